@@ -1,0 +1,213 @@
+"""Every environment variable that ascend_ops reads: name, type, default, what it does.
+
+Read late: :meth:`Variable.get` looks at the environment when it is called, never at import. No
+other module reads ``os.environ``; a test pins it. ``ascend-ops report --env`` prints this table.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Generic, TypeVar
+
+from .errors import EnvironmentVariableError
+
+T = TypeVar("T")
+
+
+def _boolean(text: str) -> bool:
+    lowered = text.strip().lower()
+    if lowered in ("1", "true", "yes", "on"):
+        return True
+    if lowered in ("0", "false", "no", "off"):
+        return False
+    raise ValueError("0 or 1")
+
+
+def _positive(text: str) -> int:
+    if not text.strip().isdecimal() or int(text) < 1:
+        raise ValueError("a positive whole number")
+    return int(text)
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not seconds >= 0:
+        raise ValueError("a number of seconds, 0 or more")
+    return seconds
+
+
+def _absolute(text: str) -> Path:
+    path = Path(text).expanduser()
+    if not path.is_absolute():
+        raise ValueError("an absolute path")
+    return path
+
+
+@dataclass(frozen=True)
+class Variable(Generic[T]):
+    """One environment variable. An empty value counts as unset, as in most tools."""
+
+    name: str
+    parse: Callable[[str], T]
+    default: T
+    kind: str
+    description: str
+
+    def get(self, environ: Mapping[str, str] | None = None) -> T:
+        """The parsed value, or the default; EnvironmentVariableError where it cannot be read."""
+        text = self.raw(environ)
+        if not text:
+            return self.default
+        try:
+            return self.parse(text)
+        except ValueError as error:
+            raise EnvironmentVariableError(self.name, text, str(error)) from error
+
+    def raw(self, environ: Mapping[str, str] | None = None) -> str:
+        """The text as it stands, "" where unset."""
+        return (os.environ if environ is None else environ).get(self.name, "")
+
+
+def _own() -> dict[str, Variable[object]]:
+    return {name: value for name, value in globals().items() if isinstance(value, Variable)}
+
+
+def process_environment() -> dict[str, str]:
+    """A copy of this process's environment, to derive a child's from."""
+    return dict(os.environ)
+
+
+CACHE_DIR: Variable[Path | None] = Variable(
+    "ASCEND_OPS_CACHE_DIR",
+    _absolute,
+    None,
+    "path",
+    "the user's cache of built ops; default $XDG_CACHE_HOME/ascend_ops, else ~/.cache/ascend_ops",
+)
+SITE_CACHE_DIR: Variable[Path | None] = Variable(
+    "ASCEND_OPS_SITE_CACHE_DIR",
+    _absolute,
+    None,
+    "path",
+    "a read-only cache shared by a site, filled with `ascend-ops cache unpack`",
+)
+LOCK_DIR: Variable[Path | None] = Variable(
+    "ASCEND_OPS_LOCK_DIR",
+    _absolute,
+    None,
+    "path",
+    "node-local folder for build locks; default $XDG_RUNTIME_DIR/ascend_ops, else in the "
+    "temporary folder",
+)
+LOCK_TIMEOUT: Variable[float] = Variable(
+    "ASCEND_OPS_LOCK_TIMEOUT",
+    _seconds,
+    900.0,
+    "seconds",
+    "how long to wait for another process that builds the same op before building without the lock",
+)
+JIT: Variable[bool] = Variable(
+    "ASCEND_OPS_JIT",
+    _boolean,
+    True,
+    "0 or 1",
+    "0 forbids building at run time: a missing op is an error that names the build command",
+)
+COMPILER_LAUNCHER: Variable[str] = Variable(
+    "ASCEND_OPS_COMPILER_LAUNCHER",
+    str,
+    "",
+    "command",
+    "put before each compile, e.g. ccache or sccache",
+)
+LOG_LEVEL: Variable[str] = Variable(
+    "ASCEND_OPS_LOG_LEVEL",
+    str,
+    "WARNING",
+    "level",
+    "level of the ascend_ops loggers in the command-line program",
+)
+
+DS_BUILD_OPS: Variable[bool | None] = Variable(
+    "DS_BUILD_OPS",
+    _boolean,
+    None,
+    "0 or 1",
+    "at install time: build every op ahead of time that can be built here; DS_BUILD_<OP>=1 or =0 "
+    "decides for one op",
+)
+MAX_JOBS: Variable[int | None] = Variable(
+    "MAX_JOBS",
+    _positive,
+    None,
+    "count",
+    "parallel compile jobs; default by cores, memory and cgroup limits",
+)
+CXX: Variable[str] = Variable(
+    "CXX", str, "", "command", "the C++ compiler; default g++, else clang++"
+)
+SEARCH_PATH: Variable[str] = Variable(
+    "PATH", str, os.defpath, "paths", "where programs are looked for"
+)
+HOME: Variable[Path | None] = Variable(
+    "HOME", _absolute, None, "path", "the user's home: default cache and per-user CANN installs"
+)
+XDG_CACHE_HOME: Variable[Path | None] = Variable(
+    "XDG_CACHE_HOME", _absolute, None, "path", "the base of the default cache folder"
+)
+XDG_RUNTIME_DIR: Variable[Path | None] = Variable(
+    "XDG_RUNTIME_DIR", _absolute, None, "path", "the base of the default lock folder"
+)
+
+ASCEND_HOME_PATH: Variable[str] = Variable(
+    "ASCEND_HOME_PATH", str, "", "path", "the CANN install, as set by its set_env.sh"
+)
+ASCEND_TOOLKIT_HOME: Variable[str] = Variable(
+    "ASCEND_TOOLKIT_HOME", str, "", "path", "the CANN install, asked after ASCEND_HOME_PATH"
+)
+ASCEND_INSTALL_PATH: Variable[str] = Variable(
+    "ASCEND_INSTALL_PATH", str, "", "path", "the CANN install, or the folder above it"
+)
+ASCEND_CANN_PACKAGE_PATH: Variable[str] = Variable(
+    "ASCEND_CANN_PACKAGE_PATH", str, "", "path", "the CANN install, as CMake projects name it"
+)
+CANN_INSTALL_DIR: Variable[str] = Variable(
+    "CANN_INSTALL_DIR", str, "", "path", "the CANN install, asked last"
+)
+ASCEND_OPP_PATH: Variable[str] = Variable(
+    "ASCEND_OPP_PATH", str, "", "path", "CANN's operator packages; its parent is an install"
+)
+
+
+def build_switch(build_var: str) -> Variable[bool | None]:
+    """The ``DS_BUILD_<OP>`` variable of one op."""
+    return Variable(
+        build_var,
+        _boolean,
+        None,
+        "0 or 1",
+        "at install time: 1 builds this op ahead of time or fails the install, 0 leaves it out",
+    )
+
+
+# Read by the compiler itself and able to change what it produces: part of every build key.
+COMPILER_INPUTS: tuple[str, ...] = (
+    "CPATH",
+    "C_INCLUDE_PATH",
+    "CPLUS_INCLUDE_PATH",
+    "LIBRARY_PATH",
+    "COMPILER_PATH",
+    "GCC_EXEC_PREFIX",
+    "SOURCE_DATE_EPOCH",
+)
+
+
+def all_variables() -> list[Variable[object]]:
+    """The table, this project's own variables first."""
+    return sorted(_own().values(), key=lambda variable: not variable.name.startswith("ASCEND_OPS_"))
