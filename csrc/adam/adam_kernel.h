@@ -1,0 +1,124 @@
+// The formula of Adam, once, over the Vec of whichever simd header is included before this one.
+//
+// Everything has internal linkage and nothing of the C++ library with code in it is included:
+// each including file is compiled for another instruction set (see simd/scalar.h).
+#pragma once
+
+#include "adam_kernels.h"
+
+namespace ascend_ops {
+namespace {
+
+struct Coefficients {
+    Vec beta1, one_minus_beta1, beta2, one_minus_beta2;
+    Vec inverse_sqrt_bias_correction2, eps, step_size, decay, l2_penalty, grad_sign;
+    bool has_l2_penalty;
+
+    explicit Coefficients(const AdamCoefficients& c)
+        : beta1(Vec::broadcast(c.beta1)),
+          one_minus_beta1(Vec::broadcast(c.one_minus_beta1)),
+          beta2(Vec::broadcast(c.beta2)),
+          one_minus_beta2(Vec::broadcast(c.one_minus_beta2)),
+          inverse_sqrt_bias_correction2(Vec::broadcast(c.inverse_sqrt_bias_correction2)),
+          eps(Vec::broadcast(c.eps)),
+          step_size(Vec::broadcast(c.step_size)),
+          decay(Vec::broadcast(c.decay)),
+          l2_penalty(Vec::broadcast(c.l2_penalty)),
+          grad_sign(Vec::broadcast(c.grad_sign)),
+          has_l2_penalty(c.l2_penalty != 0.0f) {}
+};
+
+struct Elements {
+    Vec param, grad, exp_avg, exp_avg_sq;
+};
+
+inline Vec effective_grad(const Coefficients& c, const Elements& x) {
+    const Vec grad = x.grad * c.grad_sign;
+    // Not an addition of zero: an infinite param would turn the gradient into a NaN.
+    return c.has_l2_penalty ? fma(c.l2_penalty, x.param, grad) : grad;
+}
+
+inline Vec direction(const Coefficients& c, const Elements& x) {
+    return x.exp_avg / fma(sqrt(x.exp_avg_sq), c.inverse_sqrt_bias_correction2, c.eps);
+}
+
+struct Step {
+    static void update(const Coefficients& c, Elements& x) {
+        const Vec grad = effective_grad(c, x);
+        x.exp_avg = fma(c.beta1, x.exp_avg, c.one_minus_beta1 * grad);
+        x.exp_avg_sq = fma(c.beta2, x.exp_avg_sq, c.one_minus_beta2 * grad * grad);
+        x.param = fnma(c.step_size, direction(c, x), x.param * c.decay);
+    }
+};
+
+// Undoes Step from its last line to its first. The products of the gradient are rounded as there,
+// so that they cancel exactly: rolling step 1 back gives states of exactly 0 in fp32.
+struct Rollback {
+    static void update(const Coefficients& c, Elements& x) {
+        x.param = fma(c.step_size, direction(c, x), x.param) / c.decay;
+        const Vec grad = effective_grad(c, x);
+        x.exp_avg = (x.exp_avg - c.one_minus_beta1 * grad) / c.beta1;
+        x.exp_avg_sq = zero_if_negative((x.exp_avg_sq - c.one_minus_beta2 * grad * grad) / c.beta2);
+    }
+};
+
+template <class Update, class Param, class Grad, class State>
+void run(const AdamCoefficients& coefficients, const AdamTensors& tensors, std::int64_t begin,
+         std::int64_t end) {
+    const Coefficients c(coefficients);
+    Param* const params = static_cast<Param*>(tensors.params);
+    const Grad* const grads = static_cast<const Grad*>(tensors.grads);
+    State* const exp_avg = static_cast<State*>(tensors.exp_avg);
+    State* const exp_avg_sq = static_cast<State*>(tensors.exp_avg_sq);
+
+    std::int64_t i = begin;
+    for (; end - i >= Vec::width; i += Vec::width) {
+        Elements x{Vec::load(params + i), Vec::load(grads + i), Vec::load(exp_avg + i),
+                   Vec::load(exp_avg_sq + i)};
+        Update::update(c, x);
+        store(params + i, x.param);
+        store(exp_avg + i, x.exp_avg);
+        store(exp_avg_sq + i, x.exp_avg_sq);
+    }
+    if (i < end) {
+        const std::int64_t count = end - i;
+        Elements x{Vec::load_partial(params + i, count), Vec::load_partial(grads + i, count),
+                   Vec::load_partial(exp_avg + i, count), Vec::load_partial(exp_avg_sq + i, count)};
+        Update::update(c, x);
+        store_partial(params + i, x.param, count);
+        store_partial(exp_avg + i, x.exp_avg, count);
+        store_partial(exp_avg_sq + i, x.exp_avg_sq, count);
+    }
+}
+
+constexpr int index_of(float) { return static_cast<int>(DType::float32); }
+constexpr int index_of(BFloat16) { return static_cast<int>(DType::bfloat16); }
+constexpr int index_of(Float16) { return static_cast<int>(DType::float16); }
+
+template <class Param, class Grad, class State>
+constexpr void add(AdamKernels& kernels) {
+    constexpr int p = index_of(Param{});
+    constexpr int g = index_of(Grad{});
+    constexpr int s = index_of(State{});
+    kernels.step[p][g][s] = run<Step, Param, Grad, State>;
+    kernels.rollback[p][g][s] = run<Rollback, Param, Grad, State>;
+}
+
+template <class Param>
+constexpr void add_low_precision(AdamKernels& kernels) {
+    add<Param, Param, Param>(kernels);
+    add<Param, Param, float>(kernels);
+    add<Param, float, Param>(kernels);
+    add<Param, float, float>(kernels);
+}
+
+constexpr AdamKernels make_adam_kernels() {
+    AdamKernels kernels = {};
+    add<float, float, float>(kernels);
+    add_low_precision<BFloat16>(kernels);
+    add_low_precision<Float16>(kernels);
+    return kernels;
+}
+
+}  // namespace
+}  // namespace ascend_ops

@@ -1,0 +1,97 @@
+#include "ascend_ops/isa.h"
+
+#include <atomic>
+#include <cstring>
+#include <initializer_list>
+
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
+
+namespace ascend_ops {
+namespace {
+
+constexpr Isa all_isas[isa_count] = {Isa::scalar, Isa::avx2, Isa::avx512, Isa::neon};
+
+#if defined(__x86_64__)
+// __builtin_cpu_supports knows "f16c" only since GCC 11; the other names since before GCC 9.
+bool cpu_has_f16c() {
+    unsigned eax = 0;
+    unsigned ebx = 0;
+    unsigned ecx = 0;
+    unsigned edx = 0;
+    return __get_cpuid(1, &eax, &ebx, &ecx, &edx) != 0 && (ecx & bit_F16C) != 0;
+}
+
+// __builtin_cpu_supports asks XGETBV too: a register set that the system does not save is "no".
+bool cpu_has_avx2() {
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && cpu_has_f16c();
+}
+
+bool cpu_has_avx512() {
+    return cpu_has_avx2() && __builtin_cpu_supports("avx512f") &&
+           __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
+           __builtin_cpu_supports("avx512vl");
+}
+#endif
+
+std::atomic<Isa>& current() {
+    static std::atomic<Isa> isa{best_isa()};
+    return isa;
+}
+
+}  // namespace
+
+const char* isa_name(Isa isa) {
+    constexpr const char* names[isa_count] = {"scalar", "avx2", "avx512", "neon"};
+    return names[static_cast<int>(isa)];
+}
+
+bool parse_isa(const char* name, Isa* isa) {
+    for (const Isa candidate : all_isas) {
+        if (std::strcmp(name, isa_name(candidate)) == 0) {
+            *isa = candidate;
+            return true;
+        }
+    }
+    return false;
+}
+
+bool cpu_supports(Isa isa) {
+    switch (isa) {
+        case Isa::scalar:
+            return true;
+#if defined(__x86_64__)
+        case Isa::avx2:
+            return cpu_has_avx2();
+        case Isa::avx512:
+            return cpu_has_avx512();
+#elif defined(__aarch64__)
+        case Isa::neon:  // part of the aarch64 baseline
+            return true;
+#endif
+        default:
+            return false;
+    }
+}
+
+Isa best_isa() {
+    for (const Isa candidate : {Isa::avx512, Isa::avx2, Isa::neon}) {
+        if (cpu_supports(candidate)) {
+            return candidate;
+        }
+    }
+    return Isa::scalar;
+}
+
+Isa current_isa() { return current().load(std::memory_order_relaxed); }
+
+bool set_current_isa(Isa isa) {
+    if (!cpu_supports(isa)) {
+        return false;
+    }
+    current().store(isa, std::memory_order_relaxed);
+    return true;
+}
+
+}  // namespace ascend_ops

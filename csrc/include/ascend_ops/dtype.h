@@ -1,0 +1,23 @@
+// The storage types of host kernels. All arithmetic is in fp32; these only say how it is stored.
+#pragma once
+
+#include <cstdint>
+
+namespace ascend_ops {
+
+/// Index of a kernel table: the values are dense and start at 0.
+enum class DType : std::uint8_t { float32 = 0, bfloat16 = 1, float16 = 2 };
+
+constexpr int dtype_count = 3;
+
+/// The upper 16 bits of an IEEE binary32.
+struct BFloat16 {
+    std::uint16_t bits;
+};
+
+/// IEEE binary16.
+struct Float16 {
+    std::uint16_t bits;
+};
+
+}  // namespace ascend_ops

@@ -1,0 +1,33 @@
+// The instruction sets that host kernels come in, and the one in use.
+#pragma once
+
+#include <cstdint>
+
+namespace ascend_ops {
+
+/// Index of a table of kernels. x86: scalar < avx2 < avx512; aarch64: scalar < neon.
+///
+/// avx2 means AVX2, FMA and F16C; avx512 means avx2 and AVX-512 F, BW, DQ and VL.
+enum class Isa : std::uint8_t { scalar = 0, avx2 = 1, avx512 = 2, neon = 3 };
+
+constexpr int isa_count = 4;
+
+/// "scalar", "avx2", "avx512" or "neon".
+const char* isa_name(Isa isa);
+
+/// Reads a name that isa_name gives; false, and `isa` untouched, for any other text.
+bool parse_isa(const char* name, Isa* isa);
+
+/// Whether this CPU has it and the operating system saves its registers.
+bool cpu_supports(Isa isa);
+
+/// The fastest that cpu_supports().
+Isa best_isa();
+
+/// What kernels use: best_isa(), unless set_current_isa() chose another.
+Isa current_isa();
+
+/// For tests and benchmarks; false, and nothing changed, if this CPU lacks it. Thread-safe.
+bool set_current_isa(Isa isa);
+
+}  // namespace ascend_ops

@@ -1,0 +1,78 @@
+// Eight lanes of AVX2, FMA and F16C. The interface is described in simd/scalar.h.
+#pragma once
+
+#include <immintrin.h>
+
+#include <cstdint>
+
+#include "ascend_ops/dtype.h"
+
+namespace ascend_ops {
+namespace {
+
+struct Vec {
+    static constexpr std::int64_t width = 8;
+    __m256 value;
+
+    static Vec broadcast(float x) { return {_mm256_set1_ps(x)}; }
+    static Vec load(const float* from) { return {_mm256_loadu_ps(from)}; }
+
+    static Vec load(const BFloat16* from) {
+        const __m128i stored = _mm_loadu_si128(reinterpret_cast<const __m128i*>(from));
+        return {_mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(stored), 16))};
+    }
+
+    static Vec load(const Float16* from) {
+        return {_mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from)))};
+    }
+
+    template <class T>
+    static Vec load_partial(const T* from, std::int64_t count) {
+        T buffer[width] = {};
+        __builtin_memcpy(buffer, from, static_cast<std::size_t>(count) * sizeof(T));
+        return load(buffer);
+    }
+};
+
+inline void store(float* to, Vec v) { _mm256_storeu_ps(to, v.value); }
+
+inline void store(BFloat16* to, Vec v) {
+    const __m256i bits = _mm256_castps_si256(v.value);
+    const __m256i odd = _mm256_and_si256(_mm256_srli_epi32(bits, 16), _mm256_set1_epi32(1));
+    const __m256i rounded =
+        _mm256_add_epi32(_mm256_add_epi32(bits, odd), _mm256_set1_epi32(0x7fff));
+    // rounding could carry a NaN into infinity
+    const __m256i quiet = _mm256_or_si256(bits, _mm256_set1_epi32(0x00400000));
+    const __m256 is_nan = _mm256_cmp_ps(v.value, v.value, _CMP_UNORD_Q);
+    const __m256i chosen = _mm256_blendv_epi8(rounded, quiet, _mm256_castps_si256(is_nan));
+    const __m256i upper = _mm256_srli_epi32(chosen, 16);
+    const __m256i packed = _mm256_permute4x64_epi64(_mm256_packus_epi32(upper, upper), 0x08);
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(to), _mm256_castsi256_si128(packed));
+}
+
+inline void store(Float16* to, Vec v) {
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(to),
+                     _mm256_cvtps_ph(v.value, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
+}
+
+template <class T>
+inline void store_partial(T* to, Vec v, std::int64_t count) {
+    T buffer[Vec::width];
+    store(buffer, v);
+    __builtin_memcpy(to, buffer, static_cast<std::size_t>(count) * sizeof(T));
+}
+
+inline Vec operator+(Vec a, Vec b) { return {_mm256_add_ps(a.value, b.value)}; }
+inline Vec operator-(Vec a, Vec b) { return {_mm256_sub_ps(a.value, b.value)}; }
+inline Vec operator*(Vec a, Vec b) { return {_mm256_mul_ps(a.value, b.value)}; }
+inline Vec operator/(Vec a, Vec b) { return {_mm256_div_ps(a.value, b.value)}; }
+inline Vec sqrt(Vec a) { return {_mm256_sqrt_ps(a.value)}; }
+inline Vec fma(Vec a, Vec b, Vec c) { return {_mm256_fmadd_ps(a.value, b.value, c.value)}; }
+inline Vec fnma(Vec a, Vec b, Vec c) { return {_mm256_fnmadd_ps(a.value, b.value, c.value)}; }
+
+inline Vec zero_if_negative(Vec a) {
+    return {_mm256_andnot_ps(_mm256_cmp_ps(a.value, _mm256_setzero_ps(), _CMP_LT_OQ), a.value)};
+}
+
+}  // namespace
+}  // namespace ascend_ops

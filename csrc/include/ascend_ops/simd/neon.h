@@ -1,0 +1,77 @@
+// Four lanes of the aarch64 baseline. The interface is described in simd/scalar.h.
+//
+// bf16 is rounded with integer instructions, as BFCVTN needs Armv8.6; the conversions to and from
+// fp16 are part of Armv8.0.
+#pragma once
+
+#include <arm_neon.h>
+
+#include <cstdint>
+
+#include "ascend_ops/dtype.h"
+
+namespace ascend_ops {
+namespace {
+
+struct Vec {
+    static constexpr std::int64_t width = 4;
+    float32x4_t value;
+
+    static Vec broadcast(float x) { return {vdupq_n_f32(x)}; }
+    static Vec load(const float* from) { return {vld1q_f32(from)}; }
+
+    static Vec load(const BFloat16* from) {
+        const uint16x4_t stored = vld1_u16(&from->bits);
+        return {vreinterpretq_f32_u32(vshll_n_u16(stored, 16))};
+    }
+
+    static Vec load(const Float16* from) {
+        return {vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(&from->bits)))};
+    }
+
+    template <class T>
+    static Vec load_partial(const T* from, std::int64_t count) {
+        T buffer[width] = {};
+        __builtin_memcpy(buffer, from, static_cast<std::size_t>(count) * sizeof(T));
+        return load(buffer);
+    }
+};
+
+inline void store(float* to, Vec v) { vst1q_f32(to, v.value); }
+
+inline void store(BFloat16* to, Vec v) {
+    const uint32x4_t bits = vreinterpretq_u32_f32(v.value);
+    const uint32x4_t odd = vandq_u32(vshrq_n_u32(bits, 16), vdupq_n_u32(1));
+    const uint32x4_t rounded = vaddq_u32(vaddq_u32(bits, odd), vdupq_n_u32(0x7fff));
+    // rounding could carry a NaN into infinity
+    const uint32x4_t quiet = vorrq_u32(bits, vdupq_n_u32(0x00400000));
+    const uint32x4_t is_number = vceqq_f32(v.value, v.value);
+    vst1_u16(&to->bits, vshrn_n_u32(vbslq_u32(is_number, rounded, quiet), 16));
+}
+
+inline void store(Float16* to, Vec v) {
+    vst1_u16(&to->bits, vreinterpret_u16_f16(vcvt_f16_f32(v.value)));
+}
+
+template <class T>
+inline void store_partial(T* to, Vec v, std::int64_t count) {
+    T buffer[Vec::width];
+    store(buffer, v);
+    __builtin_memcpy(to, buffer, static_cast<std::size_t>(count) * sizeof(T));
+}
+
+inline Vec operator+(Vec a, Vec b) { return {vaddq_f32(a.value, b.value)}; }
+inline Vec operator-(Vec a, Vec b) { return {vsubq_f32(a.value, b.value)}; }
+inline Vec operator*(Vec a, Vec b) { return {vmulq_f32(a.value, b.value)}; }
+inline Vec operator/(Vec a, Vec b) { return {vdivq_f32(a.value, b.value)}; }
+inline Vec sqrt(Vec a) { return {vsqrtq_f32(a.value)}; }
+inline Vec fma(Vec a, Vec b, Vec c) { return {vfmaq_f32(c.value, a.value, b.value)}; }
+inline Vec fnma(Vec a, Vec b, Vec c) { return {vfmsq_f32(c.value, a.value, b.value)}; }
+
+inline Vec zero_if_negative(Vec a) {
+    const uint32x4_t negative = vcltzq_f32(a.value);
+    return {vreinterpretq_f32_u32(vbicq_u32(vreinterpretq_u32_f32(a.value), negative))};
+}
+
+}  // namespace
+}  // namespace ascend_ops

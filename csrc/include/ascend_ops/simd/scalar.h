@@ -1,0 +1,138 @@
+// One lane in plain C++: the Vec that every machine has, and the reference for the others.
+//
+// The interface of every simd header, so that a kernel is written once against `Vec`:
+//   Vec::width                         lanes
+//   Vec::broadcast(x)                  all lanes x
+//   Vec::load(p), load_partial(p, n)   n < width lanes, the rest 0; p: float, BFloat16 or Float16
+//   store(p, v), store_partial(p, v, n)  rounds to nearest, ties to even; a NaN stays a (quiet) NaN
+//   + - * /, sqrt(v)                   correctly rounded
+//   fma(a, b, c), fnma(a, b, c)        a * b + c and c - a * b with one rounding
+//   zero_if_negative(v)                v < 0 ? 0 : v, so NaN and -0 stay
+// Pointers need the alignment of their element only. A kernel's results are bitwise the same with
+// any of these headers, except for the sign and payload of NaNs.
+//
+// All names have internal linkage: this header is compiled with different instruction sets in
+// different files of one library, and the linker must not merge their functions.
+#pragma once
+
+#include <cstdint>
+
+#include "ascend_ops/dtype.h"
+
+namespace ascend_ops {
+namespace {
+
+inline std::uint32_t float_bits(float value) {
+    std::uint32_t bits;
+    __builtin_memcpy(&bits, &value, sizeof bits);
+    return bits;
+}
+
+inline float bits_float(std::uint32_t bits) {
+    float value;
+    __builtin_memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+inline float to_float(BFloat16 stored) {
+    return bits_float(static_cast<std::uint32_t>(stored.bits) << 16);
+}
+
+inline BFloat16 to_bfloat16(float value) {
+    const std::uint32_t bits = float_bits(value);
+    if (value != value) {  // rounding could carry a NaN into infinity
+        return {static_cast<std::uint16_t>((bits >> 16) | 0x0040u)};
+    }
+    return {static_cast<std::uint16_t>((bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16)};
+}
+
+inline float to_float(Float16 stored) {
+    const std::uint32_t sign = (stored.bits & 0x8000u) << 16;
+    const std::uint32_t exponent = stored.bits & 0x7c00u;
+    const std::uint32_t mantissa = stored.bits & 0x03ffu;
+    if (exponent == 0x7c00u) {
+        const std::uint32_t quiet = mantissa != 0 ? 0x00400000u : 0u;
+        return bits_float(sign | 0x7f800000u | quiet | (mantissa << 13));
+    }
+    if (exponent == 0) {  // subnormal: a multiple of 2^-24, exact in fp32
+        return bits_float(sign | float_bits(static_cast<float>(mantissa) * 0x1p-24f));
+    }
+    return bits_float(sign | (((stored.bits & 0x7fffu) << 13) + (112u << 23)));
+}
+
+inline Float16 to_float16(float value) {
+    const std::uint32_t bits = float_bits(value);
+    const std::uint32_t sign = (bits >> 16) & 0x8000u;
+    const std::uint32_t magnitude = bits & 0x7fffffffu;
+    std::uint32_t half;
+    if (magnitude > 0x7f800000u) {  // NaN: keep what fits of the payload
+        half = 0x7e00u | ((magnitude >> 13) & 0x03ffu);
+    } else if (magnitude >= 0x477ff000u) {  // 65520 and above round to infinity
+        half = 0x7c00u;
+    } else if (magnitude < 0x38800000u) {  // below 2^-14: the addition rounds to multiples of 2^-24
+        half = float_bits(bits_float(magnitude) + 0.5f) - float_bits(0.5f);
+    } else {
+        half = (magnitude - (112u << 23) + 0x0fffu + ((magnitude >> 13) & 1u)) >> 13;
+    }
+    return {static_cast<std::uint16_t>(sign | half)};
+}
+
+// a * b + c with one rounding. Where the target has no such instruction: the product is exact in
+// double, and rounding the sum to odd makes the second rounding, to float, the correct one
+// (Boldo and Melquiond, "Emulation of FMA and correctly rounded sums", 2008).
+inline float fused_multiply_add(float a, float b, float c) {
+#if defined(__FMA__) || defined(__ARM_FEATURE_FMA) || defined(__FP_FAST_FMAF)
+    return __builtin_fmaf(a, b, c);
+#else
+    const double product = static_cast<double>(a) * static_cast<double>(b);
+    const double addend = c;
+    double sum = product + addend;
+    const double rounded_addend = sum - product;
+    const double error = (product - (sum - rounded_addend)) + (addend - rounded_addend);
+    std::uint64_t bits;
+    __builtin_memcpy(&bits, &sum, sizeof bits);
+    if ((error < 0 || error > 0) && (bits & 1u) == 0) {
+        bits += (error > 0) == (sum > 0) ? 1u : ~std::uint64_t{0};
+        __builtin_memcpy(&sum, &bits, sizeof sum);
+    }
+    return static_cast<float>(sum);
+#endif
+}
+
+struct Vec {
+    static constexpr std::int64_t width = 1;
+    float value;
+
+    static Vec broadcast(float x) { return {x}; }
+    static Vec load(const float* from) { return {*from}; }
+    static Vec load(const BFloat16* from) { return {to_float(*from)}; }
+    static Vec load(const Float16* from) { return {to_float(*from)}; }
+
+    template <class T>
+    static Vec load_partial(const T* from, std::int64_t count) {
+        return count > 0 ? load(from) : Vec{0.0f};
+    }
+};
+
+inline void store(float* to, Vec v) { *to = v.value; }
+inline void store(BFloat16* to, Vec v) { *to = to_bfloat16(v.value); }
+inline void store(Float16* to, Vec v) { *to = to_float16(v.value); }
+
+template <class T>
+inline void store_partial(T* to, Vec v, std::int64_t count) {
+    if (count > 0) {
+        store(to, v);
+    }
+}
+
+inline Vec operator+(Vec a, Vec b) { return {a.value + b.value}; }
+inline Vec operator-(Vec a, Vec b) { return {a.value - b.value}; }
+inline Vec operator*(Vec a, Vec b) { return {a.value * b.value}; }
+inline Vec operator/(Vec a, Vec b) { return {a.value / b.value}; }
+inline Vec sqrt(Vec a) { return {__builtin_sqrtf(a.value)}; }
+inline Vec fma(Vec a, Vec b, Vec c) { return {fused_multiply_add(a.value, b.value, c.value)}; }
+inline Vec fnma(Vec a, Vec b, Vec c) { return {fused_multiply_add(-a.value, b.value, c.value)}; }
+inline Vec zero_if_negative(Vec a) { return {a.value < 0.0f ? 0.0f : a.value}; }
+
+}  // namespace
+}  // namespace ascend_ops
