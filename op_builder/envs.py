@@ -178,10 +178,10 @@ ASCEND_CANN_PACKAGE_PATH: Variable[str] = Variable(
     "ASCEND_CANN_PACKAGE_PATH", str, "", "path", "the CANN install, as CMake projects name it"
 )
 CANN_INSTALL_DIR: Variable[str] = Variable(
-    "CANN_INSTALL_DIR", str, "", "path", "the CANN install, asked last"
+    "CANN_INSTALL_DIR", str, "", "path", "the CANN install, or the folder above it"
 )
 ASCEND_OPP_PATH: Variable[str] = Variable(
-    "ASCEND_OPP_PATH", str, "", "path", "CANN's operator packages; its parent is an install"
+    "ASCEND_OPP_PATH", str, "", "path", "CANN's operator packages; its parent is asked last"
 )
 
 

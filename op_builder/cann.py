@@ -1,0 +1,227 @@
+"""Finds the CANN install to build against, or says of every place why it is none."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache, cached_property
+from pathlib import Path
+
+from . import envs
+from .cann_layout import DOES_NOT_EXIST, Layout, examine, normal_machine, why_unreachable
+from .cann_places import LAYOUT_NAMES, Source, Tier, layouts, sources
+from .cann_records import driver_version, npu_device_nodes
+from .cann_version import CannVersion, VersionReading, read_version
+from .errors import CannNotFoundError, Refusal
+
+__all__ = ["CannInstall", "CannVersion", "driver_version", "npu_device_nodes"]
+
+logger = logging.getLogger(__name__)
+
+_ADVICE = (
+    "Source the set_env.sh of the CANN you want (CANN 8.5 and later: "
+    "source /usr/local/Ascend/cann/set_env.sh; before: "
+    "source /usr/local/Ascend/ascend-toolkit/set_env.sh), or install the CANN toolkit from "
+    "https://www.hiascend.com/cann/download. Building needs no NPU and no driver."
+)
+
+
+@dataclass(frozen=True)
+class CannInstall:
+    """One install of CANN, as it was found; nothing in it was run or loaded.
+
+    ``stub_library_dirs`` (``devlib``, ``stub``) hold what lets a library link on a machine without
+    a driver. They are for ``-L`` after ``library_dirs``, never for an rpath: at run time a stub
+    would stand before the real library.
+    """
+
+    root: Path
+    version: CannVersion | None
+    version_source: Path | str
+    include_dirs: tuple[Path, ...]
+    library_dirs: tuple[Path, ...]
+    stub_library_dirs: tuple[Path, ...]
+    opp_dir: Path | None
+    kind: str
+    arch: str
+    found_by: str
+    warnings: tuple[str, ...] = ()
+
+    @classmethod
+    def find(
+        cls,
+        environ: Mapping[str, str] | None = None,
+        *,
+        filesystem_root: Path = Path("/"),
+        home: Path | None = None,
+        machine: str | None = None,
+        need_headers: bool = True,
+    ) -> CannInstall:
+        """The install that the user means, best guess first.
+
+        1. ASCEND_HOME_PATH, ASCEND_TOOLKIT_HOME, ASCEND_INSTALL_PATH, ASCEND_CANN_PACKAGE_PATH,
+           CANN_INSTALL_DIR, the parent of ASCEND_OPP_PATH;
+        2. the install records, /etc/Ascend/ascend_cann_install.info before the one in $HOME/Ascend;
+        3. /usr/local/Ascend before $HOME/Ascend, new layout before old, a link before a version,
+           a higher version before a lower.
+
+        The environment wins over records (sgl-kernel-npu #485 and #500: a record or a fixed version
+        overrode what was sourced). What it names and cannot be used is no error, because stale
+        variables are common in images, but it is the first warning of the result. Warnings are
+        also logged, each once a process. With ``need_headers=False`` a runtime-only install will
+        do. ``filesystem_root``, ``home`` and ``machine`` default to this machine's.
+
+        Raises CannNotFoundError, with a reason for each place.
+        """
+        home = envs.HOME.get(environ) if home is None else home
+        machine = normal_machine(machine or os.uname().machine)
+        search = _Search(machine, need_headers)
+        search.run(sources(environ, filesystem_root, home))
+        if not search.found:
+            wanted = "A CANN toolkit" if need_headers else "A CANN install"
+            raise CannNotFoundError(f"{wanted} for {machine}", search.refusals, _ADVICE)
+        return _install(search.found[0], tuple(search.warnings()))
+
+
+def _install(found: _Found, warnings: tuple[str, ...]) -> CannInstall:
+    for warning in warnings:
+        _log_once(warning)
+    layout, reading = found.layout, found.reading
+    return CannInstall(
+        root=layout.root,
+        version=reading.version,
+        version_source=reading.source,
+        include_dirs=layout.include_dirs,
+        library_dirs=layout.library_dirs,
+        stub_library_dirs=layout.stub_library_dirs,
+        opp_dir=layout.opp_dir,
+        kind=layout.kind,
+        arch=layout.arch,
+        found_by=found.source.name,
+        warnings=warnings,
+    )
+
+
+@cache
+def _log_once(warning: str) -> None:
+    logger.warning("%s", warning)
+
+
+@dataclass(frozen=True)
+class _Found:
+    source: Source
+    layout: Layout
+    peers: tuple[Layout, ...] = ()
+
+    @cached_property
+    def reading(self) -> VersionReading:
+        return read_version(self.layout.root, self.layout.arch_folder)
+
+    def __str__(self) -> str:
+        version = self.reading.version or "of unknown version"
+        return f"CANN {version} in {self.layout.root} (from {self.source.name})"
+
+
+class _Search:
+    """One search: what each source gave; the first is the install that is taken."""
+
+    def __init__(self, machine: str, need_headers: bool) -> None:
+        self._machine, self._need_headers = machine, need_headers
+        self._examined: dict[Path, Layout | Refusal] = {}
+        self._unusable_variables: list[Refusal] = []
+        self.found: list[_Found] = []
+        self.refusals: list[Refusal] = []
+
+    def run(self, sources: Iterable[Source | Refusal]) -> None:
+        """Ask on after the first hit, to know who disagrees.
+
+        Records are always asked, a read of 100 bytes each. Well-known folders only where nothing
+        was sourced or recorded: that they differ from what the user chose is no contradiction.
+        """
+        for source in sources:
+            if isinstance(source, Refusal):
+                self.refusals.append(source)
+                continue
+            if self.found and source.tier > max(self.found[0].source.tier, Tier.RECORD):
+                return
+            refusals: list[Refusal] = []
+            if found := self._first_usable(source, refusals):
+                self.found.append(found)
+            elif source.tier is Tier.VARIABLE:
+                self._unusable_variables.append(refusals[0])
+            self.refusals += refusals
+
+    def _first_usable(self, source: Source, refusals: list[Refusal]) -> _Found | None:
+        if reason := _unreachable(source.folder):
+            refusals.append(_refusal(source, source.folder, reason))
+            return None
+        for group in source.groups():
+            usable = list(self._usable(source, group, refusals))
+            if usable:
+                return _Found(source, usable[0], tuple(usable[1:]))
+        if source.is_base:
+            reason = f"holds no usable {', '.join(LAYOUT_NAMES)}"
+            refusals.append(_refusal(source, source.folder, reason))
+        return None
+
+    def _usable(
+        self, source: Source, group: Iterable[Path], refusals: list[Refusal]
+    ) -> Iterator[Layout]:
+        for folder in group:
+            result = self._examine(folder)
+            if isinstance(result, Layout):
+                yield result
+            elif result != DOES_NOT_EXIST:
+                hint = "" if source.is_base else self._below(folder)
+                refusals.append(_refusal(source, folder, f"{result}{hint}"))
+
+    def _below(self, folder: Path) -> str:
+        """Where CANN is, if a variable names the folder above it: a common slip."""
+        for group in layouts(folder):
+            for candidate in group:
+                if isinstance(self._examine(candidate), Layout):
+                    return f"; did you mean {candidate}?"
+        return ""
+
+    def _examine(self, folder: Path) -> Layout | Refusal:
+        """set_env.sh sets three variables to one install: look at it once."""
+        if folder not in self._examined:
+            need_headers = self._need_headers
+            self._examined[folder] = examine(folder, self._machine, need_headers=need_headers)
+        return self._examined[folder]
+
+    def warnings(self) -> Iterator[str]:
+        """What the user should know about the install that is taken."""
+        chosen, *others = self.found
+        for refusal in self._unusable_variables:
+            yield f"{refusal}. {chosen} is used instead"
+        rivals: list[_Found] = []
+        for other in others:
+            if not any(other.layout.same_as(seen.layout) for seen in (chosen, *rivals)):
+                rivals.append(other)
+                yield _disagreement(chosen, other)
+        peers = [peer.root for peer in chosen.peers if not peer.same_as(chosen.layout)]
+        if peers:
+            yield (
+                f"{chosen} is used, the highest of several versions; next to it there is "
+                f"{', '.join(map(str, peers))}. Source the set_env.sh of the one you want"
+            )
+        if chosen.reading.version is None:
+            reasons = "; ".join(chosen.reading.refusals) or "no file in it tells one"
+            yield f"the version of CANN in {chosen.layout.root} is unknown: {reasons}"
+
+
+def _unreachable(folder: Path) -> str | None:
+    return why_unreachable(folder) if folder.is_absolute() else "is not an absolute path"
+
+
+def _refusal(source: Source, folder: Path, reason: str) -> Refusal:
+    return Refusal(f"{source.name}: {folder} {reason}")
+
+
+def _disagreement(chosen: _Found, other: _Found) -> str:
+    first, second = chosen.source.tier, other.source.tier
+    rule = "the environment wins" if first is Tier.VARIABLE < second else "the first one counts"
+    return f"two places disagree, and {rule}: {chosen} is used, not {other}"
