@@ -1,0 +1,226 @@
+"""Whether torch, torch_npu and CANN were made for each other, by the table in compatibility.json.
+
+A mismatch otherwise shows as an undefined symbol at ``import torch_npu`` or as an internal error of
+the first device call (Ascend/pytorch #99; vllm-ascend #117, #750, #2244). Nothing is imported to
+find out: torch_npu cannot be imported exactly where its version matters.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from .cann_version import CannVersion
+
+if TYPE_CHECKING:
+    from packaging.version import Version
+
+_TABLE = Path(__file__).with_name("compatibility.json")
+_VERSION_ASSIGNMENT = re.compile(r"^__version__\b[^=\n]*=\s*(['\"])(.+?)\1", re.MULTILINE)
+
+# A torch_npu that is this many release lines older than its CANN is refused: torch_npu 2.7.1, made
+# for CANN 8.3, does not load with 9.0, two lines later (triton-ascend #328: undefined symbol).
+_TOO_MANY_LINES = 2
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that does not fit. An error will not work; a warning is not known to work."""
+
+    severity: Literal["error", "warning"]
+    message: str
+
+
+@dataclass(frozen=True)
+class Release:
+    """One CANN release and the torch_npu releases that were made for it."""
+
+    cann: CannVersion
+    torch_npu: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Table:
+    """The table as a value: releases with the newest CANN first, Pythons by torch's ``2.10``."""
+
+    releases: tuple[Release, ...]
+    python: dict[str, tuple[str, str]]
+
+    def made_for(self, torch_npu: str) -> list[CannVersion]:
+        """The CANN releases that ``torch_npu`` was made for; empty where it is not known."""
+        return [release.cann for release in self.releases if torch_npu in release.torch_npu]
+
+    @property
+    def canns(self) -> list[CannVersion]:
+        return [release.cann for release in self.releases]
+
+    def release_of(self, cann: CannVersion) -> Release | None:
+        """The row for ``cann``: its patch releases (8.5.1, 9.1.0-beta.1) share their line's row."""
+        line = [row for row in self.releases if row.cann.release_line == cann.release_line]
+        return next((row for row in line if row.cann <= cann), line[-1] if line else None)
+
+    def lines_between(self, older: tuple[int, int], newer: tuple[int, int]) -> int:
+        """How many known release lines come after ``older``, up to ``newer``."""
+        lines = {release.cann.release_line for release in self.releases}
+        return sum(older < line <= newer for line in lines)
+
+
+@cache
+def load_table() -> Table:
+    """The table that ships with this package."""
+    data = json.loads(_TABLE.read_text(encoding="utf-8"))
+    releases = [
+        Release(CannVersion.parse(row["cann"]), tuple(row["torch_npu"])) for row in data["releases"]
+    ]
+    python = {
+        torch: (row["first"], row["last"]) for row in data["python"] for torch in row["torch"]
+    }
+    return Table(tuple(sorted(releases, key=lambda row: row.cann, reverse=True)), python)
+
+
+def check(
+    torch_version: str,
+    torch_npu_version: str | None,
+    cann_version: CannVersion | None,
+    python_version: tuple[int, int] | None = None,
+) -> list[Finding]:
+    """Every reason against this combination; None is what is not installed, and is not judged.
+
+    Errors are only what is known to fail: torch_npu made for another torch (its wheel pins it), for
+    a newer CANN, or for one at least two release lines older. A version that the table does not
+    have is a warning, since new releases come out all the time. Within a release line (8.3.RC1 and
+    8.3.RC2, 8.5.0 and 8.5.1) there is nothing to say.
+    """
+    from packaging.version import InvalidVersion, Version
+
+    try:
+        torch = Version(torch_version)
+        torch_npu = None if torch_npu_version is None else Version(torch_npu_version)
+    except InvalidVersion as error:
+        return [Finding("warning", f"cannot tell whether torch and torch_npu match: {error}")]
+    findings: list[Finding] = []
+    if torch_npu is not None:
+        findings += _check_torch(torch, torch_npu, cann_version)
+        if cann_version is not None:
+            findings += _check_cann(torch, torch_npu, cann_version)
+    if python_version is not None:
+        findings += _check_python(torch, python_version)
+    return findings
+
+
+def _check_torch(torch: Version, torch_npu: Version, cann: CannVersion | None) -> Iterator[Finding]:
+    if _base(torch) != _base(torch_npu):
+        yield Finding(
+            "error",
+            f"torch_npu {torch_npu} is made for torch {torch_npu.base_version}, but torch {torch} "
+            f"is installed. {_remedy(torch, torch_npu, cann)}",
+        )
+
+
+def _check_cann(torch: Version, torch_npu: Version, cann: CannVersion) -> Iterator[Finding]:
+    table = load_table()
+    remedy = _remedy(torch, torch_npu, cann)
+    made_for = table.made_for(torch_npu.public)
+    if not made_for:
+        yield Finding(
+            "warning",
+            f"torch_npu {torch_npu} with CANN {cann}: this torch_npu is newer than the table of "
+            f"known combinations, or not an official release. {remedy}",
+        )
+        return
+    pair = f"torch_npu {torch_npu} is made for CANN {' or '.join(map(str, made_for))}"
+    oldest, newest = min(made_for).release_line, max(made_for).release_line
+    if any(made.release_line == cann.release_line for made in made_for):
+        if cann < min(made_for):
+            yield Finding("warning", f"{pair}, but the older CANN {cann} is installed. {remedy}")
+    elif cann.release_line < oldest:
+        yield Finding("error", f"{pair}, but the older CANN {cann} is installed. {remedy}")
+    else:
+        far = table.lines_between(newest, cann.release_line) >= _TOO_MANY_LINES
+        yield Finding(
+            "error" if far else "warning",
+            f"{pair}, but the newer CANN {cann} is installed. {remedy}",
+        )
+
+
+def _check_python(torch: Version, python: tuple[int, int]) -> Iterator[Finding]:
+    line = f"{torch.major}.{torch.minor}"
+    if line not in load_table().python:
+        return
+    first, last = load_table().python[line]
+    if not _numbers(first) <= python <= _numbers(last):
+        yield Finding(
+            "warning",
+            f"torch {torch} is made for Python {first} to {last}, this is Python "
+            f"{python[0]}.{python[1]}",
+        )
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    return tuple(int(number) for number in text.split("."))
+
+
+def _remedy(torch: Version, torch_npu: Version, cann: CannVersion | None) -> str:
+    """The pip line that makes all three fit, changing as little as can be: first torch alone, then
+    torch_npu alone, then both. With no CANN installed the torch_npu that is there is kept."""
+    if cann is None:
+        return f"To fix it: {_pip_line(torch_npu.public)}"
+    table = load_table()
+    release = table.release_of(cann)
+    unknown = "" if release else f"The table of known combinations has no CANN {cann}. "
+    release = release or table.release_of(max(table.made_for(torch_npu.public) or table.canns))
+    assert release is not None  # its version comes from the table
+    same_torch = [each for each in release.torch_npu if _base(each) == _base(torch)]
+    kept = [each for each in release.torch_npu if each == torch_npu.public]
+    wanted = [*kept, *same_torch, *release.torch_npu][0]
+    return f"{unknown}Known to fit CANN {release.cann}: {_pip_line(wanted)}"
+
+
+def _pip_line(torch_npu: str) -> str:
+    return f"pip install torch=={_base(torch_npu)} torch_npu=={torch_npu}"
+
+
+def _base(version: Version | str) -> str:
+    """The torch that a torch_npu is made for: 2.9.0 of 2.9.0.post2, 2.13.0 of 2.13.0+cpu."""
+    from packaging.version import Version
+
+    return Version(str(version)).base_version
+
+
+def installed_version(distribution: str) -> str | None:
+    """The version of an installed distribution, without importing it; None where it is not there.
+
+    Asks its metadata, then the ``version.py`` of the package of that name: builds from source and
+    trees put on PYTHONPATH have no metadata.
+    """
+    from importlib import metadata
+
+    try:
+        found: str | None = metadata.version(distribution)
+    except (metadata.PackageNotFoundError, KeyError):  # KeyError: metadata without a Version
+        found = None
+    return found or _version_in_source(distribution.replace("-", "_"))
+
+
+def _version_in_source(package: str) -> str | None:
+    from importlib.util import find_spec
+
+    if not package.isidentifier():  # find_spec("a.b") would import a
+        return None
+    try:
+        spec = find_spec(package)
+    except ValueError:  # in sys.modules, made by hand and without a spec
+        return None
+    for folder in (spec.submodule_search_locations or []) if spec else []:
+        try:
+            text = Path(folder, "version.py").read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            continue
+        if match := _VERSION_ASSIGNMENT.search(text):
+            return match.group(2)
+    return None
