@@ -1,0 +1,99 @@
+"""The folders that built libraries are looked for in, best first, and which of them are written."""
+
+from __future__ import annotations
+
+import logging
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from .. import envs
+from ..errors import UnsafeCacheError
+from .private_folder import make_private, unsafe
+
+logger = logging.getLogger(__name__)
+
+CACHEDIR_TAG = "CACHEDIR.TAG"
+#: https://bford.info/cachedir: backup tools skip such a folder; nothing else is ever cleaned.
+_TAG_TEXT = (
+    "Signature: 8a477f597d28d172789f06886806bc55\n"
+    "# This folder is a cache of ascend_ops. It can be deleted at any time.\n"
+)
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One root of entries.
+
+    ``shipped`` layers hold what was built elsewhere: an entry there is found by its recipe. In the
+    others the whole key has to match.
+    """
+
+    name: str
+    root: Path
+    shipped: bool
+
+    def danger(self) -> str | None:
+        """Why nothing may be loaded from here; None where it is safe or not there."""
+        try:
+            return unsafe(self.root)
+        except OSError:
+            return None
+
+    def prepare(self) -> None:
+        """Make the root (0700, with its tag); raises OSError or UnsafeCacheError."""
+        make_private(self.root)
+        tag = self.root / CACHEDIR_TAG
+        if not tag.exists():
+            tag.write_text(_TAG_TEXT, encoding="utf-8")
+
+
+def user_root(environ: Mapping[str, str]) -> Path:
+    """This user's entries: ASCEND_OPS_CACHE_DIR, else below XDG_CACHE_HOME or ~/.cache."""
+    chosen = envs.CACHE_DIR.get(environ)
+    if chosen is not None:
+        return chosen
+    base = envs.XDG_CACHE_HOME.get(environ)
+    if base is None:
+        home = envs.HOME.get(environ)
+        base = (home or Path("/nonexistent")) / ".cache"
+    return base / "ascend_ops"
+
+
+def temporary_root() -> Path:
+    """The private stand-in for a user's cache that cannot be written (a read-only home)."""
+    return Path(tempfile.gettempdir()) / f"ascend_ops-{os.getuid()}-cache"
+
+
+def layers(environ: Mapping[str, str], prebuilt: Path | None) -> list[Layer]:
+    """All layers in the order they are asked: prebuilt, site, user, temporary."""
+    found = [] if prebuilt is None else [Layer("prebuilt", prebuilt, shipped=True)]
+    site = envs.SITE_CACHE_DIR.get(environ)
+    if site is not None:
+        found.append(Layer("site", site, shipped=True))
+    found.append(Layer("user", user_root(environ), shipped=False))
+    found.append(Layer("temporary", temporary_root(), shipped=False))
+    return found
+
+
+def writable_layers(all_layers: list[Layer]) -> list[Layer]:
+    """Where a build may publish, best first; says why one is passed over.
+
+    An unsafe folder of the user's is an error and not passed over: its owner has to know.
+    """
+    usable: list[Layer] = []
+    for layer in all_layers:
+        if layer.shipped:
+            continue
+        try:
+            layer.prepare()
+        except (OSError, UnsafeCacheError) as error:
+            if isinstance(error, UnsafeCacheError) and layer.name == "user":
+                raise
+            logger.warning("cache %s cannot be written: %s", layer.root, error)
+            continue
+        if os.access(layer.root, os.W_OK):
+            usable.append(layer)
+    return usable

@@ -1,0 +1,144 @@
+"""A lock around a build, to save work and never to be right.
+
+``flock`` on a file that is never unlinked: the kernel releases it when its process dies, however it
+dies, so a killed builder leaves no waiter hanging (pytorch #189245, #170679). The file lies in a
+node-local folder, since on network file systems the call hangs, lies or is missing. Where it cannot
+be had the build goes ahead without it; two builders then publish the same entry, and one loses the
+rename, which is success.
+
+The file's content says who holds it, for the waiters' messages, and how a failed build ended, so
+that the processes that waited for it raise the same error instead of compiling it again.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import json
+import logging
+import os
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .. import envs
+from ..errors import UnsafeCacheError
+from .private_folder import make_private
+
+logger = logging.getLogger(__name__)
+
+_POLL_SECONDS = 0.05
+_MESSAGE_SECONDS = 10.0
+_NO_LOCKS_HERE = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL)
+
+
+@dataclass
+class BuildLock:
+    """What holding the lock (or doing without it) gives a builder.
+
+    ``held`` is False where no lock could be had; ``failure`` is how the build that was waited for
+    ended, None where it did not fail or nobody was waited for.
+    """
+
+    held: bool
+    failure: Mapping[str, Any] | None
+    _descriptor: int | None
+
+    def report_failure(self, failure: Mapping[str, Any]) -> None:
+        """Leave an error to those that are waiting now."""
+        if self._descriptor is not None:
+            _write(self._descriptor, {"failed_at": time.time(), "failure": dict(failure)})
+
+
+def lock_folder(environ: Mapping[str, str]) -> Path:
+    """The node-local folder of the locks."""
+    chosen = envs.LOCK_DIR.get(environ)
+    if chosen is not None:
+        return chosen
+    runtime = envs.XDG_RUNTIME_DIR.get(environ)
+    if runtime is not None and os.access(runtime, os.W_OK):
+        return runtime / "ascend_ops"
+    return Path(tempfile.gettempdir()) / f"ascend_ops-{os.getuid()}-locks"
+
+
+@contextmanager
+def build_lock(op: str, name: str, environ: Mapping[str, str]) -> Iterator[BuildLock]:
+    """Hold the lock of one entry; ``name`` is its build key.
+
+    Waits at most ASCEND_OPS_LOCK_TIMEOUT seconds and says every 10 s, as a warning, whom it waits
+    for.
+    """
+    descriptor = _open(lock_folder(environ), name)
+    if descriptor is None:
+        yield BuildLock(False, None, None)
+        return
+    try:
+        began_waiting = time.time()
+        held = _acquire(descriptor, op, envs.LOCK_TIMEOUT.get(environ))
+        left = _read(descriptor) if held else {}
+        waited_for = left.get("failure") if left.get("failed_at", 0.0) >= began_waiting else None
+        if held:
+            _write(descriptor, {"pid": os.getpid(), "host": os.uname().nodename})
+        yield BuildLock(held, waited_for, descriptor if held else None)
+    finally:
+        os.close(descriptor)
+
+
+def _open(folder: Path, name: str) -> int | None:
+    try:
+        make_private(folder)
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+        return os.open(folder / f"{name}.lock", flags, 0o600)
+    except (OSError, UnsafeCacheError) as error:
+        logger.info("building without a lock: %s", error)
+        return None
+
+
+def _acquire(descriptor: int, op: str, timeout: float) -> bool:
+    started = last_message = time.monotonic()
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        except OSError as error:
+            if error.errno in _NO_LOCKS_HERE:
+                logger.info("building %s without a lock: %s", op, error)
+                return False
+            if error.errno not in (errno.EWOULDBLOCK, errno.EAGAIN, errno.EINTR):
+                raise
+        now = time.monotonic()
+        if now - started > timeout:
+            logger.warning("%s: waited %.0f s for %s; building without the lock",
+                           op, now - started, _holder(descriptor))  # fmt: skip
+            return False
+        if now - last_message >= _MESSAGE_SECONDS:
+            last_message = now
+            logger.warning("%s: waiting for %s to build it, for %.0f s now",
+                           op, _holder(descriptor), now - started)  # fmt: skip
+        time.sleep(_POLL_SECONDS)
+
+
+def _holder(descriptor: int) -> str:
+    content = _read(descriptor)
+    return f"process {content.get('pid', 'unknown')} on {content.get('host', 'this machine')}"
+
+
+def _read(descriptor: int) -> dict[str, Any]:
+    try:
+        content = json.loads(os.pread(descriptor, 1 << 20, 0) or b"{}")
+    except ValueError:  # its writer was killed half-way
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def _write(descriptor: int, content: Mapping[str, Any]) -> None:
+    data = json.dumps(content).encode()
+    try:
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, data, 0)
+    except OSError as error:  # a full disk: the lock holds all the same
+        logger.debug("lock file not written: %s", error)

@@ -1,0 +1,99 @@
+"""Looking over whole caches: list, verify, prune, clear, and why a key missed."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import CacheError
+from .entry import Entry
+from .key import BuildKey, differences
+from .layers import CACHEDIR_TAG, Layer
+from .store import entry_folders
+
+_STAGING_SECONDS = 86_400  # longer than any build: what is older was left by a killed one
+
+
+def all_entries(layers: list[Layer]) -> Iterator[Entry | str]:
+    """Every entry of every layer; a string for a folder that is none, saying why."""
+    for layer in layers:
+        for path in entry_folders(layer.root):
+            if path.name not in ("toolchain", "failed"):
+                yield Entry.read(path, layer.name)
+
+
+def prune(layer: Layer, unused_days: float) -> list[Path]:
+    """Delete entries that were not used for ``unused_days`` and what killed builds left.
+
+    Only a folder that carries this project's tag is touched: a cleaner that trusts a path has
+    deleted its user's sources (scikit-build-core #1400).
+    """
+    _require_tag(layer)
+    now = time.time()
+    removed: list[Path] = []
+    for path in list(entry_folders(layer.root)):
+        if path.name in ("toolchain", "failed"):
+            continue
+        if now - path.stat().st_mtime >= unused_days * 86_400:
+            shutil.rmtree(path)
+            removed.append(path)
+            _remove_empty_parents(path, layer.root)
+    for leftover in (layer.root / "staging").glob("*"):
+        if now - leftover.stat().st_mtime >= _STAGING_SECONDS or leftover.name.startswith(
+            "refused"
+        ):
+            shutil.rmtree(leftover, ignore_errors=True)
+            removed.append(leftover)
+    return removed
+
+
+def clear(layer: Layer) -> None:
+    """Delete everything in the layer but its root and tag."""
+    _require_tag(layer)
+    for child in layer.root.iterdir():
+        if child.name == CACHEDIR_TAG:
+            continue
+        if child.is_dir() and not child.is_symlink():
+            shutil.rmtree(child)
+        else:
+            child.unlink()
+
+
+@dataclass(frozen=True)
+class Nearest:
+    """The entry that differs least from a key, and in what."""
+
+    entry: Entry
+    differences: list[str]
+
+
+def nearest(layers: list[Layer], op: str, key: BuildKey) -> Nearest | None:
+    """Of all entries of ``op`` the one whose key has the fewest other parts; None without any."""
+    wanted = {"recipe": dict(key.recipe), "toolchain": dict(key.toolchain)}
+    found: list[Nearest] = []
+    for entry in all_entries(layers):
+        if isinstance(entry, Entry) and entry.op == op:
+            theirs = {
+                "recipe": dict(entry.manifest.recipe),
+                "toolchain": dict(entry.manifest.toolchain),
+            }
+            found.append(Nearest(entry, differences(wanted, theirs)))
+    return min(found, key=lambda candidate: len(candidate.differences), default=None)
+
+
+def _require_tag(layer: Layer) -> None:
+    if layer.root.exists() and not (layer.root / CACHEDIR_TAG).is_file():
+        raise CacheError(
+            f"{layer.root} has no {CACHEDIR_TAG}: it was not made by ascend_ops, and nothing in it "
+            f"is deleted"
+        )
+
+
+def _remove_empty_parents(path: Path, root: Path) -> None:
+    for parent in path.parents:
+        if parent == root or any(parent.iterdir()):
+            return
+        parent.rmdir()

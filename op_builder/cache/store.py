@@ -1,0 +1,177 @@
+"""Finding a built library, and publishing one.
+
+    <root>/<target>/<op>/<build_key>/<deps_key>/{<op>.so, manifest.json, build.ninja, build.log}
+
+A hit starts no process and takes no lock. Publishing is one rename of a folder that was written and
+synced on the same file system: a reader sees a whole entry or none. Losing that rename to another
+builder is success.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import logging
+import os
+import shutil
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ..errors import UnsafeCacheError
+from ..spec import BuildSpec
+from ..toolchain import cpu_info
+from .entry import MANIFEST, Entry, Manifest, deps_key
+from .key import BuildKey, differences
+from .layers import Layer
+
+logger = logging.getLogger(__name__)
+
+_STAGING = "staging"
+_LOST_RACE = (errno.EEXIST, errno.ENOTEMPTY)
+#: The disk's fault, not the op's: the next writable layer is tried.
+DISK_TROUBLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
+
+
+@dataclass
+class Lookup:
+    """The entry that was found, or why each one that was looked at was refused."""
+
+    entry: Entry | None = None
+    refusals: list[str] = field(default_factory=list)
+
+
+def find(
+    all_layers: list[Layer],
+    spec: BuildSpec,
+    recipe: dict[str, Any],
+    build_key: Callable[[], BuildKey | None],
+) -> Lookup:
+    """The first usable entry for ``spec``.
+
+    ``build_key`` gives the whole key, or None where there is no compiler; it is asked only when no
+    shipped layer has the op. Without a compiler any entry of the same recipe will do.
+    """
+    lookup = Lookup()
+    key: BuildKey | None = None
+    asked = False
+    for layer in all_layers:
+        folder = layer.root / recipe["target"] / spec.name
+        if not folder.is_dir():
+            continue
+        danger = layer.danger()
+        if danger is not None:
+            if layer.name != "user":
+                lookup.refusals.append(danger)
+                continue
+            raise UnsafeCacheError(danger)
+        if not layer.shipped and not asked:
+            key, asked = build_key(), True
+        exact = None if layer.shipped else key
+        for entry in _entries(folder if exact is None else folder / exact.digest, layer, lookup):
+            reason = _refusal(entry, spec, recipe, exact)
+            if reason is None:
+                entry.touch()
+                lookup.entry = entry
+                return lookup
+            lookup.refusals.append(f"{layer.name}: {reason}")
+    return lookup
+
+
+def _refusal(
+    entry: Entry, spec: BuildSpec, recipe: dict[str, Any], exact: BuildKey | None
+) -> str | None:
+    if exact is None:
+        unequal = differences(recipe, entry.manifest.recipe)
+        if unequal:
+            return f"{entry.op} was built for another configuration: {'; '.join(unequal)}"
+        lacking = sorted(set(entry.manifest.cpu_features) - cpu_info.features())
+        if lacking:
+            return f"{entry.op} was built for a CPU with {' '.join(lacking)}, which this one lacks"
+    stale = entry.stale_header(spec.resolve, own_only=exact is None)
+    return stale or entry.damage()
+
+
+def _entries(folder: Path, layer: Layer, lookup: Lookup) -> Iterator[Entry]:
+    """All entries in ``folder``: of one op, or of one key."""
+    for path in entry_folders(folder):
+        found = Entry.read(path, layer.name)
+        if isinstance(found, Entry):
+            yield found
+        else:
+            lookup.refusals.append(f"{layer.name}: {found}")
+
+
+def entry_folders(folder: Path) -> Iterator[Path]:
+    """Every folder below ``folder`` that has, or should have, a manifest: at most four deep."""
+    try:
+        children = sorted(child for child in folder.iterdir() if child.is_dir())
+    except OSError:
+        return
+    for child in children:
+        if child.name == _STAGING:
+            continue
+        if any(grandchild.is_file() for grandchild in child.iterdir()):
+            yield child
+        else:
+            yield from entry_folders(child)
+
+
+@contextlib.contextmanager
+def staging(layer: Layer, op: str) -> Iterator[Path]:
+    """A private folder on the layer's file system, gone afterwards."""
+    folder = layer.root / _STAGING / f"{op}-{os.getpid()}-{uuid.uuid4().hex[:12]}"
+    folder.mkdir(parents=True, mode=0o700)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def publish(layer: Layer, key: BuildKey, work: Path, manifest: Manifest) -> Entry:
+    """Move the library, the log and the manifest from ``work`` to their place, in one rename."""
+    parcel = work / "entry"
+    parcel.mkdir(mode=0o700)
+    for name in (manifest.payload, "build.ninja", "build.log"):
+        (work / name).rename(parcel / name)
+    (parcel / MANIFEST).write_text(manifest.text(), encoding="utf-8")
+    for file in parcel.iterdir():
+        _sync(file)
+    _sync(parcel)
+    place = layer.root / str(key.recipe["target"]) / str(key.recipe["op"]) / key.digest
+    place.mkdir(parents=True, exist_ok=True, mode=0o700)
+    target = place / deps_key(manifest)
+    try:
+        parcel.rename(target)
+        _sync(place)
+    except OSError as error:
+        if error.errno not in _LOST_RACE:
+            raise
+        logger.debug("%s: another process published it first", target)
+    found = Entry.read(target, layer.name)
+    if isinstance(found, str):  # what won the race is no entry: replace it
+        set_aside(layer, target)
+        parcel.rename(target)
+        found = Entry(target, layer.name, manifest)
+    return found
+
+
+def set_aside(layer: Layer, entry_path: Path) -> None:
+    """Take an entry out of the way in one rename; it is deleted by ``prune``."""
+    aside = layer.root / _STAGING / f"refused-{uuid.uuid4().hex[:12]}"
+    aside.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with contextlib.suppress(FileNotFoundError):  # another process did it already
+        entry_path.rename(aside)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # not every file system can
+            raise
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,223 @@
+"""Getting an op's library: found in a layer, or compiled and published, then loaded."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from . import envs, file_identity, loader, ninja
+from .cache import entry, store
+from .cache.entry import Entry, Manifest
+from .cache.key import BuildKey
+from .cache.layers import Layer, writable_layers
+from .cache.lock import build_lock
+from .cache.store import Lookup
+from .errors import (
+    BuildError,
+    CacheError,
+    CompilerNotFoundError,
+    JitDisabledError,
+    LoadError,
+)
+from .ninja import ProgressListener
+from .spec import BuildSpec
+from .toolchain import cpu_info
+from .toolchain.compiler import Compiler
+from .toolchain.detect import Toolchain
+from .toolchain.jobs import compile_jobs
+from .version import __version__
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One op on one machine: what would be built, and where it would be looked for."""
+
+    spec: BuildSpec
+    toolchain: Toolchain
+    recipe: Mapping[str, Any]
+    layers: tuple[Layer, ...]
+    build_var: str
+
+    @property
+    def environ(self) -> Mapping[str, str]:
+        """The environment that decides."""
+        return self.toolchain.environ
+
+    def build_key(self) -> BuildKey:
+        """The whole key; raises CompilerNotFoundError."""
+        fingerprint = self.toolchain.fingerprint(native=self.spec.uses_native)
+        return BuildKey(self.recipe, fingerprint)
+
+    def find(self) -> Lookup:
+        """Look through the layers; starts no process where the compiler is known already."""
+        return store.find(list(self.layers), self.spec, dict(self.recipe), self._key_or_none)
+
+    def _key_or_none(self) -> BuildKey | None:
+        try:
+            return self.build_key()
+        except CompilerNotFoundError as error:
+            logger.info("%s: any build of this recipe will do: %s", self.spec.name, error)
+            return None
+
+
+def load(plan: Plan, on_progress: ProgressListener | None = None) -> tuple[Any, Entry]:
+    """Load the op, building it where no layer has it; the module and the entry it came from.
+
+    A library that does not load is a miss: it is set aside, built once more, and only then an
+    error. Raises JitDisabledError, CompilerNotFoundError, BuildError, CacheError or LoadError.
+    """
+    found, is_new = obtain(plan, on_progress)
+    try:
+        return loader.load(plan.spec, found.library), found
+    except LoadError as error:
+        if is_new:
+            raise
+        logger.warning("%s; building it again", error)
+        first_error = error
+    layer = next(layer for layer in plan.layers if layer.name == found.layer)
+    if not layer.shipped:
+        store.set_aside(layer, found.path)
+    local = replace(plan, layers=tuple(other for other in plan.layers if not other.shipped))
+    try:
+        found, _ = obtain(local, on_progress)
+    except JitDisabledError as error:
+        raise error from first_error
+    return loader.load(plan.spec, found.library), found
+
+
+def obtain(plan: Plan, on_progress: ProgressListener | None = None) -> tuple[Entry, bool]:
+    """An entry for the op, and whether it was built now."""
+    lookup = plan.find()
+    if lookup.entry is not None:
+        return lookup.entry, False
+    for refusal in lookup.refusals:
+        logger.info("%s", refusal)
+    if not envs.JIT.get(plan.environ):
+        raise JitDisabledError(plan.spec.name, plan.build_var, lookup.refusals)
+    return build(plan, on_progress), True
+
+
+def build(plan: Plan, on_progress: ProgressListener | None = None, *, again: bool = False) -> Entry:
+    """Compile and publish under the lock; ``again`` does so even where an entry is there.
+
+    A writable layer whose disk is full or has become read-only is passed over.
+    """
+    key = plan.build_key()
+    with build_lock(plan.spec.name, key.digest, plan.environ) as lock:
+        if not again:
+            lookup = plan.find()  # another process may have built it while this one waited
+            if lookup.entry is not None:
+                return lookup.entry
+        if lock.failure is not None:
+            raise _replayed(lock.failure)
+        troubles: list[str] = []
+        for layer in writable_layers(list(plan.layers)):
+            try:
+                return _build_in(layer, plan, key, on_progress)
+            except BuildError as error:
+                lock.report_failure(_as_data(error))
+                raise
+            except OSError as error:
+                if error.errno not in store.DISK_TROUBLE:
+                    raise
+                troubles.append(f"{layer.root}: {error.strerror}")
+                logger.warning("%s: cannot build in %s", plan.spec.name, troubles[-1])
+        places = "; ".join(troubles) or "no folder can be written"
+        raise CacheError(
+            f"{plan.spec.name} cannot be stored anywhere: {places}. "
+            f"Free some space, or name a folder in {envs.CACHE_DIR.name}."
+        )
+
+
+def build_into(plan: Plan, layer: Layer) -> Entry:
+    """Compile and publish into ``layer``, whatever is there: an ahead-of-time build."""
+    layer.prepare()
+    return _build_in(layer, plan, plan.build_key(), None)
+
+
+def _build_in(
+    layer: Layer, plan: Plan, key: BuildKey, on_progress: ProgressListener | None
+) -> Entry:
+    spec = plan.spec
+    compiler = plan.toolchain.compiler()
+    with store.staging(layer, spec.name) as work:
+        prepare(spec, work)
+        started = time.monotonic()
+        try:
+            _compile(plan, compiler, work, on_progress)
+        except BuildError as error:
+            if "No space left on device" in (work / "build.log").read_text(encoding="utf-8"):
+                raise OSError(store.DISK_TROUBLE[0], "No space left on device") from error
+            raise _keep_log(layer, error) from None
+        manifest = _manifest(spec, key, work, time.monotonic() - started)
+        built = store.publish(layer, key, work, manifest)
+    logger.info("built %s in %.2f s: %s", spec.name, manifest.build_seconds, built.path)
+    return built
+
+
+def prepare(spec: BuildSpec, work: Path) -> None:
+    """Lay out the working folder: the ninja file, and a link for every root."""
+    (work / "build.ninja").write_text(ninja.render(spec), encoding="utf-8")
+    for name, root in spec.roots.items():
+        (work / name).symlink_to(root, target_is_directory=True)
+
+
+def _compile(
+    plan: Plan, compiler: Compiler, work: Path, on_progress: ProgressListener | None
+) -> None:
+    text = ninja.render_toolchain(compiler.command, plan.toolchain.launcher())
+    jobs = compile_jobs(plan.environ)
+    logger.debug("%s: %d jobs (%s)", plan.spec.name, jobs.count, jobs.reason)
+    ninja.run(plan.spec, work, text, jobs.count, on_progress)
+
+
+def _manifest(spec: BuildSpec, key: BuildKey, work: Path, seconds: float) -> Manifest:
+    sources = {f"source/{source.path}" for source in spec.sources}
+    read = [path for path in ninja.dependencies(work) if path not in sources]
+    library = work / ninja.library_name(spec)
+    return Manifest(
+        recipe=key.recipe,
+        toolchain=key.toolchain,
+        headers=entry.header_digests(read, spec.resolve),
+        payload=library.name,
+        payload_digest=file_identity.digest_file(library),
+        payload_bytes=library.stat().st_size,
+        cpu_features=tuple(sorted(cpu_info.features())) if spec.uses_native else (),
+        build_seconds=round(seconds, 3),
+        created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        project_version=__version__,
+    )
+
+
+def _keep_log(layer: Layer, error: BuildError) -> BuildError:
+    """The same error, its log copied to a place that outlives the working folder."""
+    assert error.log is not None
+    kept = layer.root / "failed" / f"{error.op}.log"
+    try:
+        kept.parent.mkdir(exist_ok=True, mode=0o700)
+        kept.write_bytes(error.log.read_bytes())
+    except OSError:
+        return BuildError(error.op, error.first_error, error.command, None)
+    return BuildError(error.op, error.first_error, error.command, kept)
+
+
+def _as_data(error: BuildError) -> dict[str, str | None]:
+    log = str(error.log) if error.log else None
+    return {
+        "op": error.op,
+        "first_error": error.first_error,
+        "command": error.command,
+        "log": log,
+    }
+
+
+def _replayed(data: Mapping[str, Any]) -> BuildError:
+    log = Path(data["log"]) if data["log"] else None
+    return BuildError(data["op"], data["first_error"], data["command"], log)

@@ -1,0 +1,48 @@
+"""Small facts remembered across processes: what a program said, as long as its files are untouched.
+
+A memo only saves time. Where it cannot be read or written the fact is found out again.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from . import file_identity
+
+
+def recall(memo_dir: Path | None, key: object) -> Any:
+    """What was remembered under ``key`` while all files behind it kept their status, else None."""
+    if memo_dir is None:
+        return None
+    try:
+        memo = json.loads(_file(memo_dir, key).read_bytes())
+        untouched = all(list(file_identity.status(path)) == known for path, known in memo["files"])
+        return memo["fact"] if untouched else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def remember(memo_dir: Path | None, key: object, fact: object, files: Sequence[str]) -> None:
+    """Remember ``fact`` for as long as ``files`` keep their status."""
+    if memo_dir is None:
+        return
+    try:
+        states = [(path, file_identity.status(path)) for path in files]
+        if not all(file_identity.is_settled(state) for _, state in states):
+            return
+        memo_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        file = _file(memo_dir, key)
+        draft = file.with_suffix(f".{os.getpid()}")
+        draft.write_text(json.dumps({"fact": fact, "files": states}), encoding="utf-8")
+        draft.replace(file)
+    except OSError:
+        pass
+
+
+def _file(memo_dir: Path, key: object) -> Path:
+    digest = file_identity.digest_bytes(json.dumps(key, sort_keys=True).encode())
+    return memo_dir / f"{digest[:32]}.json"

@@ -1,0 +1,167 @@
+"""A spec as a ninja file, the run of it, and what it says afterwards.
+
+Rendered once: the text that is keyed is the text that is run. The compiler is named in a second
+file that the first includes, because what of the compiler matters is a part of the key of its own.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import shlex
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import envs, process
+from .errors import BuildError, NotFoundError
+from .spec import BuildSpec
+
+TOOLCHAIN_FILE = "toolchain.ninja"
+_STATUS = "[%f/%t] "
+_STATUS_LINE = re.compile(r"^\[(\d+)/(\d+)\] (.*)$")
+_FIRST_ERROR = re.compile(r"^.*?(?:\berror:|: undefined reference|cannot find -l).*$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Progress:
+    """``done`` of ``total`` steps of building ``op``; ``step`` is the one that just ended."""
+
+    op: str
+    done: int
+    total: int
+    step: str
+
+
+ProgressListener = Callable[[Progress], None]
+
+
+def render(spec: BuildSpec) -> str:
+    """The ninja file of ``spec``: pure, the same text on every machine."""
+    includes = [f"-I{_quote(folder)}" for folder in spec.include_dirs]
+    lines = [
+        "ninja_required_version = 1.8",
+        f"include {TOOLCHAIN_FILE}",
+        f"cxx_flags = {_join(spec.cxx_flags)} {' '.join(includes)}".rstrip(),
+        f"ld_flags = {_join(spec.ld_flags)}".rstrip(),
+        "",
+        "rule compile",
+        "  command = $compile -MD -MF $out.d $cxx_flags $flags -c $in -o $out",
+        "  depfile = $out.d",
+        "  description = compile $in",
+        "rule link",
+        "  command = $link -shared -o $out $in $ld_flags",
+        "  description = link $out",
+        "",
+    ]
+    objects = []
+    for source in spec.sources:
+        built = f"objects/{source.path}.o"
+        objects.append(_path(built))
+        lines.append(f"build {_path(built)}: compile {_path('source/' + source.path)}")
+        if source.flags:
+            lines.append(f"  flags = {_join(source.flags)}")
+    lines += ["", f"build {library_name(spec)}: link {' '.join(objects)}", ""]
+    return "\n".join(lines)
+
+
+def render_toolchain(compiler: Sequence[str], launcher: Sequence[str]) -> str:
+    """The file that names the compiler; ``launcher`` (ccache) is put before compiles, not links."""
+    return f"compile = {_join([*launcher, *compiler])}\nlink = {_join(compiler)}\n"
+
+
+def library_name(spec: BuildSpec) -> str:
+    """The file name of the library inside an entry."""
+    return f"{spec.name}.so"
+
+
+def run(
+    spec: BuildSpec,
+    folder: Path,
+    toolchain_text: str,
+    jobs: int,
+    on_progress: ProgressListener | None = None,
+) -> None:
+    """Build ``folder/build.ninja`` in ``folder``; the output goes to ``build.log`` beside it.
+
+    ``toolchain_text`` is :func:`render_toolchain`'s. Raises BuildError with the first error, the
+    command that made it and the log's path.
+    """
+    (folder / TOOLCHAIN_FILE).write_text(toolchain_text, encoding="utf-8")
+    env = {**envs.process_environment(), "NINJA_STATUS": _STATUS}
+
+    def on_line(line: str) -> None:
+        matched = _STATUS_LINE.match(line)
+        if matched and on_progress:
+            done, total, step = int(matched[1]), int(matched[2]), matched[3]
+            on_progress(Progress(spec.name, done, total, step))
+
+    status, output = process.stream(
+        [str(find_ninja()), "-j", str(jobs), "-f", "build.ninja"], on_line, cwd=folder, env=env
+    )
+    log = folder / "build.log"
+    log.write_text(output, encoding="utf-8")
+    if status != 0:
+        raise _build_error(spec, output, log)
+
+
+def find_ninja() -> Path:
+    """The binary of the ``ninja`` package.
+
+    PATH is not asked: it is what is missing in services and notebooks (DeepSpeed #1687, #1644).
+    """
+    found = importlib.util.find_spec("ninja")
+    refusals = ["the Python package ninja: not installed"]
+    if found is not None:
+        import ninja
+
+        binary = Path(ninja.BIN_DIR, "ninja")
+        if binary.is_file():
+            return binary
+        refusals = [f"{binary}: not there"]
+    raise NotFoundError("ninja", refusals, "Install it with `pip install ninja`.")
+
+
+def dependencies(folder: Path) -> list[str]:
+    """All files that the compiler read, as it spelled them, from the depfiles under ``folder``.
+
+    ``-MD`` and not ``-MMD``: the latter leaves out everything found through ``-isystem``, which is
+    how a changed torch header goes unseen in torch's own builder (pytorch #68905).
+    """
+    found: dict[str, None] = {}
+    for depfile in sorted(folder.glob("objects/**/*.d")):
+        found.update(dict.fromkeys(parse_depfile(depfile.read_text(encoding="utf-8"))))
+    return list(found)
+
+
+def parse_depfile(text: str) -> list[str]:
+    """The prerequisites of a Makefile rule as GCC and Clang write them."""
+    joined = text.replace("\\\n", " ")
+    _, _, prerequisites = joined.partition(": ")
+    words = re.findall(r"(?:\\[ #]|\$\$|[^\s])+", prerequisites)
+    return [re.sub(r"\\([ #])", r"\1", word).replace("$$", "$") for word in words]
+
+
+def _build_error(spec: BuildSpec, output: str, log: Path) -> BuildError:
+    found = _FIRST_ERROR.search(output)
+    first = found.group(0) if found else output.strip().splitlines()[-1]
+    for name, root in spec.roots.items():  # links in a folder that is about to go, to real paths
+        real = f"{root}/".replace("\\", r"\\")
+        first = re.sub(rf"(?<![\w/]){re.escape(name)}/", real, first)
+    failed = re.search(r"^FAILED:.*\n(.*)$", output, re.MULTILINE)
+    command = failed.group(1) if failed else "ninja"
+    return BuildError(spec.name, first, command, log)
+
+
+def _join(flags: Sequence[str]) -> str:
+    return " ".join(_quote(flag) for flag in flags)
+
+
+def _quote(text: str) -> str:
+    if "\n" in text:
+        raise ValueError(f"a flag with a newline cannot be given to ninja: {text!r}")
+    return shlex.quote(text).replace("$", "$$")
+
+
+def _path(text: str) -> str:
+    return re.sub(r"([$ :])", r"$\1", text)

@@ -1,0 +1,53 @@
+"""All ops: this project's, listed here, and those that other packages declare.
+
+A package adds its own with an entry point of the group ``ascend_ops.op_builders``::
+
+    [project.entry-points."ascend_ops.op_builders"]
+    my_op = "my_package.my_op:MyOpBuilder"
+
+Explicit on both sides: builders that were found by reflection on their name broke when one was
+renamed.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from .builder import OpBuilder
+from .errors import UnknownOpError
+from .ops.cpu_adam import CPUAdamBuilder
+
+logger = logging.getLogger(__name__)
+
+ENTRY_POINT_GROUP = "ascend_ops.op_builders"
+
+ALL_OPS: tuple[type[OpBuilder], ...] = (CPUAdamBuilder,)
+
+
+def all_builders() -> dict[str, type[OpBuilder]]:
+    """Builder classes by op name; this project's own first, and not to be replaced."""
+    import importlib.metadata  # 8 ms, and not needed to load an op by its class
+
+    found = {cls.NAME: cls for cls in ALL_OPS}
+    for point in importlib.metadata.entry_points(group=ENTRY_POINT_GROUP):
+        try:
+            cls = point.load()
+        except Exception as error:  # noqa: BLE001 - a foreign module may raise anything at import
+            logger.warning("op builder %s (%s) does not import: %s", point.name, point.value, error)
+            continue
+        if not (isinstance(cls, type) and issubclass(cls, OpBuilder)):
+            logger.warning("entry point %s: %s is no OpBuilder", point.name, point.value)
+        elif cls.NAME in found:
+            logger.warning("op %s of %s is ignored: the name is taken", cls.NAME, point.value)
+        else:
+            found[cls.NAME] = cls
+    return found
+
+
+def builder_of(op: str) -> OpBuilder:
+    """The builder of ``op``, or of its class's name; raises UnknownOpError."""
+    builders = all_builders()
+    for name, cls in builders.items():
+        if op in (name, cls.__name__):
+            return cls()
+    raise UnknownOpError(op, list(builders))

@@ -1,0 +1,117 @@
+"""How many compilers may run at once: cores, memory, process limits and MAX_JOBS.
+
+One job a core is what kills builds in containers (DeepSpeed #5677, flash-attention #2493): a file
+that includes ``torch/extension.h`` takes more than 1 GB, and a container's limits are not the
+machine's.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from .. import envs
+
+BYTES_A_JOB = 1_500_000_000
+_PROCESSES_A_JOB = 6  # ninja's shell, the driver, cc1plus, as, collect2, ld
+
+
+@dataclass(frozen=True)
+class JobLimit:
+    """A job count and what set it, for the report."""
+
+    count: int
+    reason: str
+
+
+def compile_jobs(
+    environ: Mapping[str, str], *, filesystem_root: Path = Path("/"), cores: int | None = None
+) -> JobLimit:
+    """The smallest of all limits that this process lives under; MAX_JOBS overrides them."""
+    asked = envs.MAX_JOBS.get(environ)
+    if asked is not None:
+        return JobLimit(asked, "MAX_JOBS")
+    limits = [JobLimit(cores or len(os.sched_getaffinity(0)), "cores of this process")]
+    cgroups = _cgroup_folders(filesystem_root)
+    quota = _cpu_quota(cgroups)
+    if quota is not None:
+        limits.append(JobLimit(max(1, int(quota)), "cgroup cpu quota"))
+    memory = _available_memory(filesystem_root, cgroups)
+    if memory is not None:
+        limits.append(JobLimit(max(1, memory // BYTES_A_JOB), "available memory"))
+    processes = _remaining_processes(cgroups)
+    if processes is not None:
+        limits.append(JobLimit(max(1, processes // _PROCESSES_A_JOB), "cgroup pids limit"))
+    return min(limits, key=lambda limit: limit.count)
+
+
+def _cgroup_folders(filesystem_root: Path) -> list[Path]:
+    """This process's cgroup and all above it (v2), or its v1 controllers' folders."""
+    base = filesystem_root / "sys/fs/cgroup"
+    folders: list[Path] = []
+    for line in _read(filesystem_root / "proc/self/cgroup").splitlines():
+        _, controllers, path = line.split(":", 2)
+        mounts = [base / name for name in controllers.split(",")] if controllers else [base]
+        for mount in mounts:
+            own = mount / path.lstrip("/")
+            folders += [own, *[parent for parent in own.parents if parent.is_relative_to(mount)]]
+    return [folder for folder in dict.fromkeys(folders) if folder.is_dir()]
+
+
+def _cpu_quota(cgroups: list[Path]) -> float | None:
+    quotas: list[float] = []
+    for folder in cgroups:
+        fields = _read(folder / "cpu.max").split()
+        if not fields:
+            fields = [_read(folder / f"cpu.cfs_{name}_us").strip() for name in ("quota", "period")]
+        if len(fields) == 2 and all(field.isdecimal() for field in fields) and int(fields[1]):
+            quotas.append(int(fields[0]) / int(fields[1]))
+    return min(quotas, default=None)
+
+
+def _available_memory(filesystem_root: Path, cgroups: list[Path]) -> int | None:
+    free: list[int] = []
+    for line in _read(filesystem_root / "proc/meminfo").splitlines():
+        if line.startswith("MemAvailable:"):
+            free.append(int(line.split()[1]) * 1024)
+    for limit_name, used_name in (
+        ("memory.max", "memory.current"),
+        ("memory.limit_in_bytes", "memory.usage_in_bytes"),
+    ):
+        for folder in cgroups:
+            limit, used = _number(folder / limit_name), _number(folder / used_name)
+            if limit is not None and used is not None:
+                free.append(max(0, limit - used + _reclaimable(folder)))
+    return min(free, default=None)
+
+
+def _reclaimable(cgroup: Path) -> int:
+    """Page cache counts as used by a cgroup, but is given back on demand."""
+    for line in _read(cgroup / "memory.stat").splitlines():
+        name, _, value = line.partition(" ")
+        if name in ("inactive_file", "total_inactive_file"):
+            return int(value)
+    return 0
+
+
+def _remaining_processes(cgroups: list[Path]) -> int | None:
+    left: list[int] = []
+    for folder in cgroups:
+        limit, used = _number(folder / "pids.max"), _number(folder / "pids.current")
+        if limit is not None and used is not None:
+            left.append(max(0, limit - used))
+    return min(left, default=None)
+
+
+def _number(path: Path) -> int | None:
+    text = _read(path).strip()
+    return int(text) if text.isdecimal() else None  # "max" is no limit
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError:
+        return ""
