@@ -16,20 +16,46 @@ Importing it starts no process, makes no folder and imports no torch. In import 
 
 from __future__ import annotations
 
-from .builder import OpBuilder
-from .cpu import CPUOpBuilder
-from .errors import AscendOpsError
-from .ops.cpu_adam import CPUAdamBuilder
-from .registry import ALL_OPS, all_builders, builder_of
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from .version import __version__
+
+if TYPE_CHECKING:
+    from .builder import OpBuilder
+    from .cpu import CPUOpBuilder
+    from .errors import AscendOpsError
+    from .npu import NPUOpBuilder
+    from .ops.cpu_adam import CPUAdamBuilder
+    from .registry import ALL_OPS, all_builders, builder_of
 
 __all__ = [
     "ALL_OPS",
     "AscendOpsError",
     "CPUAdamBuilder",
     "CPUOpBuilder",
+    "NPUOpBuilder",
     "OpBuilder",
     "__version__",
     "all_builders",
     "builder_of",
 ]
+
+_HOME = {
+    "ALL_OPS": ".registry",
+    "AscendOpsError": ".errors",
+    "CPUAdamBuilder": ".ops.cpu_adam",
+    "CPUOpBuilder": ".cpu",
+    "NPUOpBuilder": ".npu",
+    "OpBuilder": ".builder",
+    "all_builders": ".registry",
+    "builder_of": ".registry",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(_HOME[name], __name__), name)
+    globals()[name] = value
+    return value

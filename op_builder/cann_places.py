@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
+from itertools import chain
 from pathlib import Path
 
 from . import envs
@@ -49,11 +50,13 @@ class Source:
     is_base: bool = True
 
     def groups(self) -> Iterator[tuple[Path, ...]]:
-        """Folders to examine, best first; those in one group differ only in their version."""
-        if self.is_install:
-            yield (self.folder,)
-        if self.is_base:
-            yield from layouts(self.folder)
+        """Folders to examine, best first; those in one group differ only in their version.
+
+        Installers record the folder above the install; people name the install.
+        """
+        itself = [(self.folder,)] if self.is_install else []
+        below = layouts(self.folder) if self.is_base else iter(())
+        yield from chain(below, itself) if self.tier is Tier.RECORD else chain(itself, below)
 
 
 def layouts(base: Path) -> Iterator[tuple[Path, ...]]:

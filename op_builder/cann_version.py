@@ -13,8 +13,8 @@ from .errors import Refusal
 
 _PATTERN = re.compile(
     r"(\d{1,9})\.(\d{1,9})"
-    r"(?:\.(RC|T)?(\d{1,9}(?:\.\d{1,9})?))?"
-    r"(?:[.-](alpha|beta|rc)\.?(\d{1,9})?)?",
+    r"(?:\.(RC|T)?(\d{1,9}(?:\.\d{1,9})?)"
+    r"(?:[.-](alpha|beta|rc)\.?(\d{1,9})?)?)?",
     re.ASCII | re.IGNORECASE,
 )
 _THIRD_PART = {"t": 0, "rc": 1, "": 2}
@@ -41,7 +41,7 @@ class CannVersion:
         """Read ``text``; ValueError for anything else, internal versions among it.
 
         Installs also carry internal versions (``1.83.T8.0.B128``, ``7.6.0.1.220``) that compare
-        with nothing public; taking one for a public version would put 8.0.0 before 7.6.
+        with nothing public; taking one for a public version would call CANN 8.0.0 a 7.6.
         """
         match = _PATTERN.fullmatch(text)
         if match is None:

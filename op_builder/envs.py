@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from .errors import EnvironmentVariableError
 
@@ -74,7 +74,7 @@ class Variable(Generic[T]):
         return (os.environ if environ is None else environ).get(self.name, "")
 
 
-def _own() -> dict[str, Variable[object]]:
+def _own() -> dict[str, Variable[Any]]:
     return {name: value for name, value in globals().items() if isinstance(value, Variable)}
 
 
@@ -208,6 +208,6 @@ COMPILER_INPUTS: tuple[str, ...] = (
 )
 
 
-def all_variables() -> list[Variable[object]]:
+def all_variables() -> list[Variable[Any]]:
     """The table, this project's own variables first."""
     return sorted(_own().values(), key=lambda variable: not variable.name.startswith("ASCEND_OPS_"))

@@ -58,8 +58,8 @@ class IncompatibleOpError(AscendOpsError):
 
     def __init__(self, op: str, reasons: Sequence[str]) -> None:
         self.op, self.reasons = op, tuple(reasons)
-        lines = "\n".join(f"  - {reason}" for reason in self.reasons)
-        super().__init__(f"{op} cannot be built on this machine:\n{lines}")
+        lines = ["  - " + reason.replace("\n", "\n    ") for reason in self.reasons]
+        super().__init__("\n".join([f"{op} cannot be built on this machine:", *lines]))
 
 
 class UnknownOpError(AscendOpsError, KeyError):

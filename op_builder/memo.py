@@ -34,7 +34,8 @@ def remember(memo_dir: Path | None, key: object, fact: object, files: Sequence[s
         states = [(path, file_identity.status(path)) for path in files]
         if not all(file_identity.is_settled(state) for _, state in states):
             return
-        memo_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for folder in (memo_dir.parent, memo_dir):  # a mode given to mkdir is not its parents'
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         file = _file(memo_dir, key)
         draft = file.with_suffix(f".{os.getpid()}")
         draft.write_text(json.dumps({"fact": fact, "files": states}), encoding="utf-8")

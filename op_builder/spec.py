@@ -70,8 +70,8 @@ class BuildSpec:
         flags = [*self.cxx_flags, *(flag for source in self.sources for flag in source.flags)]
         return any(flag.startswith("-m") and flag.endswith("=native") for flag in flags)
 
-    def resolve(self, path: str) -> Path:
+    def resolve(self, path: str) -> str:
         """The real path of one that a compiler saw in the working folder."""
         first, _, rest = path.partition("/")
         root = self.roots.get(first)
-        return Path(path) if root is None else root / rest
+        return path if root is None else f"{root}/{rest}"

@@ -1,7 +1,7 @@
 """Moving built libraries to other machines: pack here, unpack there.
 
-So that 1,000 nodes do not each compile for 20 minutes (DeepSpeed #2947). An archive is a gzipped tar
-of entries as they lie in a cache; nothing of it is trusted before its manifest's digest is checked.
+So that 1,000 nodes do not each compile for 20 minutes (DeepSpeed #2947). A gzipped tar
+of entries as they lie in a cache; none is trusted before its manifest's digest is checked.
 """
 
 from __future__ import annotations

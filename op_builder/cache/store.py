@@ -58,15 +58,15 @@ def find(
     key: BuildKey | None = None
     asked = False
     for layer in all_layers:
-        folder = layer.root / recipe["target"] / spec.name
-        if not folder.is_dir():
-            continue
         danger = layer.danger()
         if danger is not None:
             if layer.name != "user":
                 lookup.refusals.append(danger)
                 continue
             raise UnsafeCacheError(danger)
+        folder = layer.root / recipe["target"] / spec.name
+        if not folder.is_dir():
+            continue
         if not layer.shipped and not asked:
             key, asked = build_key(), True
         exact = None if layer.shipped else key

@@ -7,6 +7,7 @@ is found when it is first asked for, so that a machine without one can load what
 from __future__ import annotations
 
 import functools
+import importlib.machinery
 import platform
 import shlex
 import sysconfig
@@ -27,7 +28,6 @@ class Toolchain:
     memo_dir: Path | None
     machine: str
     python_abi: str
-    python_include: Path
     torch: PackageInstall | None
     torch_npu: PackageInstall | None
 
@@ -43,8 +43,7 @@ class Toolchain:
             environ=envs.process_environment() if environ is None else environ,
             memo_dir=memo_dir,
             machine=platform.machine(),
-            python_abi=str(sysconfig.get_config_var("EXT_SUFFIX")),
-            python_include=Path(sysconfig.get_path("include")),
+            python_abi=importlib.machinery.EXTENSION_SUFFIXES[0],
             torch=find_torch(),
             torch_npu=find_torch_npu(),
         )
@@ -53,6 +52,11 @@ class Toolchain:
     def target(self) -> str:
         """The folder of the cache that this machine's entries lie in."""
         return f"linux-{self.machine}"
+
+    @property
+    def python_include(self) -> Path:
+        """The folder of Python.h; asked late, since sysconfig takes 2 ms to wake up."""
+        return Path(sysconfig.get_path("include"))
 
     def compiler(self) -> Compiler:
         """The compiler; raises CompilerNotFoundError."""

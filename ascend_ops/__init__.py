@@ -1,0 +1,31 @@
+"""Fused C++ ops for training and serving on Huawei Ascend NPUs and their hosts.
+
+Importing it starts no process, makes no folder and imports no torch: everything below is imported
+when it is first asked for, and an op is built, or taken from the cache, when it is first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from op_builder.version import __version__
+
+if TYPE_CHECKING:
+    from .adam import CPUAdam
+
+__all__ = ["CPUAdam", "__version__"]
+
+_HOME = {"CPUAdam": ".adam"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(_HOME[name], __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,83 @@
+"""``ascend-ops build``: compile ops into the cache, before anybody waits for them."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from op_builder.builder import OpBuilder
+from op_builder.compile_commands import compile_commands
+from op_builder.errors import AscendOpsError
+from op_builder.ninja import Progress, ProgressListener
+from op_builder.registry import all_builders, builder_of
+
+from ..loading import build_progress
+from .output import JsonFlag, console, fail, print_json, print_table
+
+
+def build(
+    ops: Annotated[
+        list[str] | None, typer.Argument(help="Ops by name.", show_default=False)
+    ] = None,
+    every: Annotated[
+        bool, typer.Option("--all", help="Every op that can be built on this machine.")
+    ] = False,
+    again: Annotated[
+        bool, typer.Option("--again", help="Compile even what is in the cache.")
+    ] = False,
+    compile_commands_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--compile-commands", help="Write this compile_commands.json; compile nothing."
+        ),
+    ] = None,
+    json: JsonFlag = False,
+) -> None:
+    """Build ops into the user's cache. Needs a compiler; no NPU, no driver."""
+    if bool(ops) == every:
+        raise typer.BadParameter("name the ops to build, or give --all")
+    builders = _all_compatible() if every else [builder_of(op) for op in ops or []]
+    if compile_commands_file is not None:
+        text = compile_commands(builder.plan() for builder in builders)
+        compile_commands_file.write_text(text, encoding="utf-8")
+        console().print(f"wrote {compile_commands_file}")
+        return
+    results = _build(builders, again)
+    if json:
+        print_json({"ops": results})
+    else:
+        rows = [(r["op"], r["outcome"], f"{r['seconds']:.2f}", r["library"]) for r in results]
+        print_table("Builds", ("op", "outcome", "seconds", "library"), rows)
+    failures = [result for result in results if result["outcome"] == "failed"]
+    for failure in failures:
+        fail(failure["error"])
+    if failures:
+        raise typer.Exit(1)
+
+
+def _all_compatible() -> list[OpBuilder]:
+    builders = [cls() for cls in all_builders().values()]
+    return [builder for builder in builders if builder.is_compatible(verbose=True)]
+
+
+def _build(builders: list[OpBuilder], again: bool) -> list[dict[str, Any]]:
+    with build_progress() as on_progress:
+        return [_build_one(builder, again, on_progress) for builder in builders]
+
+
+def _build_one(builder: OpBuilder, again: bool, on_progress: ProgressListener) -> dict[str, Any]:
+    started = time.monotonic()
+    result = {"op": builder.NAME, "outcome": "cached", "library": "", "error": ""}
+
+    def note(progress: Progress) -> None:
+        result["outcome"] = "built"
+        on_progress(progress)
+
+    try:
+        result["library"] = str(builder.build(note, again=again).library)
+    except AscendOpsError as error:
+        result.update(outcome="failed", error=str(error))
+    return {**result, "seconds": round(time.monotonic() - started, 3)}

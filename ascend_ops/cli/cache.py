@@ -1,0 +1,189 @@
+"""``ascend-ops cache``: what is cached, why something missed, and moving it to other machines."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from op_builder import envs
+from op_builder.cache import archive, maintenance
+from op_builder.cache.entry import Entry
+from op_builder.cache.layers import Layer, layers, user_root
+from op_builder.errors import CompilerNotFoundError
+from op_builder.registry import ALL_OPS, builder_of
+
+from .output import JsonFlag, console, fail, print_json, print_table
+
+app = typer.Typer(help="Look after the cache of built ops.", no_args_is_help=True)
+
+
+def _layers() -> list[Layer]:
+    return layers(envs.process_environment(), ALL_OPS[0]().prebuilt_dir())
+
+
+def _user_layer() -> Layer:
+    return Layer("user", user_root(envs.process_environment()), shipped=False)
+
+
+def _described(entry: Entry) -> dict[str, Any]:
+    manifest = entry.manifest
+    return {
+        "op": entry.op,
+        "layer": entry.layer,
+        "bytes": manifest.payload_bytes,
+        "build_seconds": manifest.build_seconds,
+        "created": manifest.created,
+        "bound_to": manifest.recipe["bound_to"],
+        "path": entry.path,
+    }
+
+
+@app.command("list")
+def list_entries(json: JsonFlag = False) -> None:
+    """List every entry of every layer."""
+    found = list(maintenance.all_entries(_layers()))
+    entries = [_described(entry) for entry in found if isinstance(entry, Entry)]
+    damaged = [entry for entry in found if isinstance(entry, str)]
+    if json:
+        print_json({"entries": entries, "damaged": damaged})
+        return
+    rows = [
+        (e["op"], e["layer"], f"{e['bytes'] / 1024:.0f}", e["created"], str(e["path"]))
+        for e in entries
+    ]
+    print_table("Cached ops", ("op", "layer", "KiB", "built", "path"), rows)
+    for line in damaged:
+        console().print(f"not an entry: {line}", markup=False)
+
+
+@app.command()
+def explain(op: str, json: JsonFlag = False) -> None:
+    """Show what OP's key is made of, whether it hits, and what differs where it does not."""
+    plan = builder_of(op).plan()
+    lookup = plan.find()
+    try:
+        key = plan.build_key()
+    except CompilerNotFoundError as error:
+        raise fail(str(error)) from error
+    near = None if lookup.entry else maintenance.nearest(list(plan.layers), plan.spec.name, key)
+    content = {
+        "op": plan.spec.name,
+        "hit": lookup.entry.path if lookup.entry else None,
+        "refusals": lookup.refusals,
+        "nearest": near.entry.path if near else None,
+        "differences": near.differences if near else [],
+        "build_key": key.digest,
+        "recipe": key.recipe,
+        "toolchain": key.toolchain,
+        "headers": len(lookup.entry.manifest.headers) if lookup.entry else None,
+    }
+    if json:
+        print_json(content)
+        return
+    _show_explanation(content)
+
+
+def _show_explanation(content: dict[str, Any]) -> None:
+    out = console()
+    if content["hit"]:
+        out.print(f"[green]hit[/]: {content['hit']}")
+        out.print(f"the content of {content['headers']} headers is part of its key")
+    else:
+        out.print("[yellow]miss[/]")
+        for refusal in content["refusals"]:
+            out.print(f"  refused: {refusal}", markup=False)
+        if content["nearest"]:
+            out.print(f"nearest entry: {content['nearest']}")
+            for line in content["differences"] or ["same key; see what was refused above"]:
+                out.print(f"  {line}", markup=False)
+    out.print(f"\nbuild key {content['build_key']}, made of")
+    print_json({"recipe": content["recipe"], "toolchain": content["toolchain"]})
+
+
+@app.command()
+def verify(json: JsonFlag = False) -> None:
+    """Check every library against its manifest; exit code 1 where one is damaged."""
+    checked, damages = 0, []
+    for entry in maintenance.all_entries(_layers()):
+        checked += 1
+        damage = entry if isinstance(entry, str) else entry.damage()
+        if damage:
+            damages.append(damage)
+    if json:
+        print_json({"checked": checked, "damaged": damages})
+    else:
+        console().print(f"{checked} entries checked, {len(damages)} damaged")
+    for damage in damages:
+        fail(damage)
+    if damages:
+        raise typer.Exit(1)
+
+
+@app.command()
+def prune(
+    days: Annotated[float, typer.Option(min=0, help="Delete what was not used for so long.")] = 30,
+    json: JsonFlag = False,
+) -> None:
+    """Delete unused entries and what killed builds left, from the user's cache."""
+    removed = maintenance.prune(_user_layer(), days)
+    if json:
+        print_json({"removed": removed})
+    else:
+        console().print(f"{len(removed)} folders removed")
+
+
+@app.command()
+def pack(
+    file: Annotated[Path, typer.Argument(metavar="ARCHIVE", help="A .tar.gz to write.")],
+    ops: Annotated[list[str] | None, typer.Argument(help="Ops; default all.")] = None,
+    json: JsonFlag = False,
+) -> None:
+    """Write the user's built ops to ARCHIVE, for `cache unpack` on other machines."""
+    entries = [
+        entry
+        for entry in maintenance.all_entries([_user_layer()])
+        if isinstance(entry, Entry) and (not ops or entry.op in ops)
+    ]
+    if not entries:
+        raise fail(f"nothing to pack in {_user_layer().root}; build an op first")
+    packed = archive.pack(entries, file)
+    if json:
+        print_json({"archive": file, "entries": [_described(entry) for entry in packed]})
+    else:
+        console().print(f"packed {len(packed)} entries into {file}")
+
+
+@app.command()
+def unpack(
+    file: Annotated[Path, typer.Argument(metavar="ARCHIVE", help="What `cache pack` wrote.")],
+    site: Annotated[
+        Path | None,
+        typer.Option(help="Unpack into this folder, to be named in ASCEND_OPS_SITE_CACHE_DIR."),
+    ] = None,
+    json: JsonFlag = False,
+) -> None:
+    """Add the ops of ARCHIVE to the user's cache, or to a site's."""
+    layer = _user_layer() if site is None else Layer("site", site.absolute(), shipped=True)
+    added, present = archive.unpack(file, layer)
+    if json:
+        print_json({"added": [_described(entry) for entry in added], "present": present})
+    else:
+        console().print(f"{len(added)} entries added, {len(present)} were there: {layer.root}")
+
+
+@app.command()
+def clear(
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    json: JsonFlag = False,
+) -> None:
+    """Delete the user's cache."""
+    layer = _user_layer()
+    if not yes:
+        typer.confirm(f"Delete everything in {layer.root}?", abort=True)
+    maintenance.clear(layer)
+    if json:
+        print_json({"cleared": layer.root})
+    else:
+        console().print(f"cleared {layer.root}")

@@ -1,0 +1,61 @@
+"""What the subcommands share: where text, tables and JSON go, and how an error ends the program."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+JsonFlag = Annotated[
+    bool, typer.Option("--json", help="Print one JSON object on standard output, nothing else.")
+]
+
+
+def console() -> Console:
+    """Standard output for people; paths are never wrapped in the middle."""
+    return Console(soft_wrap=True, highlight=False)
+
+
+def errors() -> Console:
+    """Standard error."""
+    return Console(stderr=True, soft_wrap=True, highlight=False)
+
+
+def print_json(value: Any) -> None:
+    """``value`` (dataclasses and paths allowed) as indented JSON."""
+    sys.stdout.write(json.dumps(value, indent=2, default=_plain) + "\n")
+
+
+def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """A table of text; cells are taken as they are, not as markup."""
+    table = Table(title=title, title_justify="left", header_style="bold")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*(_escape(cell) for cell in row))
+    Console(highlight=False).print(table)
+
+
+def fail(message: str) -> typer.Exit:
+    """Say what is wrong on standard error; to be raised."""
+    errors().print(f"[bold red]error:[/] {_escape(message)}")
+    return typer.Exit(1)
+
+
+def _escape(text: str) -> str:
+    return text.replace("[", r"\[")
+
+
+def _plain(value: Any) -> Any:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return dataclasses.asdict(value)
+    if isinstance(value, Path):
+        return str(value)
+    raise TypeError(f"no JSON for {type(value).__name__}")

@@ -1,0 +1,81 @@
+"""The base of ops that run on an NPU, through AscendCL and torch_npu."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import ClassVar
+
+from . import compatibility
+from .builder import OpBuilder
+from .cann import CannInstall
+from .errors import CannNotFoundError
+from .spec import BuildSpec
+from .toolchain.detect import Toolchain
+from .toolchain.torch_install import PackageInstall
+
+
+class NPUOpBuilder(OpBuilder):
+    """An op that is compiled against CANN and torch_npu.
+
+    Building it needs their files and no device, no driver and no working ``import torch_npu``
+    (vllm-ascend #6816, #7278; DeepSpeed #2010). ``USES_TORCH_NPU`` is False for an op that calls
+    AscendCL only.
+    """
+
+    USES_TORCH_NPU: ClassVar[bool] = True
+
+    def compatibility(self, toolchain: Toolchain) -> list[str]:
+        """The binding's reasons, then CANN's, then those of the versions together."""
+        reasons = super().compatibility(toolchain)
+        cann: CannInstall | None = None
+        try:
+            cann = CannInstall.find(toolchain.environ)
+        except CannNotFoundError as error:
+            reasons.append(str(error))
+        if self.USES_TORCH_NPU and toolchain.torch_npu is None:
+            reasons.append("torch_npu is not installed: `pip install torch_npu`")
+        return reasons + _mismatches(toolchain, cann)
+
+    def spec(self, toolchain: Toolchain) -> BuildSpec:
+        """The op's spec with CANN's folders before torch_npu's.
+
+        Both ship ``acl/acl_rt.h`` with the same include guard; the first one found decides
+        (vllm-ascend #17059).
+        """
+        spec = super().spec(toolchain)
+        cann = CannInstall.find(toolchain.environ)
+        roots = dict(spec.roots)
+        include_dirs, ld_flags = [], []
+        for index, folder in enumerate(cann.include_dirs):
+            roots[f"cann_include_{index}"] = folder
+            include_dirs.append(f"cann_include_{index}")
+        for index, folder in enumerate((*cann.library_dirs, *cann.stub_library_dirs)):
+            roots[f"cann_library_{index}"] = folder
+            ld_flags.append(f"-Lcann_library_{index}")
+        ld_flags.append("-lascendcl")
+        bound_to = {**spec.bound_to, "cann": str(cann.version or "of unknown version")}
+        if self.USES_TORCH_NPU and toolchain.torch_npu is not None:
+            roots["torch_npu"] = toolchain.torch_npu.root
+            include_dirs += ["torch_npu/include", "torch_npu/include/third_party/acl/inc"]
+            ld_flags += ["-Ltorch_npu/lib", "-ltorch_npu"]
+            bound_to["torch_npu"] = _described(toolchain.torch_npu)
+        own = len(self.include_paths())
+        return replace(
+            spec,
+            roots=roots,
+            bound_to=bound_to,
+            include_dirs=(*spec.include_dirs[:own], *include_dirs, *spec.include_dirs[own:]),
+            ld_flags=(*spec.ld_flags, *ld_flags),
+        )
+
+
+def _described(package: PackageInstall) -> str:
+    return f"{package.version} {package.revision[:12]}".rstrip()
+
+
+def _mismatches(toolchain: Toolchain, cann: CannInstall | None) -> list[str]:
+    if toolchain.torch is None or toolchain.torch_npu is None:
+        return []
+    version = cann.version if cann else None
+    findings = compatibility.check(toolchain.torch.version, toolchain.torch_npu.version, version)
+    return [finding.message for finding in findings if finding.severity == "error"]
