@@ -150,7 +150,7 @@ class _Search:
             if found := self._first_usable(source, refusals):
                 self.found.append(found)
             elif source.tier is Tier.VARIABLE:
-                self._unusable_variables.append(refusals[0])
+                self._unusable_variables += refusals[:1]
             self.refusals += refusals
 
     def _first_usable(self, source: Source, refusals: list[Refusal]) -> _Found | None:
