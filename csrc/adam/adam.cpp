@@ -57,6 +57,7 @@ AdamCoefficients coefficients_of(const AdamHyperparameters& h) {
     c.step_size = static_cast<float>(h.lr / bias_correction1);
     c.decay = h.adamw_mode ? static_cast<float>(1.0 - h.lr * h.weight_decay) : 1.0f;
     c.l2_penalty = h.adamw_mode ? 0.0f : static_cast<float>(h.weight_decay);
+    c.has_l2_penalty = c.l2_penalty != 0.0f;
     c.grad_sign = h.maximize ? -1.0f : 1.0f;
     return c;
 }

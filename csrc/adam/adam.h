@@ -61,6 +61,7 @@ struct AdamCoefficients {
     float decay;       // AdamW: 1 - lr * weight_decay; Adam: 1
     float l2_penalty;  // Adam: weight_decay; AdamW: 0
     float grad_sign;   // -1 with maximize, else 1
+    bool has_l2_penalty;
 };
 
 using AdamKernel = void (*)(const AdamCoefficients& coefficients, const AdamTensors& tensors,

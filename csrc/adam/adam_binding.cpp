@@ -9,7 +9,7 @@
 #include <cstdio>
 #include <mutex>
 #include <string>
-#include <unordered_map>
+#include <vector>
 
 #include "adam.h"
 #include "ascend_ops/isa.h"
@@ -35,9 +35,13 @@ DType dtype_of(const Argument& argument) {
         case ScalarType::Half:
             return DType::float16;
         default:
-            fail(argument, "dtype float32, bfloat16 or float16",
+            fail(argument.name, "dtype float32, bfloat16 or float16",
                  torch::headeronly::toString(found));
     }
+}
+
+std::string dtype_name(const Argument& argument) {
+    return torch::headeronly::toString(argument.tensor.scalar_type());
 }
 
 struct AdamArguments {
@@ -47,11 +51,10 @@ struct AdamArguments {
     Argument exp_avg_sq;
 };
 
-DType check_dtype_or_float32(const Argument& argument, DType params) {
+DType dtype_or_float32(const Argument& argument, DType params) {
     const DType found = dtype_of(argument);
     if (found != params && found != DType::float32) {
-        fail(argument, "the dtype of params, or float32",
-             torch::headeronly::toString(argument.tensor.scalar_type()));
+        fail(argument.name, "the dtype of params, or float32", dtype_name(argument));
     }
     return found;
 }
@@ -59,13 +62,11 @@ DType check_dtype_or_float32(const Argument& argument, DType params) {
 AdamDTypes check_dtypes(const AdamArguments& arguments) {
     AdamDTypes dtypes;
     dtypes.params = dtype_of(arguments.params);
-    dtypes.grads = check_dtype_or_float32(arguments.grads, dtypes.params);
-    dtypes.states = check_dtype_or_float32(arguments.exp_avg, dtypes.params);
+    dtypes.grads = dtype_or_float32(arguments.grads, dtypes.params);
+    dtypes.states = dtype_or_float32(arguments.exp_avg, dtypes.params);
     if (dtype_of(arguments.exp_avg_sq) != dtypes.states) {
-        fail(arguments.exp_avg_sq,
-             std::string("the dtype of exp_avg, ") +
-                 torch::headeronly::toString(arguments.exp_avg.tensor.scalar_type()),
-             torch::headeronly::toString(arguments.exp_avg_sq.tensor.scalar_type()));
+        fail("exp_avg_sq", "the dtype of exp_avg, " + dtype_name(arguments.exp_avg),
+             dtype_name(arguments.exp_avg_sq));
     }
     return dtypes;
 }
@@ -74,24 +75,24 @@ AdamDTypes check_tensors(const AdamArguments& arguments) {
     const Argument* const all[] = {&arguments.params, &arguments.grads, &arguments.exp_avg,
                                    &arguments.exp_avg_sq};
     for (const Argument* argument : all) {
-        check_dense_cpu(*argument);
+        check_strided_cpu(*argument);
         check_same_sizes(*argument, arguments.params);
-        if (argument != &arguments.grads) {  // grads are only read
+    }
+    const AdamDTypes dtypes = check_dtypes(arguments);
+    for (const Argument* argument : all) {
+        if (argument != &arguments.grads) {  // grads are only read: they may be expanded
             check_no_self_overlap(*argument);
         }
-    }
-    for (const Argument* const* a = std::begin(all); a != std::end(all); ++a) {
-        for (const Argument* const* b = a + 1; b != std::end(all); ++b) {
-            check_disjoint(**a, **b);
+        for (const Argument* const* other = all; *other != argument; ++other) {
+            check_disjoint(*argument, **other);
         }
     }
-    return check_dtypes(arguments);
+    return dtypes;
 }
 
 void check_plan(const AdamProblem& problem) {
     if (problem.argument != nullptr) {
-        fail(std::string(problem.argument) + ": expected " + problem.wanted + ", found " +
-             std::to_string(problem.found));
+        fail(problem.argument, problem.wanted, to_text(problem.found));
     }
 }
 
@@ -151,49 +152,60 @@ void apply(Direction direction, const AdamHyperparameters& hyperparameters,
     if (arguments.params.tensor.numel() == 0) {
         return;
     }
-    if (share_dense_layout({&arguments.params.tensor, &arguments.grads.tensor,
-                            &arguments.exp_avg.tensor, &arguments.exp_avg_sq.tensor})) {
-        run_parallel(plan, arguments.params.tensor, arguments.grads.tensor,
-                     arguments.exp_avg.tensor, arguments.exp_avg_sq.tensor);
+    const Tensor& params = arguments.params.tensor;
+    if (same_dense_layout(params, arguments.grads.tensor) &&
+        same_dense_layout(params, arguments.exp_avg.tensor) &&
+        same_dense_layout(params, arguments.exp_avg_sq.tensor)) {
+        run_parallel(plan, params, arguments.grads.tensor, arguments.exp_avg.tensor,
+                     arguments.exp_avg_sq.tensor);
     } else {
         run_on_copies(plan, arguments);
     }
 }
 
-// What create_adam was told and adam_update is not: Adam or AdamW.
+struct Optimizer {
+    std::int64_t id;
+    bool adamw_mode;  // what create_adam was told and adam_update is not
+};
+
+// A process has a handful of optimizers: a vector.
 class Registry {
   public:
     void create(std::int64_t id, bool adamw_mode) {
         const std::lock_guard<std::mutex> lock(mutex_);
-        adamw_modes_[id] = adamw_mode;
+        for (Optimizer& optimizer : optimizers_) {
+            if (optimizer.id == id) {
+                optimizer.adamw_mode = adamw_mode;
+                return;
+            }
+        }
+        optimizers_.push_back({id, adamw_mode});
     }
 
     void destroy(std::int64_t id) {
         const std::lock_guard<std::mutex> lock(mutex_);
-        if (adamw_modes_.erase(id) == 0) {
-            fail_unknown(id);
-        }
+        find(id) = optimizers_.back();
+        optimizers_.pop_back();
     }
 
     bool adamw_mode(std::int64_t id) {
         const std::lock_guard<std::mutex> lock(mutex_);
-        const auto found = adamw_modes_.find(id);
-        if (found == adamw_modes_.end()) {
-            fail_unknown(id);
-        }
-        return found->second;
+        return find(id).adamw_mode;
     }
 
   private:
-    [[noreturn]] static void fail_unknown(std::int64_t id) {
-        fail(
-            "optimizer_id: expected one that create_adam made and destroy_adam did not remove, "
-            "found " +
-            std::to_string(id));
+    Optimizer& find(std::int64_t id) {
+        for (Optimizer& optimizer : optimizers_) {
+            if (optimizer.id == id) {
+                return optimizer;
+            }
+        }
+        fail("optimizer_id", "one that create_adam made and destroy_adam did not remove",
+             std::to_string(id));
     }
 
     std::mutex mutex_;
-    std::unordered_map<std::int64_t, bool> adamw_modes_;
+    std::vector<Optimizer> optimizers_;
 };
 
 Registry& registry() {
@@ -250,10 +262,10 @@ std::string cpu_capability() { return isa_name(current_isa()); }
 void set_cpu_capability(std::string isa) {
     Isa wanted = Isa::scalar;
     if (!parse_isa(isa.c_str(), &wanted)) {
-        fail("isa: expected scalar, avx2, avx512 or neon, found '" + isa + "'");
+        fail("isa", "scalar, avx2, avx512 or neon", "'" + isa + "'");
     }
     if (!set_current_isa(wanted)) {
-        fail("isa: expected one that this CPU has, found " + isa);
+        fail("isa", "one that this CPU has", isa);
     }
 }
 

@@ -25,7 +25,7 @@ struct Coefficients {
           decay(Vec::broadcast(c.decay)),
           l2_penalty(Vec::broadcast(c.l2_penalty)),
           grad_sign(Vec::broadcast(c.grad_sign)),
-          has_l2_penalty(c.l2_penalty != 0.0f) {}
+          has_l2_penalty(c.has_l2_penalty) {}
 };
 
 struct Elements {
@@ -43,7 +43,7 @@ inline Vec direction(const Coefficients& c, const Elements& x) {
 }
 
 struct Step {
-    static void update(const Coefficients& c, Elements& x) {
+    [[gnu::always_inline]] static void update(const Coefficients& c, Elements& x) {
         const Vec grad = effective_grad(c, x);
         x.exp_avg = fma(c.beta1, x.exp_avg, c.one_minus_beta1 * grad);
         x.exp_avg_sq = fma(c.beta2, x.exp_avg_sq, c.one_minus_beta2 * grad * grad);
@@ -54,13 +54,43 @@ struct Step {
 // Undoes Step from its last line to its first. The products of the gradient are rounded as there,
 // so that they cancel exactly: rolling step 1 back gives states of exactly 0 in fp32.
 struct Rollback {
-    static void update(const Coefficients& c, Elements& x) {
+    [[gnu::always_inline]] static void update(const Coefficients& c, Elements& x) {
         x.param = fma(c.step_size, direction(c, x), x.param) / c.decay;
         const Vec grad = effective_grad(c, x);
         x.exp_avg = (x.exp_avg - c.one_minus_beta1 * grad) / c.beta1;
         x.exp_avg_sq = zero_if_negative((x.exp_avg_sq - c.one_minus_beta2 * grad * grad) / c.beta2);
     }
 };
+
+struct ElementSizes {
+    std::size_t param, grad, state;
+};
+
+// The last elements, fewer than a Vec has lanes: copied out, updated by the same kernel in a whole
+// Vec, so that they are rounded as all others are, and copied back.
+[[gnu::noinline]] void run_tail(AdamKernel kernel, const AdamCoefficients& coefficients,
+                                const AdamTensors& tensors, ElementSizes sizes, std::size_t begin,
+                                std::size_t end) {
+    constexpr std::size_t bytes = Vec::width * sizeof(float);
+    alignas(float) unsigned char copies[4][bytes] = {};
+    unsigned char* const params = static_cast<unsigned char*>(tensors.params) + begin * sizes.param;
+    const unsigned char* const grads =
+        static_cast<const unsigned char*>(tensors.grads) + begin * sizes.grad;
+    unsigned char* const exp_avg =
+        static_cast<unsigned char*>(tensors.exp_avg) + begin * sizes.state;
+    unsigned char* const exp_avg_sq =
+        static_cast<unsigned char*>(tensors.exp_avg_sq) + begin * sizes.state;
+    const std::size_t count = end - begin;
+
+    __builtin_memcpy(copies[0], params, count * sizes.param);
+    __builtin_memcpy(copies[1], grads, count * sizes.grad);
+    __builtin_memcpy(copies[2], exp_avg, count * sizes.state);
+    __builtin_memcpy(copies[3], exp_avg_sq, count * sizes.state);
+    kernel(coefficients, {copies[0], copies[1], copies[2], copies[3]}, 0, Vec::width);
+    __builtin_memcpy(params, copies[0], count * sizes.param);
+    __builtin_memcpy(exp_avg, copies[2], count * sizes.state);
+    __builtin_memcpy(exp_avg_sq, copies[3], count * sizes.state);
+}
 
 template <class Update, class Param, class Grad, class State>
 void run(const AdamCoefficients& coefficients, const AdamTensors& tensors, std::int64_t begin,
@@ -76,18 +106,15 @@ void run(const AdamCoefficients& coefficients, const AdamTensors& tensors, std::
         Elements x{Vec::load(params + i), Vec::load(grads + i), Vec::load(exp_avg + i),
                    Vec::load(exp_avg_sq + i)};
         Update::update(c, x);
-        store(params + i, x.param);
+        // params last: they wait for a division, the states do not (4% in fp32 out of cache)
         store(exp_avg + i, x.exp_avg);
         store(exp_avg_sq + i, x.exp_avg_sq);
+        store(params + i, x.param);
     }
     if (i < end) {
-        const std::int64_t count = end - i;
-        Elements x{Vec::load_partial(params + i, count), Vec::load_partial(grads + i, count),
-                   Vec::load_partial(exp_avg + i, count), Vec::load_partial(exp_avg_sq + i, count)};
-        Update::update(c, x);
-        store_partial(params + i, x.param, count);
-        store_partial(exp_avg + i, x.exp_avg, count);
-        store_partial(exp_avg_sq + i, x.exp_avg_sq, count);
+        run_tail(run<Update, Param, Grad, State>, coefficients, tensors,
+                 {sizeof(Param), sizeof(Grad), sizeof(State)}, static_cast<std::size_t>(i),
+                 static_cast<std::size_t>(end));
     }
 }
 

@@ -7,12 +7,10 @@
 #include <torch/csrc/stable/library.h>
 #include <torch/csrc/stable/tensor.h>
 
-#include <algorithm>
 #include <cstdint>
-#include <initializer_list>
+#include <cstdio>
 #include <stdexcept>
 #include <string>
-#include <vector>
 
 namespace ascend_ops {
 
@@ -25,147 +23,147 @@ struct Argument {
     const Tensor& tensor;
 };
 
-[[noreturn]] inline void fail(const std::string& message) { throw std::runtime_error(message); }
-
-[[noreturn]] inline void fail(const Argument& argument, const std::string& wanted,
+[[noreturn]] inline void fail(const char* argument, const std::string& wanted,
                               const std::string& found) {
-    fail(std::string(argument.name) + ": expected " + wanted + ", found " + found);
+    throw std::runtime_error(argument + (": expected " + wanted) + ", found " + found);
+}
+
+inline std::string to_text(double value) {
+    char text[32];
+    std::snprintf(text, sizeof text, "%g", value);
+    return text;
 }
 
 /// "[2, 3]"
 inline std::string to_text(IntArrayRef values) {
     std::string text = "[";
     for (std::size_t i = 0; i < values.size(); ++i) {
-        text += (i == 0 ? "" : ", ") + std::to_string(values[i]);
+        text += i == 0 ? "" : ", ";
+        text += std::to_string(values[i]);
     }
     return text + "]";
 }
 
-inline std::string device_text(torch::headeronly::DeviceType type) {
+inline std::string to_text(torch::headeronly::DeviceType type) {
     using torch::headeronly::DeviceType;
     switch (type) {
-        case DeviceType::CPU:
-            return "cpu";
         case DeviceType::CUDA:
             return "cuda";
         case DeviceType::Meta:
             return "meta";
-        case DeviceType::PrivateUse1:  // npu, where torch_npu is loaded
-            return "the backend registered with torch (npu)";
+        case DeviceType::PrivateUse1:  // torch_npu registers the npu as this
+            return "npu (or another PrivateUse1 backend)";
         default:
             return "device type " + std::to_string(static_cast<int>(type));
     }
 }
 
-inline void check_dense_cpu(const Argument& argument) {
+/// A tensor whose elements are in this process's memory, at strides.
+inline void check_strided_cpu(const Argument& argument) {
+    if (!argument.tensor.defined()) {
+        fail(argument.name, "a tensor", "None");
+    }
     if (!argument.tensor.is_cpu()) {
-        fail(argument, "a tensor on the CPU",
-             "one on " + device_text(argument.tensor.device().type()));
+        fail(argument.name, "a tensor on the CPU",
+             "one on " + to_text(argument.tensor.device().type()));
     }
     if (argument.tensor.layout() != torch::headeronly::Layout::Strided) {
-        fail(argument, "a dense (strided) tensor", "a sparse or otherwise laid out one");
+        fail(argument.name, "a dense tensor", "a sparse one");
     }
+}
+
+inline bool same_sizes(const Tensor& a, const Tensor& b) {
+    const IntArrayRef sizes_a = a.sizes();
+    const IntArrayRef sizes_b = b.sizes();
+    bool same = sizes_a.size() == sizes_b.size();
+    for (std::size_t i = 0; same && i < sizes_a.size(); ++i) {
+        same = sizes_a[i] == sizes_b[i];
+    }
+    return same;
 }
 
 inline void check_same_sizes(const Argument& argument, const Argument& reference) {
-    const IntArrayRef found = argument.tensor.sizes();
-    const IntArrayRef wanted = reference.tensor.sizes();
-    if (found.size() != wanted.size() || !std::equal(found.begin(), found.end(), wanted.begin())) {
-        fail(argument, std::string("the shape of ") + reference.name + ", " + to_text(wanted),
-             to_text(found));
+    if (!same_sizes(argument.tensor, reference.tensor)) {
+        fail(argument.name,
+             std::string("the shape of ") + reference.name + ", " +
+                 to_text(reference.tensor.sizes()),
+             to_text(argument.tensor.sizes()));
     }
-}
-
-/// A dimension of more than one element.
-struct Dimension {
-    std::int64_t stride;
-    std::int64_t size;
-};
-
-/// The dimensions that say where elements are, innermost (smallest stride) first.
-inline std::vector<Dimension> dimensions_by_stride(const Tensor& tensor) {
-    const IntArrayRef sizes = tensor.sizes();
-    const IntArrayRef strides = tensor.strides();
-    std::vector<Dimension> dimensions;
-    for (std::size_t i = 0; i < sizes.size(); ++i) {
-        if (sizes[i] != 1) {
-            dimensions.push_back({strides[i], sizes[i]});
-        }
-    }
-    std::sort(dimensions.begin(), dimensions.end(), [](const Dimension& a, const Dimension& b) {
-        return a.stride != b.stride ? a.stride < b.stride : a.size < b.size;
-    });
-    return dimensions;
 }
 
 /// Elements from the first to the last in memory, both included; 0 for an empty tensor.
 inline std::int64_t extent(const Tensor& tensor) {
-    if (tensor.numel() == 0) {
-        return 0;
+    if (tensor.numel() == 0 || tensor.is_contiguous()) {
+        return tensor.numel();
     }
+    const IntArrayRef sizes = tensor.sizes();
+    const IntArrayRef strides = tensor.strides();
     std::int64_t elements = 1;
-    for (const Dimension& dimension : dimensions_by_stride(tensor)) {
-        elements += (dimension.size - 1) * dimension.stride;
+    for (std::size_t i = 0; i < sizes.size(); ++i) {
+        elements += (sizes[i] - 1) * strides[i];
     }
     return elements;
 }
 
-/// Whether the elements fill one block of memory without holes, in whatever order.
-inline bool is_dense(const Tensor& tensor) { return extent(tensor) == tensor.numel(); }
+/// Whether a dimension's stride reaches past the elements of all dimensions of smaller stride.
+inline bool reaches_past_smaller(const IntArrayRef& sizes, const IntArrayRef& strides,
+                                 std::size_t dimension) {
+    std::int64_t reach = 1;
+    for (std::size_t i = 0; i < sizes.size(); ++i) {
+        const bool smaller =
+            strides[i] != strides[dimension] ? strides[i] < strides[dimension] : i < dimension;
+        reach += smaller ? (sizes[i] - 1) * strides[i] : 0;
+    }
+    return strides[dimension] >= reach;
+}
 
-/// Refuses a tensor of which two elements share memory, as an expanded one has. Each dimension's
-/// stride has to reach past all smaller dimensions; exotic as_strided views that interleave
-/// without overlapping are refused too.
+/// Refuses a tensor of which two elements share memory, as an expanded one has; and exotic
+/// as_strided views whose dimensions interleave, as telling those apart is costly.
 inline void check_no_self_overlap(const Argument& argument) {
-    if (argument.tensor.numel() == 0) {
+    if (argument.tensor.numel() == 0 || argument.tensor.is_contiguous()) {
         return;
     }
-    std::int64_t reach = 1;
-    for (const Dimension& dimension : dimensions_by_stride(argument.tensor)) {
-        if (dimension.stride < reach) {
-            fail(argument, "elements that do not share memory",
-                 "shape " + to_text(argument.tensor.sizes()) + " with strides " +
-                     to_text(argument.tensor.strides()));
+    const IntArrayRef sizes = argument.tensor.sizes();
+    const IntArrayRef strides = argument.tensor.strides();
+    for (std::size_t i = 0; i < sizes.size(); ++i) {
+        if (sizes[i] != 1 && !reaches_past_smaller(sizes, strides, i)) {
+            fail(argument.name, "elements that do not share memory",
+                 "shape " + to_text(sizes) + " with strides " + to_text(strides));
         }
-        reach += (dimension.size - 1) * dimension.stride;
     }
 }
 
-/// Refuses tensors whose ranges of memory, from first element to last, overlap.
-inline void check_disjoint(const Argument& a, const Argument& b) {
-    const auto begin = [](const Argument& argument) {
-        return reinterpret_cast<std::uintptr_t>(argument.tensor.data_ptr());
-    };
-    const auto bytes = [](const Argument& argument) {
-        return static_cast<std::uintptr_t>(extent(argument.tensor)) *
-               argument.tensor.element_size();
-    };
-    const std::uintptr_t bytes_a = bytes(a);
-    const std::uintptr_t bytes_b = bytes(b);
-    const std::uintptr_t begin_a = begin(a);
-    const std::uintptr_t begin_b = begin(b);
-    if (bytes_a != 0 && bytes_b != 0 && begin_a < begin_b + bytes_b &&
-        begin_b < begin_a + bytes_a) {
-        fail(b, std::string("memory that does not overlap that of ") + a.name,
-             begin_a == begin_b ? "the same memory" : "overlapping memory");
+/// The bytes from a tensor's first element to its last; addresses.
+struct MemoryRange {
+    explicit MemoryRange(const Tensor& tensor)
+        : begin(reinterpret_cast<std::uintptr_t>(tensor.data_ptr())),
+          end(begin + static_cast<std::size_t>(extent(tensor)) * tensor.element_size()) {}
+    std::uintptr_t begin;
+    std::uintptr_t end;
+};
+
+/// Refuses tensors whose ranges of memory overlap; so also two columns of one matrix.
+inline void check_disjoint(const Argument& argument, const Argument& other) {
+    const MemoryRange a(argument.tensor);
+    const MemoryRange b(other.tensor);
+    if (a.begin < b.end && b.begin < a.end && a.begin != a.end && b.begin != b.end) {
+        fail(argument.name, std::string("memory apart from that of ") + other.name,
+             a.begin == b.begin ? "the same memory" : "overlapping memory");
     }
 }
 
-/// Whether all tensors are dense and lay their elements out in the same order, so that an
-/// elementwise op may run over their memory from first to last.
-inline bool share_dense_layout(std::initializer_list<const Tensor*> tensors) {
-    const Tensor& first = **tensors.begin();
-    const IntArrayRef sizes = first.sizes();
-    const IntArrayRef strides = first.strides();
-    if (!is_dense(first)) {
+/// Whether two tensors of the same sizes have their elements in the same order in memory, without
+/// holes: then an elementwise op may run over both from first to last. Reflexive only if dense.
+inline bool same_dense_layout(const Tensor& a, const Tensor& b) {
+    if (extent(a) != a.numel()) {
         return false;
     }
-    for (const Tensor* tensor : tensors) {
-        const IntArrayRef other = tensor->strides();
-        for (std::size_t i = 0; i < sizes.size(); ++i) {
-            if (sizes[i] != 1 && strides[i] != other[i]) {
-                return false;
-            }
+    const IntArrayRef sizes = a.sizes();
+    const IntArrayRef strides_a = a.strides();
+    const IntArrayRef strides_b = b.strides();
+    for (std::size_t i = 0; i < sizes.size(); ++i) {
+        if (sizes[i] != 1 && strides_a[i] != strides_b[i]) {
+            return false;
         }
     }
     return true;

@@ -17,20 +17,19 @@ struct Vec {
     static Vec broadcast(float x) { return {_mm256_set1_ps(x)}; }
     static Vec load(const float* from) { return {_mm256_loadu_ps(from)}; }
 
+    // Both halves of the register get all eight words; one shuffle picks and shifts them.
     static Vec load(const BFloat16* from) {
-        const __m128i stored = _mm_loadu_si128(reinterpret_cast<const __m128i*>(from));
-        return {_mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(stored), 16))};
+        const __m256i words =
+            _mm256_broadcastsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from)));
+        const char o = -1;  // a zero byte
+        const __m256i byte_of_byte =
+            _mm256_setr_epi8(o, o, 0, 1, o, o, 2, 3, o, o, 4, 5, o, o, 6, 7,  //
+                             o, o, 8, 9, o, o, 10, 11, o, o, 12, 13, o, o, 14, 15);
+        return {_mm256_castsi256_ps(_mm256_shuffle_epi8(words, byte_of_byte))};
     }
 
     static Vec load(const Float16* from) {
         return {_mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from)))};
-    }
-
-    template <class T>
-    static Vec load_partial(const T* from, std::int64_t count) {
-        T buffer[width] = {};
-        __builtin_memcpy(buffer, from, static_cast<std::size_t>(count) * sizeof(T));
-        return load(buffer);
     }
 };
 
@@ -41,25 +40,21 @@ inline void store(BFloat16* to, Vec v) {
     const __m256i odd = _mm256_and_si256(_mm256_srli_epi32(bits, 16), _mm256_set1_epi32(1));
     const __m256i rounded =
         _mm256_add_epi32(_mm256_add_epi32(bits, odd), _mm256_set1_epi32(0x7fff));
-    // rounding could carry a NaN into infinity
-    const __m256i quiet = _mm256_or_si256(bits, _mm256_set1_epi32(0x00400000));
-    const __m256 is_nan = _mm256_cmp_ps(v.value, v.value, _CMP_UNORD_Q);
-    const __m256i chosen = _mm256_blendv_epi8(rounded, quiet, _mm256_castps_si256(is_nan));
-    const __m256i upper = _mm256_srli_epi32(chosen, 16);
-    const __m256i packed = _mm256_permute4x64_epi64(_mm256_packus_epi32(upper, upper), 0x08);
-    _mm_storeu_si128(reinterpret_cast<__m128i*>(to), _mm256_castsi256_si128(packed));
+    // rounding could carry a NaN into infinity: all bits set is a NaN, too
+    const __m256i is_nan = _mm256_castps_si256(_mm256_cmp_ps(v.value, v.value, _CMP_UNORD_Q));
+    // the upper halves of each 128 bits, to its lower end; then both together
+    const char o = -1;
+    const __m256i byte_of_byte =
+        _mm256_setr_epi8(2, 3, 6, 7, 10, 11, 14, 15, o, o, o, o, o, o, o, o, 2, 3, 6, 7, 10, 11, 14,
+                         15, o, o, o, o, o, o, o, o);
+    const __m256i upper = _mm256_shuffle_epi8(_mm256_or_si256(rounded, is_nan), byte_of_byte);
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(to),
+                     _mm256_castsi256_si128(_mm256_permute4x64_epi64(upper, 0x08)));
 }
 
 inline void store(Float16* to, Vec v) {
     _mm_storeu_si128(reinterpret_cast<__m128i*>(to),
                      _mm256_cvtps_ph(v.value, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
-}
-
-template <class T>
-inline void store_partial(T* to, Vec v, std::int64_t count) {
-    T buffer[Vec::width];
-    store(buffer, v);
-    __builtin_memcpy(to, buffer, static_cast<std::size_t>(count) * sizeof(T));
 }
 
 inline Vec operator+(Vec a, Vec b) { return {_mm256_add_ps(a.value, b.value)}; }

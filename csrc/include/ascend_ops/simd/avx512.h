@@ -22,18 +22,20 @@
 namespace ascend_ops {
 namespace {
 
-inline __mmask16 first_lanes(std::int64_t count) {
-    return static_cast<__mmask16>((1u << count) - 1u);
-}
-
 struct Vec {
     static constexpr std::int64_t width = 16;
     __m512 value;
 
     static Vec broadcast(float x) { return {_mm512_set1_ps(x)}; }
 
+    // One shuffle: word i becomes the upper half of lane i, the lower half is zero.
     static Vec from_bfloat16(__m256i stored) {
-        return {_mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(stored), 16))};
+        const __m512i word_of_half = _mm512_setr_epi32(
+            0 << 16, 1 << 16, 2 << 16, 3 << 16, 4 << 16, 5 << 16, 6 << 16, 7 << 16, 8 << 16,
+            9 << 16, 10 << 16, 11 << 16, 12 << 16, 13 << 16, 14 << 16, 15 << 16);
+        const __m512i words = _mm512_castsi256_si512(stored);
+        return {
+            _mm512_castsi512_ps(_mm512_maskz_permutexvar_epi16(0xaaaaaaaau, word_of_half, words))};
     }
 
     static Vec load(const float* from) { return {_mm512_loadu_ps(from)}; }
@@ -45,30 +47,22 @@ struct Vec {
     static Vec load(const Float16* from) {
         return {_mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(from)))};
     }
-
-    static Vec load_partial(const float* from, std::int64_t count) {
-        return {_mm512_maskz_loadu_ps(first_lanes(count), from)};
-    }
-
-    static Vec load_partial(const BFloat16* from, std::int64_t count) {
-        return from_bfloat16(_mm256_maskz_loadu_epi16(first_lanes(count), from));
-    }
-
-    static Vec load_partial(const Float16* from, std::int64_t count) {
-        return {_mm512_cvtph_ps(_mm256_maskz_loadu_epi16(first_lanes(count), from))};
-    }
 };
 
 inline __m256i to_bfloat16(Vec v) {
     const __m512i bits = _mm512_castps_si512(v.value);
-    const __m512i odd = _mm512_and_si512(_mm512_srli_epi32(bits, 16), _mm512_set1_epi32(1));
-    const __m512i rounded =
-        _mm512_add_epi32(_mm512_add_epi32(bits, odd), _mm512_set1_epi32(0x7fff));
+    const __mmask16 is_odd = _mm512_test_epi32_mask(bits, _mm512_set1_epi32(0x00010000));
+    const __m512i down = _mm512_add_epi32(bits, _mm512_set1_epi32(0x7fff));
+    const __m512i rounded = _mm512_mask_add_epi32(down, is_odd, bits, _mm512_set1_epi32(0x8000));
     // rounding could carry a NaN into infinity
     const __mmask16 is_nan = _mm512_cmp_ps_mask(v.value, v.value, _CMP_UNORD_Q);
     const __m512i chosen =
         _mm512_mask_or_epi32(rounded, is_nan, bits, _mm512_set1_epi32(0x00400000));
-    return _mm512_cvtepi32_epi16(_mm512_srli_epi32(chosen, 16));
+    // one shuffle: the upper half of lane i becomes word i
+    const __m512i half_of_word =
+        _mm512_setr_epi32(0x00030001, 0x00070005, 0x000b0009, 0x000f000d, 0x00130011, 0x00170015,
+                          0x001b0019, 0x001f001d, 0, 0, 0, 0, 0, 0, 0, 0);
+    return _mm512_castsi512_si256(_mm512_permutexvar_epi16(half_of_word, chosen));
 }
 
 inline __m256i to_float16(Vec v) {
@@ -83,18 +77,6 @@ inline void store(BFloat16* to, Vec v) {
 
 inline void store(Float16* to, Vec v) {
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), to_float16(v));
-}
-
-inline void store_partial(float* to, Vec v, std::int64_t count) {
-    _mm512_mask_storeu_ps(to, first_lanes(count), v.value);
-}
-
-inline void store_partial(BFloat16* to, Vec v, std::int64_t count) {
-    _mm256_mask_storeu_epi16(to, first_lanes(count), to_bfloat16(v));
-}
-
-inline void store_partial(Float16* to, Vec v, std::int64_t count) {
-    _mm256_mask_storeu_epi16(to, first_lanes(count), to_float16(v));
 }
 
 inline Vec operator+(Vec a, Vec b) { return {_mm512_add_ps(a.value, b.value)}; }

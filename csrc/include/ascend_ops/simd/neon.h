@@ -28,13 +28,6 @@ struct Vec {
     static Vec load(const Float16* from) {
         return {vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(&from->bits)))};
     }
-
-    template <class T>
-    static Vec load_partial(const T* from, std::int64_t count) {
-        T buffer[width] = {};
-        __builtin_memcpy(buffer, from, static_cast<std::size_t>(count) * sizeof(T));
-        return load(buffer);
-    }
 };
 
 inline void store(float* to, Vec v) { vst1q_f32(to, v.value); }
@@ -51,13 +44,6 @@ inline void store(BFloat16* to, Vec v) {
 
 inline void store(Float16* to, Vec v) {
     vst1_u16(&to->bits, vreinterpret_u16_f16(vcvt_f16_f32(v.value)));
-}
-
-template <class T>
-inline void store_partial(T* to, Vec v, std::int64_t count) {
-    T buffer[Vec::width];
-    store(buffer, v);
-    __builtin_memcpy(to, buffer, static_cast<std::size_t>(count) * sizeof(T));
 }
 
 inline Vec operator+(Vec a, Vec b) { return {vaddq_f32(a.value, b.value)}; }

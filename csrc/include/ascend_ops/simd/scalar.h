@@ -80,7 +80,7 @@ inline Float16 to_float16(float value) {
 // a * b + c with one rounding. Where the target has no such instruction: the product is exact in
 // double, and rounding the sum to odd makes the second rounding, to float, the correct one
 // (Boldo and Melquiond, "Emulation of FMA and correctly rounded sums", 2008).
-inline float fused_multiply_add(float a, float b, float c) {
+[[gnu::always_inline]] inline float fused_multiply_add(float a, float b, float c) {
 #if defined(__FMA__) || defined(__ARM_FEATURE_FMA) || defined(__FP_FAST_FMAF)
     return __builtin_fmaf(a, b, c);
 #else
@@ -91,10 +91,13 @@ inline float fused_multiply_add(float a, float b, float c) {
     const double error = (product - (sum - rounded_addend)) + (addend - rounded_addend);
     std::uint64_t bits;
     __builtin_memcpy(&bits, &sum, sizeof bits);
-    if ((error < 0 || error > 0) && (bits & 1u) == 0) {
-        bits += (error > 0) == (sum > 0) ? 1u : ~std::uint64_t{0};
-        __builtin_memcpy(&sum, &bits, sizeof sum);
+    if (error < 0 || error > 0) {  // inexact; neither if the error is a NaN
+        std::uint64_t error_bits;
+        __builtin_memcpy(&error_bits, &error, sizeof error);
+        const std::uint64_t opposite_signs = (bits ^ error_bits) >> 63;
+        bits = (bits - opposite_signs) | 1u;  // truncate towards zero, then make it odd
     }
+    __builtin_memcpy(&sum, &bits, sizeof sum);
     return static_cast<float>(sum);
 #endif
 }
@@ -107,23 +110,11 @@ struct Vec {
     static Vec load(const float* from) { return {*from}; }
     static Vec load(const BFloat16* from) { return {to_float(*from)}; }
     static Vec load(const Float16* from) { return {to_float(*from)}; }
-
-    template <class T>
-    static Vec load_partial(const T* from, std::int64_t count) {
-        return count > 0 ? load(from) : Vec{0.0f};
-    }
 };
 
 inline void store(float* to, Vec v) { *to = v.value; }
 inline void store(BFloat16* to, Vec v) { *to = to_bfloat16(v.value); }
 inline void store(Float16* to, Vec v) { *to = to_float16(v.value); }
-
-template <class T>
-inline void store_partial(T* to, Vec v, std::int64_t count) {
-    if (count > 0) {
-        store(to, v);
-    }
-}
 
 inline Vec operator+(Vec a, Vec b) { return {a.value + b.value}; }
 inline Vec operator-(Vec a, Vec b) { return {a.value - b.value}; }
