@@ -8,20 +8,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from . import compatibility, envs
+from . import envs
 from .builder import OpBuilder
 from .cache.layers import Layer, layers
 from .cache.lock import lock_folder
-from .cann import CannInstall
+from .cann import CannInstall, compatibility
 from .errors import AscendOpsError, CannNotFoundError, CompilerNotFoundError, IncompatibleOpError
 from .toolchain.detect import Toolchain
 from .toolchain.jobs import compile_jobs
 from .toolchain.torch_install import find_torch, find_torch_npu
 
 _IMPORT_FAILS = (
-    "torch_npu is installed and no CANN was found: `import torch` loads torch_npu by itself and fails "
-    "with a missing libhccl.so. Source CANN's set_env.sh, or set TORCH_DEVICE_BACKEND_AUTOLOAD=0 "
-    "to use torch without the NPU."
+    "torch_npu is installed and no CANN was found: `import torch` loads torch_npu by itself and "
+    "fails, libhccl.so missing. Source CANN's set_env.sh, or set "
+    "TORCH_DEVICE_BACKEND_AUTOLOAD=0 to use torch without the NPU."
 )
 
 

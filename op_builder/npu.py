@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import ClassVar
 
-from . import compatibility
 from .builder import OpBuilder
-from .cann import CannInstall
+from .cann import CannInstall, compatibility
 from .errors import CannNotFoundError
 from .spec import BuildSpec
 from .toolchain.detect import Toolchain

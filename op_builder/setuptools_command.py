@@ -21,15 +21,17 @@ from .builder import OpBuilder
 from .cache.layers import Layer
 from .errors import AscendOpsError, IncompatibleOpError
 
-logger = logging.getLogger(__name__)
-
 
 class OpExtension(Extension):
-    """An op as setuptools sees it; :class:`BuildOps` builds it."""
+    """An op as setuptools sees it; :class:`BuildOps` builds it.
 
-    def __init__(self, builder: OpBuilder) -> None:
+    ``by_name`` is True where the op was asked for by its own variable.
+    """
+
+    def __init__(self, builder: OpBuilder, *, by_name: bool = False) -> None:
         super().__init__(builder.absolute_name(), sources=[])
         self.builder = builder
+        self.by_name = by_name
 
 
 def requested_extensions(
@@ -37,28 +39,23 @@ def requested_extensions(
 ) -> list[Extension]:
     """The ops that ``DS_BUILD_OPS`` and the ``DS_BUILD_<OP>`` variables ask for.
 
-    One that was asked for by name and cannot be built raises IncompatibleOpError with every reason:
-    the install must not end well without it (DeepSpeed #1343, #8480, #8484, #6920).
-    ``DS_BUILD_OPS`` asks for all that can be built, and says what it leaves out.
+    Nothing is looked at yet: pip also runs a ``setup.py`` to hear what it needs.
     """
     asked: list[Extension] = []
     for cls in ops:
         by_name = envs.build_switch(cls.BUILD_VAR).get(environ)
-        if by_name is False or (by_name is None and not envs.DS_BUILD_OPS.get(environ)):
-            continue
-        builder = cls()
-        reasons = builder.compatibility(builder.toolchain(environ))
-        if not reasons:
-            asked.append(builder.builder())
-        elif by_name:
-            raise IncompatibleOpError(f"{cls.NAME} (asked for by {cls.BUILD_VAR}=1)", reasons)
-        else:
-            logger.warning("%s is left out: %s", cls.NAME, "; ".join(reasons))
+        if by_name or (by_name is None and envs.DS_BUILD_OPS.get(environ)):
+            asked.append(OpExtension(cls(), by_name=bool(by_name)))
     return asked
 
 
 class BuildOps(build_ext):
-    """``build_ext`` that publishes each op into the package's prebuilt layer."""
+    """``build_ext`` that publishes each op into the package's prebuilt layer.
+
+    An op that was asked for by name and cannot be built fails the install with every reason
+    (DeepSpeed #1343, #8480, #8484, #6920: it was skipped without a word). ``DS_BUILD_OPS`` asks for
+    all that can be built, and says what it leaves out.
+    """
 
     def build_extension(self, ext: Extension) -> None:
         """Build one op; any other extension as usual."""
@@ -66,12 +63,17 @@ class BuildOps(build_ext):
             super().build_extension(ext)
             return
         builder = ext.builder
-        root = self._prebuilt_root(builder)
+        layer = Layer("prebuilt", self._prebuilt_root(builder), shipped=True)
         try:
-            built = jit.build_into(builder.plan(), Layer("prebuilt", root, shipped=True))
+            built = jit.build_into(builder.plan(), layer)
+        except IncompatibleOpError as error:
+            if ext.by_name:
+                raise SystemExit(f"error: {builder.BUILD_VAR}=1, but {error}") from error
+            self.warn(f"left out: {error}")
+            return
         except AscendOpsError as error:
             raise SystemExit(f"error: {error}") from error
-        self.announce(f"built {builder.NAME}: {built.library}", level=2)
+        self.announce(f"built {builder.NAME}: {built.library}", level=logging.INFO)
 
     def get_outputs(self) -> list[str]:
         """What the wheel's record lists: every file below the prebuilt layers."""

@@ -49,15 +49,16 @@ class PackageInstall:
 
 def find_torch() -> PackageInstall | None:
     """The torch this process imports or would import; None where there is none."""
-    return _find("torch")
+    return find_package("torch")
 
 
 def find_torch_npu() -> PackageInstall | None:
     """The torch_npu this process would import; None where there is none."""
-    return _find("torch_npu")
+    return find_package("torch_npu")
 
 
-def _find(name: str) -> PackageInstall | None:
+def find_package(name: str) -> PackageInstall | None:
+    """The install of a package that keeps its version in ``version.py``; None where it is not."""
     root = _package_root(name)
     if root is None:
         return None

@@ -9,7 +9,7 @@ import cann_trees
 import pytest
 from cann_trees import MACHINE, OTHER_MACHINE, FakeMachine
 
-from op_builder import cann
+from op_builder.cann import install as cann
 from op_builder.errors import CannNotFoundError
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from op_builder.cann_version import CannVersion, read_version, version_of_folder
+from op_builder.cann.version import CannVersion, read_version, version_of_folder
 
 IN_ORDER = [
     "6.3.RC3",

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from functools import total_ordering
 from pathlib import Path
 
-from .cann_records import read_fields
-from .errors import Refusal
+from ..errors import Refusal
+from .records import read_fields
 
 _PATTERN = re.compile(
     r"(\d{1,9})\.(\d{1,9})"

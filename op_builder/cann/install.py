@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
 
-from . import envs
-from .cann_layout import DOES_NOT_EXIST, Layout, examine, normal_machine, why_unreachable
-from .cann_places import LAYOUT_NAMES, Source, Tier, layouts, sources
-from .cann_records import driver_version, npu_device_nodes
-from .cann_version import CannVersion, VersionReading, read_version
-from .errors import CannNotFoundError, Refusal
+from .. import envs
+from ..errors import CannNotFoundError, Refusal
+from .layout import DOES_NOT_EXIST, Layout, examine, normal_machine, why_unreachable
+from .places import LAYOUT_NAMES, Source, Tier, layouts, sources
+from .records import driver_version, npu_device_nodes
+from .version import CannVersion, VersionReading, read_version
 
 __all__ = ["CannInstall", "CannVersion", "driver_version", "npu_device_nodes"]
 

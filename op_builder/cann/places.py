@@ -8,10 +8,10 @@ from enum import IntEnum
 from itertools import chain
 from pathlib import Path
 
-from . import envs
-from .cann_records import DEFAULT_BASE, read_fields, under
-from .cann_version import version_of_folder
-from .errors import Refusal
+from .. import envs
+from ..errors import Refusal
+from .records import DEFAULT_BASE, read_fields, under
+from .version import version_of_folder
 
 # Asked in this order. set_env.sh sets the first two and ASCEND_OPP_PATH; the others are what build
 # scripts and CMake projects ask their users for. ASCEND_OPP_PATH only hints: its parent is asked.

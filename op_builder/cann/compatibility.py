@@ -8,20 +8,18 @@ find out: torch_npu cannot be imported exactly where its version matters.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from .cann_version import CannVersion
+from .version import CannVersion
 
 if TYPE_CHECKING:
     from packaging.version import Version
 
 _TABLE = Path(__file__).with_name("compatibility.json")
-_VERSION_ASSIGNMENT = re.compile(r"^__version__\b[^=\n]*=\s*(['\"])(.+?)\1", re.MULTILINE)
 
 # A torch_npu that is this many release lines older than its CANN is refused: torch_npu 2.7.1, made
 # for CANN 8.3, does not load with 9.0, two lines later (triton-ascend #328: undefined symbol).
@@ -190,37 +188,3 @@ def _base(version: Version | str) -> str:
     from packaging.version import Version
 
     return Version(str(version)).base_version
-
-
-def installed_version(distribution: str) -> str | None:
-    """The version of an installed distribution, without importing it; None where it is not there.
-
-    Asks its metadata, then the ``version.py`` of the package of that name: builds from source and
-    trees put on PYTHONPATH have no metadata.
-    """
-    from importlib import metadata
-
-    try:
-        found: str | None = metadata.version(distribution)
-    except (metadata.PackageNotFoundError, KeyError):  # KeyError: metadata without a Version
-        found = None
-    return found or _version_in_source(distribution.replace("-", "_"))
-
-
-def _version_in_source(package: str) -> str | None:
-    from importlib.util import find_spec
-
-    if not package.isidentifier():  # find_spec("a.b") would import a
-        return None
-    try:
-        spec = find_spec(package)
-    except ValueError:  # in sys.modules, made by hand and without a spec
-        return None
-    for folder in (spec.submodule_search_locations or []) if spec else []:
-        try:
-            text = Path(folder, "version.py").read_text(encoding="utf-8", errors="replace")
-        except OSError:
-            continue
-        if match := _VERSION_ASSIGNMENT.search(text):
-            return match.group(2)
-    return None

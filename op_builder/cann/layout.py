@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from .errors import AscendOpsError, Refusal
+from ..errors import AscendOpsError, Refusal
 
 DOES_NOT_EXIST = "does not exist"
 HEADER = Path("acl", "acl.h")

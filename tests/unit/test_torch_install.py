@@ -1,0 +1,57 @@
+"""torch and torch_npu are found, and their versions read, without importing them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import cann_trees
+import pytest
+
+from op_builder.toolchain.torch_install import PackageInstall, find_package
+
+
+@pytest.fixture
+def packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder of packages that raise when they are imported."""
+    monkeypatch.syspath_prepend(tmp_path)
+    yield tmp_path
+    assert "fake_npu" not in sys.modules
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "__version__ = '2.9.0+git1a2b3c4'",
+        '__version__ = "2.9.0+git1a2b3c4"  # made at build',
+        "__version__: str = '2.9.0+git1a2b3c4'",
+    ],
+)
+def test_the_version_is_read_and_the_package_not_imported(packages: Path, line: str) -> None:
+    cann_trees.write(packages / "fake_npu" / "__init__.py", "raise ImportError('libhccl.so')")
+    cann_trees.write(packages / "fake_npu" / "version.py", "git_version = 'c798c65'", line)
+    found = find_package("fake_npu")
+    assert found == PackageInstall(packages / "fake_npu", "2.9.0+git1a2b3c4", "c798c65")
+    assert found.release == (2, 9, 0)
+
+
+def test_a_package_that_is_not_there_or_does_not_say_its_version(packages: Path) -> None:
+    assert find_package("fake_npu") is None
+    cann_trees.write(packages / "fake_npu" / "__init__.py", "raise ImportError('libhccl.so')")
+    assert find_package("fake_npu") is None
+    cann_trees.write(packages / "fake_npu" / "version.py", "version = 1")
+    found = find_package("fake_npu")
+    assert found is not None
+    assert found.version == "unknown"
+    assert found.release == ()
+
+
+def test_the_package_that_is_loaded_is_the_one_that_counts(packages: Path) -> None:
+    import torch
+
+    found = find_package("torch")
+    assert found is not None
+    assert found.root == Path(torch.__file__).parent
+    assert found.version == torch.__version__
+    assert found.uses_cxx11_abi() == torch._C._GLIBCXX_USE_CXX11_ABI
