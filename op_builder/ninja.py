@@ -6,7 +6,6 @@ file that the first includes, because what of the compiler matters is a part of 
 
 from __future__ import annotations
 
-import importlib.util
 import re
 import shlex
 from collections.abc import Callable, Sequence
@@ -106,20 +105,24 @@ def run(
 
 
 def find_ninja() -> Path:
-    """The binary of the ``ninja`` package.
+    """The binary of the ``ninja`` package, where the package's own record says it is.
 
-    PATH is not asked: it is what is missing in services and notebooks (DeepSpeed #1687, #1644).
+    PATH is not asked: it is what is missing in services and notebooks (DeepSpeed #1687, #1644). Nor
+    is ``ninja.BIN_DIR``, which is empty inside pip's isolated builds.
     """
-    found = importlib.util.find_spec("ninja")
-    refusals = ["the Python package ninja: not installed"]
-    if found is not None:
-        import ninja
+    import importlib.metadata
 
-        binary = Path(ninja.BIN_DIR, "ninja")
+    advice = "Install it with `pip install ninja`."
+    try:
+        record = importlib.metadata.distribution("ninja").files or []
+    except importlib.metadata.PackageNotFoundError as error:
+        refusals = ["the Python package ninja: not installed"]
+        raise NotFoundError("ninja", refusals, advice) from error
+    binaries = [Path(str(file.locate())) for file in record if file.name == "ninja"]
+    for binary in binaries:
         if binary.is_file():
-            return binary
-        refusals = [f"{binary}: not there"]
-    raise NotFoundError("ninja", refusals, "Install it with `pip install ninja`.")
+            return binary.resolve()
+    raise NotFoundError("ninja", [f"{binary}: not there" for binary in binaries], advice)
 
 
 def dependencies(folder: Path) -> list[str]:

@@ -68,10 +68,10 @@ AdamProblem plan_adam(const AdamHyperparameters& hyperparameters, const AdamDTyp
     if (problem.argument != nullptr) {
         return problem;
     }
-    const AdamKernels& kernels = *kernels_of_isa[static_cast<int>(isa)];
-    if (!cpu_supports(isa) || kernels.step[0][0][0] == nullptr) {
+    if (!cpu_supports(isa)) {
         return {"isa", "one that this CPU has", static_cast<double>(isa)};
     }
+    const AdamKernels& kernels = *kernels_of_isa[static_cast<int>(adam_isa(isa))];
     const auto& table = rollback ? kernels.rollback : kernels.step;
     const AdamKernel kernel = table[static_cast<int>(dtypes.params)][static_cast<int>(dtypes.grads)]
                                    [static_cast<int>(dtypes.states)];
@@ -83,6 +83,16 @@ AdamProblem plan_adam(const AdamHyperparameters& hyperparameters, const AdamDTyp
 }
 
 }  // namespace
+
+Isa adam_isa(Isa isa) {
+    const auto compiled = [](Isa candidate) {
+        return kernels_of_isa[static_cast<int>(candidate)]->step[0][0][0] != nullptr;
+    };
+    if (compiled(isa)) {
+        return isa;
+    }
+    return isa == Isa::avx512 && compiled(Isa::avx2) ? Isa::avx2 : Isa::scalar;
+}
 
 AdamProblem plan_adam_step(const AdamHyperparameters& hyperparameters, const AdamDTypes& dtypes,
                            Isa isa, AdamPlan* plan) {

@@ -80,9 +80,13 @@ struct AdamProblem {
     double found = 0.0;
 };
 
+/// What a plan for `isa` runs on: `isa`, or the next lower one that is compiled in, where the
+/// library's compiler did not know `isa`.
+Isa adam_isa(Isa isa);
+
 /// The update. Problems: step < 1; lr, eps or weight_decay negative; a beta outside [0, 1);
 /// anything not finite in fp32; dtypes that are not supported ("dtypes"); an instruction set that
-/// the CPU lacks or that was not compiled in ("isa").
+/// the CPU lacks ("isa").
 AdamProblem plan_adam_step(const AdamHyperparameters& hyperparameters, const AdamDTypes& dtypes,
                            Isa isa, AdamPlan* plan);
 

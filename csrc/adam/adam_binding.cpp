@@ -6,89 +6,26 @@
 #include <torch/csrc/stable/ops.h>
 #include <torch/csrc/stable/tensor.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <mutex>
 #include <string>
 #include <vector>
 
 #include "adam.h"
+#include "adam_arguments.h"
 #include "ascend_ops/isa.h"
+#include "ascend_ops/torch_arguments.h"
 #include "ascend_ops/torch_check.h"
+#include "ascend_ops/torch_no_grad.h"
 
 namespace ascend_ops {
 namespace {
-
-using torch::headeronly::ScalarType;
 
 // Elements a task has at least: at 28 bytes an element about as long as starting the threads.
 constexpr std::int64_t grain_size = 32768;
 // Tasks start at multiples of this, so that two threads share no cache line.
 constexpr std::int64_t block_size = 1024;
-
-DType dtype_of(const Argument& argument) {
-    const ScalarType found = argument.tensor.scalar_type();
-    switch (found) {
-        case ScalarType::Float:
-            return DType::float32;
-        case ScalarType::BFloat16:
-            return DType::bfloat16;
-        case ScalarType::Half:
-            return DType::float16;
-        default:
-            fail(argument.name, "dtype float32, bfloat16 or float16",
-                 torch::headeronly::toString(found));
-    }
-}
-
-std::string dtype_name(const Argument& argument) {
-    return torch::headeronly::toString(argument.tensor.scalar_type());
-}
-
-struct AdamArguments {
-    Argument params;
-    Argument grads;
-    Argument exp_avg;
-    Argument exp_avg_sq;
-};
-
-DType dtype_or_float32(const Argument& argument, DType params) {
-    const DType found = dtype_of(argument);
-    if (found != params && found != DType::float32) {
-        fail(argument.name, "the dtype of params, or float32", dtype_name(argument));
-    }
-    return found;
-}
-
-AdamDTypes check_dtypes(const AdamArguments& arguments) {
-    AdamDTypes dtypes;
-    dtypes.params = dtype_of(arguments.params);
-    dtypes.grads = dtype_or_float32(arguments.grads, dtypes.params);
-    dtypes.states = dtype_or_float32(arguments.exp_avg, dtypes.params);
-    if (dtype_of(arguments.exp_avg_sq) != dtypes.states) {
-        fail("exp_avg_sq", "the dtype of exp_avg, " + dtype_name(arguments.exp_avg),
-             dtype_name(arguments.exp_avg_sq));
-    }
-    return dtypes;
-}
-
-AdamDTypes check_tensors(const AdamArguments& arguments) {
-    const Argument* const all[] = {&arguments.params, &arguments.grads, &arguments.exp_avg,
-                                   &arguments.exp_avg_sq};
-    for (const Argument* argument : all) {
-        check_strided_cpu(*argument);
-        check_same_sizes(*argument, arguments.params);
-    }
-    const AdamDTypes dtypes = check_dtypes(arguments);
-    for (const Argument* argument : all) {
-        if (argument != &arguments.grads) {  // grads are only read: they may be expanded
-            check_no_self_overlap(*argument);
-        }
-        for (const Argument* const* other = all; *other != argument; ++other) {
-            check_disjoint(*argument, **other);
-        }
-    }
-    return dtypes;
-}
 
 void check_plan(const AdamProblem& problem) {
     if (problem.argument != nullptr) {
@@ -108,20 +45,6 @@ void run_parallel(const AdamPlan& plan, const Tensor& params, const Tensor& grad
         });
 }
 
-// copy_ into a leaf that requires grad is an error while gradients are recorded.
-class NoGradGuard {
-  public:
-    NoGradGuard() : enabled_(aoti_torch_grad_mode_is_enabled()) {
-        aoti_torch_grad_mode_set_enabled(false);
-    }
-    ~NoGradGuard() { aoti_torch_grad_mode_set_enabled(enabled_); }
-    NoGradGuard(const NoGradGuard&) = delete;
-    NoGradGuard& operator=(const NoGradGuard&) = delete;
-
-  private:
-    bool enabled_;
-};
-
 void run_on_copies(const AdamPlan& plan, const AdamArguments& arguments) {
     const NoGradGuard no_grad;
     const Tensor params = torch::stable::contiguous(arguments.params.tensor);
@@ -129,7 +52,7 @@ void run_on_copies(const AdamPlan& plan, const AdamArguments& arguments) {
     const Tensor exp_avg = torch::stable::contiguous(arguments.exp_avg.tensor);
     const Tensor exp_avg_sq = torch::stable::contiguous(arguments.exp_avg_sq.tensor);
     run_parallel(plan, params, grads, exp_avg, exp_avg_sq);
-    const auto copy_back = [](const Argument& argument, const Tensor& copy) {
+    const auto copy_back = [](const TensorArgument& argument, const Tensor& copy) {
         if (!argument.tensor.is_contiguous()) {
             Tensor original = argument.tensor;
             torch::stable::copy_(original, copy);
@@ -152,12 +75,9 @@ void apply(Direction direction, const AdamHyperparameters& hyperparameters,
     if (arguments.params.tensor.numel() == 0) {
         return;
     }
-    const Tensor& params = arguments.params.tensor;
-    if (same_dense_layout(params, arguments.grads.tensor) &&
-        same_dense_layout(params, arguments.exp_avg.tensor) &&
-        same_dense_layout(params, arguments.exp_avg_sq.tensor)) {
-        run_parallel(plan, params, arguments.grads.tensor, arguments.exp_avg.tensor,
-                     arguments.exp_avg_sq.tensor);
+    if (share_dense_layout(arguments)) {
+        run_parallel(plan, arguments.params.tensor, arguments.grads.tensor,
+                     arguments.exp_avg.tensor, arguments.exp_avg_sq.tensor);
     } else {
         run_on_copies(plan, arguments);
     }
@@ -213,59 +133,82 @@ Registry& registry() {
     return optimizers;
 }
 
-std::int64_t create_adam(std::int64_t optimizer_id, double lr, double beta1, double beta2,
-                         double eps, double weight_decay, bool adamw_mode, bool should_log) {
-    AdamHyperparameters hyperparameters;
-    hyperparameters.lr = lr;
-    hyperparameters.beta1 = beta1;
-    hyperparameters.beta2 = beta2;
-    hyperparameters.eps = eps;
-    hyperparameters.weight_decay = weight_decay;
+void take_hyperparameters(ArgumentReader& arguments, AdamHyperparameters& h) {
+    h.lr = arguments.take<double>();
+    h.beta1 = arguments.take<double>();
+    h.beta2 = arguments.take<double>();
+    h.eps = arguments.take<double>();
+    h.weight_decay = arguments.take<double>();
+}
+
+void create_adam(StableIValue* values, std::uint64_t count, std::uint64_t) {
+    ArgumentReader arguments(values, count);
+    AdamHyperparameters h;
+    const auto optimizer_id = arguments.take<std::int64_t>();
+    take_hyperparameters(arguments, h);
+    h.adamw_mode = arguments.take<bool>();
+    const auto should_log = arguments.take<bool>();
     AdamPlan plan;
-    check_plan(plan_adam_step(hyperparameters, AdamDTypes{}, current_isa(), &plan));
-    registry().create(optimizer_id, adamw_mode);
+    check_plan(plan_adam_step(h, AdamDTypes{}, current_isa(), &plan));
+    registry().create(optimizer_id, h.adamw_mode);
     if (should_log) {
         std::fprintf(stderr, "ascend_ops: optimizer %lld is %s on %s\n",
-                     static_cast<long long>(optimizer_id), adamw_mode ? "AdamW" : "Adam",
-                     isa_name(current_isa()));
+                     static_cast<long long>(optimizer_id), h.adamw_mode ? "AdamW" : "Adam",
+                     isa_name(adam_isa(current_isa())));
     }
-    return 0;
+    values[0] = torch::stable::detail::from(std::int64_t{0});
 }
 
-std::int64_t destroy_adam(std::int64_t optimizer_id) {
-    registry().destroy(optimizer_id);
-    return 0;
+void destroy_adam(StableIValue* values, std::uint64_t count, std::uint64_t) {
+    registry().destroy(ArgumentReader(values, count).take<std::int64_t>());
+    values[0] = torch::stable::detail::from(std::int64_t{0});
 }
 
-template <Direction direction>
-std::int64_t update_registered(std::int64_t optimizer_id, std::int64_t step, double lr,
-                               double beta1, double beta2, double eps, double weight_decay,
-                               bool bias_correction, Tensor params, Tensor grads, Tensor exp_avg,
-                               Tensor exp_avg_sq) {
-    const bool adamw_mode = registry().adamw_mode(optimizer_id);
-    apply(direction,
-          {step, lr, beta1, beta2, eps, weight_decay, adamw_mode, bias_correction, false},
-          {{"params", params}, {"grads", grads}, {"exp_avg", exp_avg}, {"exp_avg_sq", exp_avg_sq}});
-    return 0;
+void update_registered(Direction direction, StableIValue* values, std::uint64_t count) {
+    ArgumentReader arguments(values, count);
+    AdamHyperparameters h;
+    const auto optimizer_id = arguments.take<std::int64_t>();
+    h.step = arguments.take<std::int64_t>();
+    take_hyperparameters(arguments, h);
+    h.bias_correction = arguments.take<bool>();
+    const AdamArguments tensors(arguments);
+    h.adamw_mode = registry().adamw_mode(optimizer_id);
+    apply(direction, h, tensors);
+    values[0] = torch::stable::detail::from(std::int64_t{0});
 }
 
-void adam_step(Tensor params, Tensor grads, Tensor exp_avg, Tensor exp_avg_sq, std::int64_t step,
-               double lr, double beta1, double beta2, double eps, double weight_decay,
-               bool adamw_mode, bool bias_correction, bool maximize) {
-    apply(Direction::step,
-          {step, lr, beta1, beta2, eps, weight_decay, adamw_mode, bias_correction, maximize},
-          {{"params", params}, {"grads", grads}, {"exp_avg", exp_avg}, {"exp_avg_sq", exp_avg_sq}});
+void adam_update(StableIValue* values, std::uint64_t count, std::uint64_t) {
+    update_registered(Direction::step, values, count);
 }
 
-std::string cpu_capability() { return isa_name(current_isa()); }
+void adam_rollback(StableIValue* values, std::uint64_t count, std::uint64_t) {
+    update_registered(Direction::rollback, values, count);
+}
 
-void set_cpu_capability(std::string isa) {
-    Isa wanted = Isa::scalar;
-    if (!parse_isa(isa.c_str(), &wanted)) {
-        fail("isa", "scalar, avx2, avx512 or neon", "'" + isa + "'");
+void adam_step(StableIValue* values, std::uint64_t count, std::uint64_t) {
+    ArgumentReader arguments(values, count);
+    AdamHyperparameters h;
+    const AdamArguments tensors(arguments);
+    h.step = arguments.take<std::int64_t>();
+    take_hyperparameters(arguments, h);
+    h.adamw_mode = arguments.take<bool>();
+    h.bias_correction = arguments.take<bool>();
+    h.maximize = arguments.take<bool>();
+    apply(Direction::step, h, tensors);
+}
+
+void cpu_capability(StableIValue* values, std::uint64_t, std::uint64_t) {
+    values[0] = torch::stable::detail::from(std::string(isa_name(adam_isa(current_isa()))));
+}
+
+void set_cpu_capability(StableIValue* values, std::uint64_t count, std::uint64_t) {
+    const auto name = ArgumentReader(values, count).take<std::string>();
+    Isa isa = Isa::scalar;
+    if (!parse_isa(name.c_str(), &isa)) {
+        fail("isa", "scalar, avx2, avx512 or neon", "'" + name + "'");
     }
-    if (!set_current_isa(wanted)) {
-        fail("isa", "one that this CPU has", isa);
+    if (adam_isa(isa) != isa || !set_current_isa(isa)) {
+        fail("isa", "one that this CPU and the library's compiler have", name);
     }
 }
 
@@ -298,11 +241,11 @@ STABLE_TORCH_LIBRARY(ascend_ops_cpu_adam, library) {
 // not the dispatcher's list of backends.
 STABLE_TORCH_LIBRARY_IMPL(ascend_ops_cpu_adam, CompositeExplicitAutograd, library) {
     using namespace ascend_ops;
-    library.impl("create_adam", TORCH_BOX(&create_adam));
-    library.impl("destroy_adam", TORCH_BOX(&destroy_adam));
-    library.impl("adam_update", TORCH_BOX(&update_registered<Direction::step>));
-    library.impl("adam_rollback", TORCH_BOX(&update_registered<Direction::rollback>));
-    library.impl("adam_step", TORCH_BOX(&adam_step));
-    library.impl("cpu_capability", TORCH_BOX(&cpu_capability));
-    library.impl("set_cpu_capability", TORCH_BOX(&set_cpu_capability));
+    library.impl("create_adam", &create_adam);
+    library.impl("destroy_adam", &destroy_adam);
+    library.impl("adam_update", &adam_update);
+    library.impl("adam_rollback", &adam_rollback);
+    library.impl("adam_step", &adam_step);
+    library.impl("cpu_capability", &cpu_capability);
+    library.impl("set_cpu_capability", &set_cpu_capability);
 }

@@ -4,6 +4,8 @@
 // each including file is compiled for another instruction set (see simd/scalar.h).
 #pragma once
 
+#include <cstddef>
+
 #include "adam_kernels.h"
 
 namespace ascend_ops {

@@ -12,15 +12,17 @@
 #include <stdexcept>
 #include <string>
 
+#include "ascend_ops/dtype.h"
+
 namespace ascend_ops {
 
 using torch::stable::Tensor;
 using IntArrayRef = torch::headeronly::IntHeaderOnlyArrayRef;
 
 /// A tensor and the name of its argument.
-struct Argument {
+struct TensorArgument {
     const char* name;
-    const Tensor& tensor;
+    Tensor tensor;
 };
 
 [[noreturn]] inline void fail(const char* argument, const std::string& wanted,
@@ -59,7 +61,7 @@ inline std::string to_text(torch::headeronly::DeviceType type) {
 }
 
 /// A tensor whose elements are in this process's memory, at strides.
-inline void check_strided_cpu(const Argument& argument) {
+inline void check_strided_cpu(const TensorArgument& argument) {
     if (!argument.tensor.defined()) {
         fail(argument.name, "a tensor", "None");
     }
@@ -69,6 +71,24 @@ inline void check_strided_cpu(const Argument& argument) {
     }
     if (argument.tensor.layout() != torch::headeronly::Layout::Strided) {
         fail(argument.name, "a dense tensor", "a sparse one");
+    }
+}
+
+inline std::string dtype_text(const TensorArgument& argument) {
+    return torch::headeronly::toString(argument.tensor.scalar_type());
+}
+
+inline DType dtype_of(const TensorArgument& argument) {
+    using torch::headeronly::ScalarType;
+    switch (argument.tensor.scalar_type()) {
+        case ScalarType::Float:
+            return DType::float32;
+        case ScalarType::BFloat16:
+            return DType::bfloat16;
+        case ScalarType::Half:
+            return DType::float16;
+        default:
+            fail(argument.name, "dtype float32, bfloat16 or float16", dtype_text(argument));
     }
 }
 
@@ -82,7 +102,7 @@ inline bool same_sizes(const Tensor& a, const Tensor& b) {
     return same;
 }
 
-inline void check_same_sizes(const Argument& argument, const Argument& reference) {
+inline void check_same_sizes(const TensorArgument& argument, const TensorArgument& reference) {
     if (!same_sizes(argument.tensor, reference.tensor)) {
         fail(argument.name,
              std::string("the shape of ") + reference.name + ", " +
@@ -119,7 +139,7 @@ inline bool reaches_past_smaller(const IntArrayRef& sizes, const IntArrayRef& st
 
 /// Refuses a tensor of which two elements share memory, as an expanded one has; and exotic
 /// as_strided views whose dimensions interleave, as telling those apart is costly.
-inline void check_no_self_overlap(const Argument& argument) {
+inline void check_no_self_overlap(const TensorArgument& argument) {
     if (argument.tensor.numel() == 0 || argument.tensor.is_contiguous()) {
         return;
     }
@@ -143,7 +163,7 @@ struct MemoryRange {
 };
 
 /// Refuses tensors whose ranges of memory overlap; so also two columns of one matrix.
-inline void check_disjoint(const Argument& argument, const Argument& other) {
+inline void check_disjoint(const TensorArgument& argument, const TensorArgument& other) {
     const MemoryRange a(argument.tensor);
     const MemoryRange b(other.tensor);
     if (a.begin < b.end && b.begin < a.end && a.begin != a.end && b.begin != b.end) {
