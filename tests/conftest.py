@@ -1,0 +1,56 @@
+"""What every test gets: a home, a cache, a lock folder and a temporary folder of its own."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+# With torch_npu installed and CANN not sourced, `import torch` fails without it.
+os.environ.setdefault("TORCH_DEVICE_BACKEND_AUTOLOAD", "0")
+
+# Where pip keeps what has nothing to do with these tests, before HOME is another.
+_REAL_HOME = Path.home()
+os.environ.setdefault("XDG_CONFIG_HOME", str(_REAL_HOME / ".config"))
+os.environ.setdefault(
+    "PIP_CACHE_DIR",
+    str(Path(os.environ.get("XDG_CACHE_HOME") or _REAL_HOME / ".cache") / "pip"),
+)
+
+
+@dataclass(frozen=True)
+class UserFolders:
+    """The folders that op_builder writes to, for one test."""
+
+    home: Path
+    cache: Path
+    locks: Path
+    temporary: Path
+
+
+@pytest.fixture(autouse=True)
+def user_folders(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> UserFolders:
+    """No test, and no process that it starts, reads or writes what belongs to the user.
+
+    ``cache`` and ``locks`` are not made yet, as on a fresh machine.
+    """
+    base = tmp_path_factory.mktemp("user")
+    folders = UserFolders(base / "home", base / "cache", base / "locks", base / "tmp")
+    for folder in (folders.home, folders.temporary):
+        folder.mkdir(mode=0o700)
+    for name in list(os.environ):
+        if name.startswith(("ASCEND_OPS_", "DS_BUILD_")):
+            monkeypatch.delenv(name)
+    for name in ("XDG_CACHE_HOME", "XDG_RUNTIME_DIR"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(folders.home))
+    monkeypatch.setenv("TMPDIR", str(folders.temporary))
+    monkeypatch.setattr(tempfile, "tempdir", str(folders.temporary))
+    monkeypatch.setenv("ASCEND_OPS_CACHE_DIR", str(folders.cache))
+    monkeypatch.setenv("ASCEND_OPS_LOCK_DIR", str(folders.locks))
+    return folders
