@@ -1,0 +1,23 @@
+// torch.no_grad() on torch's stable ABI.
+#pragma once
+
+#include <torch/csrc/stable/library.h>
+
+namespace ascend_ops {
+
+/// Records no gradients on this thread while it lives. For in-place ops on tensors that may require
+/// grad, such as a copy_ into a parameter, which is an error while gradients are recorded.
+class NoGradGuard {
+  public:
+    NoGradGuard() : enabled_(aoti_torch_grad_mode_is_enabled()) {
+        aoti_torch_grad_mode_set_enabled(false);
+    }
+    ~NoGradGuard() { aoti_torch_grad_mode_set_enabled(enabled_); }
+    NoGradGuard(const NoGradGuard&) = delete;
+    NoGradGuard& operator=(const NoGradGuard&) = delete;
+
+  private:
+    bool enabled_;
+};
+
+}  // namespace ascend_ops
