@@ -7,12 +7,29 @@ what was found, where it was looked for, what to do. The exception that caused i
 
 from __future__ import annotations
 
+import shlex
+import signal
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 
 class AscendOpsError(Exception):
     """Root of all errors of ascend_ops and op_builder."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Pickled by its constructor's arguments, an error cannot come back from a worker process:
+        # Exception keeps the message only.
+        return _restored, (type(self), self.args, self.__dict__)
+
+
+def _restored(
+    cls: type[AscendOpsError], args: tuple[object, ...], attributes: dict[str, object]
+) -> AscendOpsError:
+    error = cls.__new__(cls, *args)
+    error.args = args
+    error.__dict__.update(attributes)
+    return error
 
 
 class EnvironmentVariableError(AscendOpsError, ValueError):
@@ -28,8 +45,20 @@ class CommandError(AscendOpsError):
 
     def __init__(self, command: Sequence[str], status: int | None, output: str) -> None:
         self.command, self.status, self.output = tuple(command), status, output
-        ended = "could not be started" if status is None else f"ended with status {status}"
-        super().__init__(f"{' '.join(self.command)}\n{ended}:\n{output.strip() or '(no output)'}")
+        said = output.strip() or "(no output)"
+        super().__init__(f"{shlex.join(self.command)}\n{ending(status)}:\n{said}")
+
+
+def ending(status: int | None) -> str:
+    """How a process ended, in words; None where it never ran to its end."""
+    if status is None:
+        return "could not be run"
+    if status >= 0:
+        return f"ended with status {status}"
+    try:
+        return f"was killed by {signal.Signals(-status).name}"
+    except ValueError:
+        return f"was killed by signal {-status}"
 
 
 class Refusal(str):
