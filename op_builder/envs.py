@@ -7,6 +7,7 @@ other module reads ``os.environ``; a test pins it. ``ascend-ops report --env`` p
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,8 @@ from typing import Any, Generic, TypeVar
 from .errors import EnvironmentVariableError
 
 T = TypeVar("T")
+
+_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 
 def _boolean(text: str) -> bool:
@@ -43,10 +46,28 @@ def _seconds(text: str) -> float:
 
 
 def _absolute(text: str) -> Path:
-    path = Path(text).expanduser()
+    try:
+        path = Path(text).expanduser()
+    except RuntimeError as error:  # ~nobody_by_this_name
+        raise ValueError("an absolute path, or one below a user's home") from error
     if not path.is_absolute():
         raise ValueError("an absolute path")
     return path
+
+
+def _command(text: str) -> str:
+    try:
+        shlex.split(text)
+    except ValueError as error:
+        raise ValueError(f"a command as a shell reads it ({error})") from error
+    return text.strip()
+
+
+def _level(text: str) -> str:
+    level = text.strip().upper()
+    if level not in _LEVELS:
+        raise ValueError(f"one of {', '.join(_LEVELS)}")
+    return level
 
 
 @dataclass(frozen=True)
@@ -121,14 +142,14 @@ JIT: Variable[bool] = Variable(
 )
 COMPILER_LAUNCHER: Variable[str] = Variable(
     "ASCEND_OPS_COMPILER_LAUNCHER",
-    str,
+    _command,
     "",
     "command",
     "put before each compile, e.g. ccache or sccache",
 )
 LOG_LEVEL: Variable[str] = Variable(
     "ASCEND_OPS_LOG_LEVEL",
-    str,
+    _level,
     "WARNING",
     "level",
     "level of the ascend_ops loggers in the command-line program",
@@ -150,7 +171,7 @@ MAX_JOBS: Variable[int | None] = Variable(
     "parallel compile jobs; default by cores, memory and cgroup limits",
 )
 CXX: Variable[str] = Variable(
-    "CXX", str, "", "command", "the C++ compiler; default g++, else clang++"
+    "CXX", _command, "", "command", "the C++ compiler; default g++, else clang++"
 )
 SEARCH_PATH: Variable[str] = Variable(
     "PATH", str, os.defpath, "paths", "where programs are looked for"

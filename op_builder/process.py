@@ -17,6 +17,8 @@ from .errors import CommandError
 
 logger = logging.getLogger(__name__)
 
+_PATIENCE_SECONDS = 5.0
+
 
 def run(
     command: Sequence[str],
@@ -83,13 +85,24 @@ def stream(
         )
     except OSError as error:
         raise CommandError(command, None, str(error)) from error
+    assert child.stdout is not None
     try:
-        assert child.stdout is not None
         for line in child.stdout:
             lines.append(line)
             on_line(line.rstrip("\n"))
         return child.wait(), "".join(lines)
     except BaseException:
-        child.terminate()
-        child.wait()
+        _end(child)
         raise
+    finally:
+        child.stdout.close()
+
+
+def _end(child: subprocess.Popen[str]) -> None:
+    """Ask it to end, so that ninja can end its compilers; make it, where it does not."""
+    child.terminate()
+    try:
+        child.wait(_PATIENCE_SECONDS)
+    except subprocess.TimeoutExpired:
+        child.kill()
+        child.wait()

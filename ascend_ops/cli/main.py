@@ -44,7 +44,7 @@ def main(
 ) -> None:
     """Set up logging for all subcommands."""
     del version
-    level = {0: envs.LOG_LEVEL.get().upper(), 1: "INFO"}.get(verbose, "DEBUG")
+    level = {0: envs.LOG_LEVEL.get(), 1: "INFO"}.get(verbose, "DEBUG")
     handler = RichHandler(console=errors(), show_path=False, show_time=False)
     logging.basicConfig(level=level, format="%(message)s", handlers=[handler])
 
