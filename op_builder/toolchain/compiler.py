@@ -22,7 +22,7 @@ from ..errors import CommandError, CompilerNotFoundError
 from . import cpu_info
 
 MINIMUM_VERSIONS = {"gcc": (9, 0), "clang": (10, 0)}
-_LAUNCHERS = frozenset({"ccache", "sccache", "distcc", "icecc"})
+LAUNCHERS = frozenset({"ccache", "sccache", "distcc", "icecc"})
 _ADVICE = (
     "A C++17 compiler is needed: GCC 9 or Clang 10, or newer. Install one with "
     "`dnf install gcc-c++` (openEuler) or `apt-get install g++` (Debian, Ubuntu), "
@@ -101,7 +101,7 @@ def find_compiler(environ: Mapping[str, str], memo_dir: Path | None) -> Compiler
         except (CommandError, ValueError) as error:
             refusals.append(f"{shlex.join(command)} ({program}): {error}")
             continue
-        if not _is_script(compiler.path):  # a script can run any compiler: ask it in each process
+        if not _hides_another(compiler.path):  # it could run any compiler: ask in each process
             memo.remember(memo_dir, [command, program], asdict(compiler), files)
         return compiler
     raise CompilerNotFoundError("a C++ compiler", refusals, _ADVICE)
@@ -111,21 +111,27 @@ def _candidates(environ: Mapping[str, str]) -> Iterator[list[str]]:
     chosen = envs.CXX.get(environ)
     if chosen:  # the user's choice is never replaced by another one
         words = shlex.split(chosen)
-        yield words[1:] if Path(words[0]).name in _LAUNCHERS and len(words) > 1 else words
+        yield words[1:] if launcher_in(words) else words
         return
     yield ["g++"]
     yield ["clang++"]
+
+
+def launcher_in(words: list[str]) -> list[str]:
+    """The launcher that a command line begins with: ``ccache g++`` names both."""
+    return words[:1] if len(words) > 1 and Path(words[0]).name in LAUNCHERS else []
 
 
 def _resolve(name: str, environ: Mapping[str, str]) -> str | None:
     """The program's path; looks through ccache's folder of links, whose names hide the compiler."""
     search = envs.SEARCH_PATH.get(environ)
     if os.sep in name:
-        return shutil.which(name)
+        found = shutil.which(name)
+        return os.path.abspath(found) if found else None  # noqa: PTH100 - links are kept
     for folder in search.split(os.pathsep):
         found = shutil.which(name, path=folder) if folder else None
-        if found and Path(found).resolve().name not in _LAUNCHERS:
-            return found
+        if found and Path(found).resolve().name not in LAUNCHERS:
+            return os.path.abspath(found)  # noqa: PTH100
     return None
 
 
@@ -143,7 +149,7 @@ def _probe(command: tuple[str, ...]) -> tuple[Compiler, list[str]]:
     target = process.run([*command, "-dumpmachine"]).strip()
     path = str(Path(command[0]).resolve())
     programs = [_program(command, name) for name in ("cc1plus", "as", "ld")]
-    tools = tuple(process.run([tool, "--version"]).splitlines()[0] for tool in programs[1:])
+    tools = tuple(_version_line(tool) for tool in programs[1:])
     compiler = Compiler(command, path, family, version, target, tools)
     return compiler, [path, *(program for program in programs if os.sep in program)]
 
@@ -169,6 +175,14 @@ def _program(command: tuple[str, ...], name: str) -> str:
     return str(Path(found).resolve()) if found else name
 
 
+def _version_line(tool: str) -> str:
+    """Clang has an assembler inside and can link with lld: neither ``as`` nor ``ld`` need be."""
+    try:
+        return next(iter(process.run([tool, "--version"]).splitlines()), tool)
+    except CommandError:
+        return f"{tool}: none"
+
+
 def _recall(memo_dir: Path | None, command: list[str], program: str) -> Compiler | None:
     known = memo.recall(memo_dir, [command, program])
     if known is None:
@@ -176,6 +190,9 @@ def _recall(memo_dir: Path | None, command: list[str], program: str) -> Compiler
     return Compiler(**{**known, "command": tuple(known["command"]), "tools": tuple(known["tools"])})
 
 
-def _is_script(path: str) -> bool:
+def _hides_another(path: str) -> bool:
+    """Whether it is a script, or a launcher that was named like the compiler it looks for."""
+    if Path(path).name in LAUNCHERS:
+        return True
     with Path(path).open("rb") as stream:
         return stream.read(2) == b"#!"

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from .. import envs
-from .compiler import Compiler, find_compiler
+from .compiler import Compiler, find_compiler, launcher_in
 from .torch_install import PackageInstall, find_torch, find_torch_npu
 
 
@@ -64,8 +64,9 @@ class Toolchain:
         return _compiler(relevant, self.memo_dir)
 
     def launcher(self) -> list[str]:
-        """ccache or sccache where it was asked for, else nothing."""
-        return shlex.split(envs.COMPILER_LAUNCHER.get(self.environ))
+        """ccache or sccache where it was asked for, by its variable or in CXX, else nothing."""
+        asked = shlex.split(envs.COMPILER_LAUNCHER.get(self.environ))
+        return asked or launcher_in(shlex.split(envs.CXX.get(self.environ)))
 
     def fingerprint(self, *, native: bool) -> dict[str, object]:
         """What of the toolchain decides a library's content: a part of its build key.
