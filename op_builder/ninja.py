@@ -13,12 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from . import envs, process
-from .errors import BuildError, NotFoundError
+from .errors import BuildError, NotFoundError, ending
 from .spec import BuildSpec
 
 TOOLCHAIN_FILE = "toolchain.ninja"
 _STATUS = "[%f/%t] "
 _STATUS_LINE = re.compile(r"^\[(\d+)/(\d+)\] (.*)$")
+_ESCAPED = re.compile(r"(\\+)([ \t#])|\$\$")
 _FIRST_ERROR = re.compile(r"^.*?(?:\berror:|: undefined reference|cannot find -l).*$", re.MULTILINE)
 
 
@@ -101,7 +102,7 @@ def run(
     log = folder / "build.log"
     log.write_text(output, encoding="utf-8")
     if status != 0:
-        raise _build_error(spec, output, log)
+        raise _build_error(spec, status, output, log)
 
 
 def find_ninja() -> Path:
@@ -133,21 +134,41 @@ def dependencies(folder: Path) -> list[str]:
     """
     found: dict[str, None] = {}
     for depfile in sorted(folder.glob("objects/**/*.d")):
-        found.update(dict.fromkeys(parse_depfile(depfile.read_text(encoding="utf-8"))))
+        text = depfile.read_bytes().decode("utf-8", "surrogateescape")  # a path is any bytes
+        found.update(dict.fromkeys(parse_depfile(text)))
     return list(found)
 
 
 def parse_depfile(text: str) -> list[str]:
-    """The prerequisites of a Makefile rule as GCC and Clang write them."""
+    """The prerequisites of a Makefile rule as GCC and Clang write them.
+
+    A space or tab is escaped and the backslashes before it doubled; ``#`` is escaped, ``$`` doubled
+    (``munge`` in GCC's mkdeps.cc).
+    """
     joined = text.replace("\\\n", " ")
     _, _, prerequisites = joined.partition(": ")
-    words = re.findall(r"(?:\\[ #]|\$\$|[^\s])+", prerequisites)
-    return [re.sub(r"\\([ #])", r"\1", word).replace("$$", "$") for word in words]
+    words = re.findall(r"(?:\\[ \t]|[^ \t\n])+", prerequisites)
+    return [_ESCAPED.sub(_unescape, word) for word in words]
 
 
-def _build_error(spec: BuildSpec, output: str, log: Path) -> BuildError:
+def _unescape(matched: re.Match[str]) -> str:
+    backslashes, character = matched[1] or "", matched[2] or ""
+    if character in (" ", "\t"):
+        return "\\" * (len(backslashes) // 2) + character
+    return backslashes[1:] + character if character else "$"
+
+
+def _first_error(status: int, output: str) -> str:
     found = _FIRST_ERROR.search(output)
-    first = found.group(0) if found else output.strip().splitlines()[-1]
+    if found:
+        return found.group(0)
+    after = output.partition("FAILED:")[2].splitlines()[2:]  # its target, its command, what it said
+    said = [line for line in after if line.strip() and not line.startswith(("ninja:", "["))]
+    return said[0] if said else f"ninja {ending(status)}"
+
+
+def _build_error(spec: BuildSpec, status: int, output: str, log: Path) -> BuildError:
+    first = _first_error(status, output)
     for name, root in spec.roots.items():  # links in a folder that is about to go, to real paths
         real = f"{root}/".replace("\\", r"\\")
         first = re.sub(rf"(?<![\w/]){re.escape(name)}/", real, first)

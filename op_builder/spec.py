@@ -9,9 +9,10 @@ command line.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 #: How the library is bound, hence how it is loaded and what it depends on.
 #:   stable   torch's stable ABI: any torch from TORCH_TARGET on, any Python
@@ -47,7 +48,7 @@ class BuildSpec:
     does a ``-L`` among the ``ld_flags``. ``bound_to`` are the versions that the library works with,
     by their name in a report: an ahead-of-time library is refused where one of them differs. Adding
     a field here means adding it to :func:`op_builder.ninja.render` or
-    :func:`op_builder.key.recipe`.
+    :func:`op_builder.cache.key.recipe`.
     """
 
     name: str
@@ -63,6 +64,12 @@ class BuildSpec:
     def __post_init__(self) -> None:
         if self.binding not in BINDINGS:
             raise ValueError(f"{self.name}: binding {self.binding!r} is none of {BINDINGS}")
+        if not re.fullmatch(r"\w+", self.name):
+            raise ValueError(f"op name {self.name!r}: only letters, digits and _, as in a file name")
+        for source in self.sources:
+            parts = PurePosixPath(source.path).parts
+            if not parts or {"/", ".."} & set(parts) or "\n" in source.path:
+                raise ValueError(f"{self.name}: source {source.path!r} is not below source_root()")
 
     @property
     def uses_native(self) -> bool:
