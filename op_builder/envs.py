@@ -179,6 +179,13 @@ SEARCH_PATH: Variable[str] = Variable(
 HOME: Variable[Path | None] = Variable(
     "HOME", _absolute, None, "path", "the user's home: default cache and per-user CANN installs"
 )
+TMPDIR: Variable[Path] = Variable(
+    "TMPDIR",
+    _absolute,
+    Path("/tmp"),  # noqa: S108 - what is made in there is private, and refused where it is not
+    "path",
+    "the base of the cache that stands in for one that cannot be written",
+)
 XDG_CACHE_HOME: Variable[Path | None] = Variable(
     "XDG_CACHE_HOME", _absolute, None, "path", "the base of the default cache folder"
 )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,9 +70,13 @@ def user_root(environ: Mapping[str, str]) -> Path:
     return base / "ascend_ops"
 
 
-def temporary_root() -> Path:
-    """The private stand-in for a user's cache that cannot be written (a read-only home)."""
-    return Path(tempfile.gettempdir()) / f"ascend_ops-{os.getuid()}-cache"
+def temporary_root(environ: Mapping[str, str]) -> Path:
+    """The private stand-in for a user's cache that cannot be written (a read-only home).
+
+    Not asked of ``tempfile``, which tries a folder out by writing a file into it: a hit writes
+    nothing, and works where there is nowhere to write.
+    """
+    return envs.TMPDIR.get(environ) / f"ascend_ops-{os.getuid()}-cache"
 
 
 def layers(environ: Mapping[str, str], prebuilt: Path | None) -> list[Layer]:
@@ -83,7 +86,7 @@ def layers(environ: Mapping[str, str], prebuilt: Path | None) -> list[Layer]:
     if site is not None:
         found.append(Layer("site", site, shipped=True))
     found.append(Layer("user", user_root(environ), shipped=False))
-    found.append(Layer("temporary", temporary_root(), shipped=False))
+    found.append(Layer("temporary", temporary_root(environ), shipped=False))
     return found
 
 
