@@ -1,6 +1,8 @@
 // The four tensors of an Adam op, checked.
 #pragma once
 
+#include <utility>
+
 #include "adam.h"
 #include "ascend_ops/torch_arguments.h"
 #include "ascend_ops/torch_check.h"
@@ -14,6 +16,11 @@ struct AdamArguments {
           grads{"grads", arguments.take<Tensor>()},
           exp_avg{"exp_avg", arguments.take<Tensor>()},
           exp_avg_sq{"exp_avg_sq", arguments.take<Tensor>()} {}
+    AdamArguments(Tensor params_, Tensor grads_, Tensor exp_avg_, Tensor exp_avg_sq_)
+        : params{"params", std::move(params_)},
+          grads{"grads", std::move(grads_)},
+          exp_avg{"exp_avg", std::move(exp_avg_)},
+          exp_avg_sq{"exp_avg_sq", std::move(exp_avg_sq_)} {}
 
     TensorArgument params;
     TensorArgument grads;

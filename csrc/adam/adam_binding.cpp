@@ -1,12 +1,10 @@
 // Adam for torch: the namespace ascend_ops_cpu_adam, on torch's stable ABI.
 //
 // adam_update and adam_rollback keep the argument order that DeepSpeed's optimizers call; adam_step
-// is the same update without a registry. All update params, exp_avg and exp_avg_sq in place.
+// updates lists of tensors in one parallel region. All update params, exp_avg and exp_avg_sq in
+// place, after all checks; adam_check makes those of adam_step alone.
 #include <torch/csrc/stable/library.h>
-#include <torch/csrc/stable/ops.h>
-#include <torch/csrc/stable/tensor.h>
 
-#include <algorithm>
 #include <cstdio>
 #include <mutex>
 #include <string>
@@ -14,54 +12,13 @@
 
 #include "adam.h"
 #include "adam_arguments.h"
+#include "adam_multi_tensor.h"
 #include "ascend_ops/isa.h"
 #include "ascend_ops/torch_arguments.h"
 #include "ascend_ops/torch_check.h"
-#include "ascend_ops/torch_no_grad.h"
 
 namespace ascend_ops {
 namespace {
-
-// Elements a task has at least: at 28 bytes an element about as long as starting the threads.
-constexpr std::int64_t grain_size = 32768;
-// Tasks start at multiples of this, so that two threads share no cache line.
-constexpr std::int64_t block_size = 1024;
-
-void check_plan(const AdamProblem& problem) {
-    if (problem.argument != nullptr) {
-        fail(problem.argument, problem.wanted, to_text(problem.found));
-    }
-}
-
-void run_parallel(const AdamPlan& plan, const Tensor& params, const Tensor& grads,
-                  const Tensor& exp_avg, const Tensor& exp_avg_sq) {
-    const std::int64_t numel = params.numel();
-    const AdamTensors tensors = {params.mutable_data_ptr(), grads.const_data_ptr(),
-                                 exp_avg.mutable_data_ptr(), exp_avg_sq.mutable_data_ptr()};
-    const std::int64_t blocks = (numel + block_size - 1) / block_size;
-    torch::stable::parallel_for(
-        0, blocks, grain_size / block_size, [&](std::int64_t begin, std::int64_t end) {
-            run_adam(plan, tensors, begin * block_size, std::min(end * block_size, numel));
-        });
-}
-
-void run_on_copies(const AdamPlan& plan, const AdamArguments& arguments) {
-    const NoGradGuard no_grad;
-    const Tensor params = torch::stable::contiguous(arguments.params.tensor);
-    const Tensor grads = torch::stable::contiguous(arguments.grads.tensor);
-    const Tensor exp_avg = torch::stable::contiguous(arguments.exp_avg.tensor);
-    const Tensor exp_avg_sq = torch::stable::contiguous(arguments.exp_avg_sq.tensor);
-    run_parallel(plan, params, grads, exp_avg, exp_avg_sq);
-    const auto copy_back = [](const TensorArgument& argument, const Tensor& copy) {
-        if (!argument.tensor.is_contiguous()) {
-            Tensor original = argument.tensor;
-            torch::stable::copy_(original, copy);
-        }
-    };
-    copy_back(arguments.params, params);
-    copy_back(arguments.exp_avg, exp_avg);
-    copy_back(arguments.exp_avg_sq, exp_avg_sq);
-}
 
 enum class Direction { step, rollback };
 
@@ -72,15 +29,7 @@ void apply(Direction direction, const AdamHyperparameters& hyperparameters,
     check_plan(direction == Direction::step
                    ? plan_adam_step(hyperparameters, dtypes, current_isa(), &plan)
                    : plan_adam_rollback(hyperparameters, dtypes, current_isa(), &plan));
-    if (arguments.params.tensor.numel() == 0) {
-        return;
-    }
-    if (share_dense_layout(arguments)) {
-        run_parallel(plan, arguments.params.tensor, arguments.grads.tensor,
-                     arguments.exp_avg.tensor, arguments.exp_avg_sq.tensor);
-    } else {
-        run_on_copies(plan, arguments);
-    }
+    run({{arguments, plan}});
 }
 
 struct Optimizer {
@@ -185,16 +134,24 @@ void adam_rollback(StableIValue* values, std::uint64_t count, std::uint64_t) {
     update_registered(Direction::rollback, values, count);
 }
 
-void adam_step(StableIValue* values, std::uint64_t count, std::uint64_t) {
+std::vector<AdamWork> take_multi_tensor_step(StableIValue* values, std::uint64_t count) {
     ArgumentReader arguments(values, count);
     AdamHyperparameters h;
-    const AdamArguments tensors(arguments);
-    h.step = arguments.take<std::int64_t>();
+    const AdamTensorLists lists(arguments);
+    const auto steps = arguments.take<std::vector<std::int64_t>>();
     take_hyperparameters(arguments, h);
     h.adamw_mode = arguments.take<bool>();
     h.bias_correction = arguments.take<bool>();
     h.maximize = arguments.take<bool>();
-    apply(Direction::step, h, tensors);
+    return plan_multi_tensor_step(lists, steps, h);
+}
+
+void adam_step(StableIValue* values, std::uint64_t count, std::uint64_t) {
+    run(take_multi_tensor_step(values, count));
+}
+
+void adam_check(StableIValue* values, std::uint64_t count, std::uint64_t) {
+    take_multi_tensor_step(values, count);
 }
 
 void cpu_capability(StableIValue* values, std::uint64_t, std::uint64_t) {
@@ -230,9 +187,14 @@ STABLE_TORCH_LIBRARY(ascend_ops_cpu_adam, library) {
         "float weight_decay, bool bias_correction, Tensor(a!) params, Tensor grads, "
         "Tensor(b!) exp_avg, Tensor(c!) exp_avg_sq) -> int");
     library.def(
-        "adam_step(Tensor(a!) params, Tensor grads, Tensor(b!) exp_avg, Tensor(c!) exp_avg_sq, "
-        "int step, float lr, float beta1, float beta2, float eps, float weight_decay, "
-        "bool adamw_mode, bool bias_correction, bool maximize) -> ()");
+        "adam_step(Tensor(a!)[] params, Tensor[] grads, Tensor(b!)[] exp_avgs, "
+        "Tensor(c!)[] exp_avg_sqs, int[] steps, float lr, float beta1, float beta2, float eps, "
+        "float weight_decay, bool decoupled_weight_decay, bool bias_correction, bool maximize) "
+        "-> ()");
+    library.def(
+        "adam_check(Tensor[] params, Tensor[] grads, Tensor[] exp_avgs, Tensor[] exp_avg_sqs, "
+        "int[] steps, float lr, float beta1, float beta2, float eps, float weight_decay, "
+        "bool decoupled_weight_decay, bool bias_correction, bool maximize) -> ()");
     library.def("cpu_capability() -> str");
     library.def("set_cpu_capability(str isa) -> ()");
 }
@@ -246,6 +208,7 @@ STABLE_TORCH_LIBRARY_IMPL(ascend_ops_cpu_adam, CompositeExplicitAutograd, librar
     library.impl("adam_update", &adam_update);
     library.impl("adam_rollback", &adam_rollback);
     library.impl("adam_step", &adam_step);
+    library.impl("adam_check", &adam_check);
     library.impl("cpu_capability", &cpu_capability);
     library.impl("set_cpu_capability", &set_cpu_capability);
 }

@@ -1,0 +1,101 @@
+"""What ``CPUAdam`` refuses, and that nothing was changed then."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import torch
+
+from ascend_ops import CPUAdam
+
+pytestmark = pytest.mark.compiler
+
+
+def bad_groups() -> Iterator[tuple[dict[str, Any], str]]:
+    yield {"lr": math.nan}, "lr=nan"
+    yield {"lr": -1e-3}, "lr=-0.001"
+    yield {"lr": math.inf}, "lr=inf"
+    yield {"eps": math.nan}, "eps=nan"
+    yield {"weight_decay": -0.1}, "weight_decay=-0.1"
+    yield {"betas": (1.0, 0.999)}, "beta1=1.0"
+    yield {"betas": (0.9, math.nan)}, "beta2=nan"
+    yield {"amsgrad": True}, "amsgrad"
+    yield {"capturable": True}, "capturable"
+    yield {"differentiable": True}, "differentiable"
+
+
+@pytest.mark.parametrize(("arguments", "message"), list(bad_groups()))
+def test_hyperparameters_that_make_no_sense_are_refused(
+    arguments: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        CPUAdam([torch.nn.Parameter(torch.ones(2))], **arguments)
+    with pytest.raises(ValueError, match=message):
+        CPUAdam([{"params": [torch.nn.Parameter(torch.ones(2))], **arguments}])
+
+
+def bad_parameters() -> Iterator[Any]:
+    base = torch.ones(8)
+    yield torch.ones(3, dtype=torch.float64), torch.ones(3, dtype=torch.float64), "float32"
+    yield torch.ones(3, dtype=torch.complex64), torch.ones(3, dtype=torch.complex64), "float32"
+    yield torch.ones(3, device="meta"), torch.ones(3, device="meta"), "meta"
+    yield base[:1].expand(4), torch.ones(4), "share memory"
+
+
+@pytest.mark.parametrize(("values", "grad", "message"), list(bad_parameters()))
+def test_a_tensor_that_cannot_be_updated_stops_the_step_before_it_changed_any(
+    values: torch.Tensor, grad: torch.Tensor, message: str
+) -> None:
+    good = torch.nn.Parameter(torch.ones(3))
+    good.grad = torch.ones(3)
+    bad = torch.nn.Parameter(values)
+    bad.grad = grad
+    optimizer = CPUAdam([{"params": [good]}, {"params": [bad]}])
+    with pytest.raises(RuntimeError, match=message):
+        optimizer.step()
+    assert torch.equal(good, torch.ones(3))
+    assert optimizer.state[good]["step"] == 0
+
+
+def test_hyperparameters_that_turn_nan_later_change_nothing() -> None:
+    good = torch.nn.Parameter(torch.ones(3))
+    good.grad = torch.ones(3)
+    other = torch.nn.Parameter(torch.ones(3))
+    other.grad = torch.ones(3)
+    optimizer = CPUAdam([{"params": [good]}, {"params": [other]}])
+    optimizer.param_groups[1]["lr"] = math.nan
+    with pytest.raises(RuntimeError, match="lr"):
+        optimizer.step()
+    assert torch.equal(good, torch.ones(3))
+
+
+def test_sparse_gradients_are_refused_with_the_class_that_takes_them() -> None:
+    embedding = torch.nn.Embedding(10, 3, sparse=True)
+    optimizer = CPUAdam(embedding.parameters())
+    embedding(torch.tensor([1, 2])).sum().backward()
+    with pytest.raises(RuntimeError, match="SparseAdam"):
+        optimizer.step()
+
+
+def test_a_state_of_another_shape_is_refused() -> None:
+    param = torch.nn.Parameter(torch.ones(3))
+    param.grad = torch.ones(3)
+    optimizer = CPUAdam([param])
+    optimizer.step()
+    optimizer.state[param]["exp_avg"] = torch.zeros(4)
+    before = param.detach().clone()
+    with pytest.raises(RuntimeError, match=r"exp_avg.*\[3\].*\[4\]"):
+        optimizer.step()
+    assert torch.equal(param, before)
+
+
+def test_parameters_that_share_memory_are_refused() -> None:
+    memory = torch.ones(6)
+    params = [torch.nn.Parameter(memory[:4]), torch.nn.Parameter(memory[2:])]
+    for param in params:
+        param.grad = torch.ones(4)
+    with pytest.raises(RuntimeError, match="overlap"):
+        CPUAdam(params).step()
