@@ -3,6 +3,7 @@
 Importing it starts no process, makes no folder and imports no torch. In import order:
 
     errors, envs, process       what fails and how it is said; the environment; subprocesses
+    private_folder              folders that nobody else can write to
     file_identity, memo         contents by digest, remembered by file status
     toolchain                   compiler, Python, torch, job count
     cann                        the CANN install and which torch_npu it goes with

@@ -1,6 +1,7 @@
 """Small facts remembered across processes: what a program said, as long as its files are untouched.
 
-A memo only saves time. Where it cannot be read or written the fact is found out again.
+A memo only saves time. Where it cannot be read or written the fact is found out again. It lies in a
+folder of the user's cache, and is trusted no further than the cache: it names programs to run.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from . import file_identity
+from .errors import UnsafeCacheError
+from .private_folder import make_cache_root, make_private, unsafe
 
 
 def recall(memo_dir: Path | None, key: object) -> Any:
@@ -19,6 +22,8 @@ def recall(memo_dir: Path | None, key: object) -> Any:
     if memo_dir is None:
         return None
     try:
+        if unsafe(memo_dir.parent):
+            return None
         memo = json.loads(_file(memo_dir, key).read_bytes())
         untouched = all(list(file_identity.status(path)) == known for path, known in memo["files"])
         return memo["fact"] if untouched else None
@@ -34,13 +39,13 @@ def remember(memo_dir: Path | None, key: object, fact: object, files: Sequence[s
         states = [(path, file_identity.status(path)) for path in files]
         if not all(file_identity.is_settled(state) for _, state in states):
             return
-        for folder in (memo_dir.parent, memo_dir):  # a mode given to mkdir is not its parents'
-            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_cache_root(memo_dir.parent)
+        make_private(memo_dir)
         file = _file(memo_dir, key)
         draft = file.with_suffix(f".{os.getpid()}")
         draft.write_text(json.dumps({"fact": fact, "files": states}), encoding="utf-8")
         draft.replace(file)
-    except OSError:
+    except (OSError, UnsafeCacheError):
         pass
 
 

@@ -65,7 +65,7 @@ class BuildSpec:
         if self.binding not in BINDINGS:
             raise ValueError(f"{self.name}: binding {self.binding!r} is none of {BINDINGS}")
         if not re.fullmatch(r"\w+", self.name):
-            raise ValueError(f"op name {self.name!r}: only letters, digits and _, as in a file name")
+            raise ValueError(f"op name {self.name!r}: expected letters, digits and _")
         for source in self.sources:
             parts = PurePosixPath(source.path).parts
             if not parts or {"/", ".."} & set(parts) or "\n" in source.path:

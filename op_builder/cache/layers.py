@@ -10,16 +10,9 @@ from pathlib import Path
 
 from .. import envs
 from ..errors import UnsafeCacheError
-from .private_folder import make_private, unsafe
+from ..private_folder import make_cache_root, tag_cache_root, unsafe
 
 logger = logging.getLogger(__name__)
-
-CACHEDIR_TAG = "CACHEDIR.TAG"
-#: https://bford.info/cachedir: backup tools skip such a folder; nothing else is ever cleaned.
-_TAG_TEXT = (
-    "Signature: 8a477f597d28d172789f06886806bc55\n"
-    "# This folder is a cache of ascend_ops. It can be deleted at any time.\n"
-)
 
 
 @dataclass(frozen=True)
@@ -33,6 +26,11 @@ class Layer:
     name: str
     root: Path
     shipped: bool
+
+    @property
+    def mode(self) -> int:
+        """Of its folders: a user's are private, and everybody reads what was shipped."""
+        return 0o755 if self.shipped else 0o700
 
     def danger(self) -> str | None:
         """Why nothing may be loaded from here; None where it is safe or not there.
@@ -48,14 +46,12 @@ class Layer:
             return None
 
     def prepare(self) -> None:
-        """Make the root (0700, with its tag); raises OSError or UnsafeCacheError."""
+        """Make the root, with its tag; raises OSError or UnsafeCacheError."""
         if self.name == "prebuilt":
             self.root.mkdir(parents=True, exist_ok=True)
+            tag_cache_root(self.root)
         else:
-            make_private(self.root)
-        tag = self.root / CACHEDIR_TAG
-        if not tag.exists():
-            tag.write_text(_TAG_TEXT, encoding="utf-8")
+            make_cache_root(self.root, self.mode)
 
 
 def user_root(environ: Mapping[str, str]) -> Path:

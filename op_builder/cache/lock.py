@@ -20,20 +20,20 @@ import os
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from .. import envs
 from ..errors import UnsafeCacheError
-from .private_folder import make_private
+from ..private_folder import make_private
 
 logger = logging.getLogger(__name__)
 
 _POLL_SECONDS = 0.05
 _MESSAGE_SECONDS = 10.0
-_NO_LOCKS_HERE = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL)
+_HELD_BY_ANOTHER = (errno.EWOULDBLOCK, errno.EAGAIN, errno.EINTR)
 
 
 @dataclass
@@ -81,21 +81,46 @@ def build_lock(op: str, name: str, environ: Mapping[str, str]) -> Iterator[Build
         held = _acquire(descriptor, op, envs.LOCK_TIMEOUT.get(environ))
         left = _read(descriptor) if held else {}
         waited_for = left.get("failure") if left.get("failed_at", 0.0) >= began_waiting else None
-        if held:
+        if held and waited_for is None:  # else the next waiter has to hear of it too
             _write(descriptor, {"pid": os.getpid(), "host": os.uname().nodename})
         yield BuildLock(held, waited_for, descriptor if held else None)
     finally:
+        _release(descriptor)
+
+
+# A child that another thread forks meanwhile has the same open file, and would hold the lock for as
+# long as it lives.
+_open_descriptors: set[int] = set()
+
+
+def _close_in_child() -> None:
+    for descriptor in _open_descriptors:
         os.close(descriptor)
+    _open_descriptors.clear()
+
+
+os.register_at_fork(after_in_child=_close_in_child)
+
+
+def _release(descriptor: int) -> None:
+    if descriptor not in _open_descriptors:  # this is such a child
+        return
+    _open_descriptors.remove(descriptor)
+    with suppress(OSError):
+        fcntl.flock(descriptor, fcntl.LOCK_UN)
+    os.close(descriptor)
 
 
 def _open(folder: Path, name: str) -> int | None:
     try:
         make_private(folder)
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-        return os.open(folder / f"{name}.lock", flags, 0o600)
+        descriptor = os.open(folder / f"{name}.lock", flags, 0o600)
     except (OSError, UnsafeCacheError) as error:
         logger.info("building without a lock: %s", error)
         return None
+    _open_descriptors.add(descriptor)
+    return descriptor
 
 
 def _acquire(descriptor: int, op: str, timeout: float) -> bool:
@@ -105,11 +130,9 @@ def _acquire(descriptor: int, op: str, timeout: float) -> bool:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return True
         except OSError as error:
-            if error.errno in _NO_LOCKS_HERE:
+            if error.errno not in _HELD_BY_ANOTHER:  # ENOLCK, ENOSYS, ESTALE: no locks here
                 logger.info("building %s without a lock: %s", op, error)
                 return False
-            if error.errno not in (errno.EWOULDBLOCK, errno.EAGAIN, errno.EINTR):
-                raise
         now = time.monotonic()
         if now - started > timeout:
             logger.warning("%s: waited %.0f s for %s; building without the lock",

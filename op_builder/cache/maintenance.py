@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import CacheError
+from ..private_folder import CACHEDIR_TAG
 from .entry import Entry
 from .key import BuildKey, differences
-from .layers import CACHEDIR_TAG, Layer
+from .layers import Layer
 from .store import entry_folders
 
 _STAGING_SECONDS = 86_400  # longer than any build: what is older was left by a killed one
