@@ -40,8 +40,8 @@ inline Vec effective_grad(const Coefficients& c, const Elements& x) {
     return c.has_l2_penalty ? fma(c.l2_penalty, x.param, grad) : grad;
 }
 
-inline Vec direction(const Coefficients& c, const Elements& x) {
-    return x.exp_avg / fma(sqrt(x.exp_avg_sq), c.inverse_sqrt_bias_correction2, c.eps);
+inline Vec direction(const Coefficients& c, Vec exp_avg, Vec exp_avg_sq) {
+    return exp_avg / fma(sqrt(exp_avg_sq), c.inverse_sqrt_bias_correction2, c.eps);
 }
 
 struct Step {
@@ -49,7 +49,7 @@ struct Step {
         const Vec grad = effective_grad(c, x);
         x.exp_avg = fma(c.beta1, x.exp_avg, c.one_minus_beta1 * grad);
         x.exp_avg_sq = fma(c.beta2, x.exp_avg_sq, c.one_minus_beta2 * grad * grad);
-        x.param = fnma(c.step_size, direction(c, x), x.param * c.decay);
+        x.param = fnma(c.step_size, direction(c, x.exp_avg, x.exp_avg_sq), x.param * c.decay);
     }
 };
 
@@ -57,10 +57,17 @@ struct Step {
 // so that they cancel exactly: rolling step 1 back gives states of exactly 0 in fp32.
 struct Rollback {
     [[gnu::always_inline]] static void update(const Coefficients& c, Elements& x) {
-        x.param = fma(c.step_size, direction(c, x), x.param) / c.decay;
+        // exp_avg_sq was at least the square it took in, before it was rounded to be stored: fp16
+        // stores what is below 2^-25 as 0. No difference in fp32, where rounding keeps the order.
+        const Vec least = c.has_l2_penalty
+                              ? x.exp_avg_sq  // the square needs the param yet to be found
+                              : c.one_minus_beta2 * x.grad * x.grad;
+        x.param =
+            fma(c.step_size, direction(c, x.exp_avg, max(least, x.exp_avg_sq)), x.param) / c.decay;
         const Vec grad = effective_grad(c, x);
         x.exp_avg = (x.exp_avg - c.one_minus_beta1 * grad) / c.beta1;
-        x.exp_avg_sq = zero_if_negative((x.exp_avg_sq - c.one_minus_beta2 * grad * grad) / c.beta2);
+        const Vec exp_avg_sq = (x.exp_avg_sq - c.one_minus_beta2 * grad * grad) / c.beta2;
+        x.exp_avg_sq = max(Vec::broadcast(0.0f), exp_avg_sq);
     }
 };
 

@@ -15,7 +15,7 @@ constexpr Isa all_isas[isa_count] = {Isa::scalar, Isa::avx2, Isa::avx512, Isa::n
 
 #if defined(__x86_64__)
 // __builtin_cpu_supports knows "f16c" only since GCC 11; the other names since before GCC 9.
-bool cpu_has_f16c() {
+bool detect_f16c() {
     unsigned eax = 0;
     unsigned ebx = 0;
     unsigned ecx = 0;
@@ -23,15 +23,20 @@ bool cpu_has_f16c() {
     return __get_cpuid(1, &eax, &ebx, &ecx, &edx) != 0 && (ecx & bit_F16C) != 0;
 }
 
+// Asked once: in a virtual machine every CPUID traps, which takes some 10 microseconds.
 // __builtin_cpu_supports asks XGETBV too: a register set that the system does not save is "no".
 bool cpu_has_avx2() {
-    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && cpu_has_f16c();
+    static const bool has =
+        __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && detect_f16c();
+    return has;
 }
 
 bool cpu_has_avx512() {
-    return cpu_has_avx2() && __builtin_cpu_supports("avx512f") &&
-           __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
-           __builtin_cpu_supports("avx512vl");
+    static const bool has = cpu_has_avx2() && __builtin_cpu_supports("avx512f") &&
+                            __builtin_cpu_supports("avx512bw") &&
+                            __builtin_cpu_supports("avx512dq") &&
+                            __builtin_cpu_supports("avx512vl");
+    return has;
 }
 #endif
 

@@ -64,10 +64,7 @@ inline Vec operator/(Vec a, Vec b) { return {_mm256_div_ps(a.value, b.value)}; }
 inline Vec sqrt(Vec a) { return {_mm256_sqrt_ps(a.value)}; }
 inline Vec fma(Vec a, Vec b, Vec c) { return {_mm256_fmadd_ps(a.value, b.value, c.value)}; }
 inline Vec fnma(Vec a, Vec b, Vec c) { return {_mm256_fnmadd_ps(a.value, b.value, c.value)}; }
-
-inline Vec zero_if_negative(Vec a) {
-    return {_mm256_andnot_ps(_mm256_cmp_ps(a.value, _mm256_setzero_ps(), _CMP_LT_OQ), a.value)};
-}
+inline Vec max(Vec a, Vec b) { return {_mm256_max_ps(a.value, b.value)}; }
 
 }  // namespace
 }  // namespace ascend_ops

@@ -86,11 +86,7 @@ inline Vec operator/(Vec a, Vec b) { return {_mm512_div_ps(a.value, b.value)}; }
 inline Vec sqrt(Vec a) { return {_mm512_sqrt_ps(a.value)}; }
 inline Vec fma(Vec a, Vec b, Vec c) { return {_mm512_fmadd_ps(a.value, b.value, c.value)}; }
 inline Vec fnma(Vec a, Vec b, Vec c) { return {_mm512_fnmadd_ps(a.value, b.value, c.value)}; }
-
-inline Vec zero_if_negative(Vec a) {
-    const __mmask16 negative = _mm512_cmp_ps_mask(a.value, _mm512_setzero_ps(), _CMP_LT_OQ);
-    return {_mm512_mask_mov_ps(a.value, negative, _mm512_setzero_ps())};
-}
+inline Vec max(Vec a, Vec b) { return {_mm512_max_ps(a.value, b.value)}; }
 
 }  // namespace
 }  // namespace ascend_ops

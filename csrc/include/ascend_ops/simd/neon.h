@@ -54,10 +54,8 @@ inline Vec sqrt(Vec a) { return {vsqrtq_f32(a.value)}; }
 inline Vec fma(Vec a, Vec b, Vec c) { return {vfmaq_f32(c.value, a.value, b.value)}; }
 inline Vec fnma(Vec a, Vec b, Vec c) { return {vfmsq_f32(c.value, a.value, b.value)}; }
 
-inline Vec zero_if_negative(Vec a) {
-    const uint32x4_t negative = vcltzq_f32(a.value);
-    return {vreinterpretq_f32_u32(vbicq_u32(vreinterpretq_u32_f32(a.value), negative))};
-}
+// not FMAX, which returns the NaN and takes +0 for more than -0
+inline Vec max(Vec a, Vec b) { return {vbslq_f32(vcgtq_f32(a.value, b.value), a.value, b.value)}; }
 
 }  // namespace
 }  // namespace ascend_ops

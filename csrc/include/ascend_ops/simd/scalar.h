@@ -7,7 +7,7 @@
 //   store(p, v), store_partial(p, v, n)  rounds to nearest, ties to even; a NaN stays a (quiet) NaN
 //   + - * /, sqrt(v)                   correctly rounded
 //   fma(a, b, c), fnma(a, b, c)        a * b + c and c - a * b with one rounding
-//   zero_if_negative(v)                v < 0 ? 0 : v, so NaN and -0 stay
+//   max(a, b)                          a > b ? a : b, so b where either is a NaN
 // Pointers need the alignment of their element only. A kernel's results are bitwise the same with
 // any of these headers, except for the sign and payload of NaNs.
 //
@@ -123,7 +123,7 @@ inline Vec operator/(Vec a, Vec b) { return {a.value / b.value}; }
 inline Vec sqrt(Vec a) { return {__builtin_sqrtf(a.value)}; }
 inline Vec fma(Vec a, Vec b, Vec c) { return {fused_multiply_add(a.value, b.value, c.value)}; }
 inline Vec fnma(Vec a, Vec b, Vec c) { return {fused_multiply_add(-a.value, b.value, c.value)}; }
-inline Vec zero_if_negative(Vec a) { return {a.value < 0.0f ? 0.0f : a.value}; }
+inline Vec max(Vec a, Vec b) { return {a.value > b.value ? a.value : b.value}; }
 
 }  // namespace
 }  // namespace ascend_ops

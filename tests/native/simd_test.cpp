@@ -1,0 +1,204 @@
+// The Vec of one simd header, the best that the compiler's flags allow (scalar with
+// TEST_SIMD_SCALAR): conversions over all 16-bit values and all ties, arithmetic against double.
+#include <algorithm>
+#include <cmath>
+#include <random>
+#include <vector>
+
+#if defined(TEST_SIMD_SCALAR)
+#include "ascend_ops/simd/scalar.h"
+#elif defined(__AVX512F__)
+#include "ascend_ops/simd/avx512.h"
+#elif defined(__AVX2__)
+#include "ascend_ops/simd/avx2.h"
+#elif defined(__ARM_NEON)
+#include "ascend_ops/simd/neon.h"
+#else
+#error "no simd header for these flags; -DTEST_SIMD_SCALAR for scalar.h"
+#endif
+
+#include "native_test.h"
+#include "reference_format.h"
+
+namespace ascend_ops {
+namespace {
+
+template <class T>
+struct DTypeOf;
+template <>
+struct DTypeOf<BFloat16> {
+    static constexpr DType value = DType::bfloat16;
+};
+template <>
+struct DTypeOf<Float16> {
+    static constexpr DType value = DType::float16;
+};
+
+float float_of_bits(std::uint32_t bits) {
+    float value;
+    std::memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+bool same(double a, double b) {
+    return (std::isnan(a) && std::isnan(b)) || (a == b && std::signbit(a) == std::signbit(b));
+}
+
+template <class T>
+void check_load(std::uint32_t first) {
+    T stored[Vec::width];
+    float loaded[Vec::width];
+    for (std::uint32_t lane = 0; lane < Vec::width; ++lane) {
+        stored[lane].bits = static_cast<std::uint16_t>(first + lane);
+    }
+    store(loaded, Vec::load(stored));
+    for (std::uint32_t lane = 0; lane < Vec::width; ++lane) {
+        const double wanted = reference::decode(DTypeOf<T>::value, stored[lane].bits);
+        CHECK(same(loaded[lane], wanted), "0x%04x loads as %g", stored[lane].bits, loaded[lane]);
+    }
+}
+
+template <class T>
+void check_store(const float* values) {
+    T stored[Vec::width];
+    store(stored, Vec::load(values));
+    for (int lane = 0; lane < Vec::width; ++lane) {
+        const double found = reference::decode(DTypeOf<T>::value, stored[lane].bits);
+        const double wanted = reference::round_to(DTypeOf<T>::value, values[lane]);
+        CHECK(same(found, wanted), "%a is stored as 0x%04x, %a", values[lane], stored[lane].bits,
+              found);
+    }
+}
+
+// Every number of the format, the midpoint to its neighbour, and the fp32 numbers next to both.
+template <class T>
+std::vector<float> interesting_floats() {
+    std::vector<float> values;
+    for (std::uint32_t bits = 0; bits < 0x10000u; ++bits) {
+        const float value = static_cast<float>(reference::decode(DTypeOf<T>::value, bits));
+        const double half = reference::spacing(DTypeOf<T>::value, value) / 2;
+        for (const float x : {value, static_cast<float>(value + half)}) {
+            values.insert(values.end(),
+                          {x, std::nextafter(x, INFINITY), std::nextafter(x, -INFINITY)});
+        }
+    }
+    // all NaNs whose payload is in one bit or in all bits, and random bits
+    for (std::uint32_t bit = 0; bit < 23; ++bit) {
+        for (const std::uint32_t sign : {0u, 0x80000000u}) {
+            values.push_back(float_of_bits(sign | 0x7f800000u | (1u << bit)));
+            values.push_back(float_of_bits(sign | 0x7f800000u | ((2u << bit) - 1u)));
+        }
+    }
+    std::mt19937 random(1);
+    for (int i = 0; i < 200000; ++i) {
+        values.push_back(float_of_bits(static_cast<std::uint32_t>(random())));
+    }
+    values.resize((values.size() + Vec::width - 1) / Vec::width * Vec::width);
+    return values;
+}
+
+template <class T>
+void check_conversions() {
+    for (std::uint32_t bits = 0; bits < 0x10000u; bits += Vec::width) {
+        check_load<T>(bits);
+    }
+    const std::vector<float> values = interesting_floats<T>();
+    for (std::size_t i = 0; i < values.size(); i += Vec::width) {
+        check_store<T>(&values[i]);
+    }
+}
+
+TEST(bf16_conversions_are_exact_or_nearest_even) { check_conversions<BFloat16>(); }
+TEST(fp16_conversions_are_exact_or_nearest_even) { check_conversions<Float16>(); }
+
+// Operands of a few exponents, so that sums cancel and round; some of any bits at all.
+std::vector<float> operands(std::uint32_t seed, std::size_t count) {
+    std::mt19937 random(seed);
+    std::vector<float> values(count);
+    for (float& value : values) {
+        const std::uint32_t bits = static_cast<std::uint32_t>(random());
+        const std::uint32_t near_one = (bits & 0x80ffffffu) | 0x3e000000u;
+        value = float_of_bits(random() % 4 == 0 ? bits : near_one);
+    }
+    return values;
+}
+
+template <class Compute, class Wanted>
+void check_arithmetic(const char* name, Compute compute, Wanted wanted) {
+    const std::size_t count = 1u << 16;
+    const std::vector<float> a = operands(1, count);
+    const std::vector<float> b = operands(2, count);
+    const std::vector<float> c = operands(3, count);
+    float found[Vec::width];
+    for (std::size_t i = 0; i < count; i += Vec::width) {
+        store(found, compute(Vec::load(&a[i]), Vec::load(&b[i]), Vec::load(&c[i])));
+        for (std::size_t lane = 0; lane < Vec::width; ++lane) {
+            const std::size_t k = i + lane;
+            const float want = wanted(a[k], b[k], c[k]);
+            CHECK(same(found[lane], want), "%s(%a, %a, %a) is %a, not %a", name, a[k], b[k], c[k],
+                  found[lane], want);
+        }
+    }
+}
+
+TEST(arithmetic_is_correctly_rounded) {
+    using V = Vec;
+    check_arithmetic(
+        "add", [](V a, V b, V) { return a + b; }, [](float a, float b, float) { return a + b; });
+    check_arithmetic(
+        "subtract", [](V a, V b, V) { return a - b; },
+        [](float a, float b, float) { return a - b; });
+    check_arithmetic(
+        "multiply", [](V a, V b, V) { return a * b; },
+        [](float a, float b, float) { return a * b; });
+    check_arithmetic(
+        "divide", [](V a, V b, V) { return a / b; }, [](float a, float b, float) { return a / b; });
+    check_arithmetic(
+        "sqrt", [](V a, V, V) { return sqrt(a); },
+        [](float a, float, float) { return std::sqrt(a); });
+}
+
+TEST(fma_rounds_once) {
+    using V = Vec;
+    check_arithmetic(
+        "fma", [](V a, V b, V c) { return fma(a, b, c); },
+        [](float a, float b, float c) { return std::fma(a, b, c); });
+    check_arithmetic(
+        "fnma", [](V a, V b, V c) { return fnma(a, b, c); },
+        [](float a, float b, float c) { return std::fma(-a, b, c); });
+}
+
+// c, and half its last place but for a part in 2^46: a sum rounded to double on the way to float
+// is taken for a tie and goes to the even side, wrong every other time.
+TEST(fma_is_not_fooled_by_near_ties) {
+    for (const int exponent : {0, -149}) {  // c in [1, 2), and c a subnormal
+        for (std::uint32_t k = 0; k < 4096; ++k) {
+            const float one = exponent == 0 ? 1.0f : 0.0f;
+            const float last_place = exponent == 0 ? 0x1p-23f : 0x1p-149f;
+            const float c = one + static_cast<float>(k) * last_place;
+            for (const float sign : {1.0f, -1.0f}) {
+                const float scale = exponent == 0 ? 0x1p-12f : 0x1p-75f;
+                const float a = sign * scale * (1.0f + 0x1p-23f);
+                const float b = scale * (1.0f - 0x1p-23f);
+                float found[Vec::width];
+                store(found, fma(Vec::broadcast(a), Vec::broadcast(b), Vec::broadcast(c)));
+                CHECK(same(found[0], std::fma(a, b, c)), "fma(%a, %a, %a) is %a", a, b, c,
+                      found[0]);
+            }
+        }
+    }
+}
+
+TEST(max_is_the_second_where_there_is_no_greater) {
+    const float values[] = {-1.0f, -0.0f, 0.0f, 1.0f, -INFINITY, INFINITY, NAN, 1e-45f};
+    for (const float a : values) {
+        for (const float b : values) {
+            float found[Vec::width];
+            store(found, max(Vec::broadcast(a), Vec::broadcast(b)));
+            CHECK(same(found[0], a > b ? a : b), "max(%g, %g) is %g", a, b, found[0]);
+        }
+    }
+}
+
+}  // namespace
+}  // namespace ascend_ops
