@@ -10,11 +10,15 @@ import contextlib
 import shutil
 import tarfile
 import uuid
+import zlib
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
 from ..errors import CacheError
-from .entry import MANIFEST, Entry
+from ..private_folder import make_below
+from . import store
+from .entry import MANIFEST, Entry, deps_key
+from .key import BuildKey
 from .layers import Layer
 from .store import entry_folders
 
@@ -24,21 +28,27 @@ _DEPTH = 5  # target/op/build_key/deps_key/file
 
 def pack(entries: Iterable[Entry], archive: Path) -> list[Entry]:
     """Write ``entries`` to ``archive`` (.tar.gz); damaged ones raise CacheError."""
-    packed: list[Entry] = []
-    with contextlib.ExitStack() as cleanup:
-        draft = archive.with_name(f".{archive.name}.{uuid.uuid4().hex[:8]}")
-        cleanup.callback(draft.unlink, missing_ok=True)
+    draft = archive.with_name(f".{archive.name}.{uuid.uuid4().hex[:8]}")
+    try:
         with tarfile.open(draft, "w:gz") as tar:
-            for entry in entries:
-                damage = entry.damage()
-                if damage:
-                    raise CacheError(f"not packed: {damage}")
-                place = PurePosixPath(*entry.path.parts[-(_DEPTH - 1) :])
-                for name in (entry.manifest.payload, *_PACKED):
-                    tar.add(entry.path / name, str(place / name), recursive=False)
-                packed.append(entry)
+            packed = [_add(tar, entry) for entry in entries]
         draft.replace(archive)
+    except OSError as error:
+        raise CacheError(f"{archive} cannot be written: {error}") from error
+    finally:
+        with contextlib.suppress(OSError):
+            draft.unlink()
     return packed
+
+
+def _add(tar: tarfile.TarFile, entry: Entry) -> Entry:
+    damage = entry.damage()
+    if damage:
+        raise CacheError(f"not packed: {damage}")
+    place = PurePosixPath(*entry.path.parts[-(_DEPTH - 1) :])
+    for name in (entry.manifest.payload, *_PACKED):
+        tar.add(entry.path / name, str(place / name), recursive=False)
+    return entry
 
 
 def unpack(archive: Path, layer: Layer) -> tuple[list[Entry], list[Path]]:
@@ -47,38 +57,52 @@ def unpack(archive: Path, layer: Layer) -> tuple[list[Entry], list[Path]]:
     Raises CacheError for a member that is no plain file of an entry (a link, an absolute path, a
     ``..``) and for a library that is not what its manifest says; then nothing is added.
     """
-    layer.prepare()
-    staging = layer.root / "staging" / f"unpack-{uuid.uuid4().hex[:12]}"
-    staging.mkdir(parents=True, mode=0o700)
     try:
-        _extract(archive, staging)
-        arrived = [Entry.read(path, layer.name) for path in entry_folders(staging)]
-        for entry in arrived:
-            damage = entry if isinstance(entry, str) else entry.damage()
-            if damage:
-                raise CacheError(f"{archive} is not used: {damage}")
-        return _move([entry for entry in arrived if isinstance(entry, Entry)], staging, layer)
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
-
-
-def _extract(archive: Path, staging: Path) -> None:
-    try:
-        with tarfile.open(archive, "r:gz") as tar:
-            for member in tar:
-                parts = PurePosixPath(member.name).parts
-                if not member.isfile() or len(parts) != _DEPTH or set(parts) & {"..", "/", "."}:
-                    raise CacheError(
-                        f"{archive} is not used: {member.name!r} is no file of a cache"
-                    )
-                target = staging.joinpath(*parts)
-                target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-                content = tar.extractfile(member)
-                assert content is not None
-                with target.open("xb") as stream:
-                    shutil.copyfileobj(content, stream)
-    except (tarfile.TarError, EOFError, OSError) as error:
+        layer.prepare()
+        with store.staging(layer, "unpack") as staging:
+            _extract(archive, staging, layer.mode)
+            arrived = [_arrived(path, staging, archive) for path in entry_folders(staging)]
+            return _move(arrived, staging, layer)
+    except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
         raise CacheError(f"{archive} cannot be unpacked: {error}") from error
+
+
+def _extract(archive: Path, staging: Path, mode: int) -> None:
+    with tarfile.open(archive, "r:gz") as tar:
+        for member in tar:
+            parts = PurePosixPath(member.name).parts
+            absolute = member.name.startswith("/")  # "//a" has a first part that is not "/"
+            if not member.isfile() or len(parts) != _DEPTH or absolute or ".." in parts:
+                raise CacheError(f"{archive} is not used: {member.name!r} is no file of a cache")
+            target = staging.joinpath(*parts)
+            make_below(staging, target.parent, mode)
+            content = tar.extractfile(member)
+            assert content is not None
+            with target.open("xb") as stream:
+                shutil.copyfileobj(content, stream)
+
+
+def _arrived(path: Path, staging: Path, archive: Path) -> Entry:
+    """The entry in ``path``, whole, with nothing else in it, and where its own key says."""
+    entry = Entry.read(path, "")
+    if isinstance(entry, str):
+        raise CacheError(f"{archive} is not used: {entry}")
+    manifest = entry.manifest
+    damage = entry.damage()
+    place = PurePosixPath(
+        str(manifest.recipe["target"]),
+        entry.op,
+        BuildKey(manifest.recipe, manifest.toolchain).digest,
+        deps_key(manifest),
+    )
+    if path.relative_to(staging).parts != place.parts:
+        damage = f"{path.relative_to(staging)} holds what belongs into {place}"
+    strange = {file.name for file in path.iterdir()} ^ {manifest.payload, *_PACKED}
+    if strange:
+        damage = f"{place}: missing or strange: {', '.join(sorted(strange))}"
+    if damage:
+        raise CacheError(f"{archive} is not used: {damage}")
+    return entry
 
 
 def _move(entries: list[Entry], staging: Path, layer: Layer) -> tuple[list[Entry], list[Path]]:
@@ -89,7 +113,7 @@ def _move(entries: list[Entry], staging: Path, layer: Layer) -> tuple[list[Entry
         if target.exists():
             present.append(target)
             continue
-        target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_below(layer.root, target.parent, layer.mode)
         entry.path.rename(target)
         added.append(Entry(target, layer.name, entry.manifest))
     return added, present

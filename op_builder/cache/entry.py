@@ -51,7 +51,16 @@ class Manifest:
         """Raises OSError, ValueError, KeyError or TypeError for one that is not whole."""
         fields = json.loads(path.read_bytes())
         fields["cpu_features"] = tuple(fields["cpu_features"])
-        return cls(**fields)
+        manifest = cls(**fields)
+        for part in (manifest.recipe, manifest.toolchain, manifest.headers):
+            if not isinstance(part, dict):
+                raise TypeError(f"{part!r} is no table")
+        for name in ("op", "target", "bound_to"):
+            if name not in manifest.recipe:
+                raise KeyError(name)
+        if Path(manifest.payload).name != manifest.payload:  # never a library from elsewhere
+            raise ValueError(f"{manifest.payload!r} is no file name")
+        return manifest
 
 
 @dataclass(frozen=True)

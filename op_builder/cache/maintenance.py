@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,22 +39,30 @@ def prune(layer: Layer, unused_days: float) -> list[Path]:
     for path in list(entry_folders(layer.root)):
         if path.name in ("toolchain", "failed"):
             continue
-        if now - path.stat().st_mtime >= unused_days * 86_400:
-            shutil.rmtree(path)
+        if _age(path, now) >= unused_days * 86_400:
+            shutil.rmtree(path, ignore_errors=True)
             removed.append(path)
             _remove_empty_parents(path, layer.root)
     for leftover in (layer.root / "staging").glob("*"):
-        if now - leftover.stat().st_mtime >= _STAGING_SECONDS or leftover.name.startswith(
-            "refused"
-        ):
+        if leftover.name.startswith("refused") or _age(leftover, now) >= _STAGING_SECONDS:
             shutil.rmtree(leftover, ignore_errors=True)
             removed.append(leftover)
     return removed
 
 
+def _age(path: Path, now: float) -> float:
+    """In seconds; -1 for what another process has just moved away."""
+    try:
+        return now - path.stat().st_mtime
+    except FileNotFoundError:
+        return -1.0
+
+
 def clear(layer: Layer) -> None:
     """Delete everything in the layer but its root and tag."""
     _require_tag(layer)
+    if not layer.root.exists():
+        return
     for child in layer.root.iterdir():
         if child.name == CACHEDIR_TAG:
             continue
@@ -94,7 +103,8 @@ def _require_tag(layer: Layer) -> None:
 
 
 def _remove_empty_parents(path: Path, root: Path) -> None:
-    for parent in path.parents:
-        if parent == root or any(parent.iterdir()):
-            return
-        parent.rmdir()
+    with suppress(OSError):  # not empty: ENOTEMPTY
+        for parent in path.parents:
+            if parent == root:
+                return
+            parent.rmdir()

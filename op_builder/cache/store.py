@@ -20,7 +20,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..errors import UnsafeCacheError
+from ..errors import CacheError, UnsafeCacheError
+from ..private_folder import make_below
 from ..spec import BuildSpec
 from ..toolchain import cpu_info
 from .entry import MANIFEST, Entry, Manifest, deps_key
@@ -30,6 +31,7 @@ from .layers import Layer
 logger = logging.getLogger(__name__)
 
 _STAGING = "staging"
+_ATTEMPTS = 4
 _LOST_RACE = (errno.EEXIST, errno.ENOTEMPTY)
 #: The disk's fault, not the op's: the next writable layer is tried.
 DISK_TROUBLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
@@ -65,7 +67,7 @@ def find(
                 continue
             raise UnsafeCacheError(danger)
         folder = layer.root / recipe["target"] / spec.name
-        if not folder.is_dir():
+        if not os.path.isdir(folder):  # noqa: PTH112 - Path.is_dir raises where it may not look
             continue
         if not layer.shipped and not asked:
             key, asked = build_key(), True
@@ -106,24 +108,29 @@ def _entries(folder: Path, layer: Layer, lookup: Lookup) -> Iterator[Entry]:
 
 def entry_folders(folder: Path) -> Iterator[Path]:
     """Every folder below ``folder`` that has, or should have, a manifest: at most four deep."""
-    try:
-        children = sorted(child for child in folder.iterdir() if child.is_dir())
-    except OSError:
-        return
-    for child in children:
-        if child.name == _STAGING:
+    for child in _children(folder):
+        if not child.is_dir() or child.name == _STAGING:
             continue
-        if any(grandchild.is_file() for grandchild in child.iterdir()):
-            yield child
+        if any(grandchild.is_file() for grandchild in _children(Path(child.path))):
+            yield Path(child.path)
         else:
-            yield from entry_folders(child)
+            yield from entry_folders(Path(child.path))
+
+
+def _children(folder: Path) -> list[os.DirEntry[str]]:
+    """In order; none where it cannot be looked into (or was pruned just now)."""
+    try:
+        with os.scandir(folder) as found:
+            return sorted(found, key=lambda child: child.name)
+    except OSError:
+        return []
 
 
 @contextlib.contextmanager
 def staging(layer: Layer, op: str) -> Iterator[Path]:
     """A private folder on the layer's file system, gone afterwards."""
     folder = layer.root / _STAGING / f"{op}-{os.getpid()}-{uuid.uuid4().hex[:12]}"
-    folder.mkdir(parents=True, mode=0o700)
+    make_below(layer.root, folder, 0o700)
     try:
         yield folder
     finally:
@@ -131,37 +138,52 @@ def staging(layer: Layer, op: str) -> Iterator[Path]:
 
 
 def publish(layer: Layer, key: BuildKey, work: Path, manifest: Manifest) -> Entry:
-    """Move the library, the log and the manifest from ``work`` to their place, in one rename."""
+    """Move the library, the log and the manifest from ``work`` to their place, in one rename.
+
+    Where another process was first its entry is the result, unless that one is damaged: then it is
+    the reason for this build, and replaced.
+    """
+    parcel = _parcel(work, manifest, layer.mode)
+    place = layer.root / str(key.recipe["target"]) / str(key.recipe["op"]) / key.digest
+    target = place / deps_key(manifest)
+    for _ in range(_ATTEMPTS):
+        try:
+            make_below(layer.root, place, layer.mode)
+            parcel.rename(target)
+            _sync(place)
+            return Entry(target, layer.name, manifest)
+        except FileNotFoundError:  # pruned in between
+            continue
+        except OSError as error:
+            if error.errno not in _LOST_RACE:
+                raise
+        winner = Entry.read(target, layer.name)
+        damage = winner if isinstance(winner, str) else winner.damage()
+        if isinstance(winner, Entry) and damage is None:
+            logger.debug("%s: another process published it first", target)
+            return winner
+        logger.warning("%s; replaced", damage)
+        set_aside(layer, target)
+    raise CacheError(f"{target} cannot be published: others change it at the same time")
+
+
+def _parcel(work: Path, manifest: Manifest, mode: int) -> Path:
+    """The entry as it will be, on disk to the last byte."""
     parcel = work / "entry"
-    parcel.mkdir(mode=0o700)
+    parcel.mkdir(mode=mode)
     for name in (manifest.payload, "build.ninja", "build.log"):
         (work / name).rename(parcel / name)
     (parcel / MANIFEST).write_text(manifest.text(), encoding="utf-8")
     for file in parcel.iterdir():
         _sync(file)
     _sync(parcel)
-    place = layer.root / str(key.recipe["target"]) / str(key.recipe["op"]) / key.digest
-    place.mkdir(parents=True, exist_ok=True, mode=0o700)
-    target = place / deps_key(manifest)
-    try:
-        parcel.rename(target)
-        _sync(place)
-    except OSError as error:
-        if error.errno not in _LOST_RACE:
-            raise
-        logger.debug("%s: another process published it first", target)
-    found = Entry.read(target, layer.name)
-    if isinstance(found, str):  # what won the race is no entry: replace it
-        set_aside(layer, target)
-        parcel.rename(target)
-        found = Entry(target, layer.name, manifest)
-    return found
+    return parcel
 
 
 def set_aside(layer: Layer, entry_path: Path) -> None:
     """Take an entry out of the way in one rename; it is deleted by ``prune``."""
     aside = layer.root / _STAGING / f"refused-{uuid.uuid4().hex[:12]}"
-    aside.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    make_below(layer.root, aside.parent, 0o700)
     with contextlib.suppress(FileNotFoundError):  # another process did it already
         entry_path.rename(aside)
 
