@@ -37,6 +37,8 @@ def all_builders() -> dict[str, type[OpBuilder]]:
             continue
         if not (isinstance(cls, type) and issubclass(cls, OpBuilder)):
             logger.warning("entry point %s: %s is no OpBuilder", point.name, point.value)
+        elif not (hasattr(cls, "NAME") and hasattr(cls, "BUILD_VAR")):
+            logger.warning("entry point %s: %s has no NAME or BUILD_VAR", point.name, point.value)
         elif cls.NAME in found:
             logger.warning("op %s of %s is ignored: the name is taken", cls.NAME, point.value)
         else:

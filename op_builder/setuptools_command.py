@@ -89,5 +89,6 @@ class BuildOps(build_ext):
             return builder.prebuilt_dir()
         package = type(builder).__module__.split(".")[0]
         inside = builder.prebuilt_dir()
-        relative = inside.parts[inside.parts.index(package) :]
-        return Path(self.build_lib, *relative)
+        # The last: a checkout in a folder of the package's name has it twice.
+        levels = inside.parts[::-1].index(package) + 1
+        return Path(self.build_lib, *inside.parts[-levels:])

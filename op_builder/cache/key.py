@@ -12,6 +12,7 @@ of this machine but the compiler's goes in.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -23,6 +24,9 @@ from ..toolchain.detect import Toolchain
 
 #: Raise it when the meaning of anything in an entry changes.
 SCHEMA = 1
+
+_LONGEST = 160
+_SHOWN_BEFORE = 40
 
 
 def canonical(value: object) -> bytes:
@@ -72,10 +76,11 @@ def headers_digest(headers: Mapping[str, str]) -> str:
 
 def differences(wanted: Mapping[str, Any], found: Mapping[str, Any]) -> list[str]:
     """One line for each part that differs, both values named; nested parts by their path."""
-    return [
-        f"{name}: {_short(found_value)}, wanted {_short(wanted_value)}"
-        for name, wanted_value, found_value in _differing("", wanted, found)
-    ]
+    lines: list[str] = []
+    for name, wanted_value, found_value in _differing("", wanted, found):
+        theirs, ours = _short(_text(found_value), _text(wanted_value))
+        lines.append(f"{name}: {theirs}, wanted {ours}")
+    return lines
 
 
 def _differing(
@@ -99,9 +104,22 @@ def _differing_lines(name: str, wanted: str, found: str) -> list[tuple[str, obje
     ours, theirs = wanted.splitlines(), found.splitlines()
     added = [line.strip() for line in ours if line not in theirs]
     gone = [line.strip() for line in theirs if line not in ours]
-    return [(name, "; ".join(added) or "no more", "; ".join(gone) or "no less")]
+    if not added and not gone:
+        return [(name, "the same lines", "the same lines in another order or number")]
+    return [(name, "; ".join(added) or "no such line", "; ".join(gone) or "no such line")]
 
 
-def _short(value: object) -> str:
-    text = "nothing" if value is None else value if isinstance(value, str) else json.dumps(value)
-    return text if len(text) <= 160 else f"{text[:120]}… ({len(text)} characters)"
+def _text(value: object) -> str:
+    return "nothing" if value is None else value if isinstance(value, str) else json.dumps(value)
+
+
+def _short(*texts: str) -> list[str]:
+    """Long ones are cut to where they begin to differ: flags are added at the end of a line."""
+    if max(map(len, texts)) <= _LONGEST:
+        return list(texts)
+    start = max(0, len(os.path.commonprefix(texts)) - _SHOWN_BEFORE)
+    stop = start + _LONGEST
+    return [
+        ("…" if start else "") + text[start:stop] + ("…" if len(text) > stop else "")
+        for text in texts
+    ]
