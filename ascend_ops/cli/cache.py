@@ -55,7 +55,7 @@ def list_entries(json: JsonFlag = False) -> None:
     ]
     print_table("Cached ops", ("op", "layer", "KiB", "built", "path"), rows)
     for line in damaged:
-        console().print(f"not an entry: {line}", markup=False)
+        console().print(f"not an entry: {line}")
 
 
 @app.command()
@@ -88,16 +88,16 @@ def explain(op: str, json: JsonFlag = False) -> None:
 def _show_explanation(content: dict[str, Any]) -> None:
     out = console()
     if content["hit"]:
-        out.print(f"[green]hit[/]: {content['hit']}")
+        out.print(f"hit: {content['hit']}", style="green")
         out.print(f"the content of {content['headers']} headers is part of its key")
     else:
-        out.print("[yellow]miss[/]")
+        out.print("miss", style="yellow")
         for refusal in content["refusals"]:
-            out.print(f"  refused: {refusal}", markup=False)
+            out.print(f"  refused: {refusal}")
         if content["nearest"]:
             out.print(f"nearest entry: {content['nearest']}")
             for line in content["differences"] or ["same key; see what was refused above"]:
-                out.print(f"  {line}", markup=False)
+                out.print(f"  {line}")
     out.print(f"\nbuild key {content['build_key']}, made of")
     print_json({"recipe": content["recipe"], "toolchain": content["toolchain"]})
 
@@ -146,8 +146,10 @@ def pack(
         for entry in maintenance.all_entries([_user_layer()])
         if isinstance(entry, Entry) and (not ops or entry.op in ops)
     ]
-    if not entries:
-        raise fail(f"nothing to pack in {_user_layer().root}; build an op first")
+    missing = set(ops or ()) - {entry.op for entry in entries}
+    if missing or not entries:
+        wanted = f"no {', '.join(sorted(missing))}" if missing else "nothing to pack"
+        raise fail(f"{wanted} in {_user_layer().root}; build it with `ascend-ops build`")
     packed = archive.pack(entries, file)
     if json:
         print_json({"archive": file, "entries": [_described(entry) for entry in packed]})
@@ -181,7 +183,7 @@ def clear(
     """Delete the user's cache."""
     layer = _user_layer()
     if not yes:
-        typer.confirm(f"Delete everything in {layer.root}?", abort=True)
+        typer.confirm(f"Delete everything in {layer.root}?", abort=True, err=True)
     maintenance.clear(layer)
     if json:
         print_json({"cleared": layer.root})

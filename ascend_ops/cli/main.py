@@ -50,8 +50,8 @@ def main(
 
 
 def run() -> None:
-    """The entry point: an error of this project is a message and exit code 1, not a traceback."""
+    """The entry point: what fails on purpose, or on disk, is a message and no traceback."""
     try:
         app()
-    except AscendOpsError as error:
+    except (AscendOpsError, OSError) as error:
         raise SystemExit(fail(str(error)).exit_code) from error

@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 JsonFlag = Annotated[
     bool, typer.Option("--json", help="Print one JSON object on standard output, nothing else.")
@@ -19,8 +20,8 @@ JsonFlag = Annotated[
 
 
 def console() -> Console:
-    """Standard output for people; paths are never wrapped in the middle."""
-    return Console(soft_wrap=True, highlight=False)
+    """Standard output for people; paths are never wrapped in the middle, nor read as markup."""
+    return Console(soft_wrap=True, highlight=False, markup=False)
 
 
 def errors() -> Console:
@@ -39,18 +40,14 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]
     for column in columns:
         table.add_column(column, overflow="fold")
     for row in rows:
-        table.add_row(*(_escape(cell) for cell in row))
+        table.add_row(*(Text(cell) for cell in row))
     Console(highlight=False).print(table)
 
 
 def fail(message: str) -> typer.Exit:
     """Say what is wrong on standard error; to be raised."""
-    errors().print(f"[bold red]error:[/] {_escape(message)}")
+    errors().print(Text.assemble(("error:", "bold red"), " ", message))
     return typer.Exit(1)
-
-
-def _escape(text: str) -> str:
-    return text.replace("[", r"\[")
 
 
 def _plain(value: Any) -> Any:

@@ -52,11 +52,11 @@ def _show(content: dict[str, Any]) -> None:
     print_table("Ops", ("op", "state", "declared in", "library"), ops)
     for op in content["ops"]:
         for reason in op.reasons:
-            out.print(f"  {op.op}: {reason}", markup=False)
+            out.print(f"  {op.op}: {reason}")
     parts = [(part.name, part.version or "-", part.detail) for part in content["components"]]
     print_table("\nVersions", ("what", "version", "where"), parts)
     for finding in content["findings"]:
-        out.print(f"  {finding.severity}: {finding.message}", markup=False)
+        out.print(f"  {finding.severity}: {finding.message}")
     places = [(place.name, place.state, str(place.path)) for place in content["places"]]
     print_table("\nPlaces, in the order they are asked", ("what", "state", "path"), places)
 
