@@ -47,7 +47,10 @@ class Exact:
         info = torch.finfo(found.dtype)
         storage = self.value.abs().clamp(min=info.tiny) * info.eps / 2 * 1.01
         allowed = roundoffs * FLOAT32_ROUNDOFF * self.magnitude + storage
-        return float(((found.double() - self.value).abs() - allowed).max())
+        excess = (found.double() - self.value).abs() - allowed
+        # What is too large for the storage (fp16 ends at 65,504) is stored as infinity.
+        overflowed = (self.value.abs() + allowed > info.max) & found.isinf()
+        return float(excess.masked_fill(overflowed, 0.0).max())
 
 
 def exact_step(
