@@ -2,6 +2,7 @@
 
 Importing it starts no process, makes no folder and imports no torch. In import order:
 
+    version                     one number
     errors, envs, process       what fails and how it is said; the environment; subprocesses
     private_folder              folders that nobody else can write to
     file_identity, memo         contents by digest, remembered by file status
@@ -11,8 +12,10 @@ Importing it starts no process, makes no folder and imports no torch. In import 
     cache                       keys, entries, layers, lock
     loader, jit, bindings       a library into the process; found or built; per-binding settings
     builder, cpu, npu           the classes that an op derives from
-    ops, registry               this project's ops, and everybody's
+    own_op, ops, registry       this project's ops, and everybody's
     setuptools_command          ahead-of-time builds
+    compile_commands            for editors
+    inspection                  for reports
 """
 
 from __future__ import annotations

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import importlib.machinery
 import importlib.util
 import types
@@ -45,6 +44,8 @@ def load(spec: BuildSpec, library: Path) -> Any:
     """
     try:
         if spec.binding == "ctypes":
+            import ctypes  # opens a library as it is imported
+
             return ctypes.CDLL(str(library))
         if spec.binding == "python":
             return _load_python(spec.name, library)

@@ -1,0 +1,221 @@
+"""Rules about the sources as a whole: who imports whom, who starts processes, how long it is."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import op_builder
+
+ROOT = Path(__file__).resolve().parents[2]
+OP_BUILDER = ROOT / "op_builder"
+PYTHON_FILES = sorted([*OP_BUILDER.rglob("*.py"), *(ROOT / "ascend_ops").rglob("*.py")])
+CPP_FILES = sorted(file for file in (ROOT / "csrc").rglob("*") if file.suffix in (".h", ".cpp"))
+
+MAX_FILE_LINES = 300
+MAX_FUNCTION_LINES = 45
+
+# Other packages' modules, and the one place that may import each, when it is used.
+THIRD_PARTY = {
+    "packaging": {"compatibility"},
+    "ninja": {"ninja"},
+    "torch": {"loader"},
+    "setuptools": {"builder", "setuptools_command"},
+}
+# `OpBuilder.builder()` hands out what setuptools_command makes of a builder.
+BACKWARD_WHEN_CALLED = {("builder", "setuptools_command")}
+
+
+def _named(file: Path) -> str:
+    return str(file.relative_to(ROOT))
+
+
+def _tree(file: Path) -> ast.Module:
+    return ast.parse(file.read_text(encoding="utf-8"))
+
+
+def _order() -> dict[str, int]:
+    """Module or package of op_builder to its line in the docstring of op_builder."""
+    assert op_builder.__doc__ is not None
+    listing = op_builder.__doc__.partition("In import order:")[2]
+    found: dict[str, int] = {}
+    for number, line in enumerate(listing.splitlines()):
+        names = re.match(r" {4}(\w+(?:, \w+)*) {2,}", line)
+        if names:
+            found.update(dict.fromkeys(names[1].split(", "), number))
+    return found
+
+
+def _imports(file: Path) -> Iterator[tuple[str, bool]]:
+    """Each module of op_builder that ``file`` imports, and whether only when a function runs."""
+    tree = _tree(file)
+    package = ("op_builder", *file.relative_to(OP_BUILDER).parts[:-1])
+    deferred = {
+        inner
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef) or _is_type_checking(node)
+        for inner in ast.walk(node)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            base = package[: len(package) - node.level + 1]
+            module = [*base, *(node.module.split(".") if node.module else [])]
+            targets = [module] if node.module else [[*module, alias.name] for alias in node.names]
+            for target in targets:
+                yield ".".join(target), node in deferred
+
+
+def _is_type_checking(node: ast.AST) -> bool:
+    return isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+
+
+def _unit(module: str) -> str:
+    return module.split(".")[1] if "." in module else ""
+
+
+def test_the_docstring_lists_every_module() -> None:
+    modules = {file.stem if file.is_file() else file.name for file in OP_BUILDER.glob("*.py")}
+    packages = {file.parent.name for file in OP_BUILDER.glob("*/__init__.py")}
+    assert set(_order()) == (modules | packages) - {"__init__"}
+
+
+@pytest.mark.parametrize("file", sorted(OP_BUILDER.rglob("*.py")), ids=_named)
+def test_imports_go_in_the_stated_direction(file: Path) -> None:
+    order = _order()
+    relative = file.relative_to(OP_BUILDER)
+    if relative == Path("__init__.py"):
+        return
+    here = relative.parts[0].removesuffix(".py")
+    for module, deferred in _imports(file):
+        there = _unit(module)
+        if there != here and not (deferred and (here, there) in BACKWARD_WHEN_CALLED):
+            assert order[there] <= order[here], f"{file} imports {module}"
+
+
+def test_op_builder_knows_nothing_of_ascend_ops() -> None:
+    for file in OP_BUILDER.rglob("*.py"):
+        for node in ast.walk(_tree(file)):
+            if isinstance(node, ast.Import | ast.ImportFrom):
+                assert "ascend_ops" not in ast.unparse(node), file
+
+
+@pytest.mark.parametrize("file", sorted(OP_BUILDER.rglob("*.py")), ids=_named)
+def test_other_packages_are_imported_only_where_they_are_used(file: Path) -> None:
+    tree = _tree(file)
+    at_import = set(tree.body)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names = [alias.name.split(".")[0] for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            names = [str(node.module).split(".")[0]]
+        else:
+            continue
+        for name in set(names) - set(sys.stdlib_module_names):
+            assert file.stem in THIRD_PARTY.get(name, ()), f"{file} imports {name}"
+            assert node not in at_import or file.stem == "setuptools_command", f"{file}: {name}"
+
+
+@pytest.mark.parametrize("file", PYTHON_FILES, ids=_named)
+def test_one_module_reads_the_environment_and_one_starts_processes(file: Path) -> None:
+    used = {
+        ast.unparse(node)
+        for node in ast.walk(_tree(file))
+        if isinstance(node, ast.Attribute | ast.Name)
+    }
+    imported = {
+        name
+        for node in ast.walk(_tree(file))
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for name in [getattr(node, "module", "") or "", *(alias.name for alias in node.names)]
+    }
+    environment = {"os.environ", "os.getenv", "os.putenv", "os.environb", "environ.setdefault"}
+    processes = {"os.system", "os.popen", "os.fork", "os.posix_spawn", "os.spawnv", "os.execv"}
+    if file != OP_BUILDER / "envs.py":
+        assert not used & environment
+        assert not imported & {"environ", "getenv"}
+    if file != OP_BUILDER / "process.py":
+        assert not used & processes
+        assert not imported & {"subprocess", "multiprocessing", "pty", "asyncio"}
+
+
+@pytest.mark.parametrize("file", PYTHON_FILES + CPP_FILES, ids=_named)
+def test_files_are_short(file: Path) -> None:
+    assert len(file.read_text(encoding="utf-8").splitlines()) <= MAX_FILE_LINES
+
+
+@pytest.mark.parametrize("file", PYTHON_FILES, ids=_named)
+def test_python_functions_are_short(file: Path) -> None:
+    for node in ast.walk(_tree(file)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            assert node.end_lineno is not None
+            assert node.end_lineno - node.lineno < MAX_FUNCTION_LINES, node.name
+
+
+@pytest.mark.parametrize("file", CPP_FILES, ids=_named)
+def test_cpp_functions_are_short(file: Path) -> None:
+    """By the layout that clang-format gives: from a line at the margin to the brace at the margin."""
+    began, first = 0, ""
+    for number, line in enumerate(file.read_text(encoding="utf-8").splitlines()):
+        if line.startswith("}") and not re.match(r"(struct|class|enum|union|namespace)\b", first):
+            assert number - began < MAX_FUNCTION_LINES, first
+        elif line[:1].strip() and not line.startswith(("#", "//", "}")):
+            began, first = number, line
+
+
+_IMPORT_AND_WATCH = """
+import json, sys
+events = []
+def hook(event, arguments):
+    if event in ("subprocess.Popen", "os.fork", "os.forkpty", "os.exec", "os.posix_spawn",
+                 "os.system", "os.mkdir", "os.rename", "os.remove", "socket.connect",
+                 "ctypes.dlopen"):
+        events.append([event, repr(arguments)])
+    elif event == "open":
+        path, mode, flags = arguments
+        if any(letter in (mode or "r") for letter in "wax+") or "/proc/" in str(path):
+            events.append([event, repr(arguments)])
+sys.dont_write_bytecode = True
+before = set(sys.modules)
+sys.addaudithook(hook)
+for name in sys.argv[1:]:
+    __import__(name)
+print(json.dumps({"events": events, "modules": sorted(set(sys.modules) - before)}))
+"""
+
+
+def _watched(*modules: str) -> dict[str, list[str]]:
+    done = subprocess.run(
+        [sys.executable, "-c", _IMPORT_AND_WATCH, *modules], capture_output=True, check=True
+    )
+    found: dict[str, list[str]] = json.loads(done.stdout)
+    return found
+
+
+@pytest.mark.parametrize(("module", "at_most"), [("op_builder", 20), ("ascend_ops", 21)])
+def test_pain_22_importing_does_nothing(module: str, at_most: int) -> None:
+    """transformers #26308, DeepSpeed #7918: probes at import made it slow and broke fork."""
+    found = _watched(module)
+    assert found["events"] == []
+    assert not {"torch", "torch_npu", "setuptools", "numpy"} & set(found["modules"])
+    assert len(found["modules"]) <= at_most, found["modules"]
+
+
+def test_pain_22_the_builder_of_an_op_starts_nothing_either() -> None:
+    """DeepSpeed #7918: get_cpu_info() takes 1.2 s a call, and CPUAdam makes three of them."""
+    found = _watched("op_builder.ops.cpu_adam")
+    assert found["events"] == []
+    assert not {"torch", "setuptools", "importlib.metadata"} & set(found["modules"])
+    assert len(found["modules"]) <= 130, len(found["modules"])
+
+
+def test_the_command_line_imports_no_torch() -> None:
+    found = _watched("ascend_ops.cli.main")
+    assert [event for event in found["events"] if event[0] != "ctypes.dlopen"] == []  # of rich
+    assert not {"torch", "torch_npu", "matplotlib"} & set(found["modules"])
