@@ -67,7 +67,7 @@ def exact_step(
     g_magnitude = g.abs()
     if h.adamw_mode:
         p = p * (1 - h.lr * h.weight_decay)
-    else:
+    elif h.weight_decay:  # torch adds nothing for 0, which matters where a parameter is infinite
         g_magnitude = g_magnitude + h.weight_decay * p.abs()
         g = g + h.weight_decay * p
     m_magnitude = h.beta1 * m.abs() + (1 - h.beta1) * g_magnitude
