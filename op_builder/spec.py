@@ -14,6 +14,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
+from .toolchain.compiler import asks_for_native
+
 #: How the library is bound, hence how it is loaded and what it depends on.
 #:   stable   torch's stable ABI: any torch from TORCH_TARGET on, any Python
 #:   torch    TORCH_LIBRARY: one torch version, any Python
@@ -75,7 +77,7 @@ class BuildSpec:
     def uses_native(self) -> bool:
         """Whether the output depends on the CPU that compiles."""
         flags = [*self.cxx_flags, *(flag for source in self.sources for flag in source.flags)]
-        return any(flag.startswith("-m") and flag.endswith("=native") for flag in flags)
+        return asks_for_native(flags)
 
     def resolve(self, path: str) -> str:
         """The real path of one that a compiler saw in the working folder."""

@@ -13,7 +13,7 @@ import re
 import shlex
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -62,6 +62,11 @@ class Compiler:
             "tools": list(self.tools),
         }
 
+    @property
+    def uses_native(self) -> bool:
+        """Whether a flag that was given with its name makes the output depend on this CPU."""
+        return asks_for_native(self.command[1:])
+
     def native_flags(self, memo_dir: Path | None) -> str:
         """What this compiler makes of ``-march=native`` on this machine, as its own flags."""
         key = ["native", self.identity(), cpu_info.identity()]
@@ -79,6 +84,11 @@ class Compiler:
         paired = itertools.pairwise(tokens)
         kept += [f"{a} {b}" for a, b in paired if a in ("-target-cpu", "-target-feature")]
         return " ".join(kept)
+
+
+def asks_for_native(flags: Iterable[str]) -> bool:
+    """Whether one of them is ``-march=native`` or its like."""
+    return any(flag.startswith("-m") and flag.endswith("=native") for flag in flags)
 
 
 def find_compiler(environ: Mapping[str, str], memo_dir: Path | None) -> Compiler:

@@ -77,7 +77,7 @@ class Toolchain:
         compiler = self.compiler()
         inputs = {name: self.environ[name] for name in envs.COMPILER_INPUTS if name in self.environ}
         found: dict[str, object] = {"compiler": compiler.identity(), "environment": inputs}
-        if native:
+        if native or compiler.uses_native:
             found["native"] = compiler.native_flags(self.memo_dir)
         return found
 
