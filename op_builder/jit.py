@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -13,7 +14,7 @@ from typing import Any
 from . import envs, file_identity, loader, ninja
 from .cache import entry, store
 from .cache.entry import Entry, Manifest
-from .cache.key import BuildKey
+from .cache.key import BuildKey, source_digests
 from .cache.layers import Layer, writable_layers
 from .cache.lock import build_lock
 from .cache.store import Lookup
@@ -33,6 +34,8 @@ from .toolchain.jobs import compile_jobs
 from .version import __version__
 
 logger = logging.getLogger(__name__)
+
+_ATTEMPTS = 3
 
 
 @dataclass(frozen=True)
@@ -151,12 +154,12 @@ def _build_in(
         prepare(spec, work)
         started = time.monotonic()
         try:
-            _compile(plan, compiler, work, on_progress)
+            headers = _compile_unchanging(plan, compiler, work, on_progress)
         except BuildError as error:
             if "No space left on device" in (work / "build.log").read_text(encoding="utf-8"):
                 raise OSError(store.DISK_TROUBLE[0], "No space left on device") from error
             raise _keep_log(layer, error) from None
-        manifest = _manifest(spec, key, work, time.monotonic() - started)
+        manifest = _manifest(spec, key, work, headers, time.monotonic() - started)
         built = store.publish(layer, key, work, manifest)
     logger.info("built %s in %.2f s: %s", spec.name, manifest.build_seconds, built.path)
     return built
@@ -169,6 +172,57 @@ def prepare(spec: BuildSpec, work: Path) -> None:
         (work / name).symlink_to(root, target_is_directory=True)
 
 
+def _compile_unchanging(
+    plan: Plan, compiler: Compiler, work: Path, on_progress: ProgressListener | None
+) -> dict[str, str]:
+    """Compile; the digests of the headers that were compiled.
+
+    They can only be taken afterwards, when an editor may have saved another text: an entry that
+    claimed that one would be wrong for ever. So where a header was written since the compile began
+    it is compiled again, until its content is the same before and after.
+    """
+    before: dict[str, str] | None = None
+    for _ in range(_ATTEMPTS):
+        began = time.time_ns()
+        _compile(plan, compiler, work, on_progress)
+        changed = _changed_source(plan)
+        if changed is not None:
+            raise _moving_target(plan, work, changed)
+        try:
+            headers = entry.header_digests(_headers(plan.spec, work), plan.spec.resolve)
+            if headers == before or not _written_since(began, headers, plan.spec):
+                return headers
+            before = headers
+        except FileNotFoundError:  # gone since it was read
+            before = None
+        shutil.rmtree(work / "objects")
+    raise _moving_target(plan, work, "a header")
+
+
+def _changed_source(plan: Plan) -> str | None:
+    now = source_digests(plan.spec)
+    for path, digest in plan.recipe["sources"].items():
+        if now[path] != digest:
+            return plan.spec.resolve(f"source/{path}")
+    return None
+
+
+def _written_since(moment_ns: int, headers: Mapping[str, str], spec: BuildSpec) -> bool:
+    """By the change time, which no program sets."""
+    return any(file_identity.status(spec.resolve(path))[4] >= moment_ns for path in headers)
+
+
+def _moving_target(plan: Plan, work: Path, what: str) -> BuildError:
+    message = f"{what}: error: changed while it was compiled; load the op again"
+    return BuildError(plan.spec.name, message, "ninja", work / "build.log")
+
+
+def _headers(spec: BuildSpec, work: Path) -> list[str]:
+    """What the compiler read, but for the sources."""
+    sources = {f"source/{source.path}" for source in spec.sources}
+    return [path for path in ninja.dependencies(work) if path not in sources]
+
+
 def _compile(
     plan: Plan, compiler: Compiler, work: Path, on_progress: ProgressListener | None
 ) -> None:
@@ -178,18 +232,18 @@ def _compile(
     ninja.run(plan.spec, work, text, jobs.count, on_progress)
 
 
-def _manifest(spec: BuildSpec, key: BuildKey, work: Path, seconds: float) -> Manifest:
-    sources = {f"source/{source.path}" for source in spec.sources}
-    read = [path for path in ninja.dependencies(work) if path not in sources]
+def _manifest(
+    spec: BuildSpec, key: BuildKey, work: Path, headers: Mapping[str, str], seconds: float
+) -> Manifest:
     library = work / ninja.library_name(spec)
     return Manifest(
         recipe=key.recipe,
         toolchain=key.toolchain,
-        headers=entry.header_digests(read, spec.resolve),
+        headers=headers,
         payload=library.name,
         payload_digest=file_identity.digest_file(library),
         payload_bytes=library.stat().st_size,
-        cpu_features=tuple(sorted(cpu_info.features())) if spec.uses_native else (),
+        cpu_features=tuple(sorted(cpu_info.features())) if "native" in key.toolchain else (),
         build_seconds=round(seconds, 3),
         created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         project_version=__version__,

@@ -37,13 +37,6 @@ def canonical(value: object) -> bytes:
 
 def recipe(spec: BuildSpec, toolchain: Toolchain) -> dict[str, Any]:
     """The part of the key that needs no compiler; raises AscendOpsError for a missing source."""
-    sources: dict[str, str] = {}
-    for source in spec.sources:
-        path = spec.resolve(f"source/{source.path}")
-        try:
-            sources[source.path] = file_identity.digest_file(path)
-        except OSError as error:
-            raise AscendOpsError(f"{spec.name}: source {path} cannot be read: {error}") from error
     return {
         "schema": SCHEMA,
         "op": spec.name,
@@ -51,9 +44,21 @@ def recipe(spec: BuildSpec, toolchain: Toolchain) -> dict[str, Any]:
         "namespace": spec.namespace,
         "target": toolchain.target,
         "build": ninja.render(spec),
-        "sources": sources,
+        "sources": source_digests(spec),
         "bound_to": dict(spec.bound_to),
     }
+
+
+def source_digests(spec: BuildSpec) -> dict[str, str]:
+    """What the sources are now; raises AscendOpsError for a missing one."""
+    digests: dict[str, str] = {}
+    for source in spec.sources:
+        path = spec.resolve(f"source/{source.path}")
+        try:
+            digests[source.path] = file_identity.digest_file(path)
+        except OSError as error:
+            raise AscendOpsError(f"{spec.name}: source {path} cannot be read: {error}") from error
+    return digests
 
 
 @dataclass(frozen=True)
