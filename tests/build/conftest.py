@@ -1,0 +1,30 @@
+"""What the tests with a real compiler share."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sandbox import Sandbox
+
+# UserFolders is of the conftest above; naming its type here would import it a second time.
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Everything in this folder needs a compiler."""
+    here = Path(__file__).parent
+    for item in items:
+        if item.path.is_relative_to(here):
+            item.add_marker(pytest.mark.compiler)
+            if shutil.which("g++") is None:
+                item.add_marker(pytest.mark.skip(reason="g++ is not installed"))
+
+
+@pytest.fixture
+def sandbox(user_folders: object, tmp_path: Path) -> Iterator[Sandbox]:
+    """Ops, a cache and a home of this test's own."""
+    made = Sandbox.make(tmp_path, user_folders.cache)  # type: ignore[attr-defined]
+    yield made
+    made.gate.unlink(missing_ok=True)  # lets the compilers of killed builders end

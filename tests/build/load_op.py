@@ -1,0 +1,80 @@
+"""Loads one op in a process of its own and says on standard output, as JSON, how that went.
+
+    python load_op.py PROJECT module:Class [statement]
+
+``PROJECT`` is the folder that ``module`` is in; ``statement`` runs first, with ``sys`` at hand. What
+the process does is seen by an audit hook: Python calls it for every subprocess, fork, lock and open
+file, whoever asked for it.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import sys
+from collections.abc import Mapping
+
+PROCESS_EVENTS = frozenset(
+    {
+        "subprocess.Popen",
+        "os.fork",
+        "os.forkpty",
+        "os.exec",
+        "os.posix_spawn",
+        "os.spawn",
+        "os.system",
+        "os.startfile",
+    }
+)
+LOCK_EVENTS = frozenset({"fcntl.flock", "fcntl.lockf"})
+WRITE_FLAGS = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
+
+processes: list[str] = []
+locks: list[str] = []
+read: list[str] = []
+written: list[str] = []
+
+
+def observe(event: str, arguments: tuple[object, ...]) -> None:
+    """The audit hook."""
+    if event in PROCESS_EVENTS:
+        processes.append(f"{event} {arguments[0] if arguments else ''!s}")
+    elif event in LOCK_EVENTS:
+        locks.append(event)
+    elif event == "open" and isinstance(arguments[0], (str, bytes)):
+        flags = arguments[2]
+        writes = isinstance(flags, int) and bool(flags & WRITE_FLAGS)
+        (written if writes else read).append(os.fsdecode(arguments[0]))
+    elif event in ("os.rename", "os.mkdir", "os.remove", "os.rmdir", "os.symlink", "os.utime"):
+        written.append(f"{event} {arguments[0]!s}")
+
+
+def outcome(builder: str) -> Mapping[str, object]:
+    """What loading and calling gave."""
+    from op_builder.errors import AscendOpsError
+
+    module, _, name = builder.partition(":")
+    cls = getattr(importlib.import_module(module), name)
+    try:
+        loaded = cls().load()
+    except AscendOpsError as error:
+        facts = {key: str(value) for key, value in vars(error).items()}
+        return {"error": type(error).__name__, "message": str(error), "facts": facts}
+    library = getattr(loaded, "__file__", None) or getattr(loaded, "_name", None)
+    return {"value": loaded.answer(), "library": library}
+
+
+def main() -> None:
+    """Observe, load, report."""
+    project, builder, *statement = sys.argv[1:]
+    sys.path.insert(0, project)
+    exec(statement[0] if statement else "pass", {"sys": sys, "os": os})
+    sys.addaudithook(observe)
+    said = dict(outcome(builder))
+    seen = {"processes": processes, "locks": locks, "read": read, "written": written}
+    sys.stdout.write(json.dumps({**said, **{key: list(value) for key, value in seen.items()}}))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,22 @@
+"""An op compiled for the very CPU that compiles it."""
+
+from __future__ import annotations
+
+from op_builder import CPUOpBuilder
+
+
+class NativeBuilder(CPUOpBuilder):
+    """As ``answer``, with ``-march=native``."""
+
+    NAME = "native"
+    BUILD_VAR = "DS_BUILD_NATIVE"
+    BINDING = "ctypes"
+
+    def sources(self) -> list[str]:
+        return ["answer.cpp"]
+
+    def include_paths(self) -> list[str]:  # type: ignore[override]
+        return ["include"]
+
+    def cxx_args(self) -> list[str]:
+        return ["-DADDEND=0", "-march=native"]

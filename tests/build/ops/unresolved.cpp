@@ -1,0 +1,3 @@
+extern "C" int nobody_defines_this();
+
+extern "C" __attribute__((visibility("default"))) int answer() { return nobody_defines_this(); }

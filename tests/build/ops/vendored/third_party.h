@@ -1,0 +1,2 @@
+#pragma GCC system_header
+#define THIRD_PARTY 42
