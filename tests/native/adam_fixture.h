@@ -6,7 +6,7 @@
 #include <random>
 #include <vector>
 
-#include "../../csrc/adam/adam.h"
+#include "adam/adam.h"
 #include "native_test.h"
 #include "reference_format.h"
 
