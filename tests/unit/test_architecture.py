@@ -160,7 +160,7 @@ def test_python_functions_are_short(file: Path) -> None:
 
 @pytest.mark.parametrize("file", CPP_FILES, ids=_named)
 def test_cpp_functions_are_short(file: Path) -> None:
-    """By the layout that clang-format gives: from a line at the margin to the brace at the margin."""
+    """By the layout that clang-format gives: from the margin to the brace at the margin."""
     began, first = 0, ""
     for number, line in enumerate(file.read_text(encoding="utf-8").splitlines()):
         if line.startswith("}") and not re.match(r"(struct|class|enum|union|namespace)\b", first):

@@ -1,0 +1,153 @@
+"""Digests and what is remembered beside the status of files: contents decide, never times."""
+
+from __future__ import annotations
+
+import os
+import stat
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from op_builder import file_identity, memo
+from op_builder.private_folder import CACHEDIR_TAG
+
+
+@pytest.fixture
+def memo_dir(tmp_path: Path) -> Path:
+    """As in a user's cache that is not there yet."""
+    return tmp_path / "cache" / "toolchain"
+
+
+@pytest.fixture
+def old_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Any file counts as settled, as if the test had waited."""
+    monkeypatch.setattr(file_identity, "_SETTLED_NS", -(10**12))
+
+
+@given(st.binary(max_size=200), st.binary(max_size=200))
+def test_equal_digests_mean_equal_contents(
+    tmp_path_factory: pytest.TempPathFactory, first: bytes, second: bytes
+) -> None:
+    folder = tmp_path_factory.mktemp("digests")
+    for name, content in (("a", first), ("b", second)):
+        (folder / name).write_bytes(content)
+    one, other = (file_identity.digest_file(folder / name) for name in "ab")
+    assert (one == other) == (first == second)
+    assert one == file_identity.digest_bytes(first)
+
+
+def test_times_and_names_do_not_change_a_digest(tmp_path: Path) -> None:
+    file = tmp_path / "a"
+    file.write_bytes(b"x")
+    before = file_identity.digest_file(file)
+    os.utime(file, (1, 1))
+    assert file_identity.digest_file(file.rename(tmp_path / "b")) == before
+
+
+def test_a_rewrite_of_the_same_size_and_mtime_shows_in_the_status(tmp_path: Path) -> None:
+    """cp -p, rsync, tar and git checkouts restore mtime; nothing restores ctime."""
+    file = tmp_path / "a"
+    file.write_bytes(b"one")
+    os.utime(file, (1_000, 1_000))
+    before = file_identity.status(file)
+    time.sleep(0.02)  # one tick of the file system's clock
+    file.write_bytes(b"two")
+    os.utime(file, (1_000, 1_000))
+    after = file_identity.status(file)
+    assert after[:4] == before[:4]
+    assert after != before
+
+
+def test_a_file_just_written_is_not_settled(tmp_path: Path) -> None:
+    """Two writes within one tick have one status; so a young status proves nothing."""
+    file = tmp_path / "a"
+    file.write_bytes(b"one")
+    os.utime(file, (1_000, 1_000))  # an old mtime does not make it old
+    now = file_identity.status(file)
+    assert not file_identity.is_settled(now)
+    long_ago = time.time_ns() - 10**10
+    assert file_identity.is_settled((*now[:3], long_ago, long_ago))
+    in_the_future = time.time_ns() + 10**12
+    assert not file_identity.is_settled((*now[:3], in_the_future, long_ago))
+
+
+def test_a_fact_is_recalled_while_its_files_are_untouched(
+    memo_dir: Path, tmp_path: Path, old_files: None
+) -> None:
+    file = tmp_path / "compiler"
+    file.write_bytes(b"one")
+    assert memo.recall(memo_dir, ["g++"]) is None
+    memo.remember(memo_dir, ["g++"], {"version": "13"}, [str(file)])
+    assert memo.recall(memo_dir, ["g++"]) == {"version": "13"}
+    assert memo.recall(memo_dir, ["g++", "-m32"]) is None
+    status = file.stat()
+    time.sleep(0.02)
+    file.write_bytes(b"two")
+    os.utime(file, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert memo.recall(memo_dir, ["g++"]) is None
+
+
+def test_a_fact_about_a_young_file_is_not_remembered(memo_dir: Path, tmp_path: Path) -> None:
+    file = tmp_path / "compiler"
+    file.write_bytes(b"one")
+    memo.remember(memo_dir, "key", "fact", [str(file)])
+    assert memo.recall(memo_dir, "key") is None
+    assert not memo_dir.exists()
+
+
+def test_a_file_that_is_gone_ends_the_memory(
+    memo_dir: Path, tmp_path: Path, old_files: None
+) -> None:
+    file = tmp_path / "compiler"
+    file.write_bytes(b"one")
+    memo.remember(memo_dir, "key", "fact", [str(file)])
+    file.unlink()
+    assert memo.recall(memo_dir, "key") is None
+    memo.remember(memo_dir, "other", "fact", [str(file)])
+    assert memo.recall(memo_dir, "other") is None
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"fact": 1}', '{"files": 3, "fact": 1}', "\0"])
+def test_a_damaged_memo_is_no_memo(memo_dir: Path, old_files: None, content: str) -> None:
+    memo.remember(memo_dir, "key", "fact", [])
+    (file,) = memo_dir.glob("*.json")
+    file.write_text(content, encoding="utf-8")
+    assert memo.recall(memo_dir, "key") is None
+
+
+def test_none_remembers_nothing() -> None:
+    memo.remember(None, "key", "fact", [])
+    assert memo.recall(None, "key") is None
+
+
+def test_the_folders_are_private_and_tagged_as_a_cache(memo_dir: Path, old_files: None) -> None:
+    """A report alone makes them, and `cache clear` has to know them as its own."""
+    memo.remember(memo_dir, "key", "fact", [])
+    for folder in (memo_dir, memo_dir.parent):
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert (memo_dir.parent / CACHEDIR_TAG).is_file()
+    assert [file.suffix for file in memo_dir.iterdir()] == [".json"]
+
+
+def test_nothing_is_believed_that_others_could_have_written(
+    memo_dir: Path, old_files: None
+) -> None:
+    """A memo names a compiler that will be run."""
+    memo.remember(memo_dir, "key", "fact", [])
+    memo_dir.parent.chmod(0o777)
+    assert memo.recall(memo_dir, "key") is None
+    memo.remember(memo_dir, "other", "fact", [])
+    memo_dir.parent.chmod(0o700)
+    assert memo.recall(memo_dir, "other") is None
+
+
+def test_a_place_that_cannot_be_written_costs_nothing_but_time(
+    tmp_path: Path, old_files: None
+) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    memo_dir = tmp_path / "file" / "toolchain"
+    memo.remember(memo_dir, "key", "fact", [])
+    assert memo.recall(memo_dir, "key") is None

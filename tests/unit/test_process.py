@@ -1,0 +1,128 @@
+"""Starting programs: how they fail, how long they may take, and that none is left behind."""
+
+from __future__ import annotations
+
+import os
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from op_builder import process
+from op_builder.errors import CommandError
+
+
+def _python(code: str) -> list[str]:
+    return [sys.executable, "-c", textwrap.dedent(code)]
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def test_output_and_errors_come_joined_and_in_order() -> None:
+    code = "import sys; print('one', flush=True); print('two', file=sys.stderr)"
+    assert process.run(_python(code)) == "one\ntwo\n"
+
+
+def test_folder_environment_and_input_are_given(tmp_path: Path) -> None:
+    code = "import os, sys; print(os.getcwd(), os.environ.get('HOME'), sys.stdin.read())"
+    said = process.run(_python(code), cwd=tmp_path, env={"X": "1"}, stdin="in")
+    assert said == f"{tmp_path} None in\n"
+
+
+def test_bytes_that_are_no_text_do_no_harm() -> None:
+    code = "import sys; sys.stdout.buffer.write(b'a\\xffb')"
+    assert process.run(_python(code)) == "a\ufffdb"
+
+
+def test_a_failure_shows_command_status_and_output() -> None:
+    command = _python("print('the reason'); raise SystemExit(3)")
+    with pytest.raises(CommandError) as caught:
+        process.run(command)
+    assert caught.value.command == tuple(command)
+    assert (caught.value.status, caught.value.output) == (3, "the reason\n")
+    assert "status 3" in str(caught.value)
+    assert "the reason" in str(caught.value)
+
+
+def test_a_program_that_was_killed_says_so() -> None:
+    with pytest.raises(CommandError, match="killed by SIGKILL"):
+        process.run(_python("import os; os.kill(os.getpid(), 9)"))
+
+
+@pytest.mark.parametrize("start", [process.run, lambda c: process.stream(c, str)])
+def test_a_program_that_is_not_there(start: object, tmp_path: Path) -> None:
+    not_executable = tmp_path / "text"
+    not_executable.write_text("no program", encoding="utf-8")
+    for program in (tmp_path / "nothing", not_executable, tmp_path):
+        with pytest.raises(CommandError, match="could not be run") as caught:
+            start([str(program)])  # type: ignore[operator]
+        assert caught.value.status is None
+        assert isinstance(caught.value.__cause__, OSError)
+
+
+def test_a_program_that_hangs_is_killed_after_the_timeout(tmp_path: Path) -> None:
+    pid_file = tmp_path / "pid"
+    code = f"""
+        import os, time
+        open({str(pid_file)!r}, "w").write(str(os.getpid()))
+        time.sleep(600)
+    """
+    with pytest.raises(CommandError, match=r"no answer within 1\.5 s"):
+        process.run(_python(code), timeout=1.5)
+    assert not _is_alive(int(pid_file.read_text(encoding="utf-8")))
+
+
+def test_a_stream_hands_over_each_line_as_it_comes(tmp_path: Path) -> None:
+    """The child waits for what the first line's listener does."""
+    gate = tmp_path / "gate"
+    code = f"""
+        import pathlib, time
+        print("first", flush=True)
+        while not pathlib.Path({str(gate)!r}).exists():
+            time.sleep(0.01)
+        print("second")
+        raise SystemExit(4)
+    """
+    lines: list[str] = []
+
+    def on_line(line: str) -> None:
+        lines.append(line)
+        gate.touch()
+
+    assert process.stream(_python(code), on_line) == (4, "first\nsecond\n")
+    assert lines == ["first", "second"]
+
+
+@pytest.mark.parametrize("obeys", [True, False])
+@pytest.mark.parametrize("raised", [KeyboardInterrupt, ValueError])
+def test_no_child_outlives_an_interrupt(
+    obeys: bool, raised: type[BaseException], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Asked to end first, so that ninja can end its compilers; killed where it does not."""
+    monkeypatch.setattr(process, "_PATIENCE_SECONDS", 0.2)
+    ignoring = "" if obeys else "signal.signal(signal.SIGTERM, signal.SIG_IGN);"
+    code = f"import os, signal, time; {ignoring} print(os.getpid(), flush=True); time.sleep(600)"
+    pids: list[int] = []
+
+    def on_line(line: str) -> None:
+        pids.append(int(line))
+        raise raised
+
+    with pytest.raises(raised):
+        process.stream(_python(code), on_line)
+    assert not _is_alive(pids[0])
+
+
+def test_a_listener_that_fails_does_not_leave_the_pipe_open() -> None:
+    before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208
+    for _ in range(3):
+        with pytest.raises(ZeroDivisionError):
+            process.stream(_python("print('x')"), lambda line: line[1 // 0])
+    assert len(os.listdir("/proc/self/fd")) == before  # noqa: PTH208
