@@ -50,7 +50,8 @@ class Exact:
         excess = (found.double() - self.value).abs() - allowed
         # What is too large for the storage (fp16 ends at 65,504) is stored as infinity.
         overflowed = (self.value.abs() + allowed > info.max) & found.isinf()
-        return float(excess.masked_fill(overflowed, 0.0).max())
+        undefined = self.value.isnan() & found.isnan()
+        return float(excess.masked_fill(overflowed | undefined, 0.0).max())
 
 
 def exact_step(
