@@ -52,7 +52,10 @@ def _cgroup_folders(filesystem_root: Path) -> list[Path]:
     base = filesystem_root / "sys/fs/cgroup"
     folders: list[Path] = []
     for line in _read(filesystem_root / "proc/self/cgroup").splitlines():
-        _, controllers, path = line.split(":", 2)
+        fields = line.split(":", 2)
+        if len(fields) != 3:
+            continue
+        _, controllers, path = fields
         mounts = [base / name for name in controllers.split(",")] if controllers else [base]
         for mount in mounts:
             own = mount / path.lstrip("/")

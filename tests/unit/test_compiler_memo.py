@@ -1,0 +1,122 @@
+"""What a compiler said is remembered, for as long as it could say nothing else."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+from fake_compilers import CLANG, GCC, FakeToolbox
+
+from op_builder import file_identity
+from op_builder.errors import CompilerNotFoundError
+from op_builder.toolchain import compiler
+from op_builder.toolchain.compiler import find_compiler
+
+
+@pytest.fixture
+def toolbox(tmp_path: Path) -> FakeToolbox:
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    return FakeToolbox(folder)
+
+
+@pytest.fixture
+def memo_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Files count as settled, as if the test had waited."""
+    monkeypatch.setattr(file_identity, "_SETTLED_NS", -(10**12))
+    return tmp_path / "cache" / "toolchain"
+
+
+@pytest.fixture
+def binaries(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fakes are scripts; here they pass for binaries, and only ccache is what it is."""
+
+    def hides_another(path: str) -> bool:
+        return Path(path).name in compiler.LAUNCHERS
+
+    monkeypatch.setattr(compiler, "_hides_another", hides_another)
+
+
+def test_a_known_compiler_is_not_run_again(
+    toolbox: FakeToolbox, memo_dir: Path, binaries: None
+) -> None:
+    toolbox.compiler("g++", GCC)
+    first = find_compiler(toolbox.environ, memo_dir)
+    asked = len(toolbox.calls())
+    assert asked > 0
+    assert find_compiler(toolbox.environ, memo_dir) == first
+    assert len(toolbox.calls()) == asked
+    find_compiler({**toolbox.environ, "CXX": "g++ -m64"}, memo_dir)  # another question
+    assert len(toolbox.calls()) == 2 * asked
+
+
+def test_native_flags_are_asked_once(toolbox: FakeToolbox, memo_dir: Path, binaries: None) -> None:
+    toolbox.compiler("g++", GCC)
+    found = find_compiler(toolbox.environ, memo_dir)
+    answers = [found.native_flags(memo_dir) for _ in range(3)]
+    assert len(set(answers)) == 1
+    assert len([call for call in toolbox.calls() if "-###" in call]) == 1
+
+
+@pytest.mark.parametrize("changed", ["g++", "tools/cc1plus", "tools/as", "tools/ld"])
+def test_a_change_of_any_file_behind_it_asks_again(
+    toolbox: FakeToolbox, memo_dir: Path, binaries: None, changed: str
+) -> None:
+    toolbox.compiler("g++", GCC)
+    find_compiler(toolbox.environ, memo_dir)
+    asked = len(toolbox.calls())
+    file = toolbox.folder / changed
+    copy = file.with_suffix(".new")
+    shutil.copy2(file, copy)  # the same bytes and times, as an upgrade by a package may leave them
+    copy.replace(file)
+    find_compiler(toolbox.environ, memo_dir)
+    assert len(toolbox.calls()) == 2 * asked
+
+
+def test_an_upgrade_in_place_is_seen(toolbox: FakeToolbox, memo_dir: Path, binaries: None) -> None:
+    toolbox.compiler("g++", GCC)
+    assert find_compiler(toolbox.environ, memo_dir).version == "13.2.1"
+    toolbox.compiler("g++", {**GCC, "__GNUC__": 14})
+    assert find_compiler(toolbox.environ, memo_dir).version == "14.2.1"
+    toolbox.compiler("g++", {})
+    with pytest.raises(CompilerNotFoundError):
+        find_compiler(toolbox.environ, memo_dir)
+
+
+def test_a_script_may_run_any_compiler_and_is_asked_each_time(
+    toolbox: FakeToolbox, memo_dir: Path
+) -> None:
+    hidden = toolbox.compiler("hidden", GCC, folder=toolbox.folder / "lib")
+    toolbox.wrapper(toolbox.folder / "g++", [hidden])
+    assert find_compiler(toolbox.environ, memo_dir).family == "gcc"
+    toolbox.compiler("hidden", CLANG, folder=toolbox.folder / "lib")
+    assert find_compiler(toolbox.environ, memo_dir).family == "clang"
+
+
+def test_a_launcher_under_the_compilers_name_is_asked_each_time(
+    toolbox: FakeToolbox, memo_dir: Path, binaries: None
+) -> None:
+    """CXX=/usr/lib/ccache/g++ runs whichever g++ comes next on PATH."""
+    hidden = toolbox.compiler("hidden", GCC, folder=toolbox.folder / "lib")
+    ccache = toolbox.wrapper(toolbox.folder / "ccache", [hidden])
+    link = toolbox.folder / "links" / "g++"
+    link.parent.mkdir()
+    link.symlink_to(ccache)
+    environ = {**toolbox.environ, "CXX": str(link)}
+    assert find_compiler(environ, memo_dir).version == "13.2.1"
+    toolbox.compiler("hidden", {**GCC, "__GNUC__": 14}, folder=toolbox.folder / "lib")
+    assert find_compiler(environ, memo_dir).version == "14.2.1"
+
+
+@pytest.mark.parametrize(
+    ("content", "hides"), [(b"#!/bin/sh\n", True), (b"\x7fELF", False), (b"", False)]
+)
+def test_scripts_are_told_by_their_first_two_bytes(
+    tmp_path: Path, content: bytes, hides: bool
+) -> None:
+    file = tmp_path / "g++"
+    file.write_bytes(content)
+    assert compiler._hides_another(str(file)) is hides
+    ccache = file.rename(tmp_path / "ccache")
+    assert compiler._hides_another(str(ccache))
