@@ -80,7 +80,7 @@ def build_lock(op: str, name: str, environ: Mapping[str, str]) -> Iterator[Build
         began_waiting = time.time()
         held = _acquire(descriptor, op, envs.LOCK_TIMEOUT.get(environ))
         left = _read(descriptor) if held else {}
-        waited_for = left.get("failure") if left.get("failed_at", 0.0) >= began_waiting else None
+        waited_for = _failure_since(began_waiting, left)
         if held and waited_for is None:  # else the next waiter has to hear of it too
             _write(descriptor, {"pid": os.getpid(), "host": os.uname().nodename})
         yield BuildLock(held, waited_for, descriptor if held else None)
@@ -145,6 +145,17 @@ def _acquire(descriptor: int, op: str, timeout: float) -> bool:
         time.sleep(_POLL_SECONDS)
 
 
+def _failure_since(moment: float, left: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """The failure in a lock file's content, if it came about since ``moment``.
+
+    One of the future is of a clock that was set back since, and nobody's who waits now.
+    """
+    failure, failed_at = left.get("failure"), left.get("failed_at")
+    if isinstance(failure, dict) and isinstance(failed_at, (int, float)):
+        return failure if moment <= failed_at <= time.time() else None
+    return None
+
+
 def _holder(descriptor: int) -> str:
     content = _read(descriptor)
     return f"process {content.get('pid', 'unknown')} on {content.get('host', 'this machine')}"
@@ -153,7 +164,7 @@ def _holder(descriptor: int) -> str:
 def _read(descriptor: int) -> dict[str, Any]:
     try:
         content = json.loads(os.pread(descriptor, 1 << 20, 0) or b"{}")
-    except ValueError:  # its writer was killed half-way
+    except (OSError, ValueError):  # no file that can be read, or its writer was killed half-way
         return {}
     return content if isinstance(content, dict) else {}
 
