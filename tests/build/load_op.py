@@ -2,9 +2,9 @@
 
     python load_op.py PROJECT module:Class [statement]
 
-``PROJECT`` is the folder that ``module`` is in; ``statement`` runs first, with ``sys`` at hand. What
-the process does is seen by an audit hook: Python calls it for every subprocess, fork, lock and open
-file, whoever asked for it.
+``PROJECT`` is the folder that ``module`` is in; ``statement`` runs first. What the process does is
+seen by an audit hook: Python calls it for every subprocess, fork, lock and open file, whoever asked
+for it.
 """
 
 from __future__ import annotations

@@ -147,6 +147,11 @@ class Sandbox:
         """All entries of a cache, this sandbox's by default."""
         return sorted(path.parent for path in (root or self.cache).glob("*-*/*/*/*/manifest.json"))
 
+    def forget_entries(self) -> None:
+        """Delete the entries; what is remembered of the compiler stays."""
+        for entry in self.entries():
+            shutil.rmtree(entry)
+
     def staged(self) -> list[Path]:
         """What is in the cache's staging folder."""
         return sorted((self.cache / "staging").glob("*"))

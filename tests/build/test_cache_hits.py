@@ -24,7 +24,8 @@ def test_hit_in_a_new_process_starts_no_process_and_takes_no_lock(
     hit = sandbox.load(builder, first=first)
 
     assert (cold.value, hit.value) == (42, 42)
-    assert cold.processes and cold.locks, "the observer sees nothing"
+    assert cold.processes != (), "the observer sees nothing"
+    assert cold.locks != (), "the observer sees nothing"
     assert hit.processes == ()
     assert hit.locks == ()
     assert sandbox.compiles == 1
