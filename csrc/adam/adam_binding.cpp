@@ -5,6 +5,7 @@
 // place, after all checks; adam_check makes those of adam_step alone.
 #include <torch/csrc/stable/library.h>
 
+#include <cstdint>
 #include <cstdio>
 #include <mutex>
 #include <string>
@@ -20,7 +21,7 @@
 namespace ascend_ops {
 namespace {
 
-enum class Direction { step, rollback };
+enum class Direction : std::uint8_t { step, rollback };
 
 void apply(Direction direction, const AdamHyperparameters& hyperparameters,
            const AdamArguments& arguments) {

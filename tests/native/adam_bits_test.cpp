@@ -116,6 +116,7 @@ TEST(threads_do_not_matter) {
         run(plan, wanted, 0, count);
         Tensors found = before;
         std::vector<std::thread> threads;
+        threads.reserve(3);
         for (std::size_t i = 0; i < 3; ++i) {
             threads.emplace_back([&, i] { run(plan, found, count * i / 3, count * (i + 1) / 3); });
         }
