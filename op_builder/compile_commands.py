@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from .jit import Plan
+from .spec import BuildSpec
 
 
 def compile_commands(plans: Iterable[Plan]) -> str:
@@ -15,7 +16,7 @@ def compile_commands(plans: Iterable[Plan]) -> str:
     for plan in plans:
         spec = plan.spec
         command = plan.toolchain.compiler().command
-        includes = [f"-I{Path(spec.resolve(folder)).resolve()}" for folder in spec.include_dirs]
+        includes = [_include_flag(spec, folder) for folder in spec.include_dirs]
         for source in spec.sources:
             file = spec.resolve(f"source/{source.path}")
             flags = [*spec.cxx_flags, *includes, *source.flags]
@@ -27,3 +28,9 @@ def compile_commands(plans: Iterable[Plan]) -> str:
                 }
             )
     return json.dumps(entries, indent=1) + "\n"
+
+
+def _include_flag(spec: BuildSpec, folder: str) -> str:
+    """Other packages' headers as the system's: an editor is to report what is in the op's own."""
+    flag = "-I" if folder.startswith("source/") else "-isystem"
+    return f"{flag}{Path(spec.resolve(folder)).resolve()}"
