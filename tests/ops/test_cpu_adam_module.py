@@ -18,7 +18,7 @@ pytestmark = pytest.mark.compiler
 DTYPES = [torch.float32, torch.bfloat16, torch.float16]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def cpu_adam() -> Any:
     return CPUAdamBuilder().load()
 
