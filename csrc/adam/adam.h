@@ -90,10 +90,12 @@ Isa adam_isa(Isa isa);
 AdamProblem plan_adam_step(const AdamHyperparameters& hyperparameters, const AdamDTypes& dtypes,
                            Isa isa, AdamPlan* plan);
 
-/// The inverse: from what the update left, and the same gradients, back to what it found. Exact
-/// but for rounding: exp_avg and exp_avg_sq come back to within a unit in the last place of what
-/// was stored, divided by beta1 and beta2; params likewise, divided by AdamW's decay factor.
-/// exp_avg_sq is never negative. Problems: as above, and a beta or decay factor of 0, which keeps
+/// The inverse: from what the update left, and the same gradients, back to what it found, but for
+/// rounding: the states to within what storing them rounded away, divided by beta1 and beta2;
+/// params to within theirs and the part of the update that the states' rounding changes, divided by
+/// AdamW's decay factor. exp_avg_sq is never negative. Where fp16 stored an exp_avg_sq as 0 (below
+/// 2^-25), params come back with AdamW as if it was the gradient's share alone, and with Adam's
+/// weight decay not at all. Problems: as above, and a beta or decay factor of 0, which keeps
 /// nothing of what was there before.
 AdamProblem plan_adam_rollback(const AdamHyperparameters& hyperparameters, const AdamDTypes& dtypes,
                                Isa isa, AdamPlan* plan);

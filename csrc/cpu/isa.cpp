@@ -32,10 +32,9 @@ bool cpu_has_avx2() {
 }
 
 bool cpu_has_avx512() {
-    static const bool has = cpu_has_avx2() && __builtin_cpu_supports("avx512f") &&
-                            __builtin_cpu_supports("avx512bw") &&
-                            __builtin_cpu_supports("avx512dq") &&
-                            __builtin_cpu_supports("avx512vl");
+    static const bool has =
+        cpu_has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+        __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
     return has;
 }
 #endif
