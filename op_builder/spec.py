@@ -69,8 +69,8 @@ class BuildSpec:
         if not re.fullmatch(r"\w+", self.name):
             raise ValueError(f"op name {self.name!r}: expected letters, digits and _")
         for source in self.sources:
-            parts = PurePosixPath(source.path).parts
-            if not parts or {"/", ".."} & set(parts) or "\n" in source.path:
+            path = PurePosixPath(source.path)
+            if not path.parts or path.is_absolute() or ".." in path.parts or "\n" in source.path:
                 raise ValueError(f"{self.name}: source {source.path!r} is not below source_root()")
 
     @property
