@@ -13,9 +13,7 @@ pytest.importorskip("deepspeed", reason="DeepSpeed is not installed")
 
 def train(optimizer_class: type[torch.optim.Optimizer]) -> list[torch.Tensor]:
     torch.manual_seed(0)
-    model = torch.nn.Sequential(
-        torch.nn.Linear(64, 256), torch.nn.GELU(), torch.nn.Linear(256, 10)
-    )
+    model = torch.nn.Sequential(torch.nn.Linear(64, 256), torch.nn.GELU(), torch.nn.Linear(256, 10))
     optimizer = optimizer_class(model.parameters(), lr=1e-2, weight_decay=0.01)
     for _ in range(20):
         loss = model(torch.randn(32, 64)).square().mean()
