@@ -58,8 +58,9 @@ class Manifest:
         for name in ("op", "target", "bound_to"):
             if name not in manifest.recipe:
                 raise KeyError(name)
-        if Path(manifest.payload).name != manifest.payload:  # never a library from elsewhere
-            raise ValueError(f"{manifest.payload!r} is no file name")
+        payload = manifest.payload  # in this folder: never a library from elsewhere
+        if payload in ("", "..") or Path(payload).name != payload:
+            raise ValueError(f"{payload!r} is no file name")
         return manifest
 
 
