@@ -18,7 +18,7 @@ from . import envs, jit
 from .bindings import binding_settings
 from .cache import key
 from .cache.entry import Entry
-from .cache.layers import layers, user_root
+from .cache.layers import layers, memo_folder
 from .errors import IncompatibleOpError
 from .jit import Plan
 from .ninja import ProgressListener
@@ -146,7 +146,7 @@ class OpBuilder:
     def toolchain(self, environ: Mapping[str, str] | None = None) -> Toolchain:
         """What this process would build with."""
         environ = envs.process_environment() if environ is None else environ
-        return Toolchain.detect(environ, user_root(environ) / "toolchain")
+        return Toolchain.detect(environ, memo_folder(environ))
 
     def spec(self, toolchain: Toolchain) -> BuildSpec:
         """The declaration and the binding's settings as one value."""

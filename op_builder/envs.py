@@ -104,6 +104,11 @@ def process_environment() -> dict[str, str]:
     return dict(os.environ)
 
 
+def export(variables: Mapping[str, str]) -> None:
+    """Set variables of this process, for its own C libraries and for those it starts."""
+    os.environ.update(variables)
+
+
 CACHE_DIR: Variable[Path | None] = Variable(
     "ASCEND_OPS_CACHE_DIR",
     _absolute,
@@ -210,6 +215,22 @@ CANN_INSTALL_DIR: Variable[str] = Variable(
 )
 ASCEND_OPP_PATH: Variable[str] = Variable(
     "ASCEND_OPP_PATH", str, "", "path", "CANN's operator packages; its parent is asked last"
+)
+LD_LIBRARY_PATH: Variable[str] = Variable(
+    "LD_LIBRARY_PATH", str, "", "paths", "where the loader of a new process looks for libraries"
+)
+
+#: The other variables of the emulated NPU are read by its C++ side; docs/emulator.md lists them.
+EMULATOR_PREFIX = "ASCEND_EMULATOR_"
+EMULATOR_HOME: Variable[Path | None] = Variable(
+    "ASCEND_EMULATOR_HOME",
+    _absolute,
+    None,
+    "path",
+    "the emulated CANN this process was started on; set by ascend-ops emulate",
+)
+EMULATOR_CANN_VERSION: Variable[str] = Variable(
+    "ASCEND_EMULATOR_CANN_VERSION", str, "9.1.0", "version", "the version of the emulated CANN"
 )
 
 

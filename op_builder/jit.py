@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import logging
-import shutil
+import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -12,30 +13,31 @@ from pathlib import Path
 from typing import Any
 
 from . import envs, file_identity, loader, ninja
-from .cache import entry, store
+from .cache import store
 from .cache.entry import Entry, Manifest
-from .cache.key import BuildKey, source_digests
-from .cache.layers import Layer, writable_layers
+from .cache.key import BuildKey
+from .cache.layers import Layer
 from .cache.lock import build_lock
 from .cache.store import Lookup
+from .compilation import compile_library
 from .errors import (
     BuildError,
     CacheError,
     CompilerNotFoundError,
     JitDisabledError,
     LoadError,
+    UnsafeCacheError,
 )
 from .ninja import ProgressListener
 from .spec import BuildSpec
 from .toolchain import cpu_info
-from .toolchain.compiler import Compiler
 from .toolchain.detect import Toolchain
-from .toolchain.jobs import compile_jobs
 from .version import __version__
 
 logger = logging.getLogger(__name__)
 
-_ATTEMPTS = 3
+# What a compiler says of a disk; not the op's fault, so the next layer is tried.
+_FULL_DISK = re.compile(r"^.*(?:No space left on device|Disk quota exceeded).*$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -110,7 +112,7 @@ def obtain(plan: Plan, on_progress: ProgressListener | None = None) -> tuple[Ent
 def build(plan: Plan, on_progress: ProgressListener | None = None, *, again: bool = False) -> Entry:
     """Compile and publish under the lock; ``again`` does so even where an entry is there.
 
-    A writable layer whose disk is full or has become read-only is passed over.
+    A layer that cannot be written, or whose disk is full, is passed over with a warning.
     """
     key = plan.build_key()
     with build_lock(plan.spec.name, key.digest, plan.environ) as lock:
@@ -120,23 +122,34 @@ def build(plan: Plan, on_progress: ProgressListener | None = None, *, again: boo
                 return lookup.entry
         if lock.failure is not None:
             raise _replayed(lock.failure)
-        troubles: list[str] = []
-        for layer in writable_layers(list(plan.layers)):
-            try:
-                return _build_in(layer, plan, key, on_progress)
-            except BuildError as error:
-                lock.report_failure(_as_data(error))
+        try:
+            return _build_in_first(plan, key, on_progress)
+        except BuildError as error:
+            lock.report_failure(_as_data(error))
+            raise
+
+
+def _build_in_first(plan: Plan, key: BuildKey, on_progress: ProgressListener | None) -> Entry:
+    """Build in the first layer that takes it."""
+    troubles: list[str] = []
+    for layer in plan.layers:
+        if layer.shipped:
+            continue
+        try:
+            layer.prepare()
+            return _build_in(layer, plan, key, on_progress)
+        except UnsafeCacheError as error:
+            if layer.name == "user":  # its owner has to know
                 raise
-            except OSError as error:
-                if error.errno not in store.DISK_TROUBLE:
-                    raise
-                troubles.append(f"{layer.root}: {error.strerror}")
-                logger.warning("%s: cannot build in %s", plan.spec.name, troubles[-1])
-        places = "; ".join(troubles) or "no folder can be written"
-        raise CacheError(
-            f"{plan.spec.name} cannot be stored anywhere: {places}. "
-            f"Free some space, or name a folder in {envs.CACHE_DIR.name}."
-        )
+            troubles.append(str(error))
+        except OSError as error:
+            troubles.append(f"{layer.root}: {error.strerror or error}")
+        logger.warning("%s: cannot build in %s", plan.spec.name, troubles[-1])
+    places = "".join(f"\n  - {trouble}" for trouble in troubles)
+    raise CacheError(
+        f"{plan.spec.name} cannot be built anywhere:{places}\n"
+        f"Free some space, or name a folder that can be written in {envs.CACHE_DIR.name}."
+    )
 
 
 def build_into(plan: Plan, layer: Layer) -> Entry:
@@ -149,87 +162,21 @@ def _build_in(
     layer: Layer, plan: Plan, key: BuildKey, on_progress: ProgressListener | None
 ) -> Entry:
     spec = plan.spec
-    compiler = plan.toolchain.compiler()
     with store.staging(layer, spec.name) as work:
-        prepare(spec, work)
         started = time.monotonic()
         try:
-            headers = _compile_unchanging(plan, compiler, work, on_progress)
+            headers = compile_library(
+                spec, plan.toolchain, plan.recipe["sources"], work, on_progress
+            )
         except BuildError as error:
-            if "No space left on device" in (work / "build.log").read_text(encoding="utf-8"):
-                raise OSError(store.DISK_TROUBLE[0], "No space left on device") from error
+            full = _FULL_DISK.search((work / "build.log").read_text(encoding="utf-8"))
+            if full:
+                raise OSError(errno.ENOSPC, full.group().strip()) from error
             raise _keep_log(layer, error) from None
         manifest = _manifest(spec, key, work, headers, time.monotonic() - started)
         built = store.publish(layer, key, work, manifest)
     logger.info("built %s in %.2f s: %s", spec.name, manifest.build_seconds, built.path)
     return built
-
-
-def prepare(spec: BuildSpec, work: Path) -> None:
-    """Lay out the working folder: the ninja file, and a link for every root."""
-    (work / "build.ninja").write_text(ninja.render(spec), encoding="utf-8")
-    for name, root in spec.roots.items():
-        (work / name).symlink_to(root, target_is_directory=True)
-
-
-def _compile_unchanging(
-    plan: Plan, compiler: Compiler, work: Path, on_progress: ProgressListener | None
-) -> dict[str, str]:
-    """Compile; the digests of the headers that were compiled.
-
-    They can only be taken afterwards, when an editor may have saved another text: an entry that
-    claimed that one would be wrong for ever. So where a header was written since the compile began
-    it is compiled again, until its content is the same before and after.
-    """
-    before: dict[str, str] | None = None
-    for _ in range(_ATTEMPTS):
-        began = time.time_ns()
-        _compile(plan, compiler, work, on_progress)
-        changed = _changed_source(plan)
-        if changed is not None:
-            raise _moving_target(plan, work, changed)
-        try:
-            headers = entry.header_digests(_headers(plan.spec, work), plan.spec.resolve)
-            if headers == before or not _written_since(began, headers, plan.spec):
-                return headers
-            before = headers
-        except FileNotFoundError:  # gone since it was read
-            before = None
-        shutil.rmtree(work / "objects")
-    raise _moving_target(plan, work, "a header")
-
-
-def _changed_source(plan: Plan) -> str | None:
-    now = source_digests(plan.spec)
-    for path, digest in plan.recipe["sources"].items():
-        if now[path] != digest:
-            return plan.spec.resolve(f"source/{path}")
-    return None
-
-
-def _written_since(moment_ns: int, headers: Mapping[str, str], spec: BuildSpec) -> bool:
-    """By the change time, which no program sets."""
-    return any(file_identity.status(spec.resolve(path))[4] >= moment_ns for path in headers)
-
-
-def _moving_target(plan: Plan, work: Path, what: str) -> BuildError:
-    message = f"{what}: error: changed while it was compiled; load the op again"
-    return BuildError(plan.spec.name, message, "ninja", work / "build.log")
-
-
-def _headers(spec: BuildSpec, work: Path) -> list[str]:
-    """What the compiler read, but for the sources."""
-    sources = {f"source/{source.path}" for source in spec.sources}
-    return [path for path in ninja.dependencies(work) if path not in sources]
-
-
-def _compile(
-    plan: Plan, compiler: Compiler, work: Path, on_progress: ProgressListener | None
-) -> None:
-    text = ninja.render_toolchain(compiler.command, plan.toolchain.launcher())
-    jobs = compile_jobs(plan.environ)
-    logger.debug("%s: %d jobs (%s)", plan.spec.name, jobs.count, jobs.reason)
-    ninja.run(plan.spec, work, text, jobs.count, on_progress)
 
 
 def _manifest(

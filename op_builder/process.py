@@ -7,11 +7,13 @@ failure shows the command, its status and its output.
 from __future__ import annotations
 
 import logging
+import os
 import shlex
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from .errors import CommandError
 
@@ -106,3 +108,12 @@ def _end(child: subprocess.Popen[str]) -> None:
     except subprocess.TimeoutExpired:
         child.kill()
         child.wait()
+
+
+def become(command: Sequence[str], env: Mapping[str, str]) -> NoReturn:
+    """Replace this process by ``command``. Raises CommandError where it cannot be started."""
+    logger.debug("become: %s", shlex.join(command))
+    try:
+        os.execvpe(command[0], list(command), dict(env))  # noqa: S606 - no shell is meant
+    except OSError as error:
+        raise CommandError(command, None, str(error)) from error

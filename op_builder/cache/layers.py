@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import logging
+import errno
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from .. import envs
-from ..errors import UnsafeCacheError
 from ..private_folder import make_cache_root, tag_cache_root, unsafe
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -46,12 +43,14 @@ class Layer:
             return None
 
     def prepare(self) -> None:
-        """Make the root, with its tag; raises OSError or UnsafeCacheError."""
+        """Make the root, with its tag; raises UnsafeCacheError, or OSError if it is read-only."""
         if self.name == "prebuilt":
             self.root.mkdir(parents=True, exist_ok=True)
             tag_cache_root(self.root)
         else:
             make_cache_root(self.root, self.mode)
+        if not os.access(self.root, os.W_OK):
+            raise PermissionError(errno.EACCES, "cannot be written", str(self.root))
 
 
 def user_root(environ: Mapping[str, str]) -> Path:
@@ -86,22 +85,18 @@ def layers(environ: Mapping[str, str], prebuilt: Path | None) -> list[Layer]:
     return found
 
 
-def writable_layers(all_layers: list[Layer]) -> list[Layer]:
-    """Where a build may publish, best first; says why one is passed over.
+def memo_folder(environ: Mapping[str, str]) -> Path:
+    """Where facts about the compiler are remembered, which keeps a hit from starting processes.
 
-    An unsafe folder of the user's is an error and not passed over: its owner has to know.
+    In the user's cache, or in its stand-in where that cannot be written.
     """
-    usable: list[Layer] = []
-    for layer in all_layers:
-        if layer.shipped:
-            continue
-        try:
-            layer.prepare()
-        except (OSError, UnsafeCacheError) as error:
-            if isinstance(error, UnsafeCacheError) and layer.name == "user":
-                raise
-            logger.warning("cache %s cannot be written: %s", layer.root, error)
-            continue
-        if os.access(layer.root, os.W_OK):
-            usable.append(layer)
-    return usable
+    root = user_root(environ)
+    return (root if _can_be_written(root) else temporary_root(environ)) / "toolchain"
+
+
+def _can_be_written(folder: Path) -> bool:
+    """Whether it can, or could be made."""
+    for place in (folder, *folder.parents):
+        if os.path.exists(place):  # noqa: PTH110 - Path.exists raises where it may not look
+            return os.access(place, os.W_OK)
+    return False

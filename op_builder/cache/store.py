@@ -33,8 +33,6 @@ logger = logging.getLogger(__name__)
 _STAGING = "staging"
 _ATTEMPTS = 4
 _LOST_RACE = (errno.EEXIST, errno.ENOTEMPTY)
-#: The disk's fault, not the op's: the next writable layer is tried.
-DISK_TROUBLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
 
 
 @dataclass
@@ -109,7 +107,7 @@ def _entries(folder: Path, layer: Layer, lookup: Lookup) -> Iterator[Entry]:
 def entry_folders(folder: Path) -> Iterator[Path]:
     """Every folder below ``folder`` that has, or should have, a manifest: at most four deep."""
     for child in _children(folder):
-        if not child.is_dir() or child.name == _STAGING:
+        if not child.is_dir(follow_symlinks=False) or child.name == _STAGING:
             continue
         if any(grandchild.is_file() for grandchild in _children(Path(child.path))):
             yield Path(child.path)
