@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 from sandbox import Sandbox
-
-# UserFolders is of the conftest above; naming its type here would import it a second time.
+from user_folders import UserFolders
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -23,8 +22,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture
-def sandbox(user_folders: object, tmp_path: Path) -> Iterator[Sandbox]:
+def sandbox(user_folders: UserFolders, tmp_path: Path) -> Iterator[Sandbox]:
     """Ops, a cache and a home of this test's own."""
-    made = Sandbox.make(tmp_path, user_folders.cache)  # type: ignore[attr-defined]
+    made = Sandbox.make(tmp_path, user_folders.cache)
     yield made
     made.gate.unlink(missing_ok=True)  # lets the compilers of killed builders end

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from sandbox import Sandbox
+from user_folders import UserFolders
 
 RANKS = 8
 
@@ -115,12 +116,12 @@ FAILURE = '{"op": "answer", "first_error": "old", "command": "", "log": null}'
     ],
 )
 def test_pain_01_no_lock_file_that_was_left_behind_blocks_anyone(
-    sandbox: Sandbox, user_folders: object, content: bytes
+    sandbox: Sandbox, user_folders: UserFolders, content: bytes
 ) -> None:
     """pytorch #189245, #170679; transformers #12715; sglang #35989: hangs for ever, no output."""
     key = sandbox.load().entry.parent.name
     sandbox.forget_entries()
-    lock = user_folders.locks / f"{key}.lock"  # type: ignore[attr-defined]
+    lock = user_folders.locks / f"{key}.lock"
     assert lock.exists(), "the lock is elsewhere now"
     lock.write_bytes(content)
     os.utime(lock, (0, 0))
@@ -131,12 +132,12 @@ def test_pain_01_no_lock_file_that_was_left_behind_blocks_anyone(
 
 @pytest.mark.parametrize("thing", ["fifo", "dangling-link", "folder", "folder-is-a-file"])
 def test_pain_01_strange_things_in_place_of_a_lock_block_nobody(
-    sandbox: Sandbox, user_folders: object, thing: str
+    sandbox: Sandbox, user_folders: UserFolders, thing: str
 ) -> None:
     """pytorch #189245: the lock saves work, and is never needed to be right."""
     key = sandbox.load().entry.parent.name
     sandbox.forget_entries()
-    lock = user_folders.locks / f"{key}.lock"  # type: ignore[attr-defined]
+    lock = user_folders.locks / f"{key}.lock"
     lock.unlink()
     if thing == "fifo":
         os.mkfifo(lock)

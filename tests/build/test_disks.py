@@ -1,0 +1,168 @@
+"""Caches that cannot be written: read-only, somebody else's, full."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sandbox import HERE, Sandbox
+from user_folders import UserFolders
+
+NOBODY = 65534
+STRANGER = 64321
+AS_NOBODY = (
+    ("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups")
+    if os.geteuid() == 0
+    else ()
+)
+
+
+@pytest.fixture
+def base() -> Iterator[Path]:
+    """A folder that every user can look into; pytest's own are private."""
+    folder = Path(tempfile.mkdtemp(prefix="ascend_ops_test_", dir="/tmp"))
+    folder.chmod(0o755)
+    yield folder
+    for path in folder.rglob("*"):
+        if path.is_dir() and not path.is_symlink():
+            path.chmod(0o700)
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def user(user_folders: UserFolders, base: Path) -> Sandbox:
+    """A user for whom file modes hold (they do not for root), without ASCEND_OPS_CACHE_DIR."""
+    readable = [
+        *AS_NOBODY,
+        sys.executable,
+        "-c",
+        f"import op_builder; open({str(HERE)!r} + '/ops')",
+    ]
+    tried = subprocess.run(readable, capture_output=True, text=True, check=False)
+    if "IsADirectoryError" not in tried.stderr:
+        pytest.skip(f"an unprivileged user cannot run this Python: {tried.stderr[-200:]}")
+    for name in ("scratch", "tmp", "home"):
+        (base / name).mkdir()
+        if AS_NOBODY:
+            os.chown(base / name, NOBODY, NOBODY)
+    made = Sandbox.make(base / "scratch", base / "home/.cache/ascend_ops")
+    made.prefix = AS_NOBODY
+    made.environ |= {"HOME": str(base / "home"), "TMPDIR": str(base / "tmp")}
+    made.environ["ASCEND_OPS_LOCK_DIR"] = str(base / "tmp/locks")
+    del made.environ["ASCEND_OPS_CACHE_DIR"]
+    return made
+
+
+def stand_in(user: Sandbox) -> Path:
+    """The private temporary cache."""
+    uid = NOBODY if AS_NOBODY else os.getuid()
+    return Path(user.environ["TMPDIR"]) / f"ascend_ops-{uid}-cache"
+
+
+def give_away(folder: Path, mode: int, owner: int = 0) -> None:
+    """Make it another user's."""
+    folder.chmod(mode)
+    if AS_NOBODY:
+        os.chown(folder, owner, owner)
+
+
+# Closed to its user, and closed to any look: HOME=/root in a container that runs as somebody else.
+@pytest.mark.parametrize("mode", [0o555, 0o000], ids=["read-only", "not-even-searchable"])
+def test_pain_18_read_only_home_builds_in_a_private_temporary_cache(
+    user: Sandbox, mode: int
+) -> None:
+    """flashinfer #973, nvdiffrast #33."""
+    home = Path(user.environ["HOME"])
+    give_away(home, mode)
+    cold = user.load()
+    hit = user.load()
+
+    assert cold.value == hit.value == 42
+    assert cold.entry.is_relative_to(stand_in(user))
+    assert str(home) in cold.stderr, "a warning says where it could not write"
+    assert hit.processes == ()
+    assert hit.stderr == ""
+    assert user.compiles == 1
+    assert stand_in(user).stat().st_mode & 0o777 == 0o700
+
+
+def test_pain_18_entries_in_a_read_only_cache_are_used(user: Sandbox, base: Path) -> None:
+    """nvdiffrast #33: an image is built once, and run by anybody."""
+    user.load()
+    shared = base / "shared"
+    user.cache.rename(shared)
+    for path in (shared, *shared.rglob("*")):
+        give_away(path, 0o555)
+    user.load(ASCEND_OPS_CACHE_DIR=str(shared))  # remembers the compiler where it can
+    hit = user.load(ASCEND_OPS_CACHE_DIR=str(shared))
+    other = user.load("vendored:VendoredBuilder", ASCEND_OPS_CACHE_DIR=str(shared))
+
+    assert hit.entry.is_relative_to(shared)
+    assert hit.processes == ()
+    assert other.entry.is_relative_to(stand_in(user))
+    assert str(shared) in other.stderr
+    assert user.compiles == 2
+
+
+def test_pain_18_no_home_at_all(user: Sandbox) -> None:
+    """flashinfer #973: a service's user."""
+    assert user.load(HOME="/nonexistent").value == 42
+    assert user.load(HOME="").value == 42
+
+
+def test_nowhere_to_write_is_an_error_that_names_every_folder(user: Sandbox) -> None:
+    home, temporary = Path(user.environ["HOME"]), Path(user.environ["TMPDIR"])
+    for folder in (home, temporary):
+        give_away(folder, 0o555)
+    failed = user.load()
+
+    assert failed.error == "CacheError"
+    for folder in (user.cache, stand_in(user)):
+        assert str(folder) in failed.message
+    assert "ASCEND_OPS_CACHE_DIR" in failed.message
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make another user's folder")
+def test_temporary_cache_that_a_stranger_made_is_not_used(user: Sandbox) -> None:
+    give_away(Path(user.environ["HOME"]), 0o555)
+    trap = stand_in(user)
+    trap.mkdir()
+    give_away(trap, 0o755, STRANGER)
+    failed = user.load()
+
+    assert failed.error == "CacheError"
+    assert f"belongs to user {STRANGER}" in failed.message
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make another user's folder")
+def test_what_a_stranger_remembers_of_the_compiler_is_not_run(user: Sandbox) -> None:
+    trap = stand_in(user)
+    user.load()
+    user.cache.rename(trap)
+    program = user.scratch / "planted"
+    program.write_text(f"#!/bin/sh\ntouch {user.scratch}/has-run\n", encoding="utf-8")
+    program.chmod(0o755)
+    for memo in (trap / "toolchain").iterdir():
+        text = memo.read_text(encoding="utf-8")
+        memo.write_text(text.replace('"command": ["', f'"command": ["{program}", "'))
+    for path in (trap, *trap.rglob("*")):
+        give_away(path, 0o755, STRANGER)
+    give_away(Path(user.environ["HOME"]), 0o555)
+    user.load()
+
+    assert not (user.scratch / "has-run").exists()
+
+
+def test_a_cache_that_others_can_write_to_is_refused(user: Sandbox) -> None:
+    user.load()
+    user.cache.chmod(0o777)
+    refused = user.load()
+
+    assert refused.error == "UnsafeCacheError"
+    assert f"chmod go-w {user.cache}" in refused.message
