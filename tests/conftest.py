@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from user_folders import UserFolders
 
 # With torch_npu installed and CANN not sourced, `import torch` fails without it.
 os.environ.setdefault("TORCH_DEVICE_BACKEND_AUTOLOAD", "0")
@@ -19,16 +19,6 @@ os.environ.setdefault(
     "PIP_CACHE_DIR",
     str(Path(os.environ.get("XDG_CACHE_HOME") or _REAL_HOME / ".cache") / "pip"),
 )
-
-
-@dataclass(frozen=True)
-class UserFolders:
-    """The folders that op_builder writes to, for one test."""
-
-    home: Path
-    cache: Path
-    locks: Path
-    temporary: Path
 
 
 @pytest.fixture(autouse=True)

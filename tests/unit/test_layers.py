@@ -10,7 +10,7 @@ import cache_entries
 import pytest
 from cache_entries import Shelf
 from cann_trees import unreadable
-from conftest import UserFolders
+from user_folders import UserFolders
 
 from op_builder.cache import layers, store
 from op_builder.cache.layers import Layer
