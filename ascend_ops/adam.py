@@ -147,6 +147,8 @@ class CPUAdam(Optimizer):
         for batch, arguments in calls:
             torch._foreach_add_(batch.steps, 1)
             library.adam_step(*arguments)
+            # So that a backward pass through the old values is an error and not a wrong gradient.
+            torch.autograd.graph.increment_version(batch.params)
         return loss
 
     def _batch(self, group: dict[str, Any]) -> _Batch:

@@ -10,7 +10,7 @@ import logging
 import os
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -73,7 +73,7 @@ class OpBuilder:
         """Flags for single files, by their name in :meth:`sources`."""
         return {}
 
-    def include_paths(self) -> list[str | Path]:
+    def include_paths(self) -> Sequence[str | Path]:
         """Folders for ``-I``, relative to :meth:`source_root` or absolute."""
         return []
 

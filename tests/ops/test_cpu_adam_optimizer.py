@@ -200,3 +200,12 @@ def test_the_optimizer_can_be_copied_and_pickled() -> None:
     steps(module, optimizer, range(2, 4))
     steps(twin, twin_optimizer, range(2, 4))
     assert_same_parameters(module, twin, rtol=0)
+
+
+def test_a_backward_pass_through_values_that_were_updated_is_an_error() -> None:
+    param = torch.nn.Parameter(torch.ones(3))
+    loss = param.square().sum()
+    param.grad = torch.ones(3)
+    CPUAdam([param]).step()
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        loss.backward()
