@@ -7,6 +7,7 @@ of entries as they lie in a cache; none is trusted before its manifest's digest 
 from __future__ import annotations
 
 import contextlib
+import gzip
 import shutil
 import tarfile
 import uuid
@@ -68,7 +69,7 @@ def unpack(archive: Path, layer: Layer) -> tuple[list[Entry], list[Path]]:
 
 
 def _extract(archive: Path, staging: Path, mode: int) -> None:
-    with tarfile.open(archive, "r:gz") as tar:
+    with gzip.open(archive) as whole, tarfile.open(fileobj=whole, mode="r:") as tar:
         for member in tar:
             parts = PurePosixPath(member.name).parts
             absolute = member.name.startswith("/")  # "//a" has a first part that is not "/"
@@ -80,6 +81,8 @@ def _extract(archive: Path, staging: Path, mode: int) -> None:
             assert content is not None
             with target.open("xb") as stream:
                 shutil.copyfileobj(content, stream)
+        while whole.read(1 << 20):  # to the end: there gzip's checksum is
+            pass
 
 
 def _arrived(path: Path, staging: Path, archive: Path) -> Entry:

@@ -1,0 +1,272 @@
+"""Moving entries between machines; an archive is not trusted, member by member."""
+
+from __future__ import annotations
+
+import io
+import os
+import stat
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from cache_entries import Shelf
+
+from op_builder.cache import archive
+from op_builder.cache.entry import Entry
+from op_builder.cache.layers import Layer
+from op_builder.errors import CacheError, UnsafeCacheError
+
+Members = list[tuple[tarfile.TarInfo, bytes]]
+
+
+@pytest.fixture
+def there(tmp_path: Path) -> Layer:
+    """The cache of another machine."""
+    return Layer("user", tmp_path / "there", shipped=False)
+
+
+@pytest.fixture
+def packed(tmp_path: Path) -> tuple[Path, Entry]:
+    entry = Shelf.below(tmp_path / "here").publish()
+    file = tmp_path / "ops.tar.gz"
+    assert archive.pack([entry], file) == [entry]
+    return file, entry
+
+
+def _members(file: Path) -> Members:
+    with tarfile.open(file) as tar:
+        found = [(tarfile.TarInfo(member.name), tar.extractfile(member)) for member in tar]
+        return [(member, content.read() if content else b"") for member, content in found]
+
+
+def _write(file: Path, members: Members) -> None:
+    with tarfile.open(file, "w:gz") as tar:
+        for member, content in members:
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
+
+
+def _files(layer: Layer) -> list[str]:
+    return [str(path) for path in layer.root.rglob("*") if path.is_file()]
+
+
+def _refused(file: Path, layer: Layer) -> str:
+    """The message; and nothing was added, and nothing left behind."""
+    with pytest.raises(CacheError) as caught:
+        archive.unpack(file, layer)
+    assert [Path(name).name for name in _files(layer)] == ["CACHEDIR.TAG"]
+    assert list((layer.root / "staging").glob("*")) == []
+    assert str(file) in str(caught.value)
+    return str(caught.value)
+
+
+def test_pain_20_what_one_machine_built_another_finds(tmp_path: Path, there: Layer) -> None:
+    """DeepSpeed #2947: every machine compiled again, for 20 minutes."""
+    here = Shelf.below(tmp_path / "here")
+    entry = here.publish()
+    file = tmp_path / "ops.tar.gz"
+    archive.pack([entry], file)
+    added, present = archive.unpack(file, there)
+    assert present == []
+    elsewhere = Shelf(there, here.spec)
+    assert elsewhere.find().entry == added[0]
+    assert added[0].library.read_bytes() == b"a library"
+    assert added[0].manifest == entry.manifest
+    assert stat.S_IMODE(added[0].path.stat().st_mode) == 0o700
+
+
+def test_a_second_time_everything_is_there(packed: tuple[Path, Entry], there: Layer) -> None:
+    first, _ = archive.unpack(packed[0], there)
+    added, present = archive.unpack(packed[0], there)
+    assert (added, present) == ([], [first[0].path])
+
+
+def test_a_sites_users_can_read_what_was_unpacked(
+    packed: tuple[Path, Entry], tmp_path: Path
+) -> None:
+    site = Layer("site", tmp_path / "site", shipped=True)
+    added, _ = archive.unpack(packed[0], site)
+    folders = [added[0].path, *list(added[0].path.parents)[:4]]
+    assert folders[-1] == site.root
+    assert {stat.S_IMODE(folder.stat().st_mode) for folder in folders} == {0o755}
+    assert not site.root.joinpath("staging").stat().st_mode & 0o077
+
+
+def test_memos_of_this_machine_stay_here(packed: tuple[Path, Entry], tmp_path: Path) -> None:
+    (packed[1].path / "status").write_text("a memo", encoding="ascii")
+    archive.pack([packed[1]], packed[0])
+    names = [Path(member.name).name for member, _ in _members(packed[0])]
+    assert sorted(names) == ["build.log", "build.ninja", "made_up.so", "manifest.json"]
+
+
+def test_a_damaged_entry_is_not_packed(tmp_path: Path) -> None:
+    entry = Shelf.below(tmp_path).publish()
+    entry.library.write_bytes(b"another")
+    file = tmp_path / "ops.tar.gz"
+    file.write_bytes(b"the last one")
+    with pytest.raises(CacheError, match=r"not packed: .*content differs"):
+        archive.pack([entry], file)
+    assert file.read_bytes() == b"the last one"
+    assert [path.name for path in tmp_path.glob("*.tar.gz*")] == ["ops.tar.gz"]
+    assert list(tmp_path.glob(".ops*")) == []
+
+
+def test_a_place_that_cannot_be_written_is_an_error_of_the_cache(tmp_path: Path) -> None:
+    entry = Shelf.below(tmp_path).publish()
+    with pytest.raises(CacheError, match="cannot be written"):
+        archive.pack([entry], tmp_path / "gone" / "ops.tar.gz")
+    with pytest.raises(CacheError, match="cannot be written"):
+        archive.pack([entry], tmp_path / "user")
+
+
+ODD_NAMES = ["/{0}", "//{0}", "../{0}", "a/../{0}", "a/{0}", "{1}", "..", "", "./../{0}"]
+
+
+@pytest.mark.parametrize("name", ODD_NAMES)
+def test_a_member_outside_of_an_entry_is_refused(
+    packed: tuple[Path, Entry], there: Layer, tmp_path: Path, name: str
+) -> None:
+    members = _members(packed[0])
+    member = members[0][0]
+    member.name = name.format(member.name, Path(member.name).name)
+    _write(packed[0], members)
+    assert "is no file of a cache" in _refused(packed[0], there)
+
+
+def test_no_member_is_written_outside(packed: tuple[Path, Entry], there: Layer) -> None:
+    """Five parts, of which the first is the root: `//tmp/a/b/c` is one for pathlib too."""
+    victim = there.root.parent / "deep" / "er" / "victim"
+    members = _members(packed[0])
+    for name in (f"/{victim}", str(victim), "../../../../victim", "a/b/c/../../../../x"):
+        member = tarfile.TarInfo(name)
+        _write(packed[0], [(member, b"evil"), *members])
+        _refused(packed[0], there)
+    assert not victim.exists()
+    slashes = tarfile.TarInfo("//" + "/".join(["tmp", "ascend_ops_no", "such", "file"]))
+    _write(packed[0], [(slashes, b"evil"), *members])
+    _refused(packed[0], there)
+    assert not Path("/tmp/ascend_ops_no").exists()
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.FIFOTYPE, tarfile.DIRTYPE],
+)
+def test_only_plain_files_are_taken(packed: tuple[Path, Entry], there: Layer, kind: bytes) -> None:
+    members = _members(packed[0])
+    odd = tarfile.TarInfo(members[0][0].name)
+    odd.type, odd.linkname = kind, "/etc/passwd"
+    _write(packed[0], [(odd, b""), *members[1:]])
+    assert "is no file of a cache" in _refused(packed[0], there)
+
+
+def _other_library(members: Members) -> Members:
+    return [(m, b"evil" if m.name.endswith(".so") else c) for m, c in members]
+
+
+def _no_library(members: Members) -> Members:
+    return [(m, c) for m, c in members if not m.name.endswith(".so")]
+
+
+def _no_manifest(members: Members) -> Members:
+    return [(m, c) for m, c in members if not m.name.endswith("manifest.json")]
+
+
+def _no_log(members: Members) -> Members:
+    return [(m, c) for m, c in members if not m.name.endswith("build.log")]
+
+
+def _other_manifest(members: Members) -> Members:
+    return [(m, b"{}" if m.name.endswith("manifest.json") else c) for m, c in members]
+
+
+def _other_place(members: Members) -> Members:
+    for member, _ in members:
+        parts = member.name.split("/")
+        member.name = "/".join([parts[0], parts[1], "0" * 40, *parts[3:]])
+    return members
+
+
+def _other_flags(members: Members) -> Members:
+    return [(m, c.replace(b"-O3", b"-O1")) for m, c in members]
+
+
+def _more(members: Members) -> Members:
+    extra = tarfile.TarInfo(str(Path(members[0][0].name).parent / "status"))
+    return [*members, (extra, b"what a memo says")]
+
+
+def _twice(members: Members) -> Members:
+    return [*members, members[0]]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (_other_library, "content differs from its manifest"),
+        (_no_library, "missing or strange: made_up.so"),
+        (_no_manifest, "no manifest.json"),
+        (_no_log, "missing or strange: build.log"),
+        (_other_manifest, "unreadable manifest.json"),
+        (_other_place, "holds what belongs into"),
+        (_other_flags, "holds what belongs into"),
+        (_more, "missing or strange: status"),
+        (_twice, "cannot be unpacked"),
+    ],
+)
+def test_an_entry_that_is_not_what_its_manifest_says_is_refused(
+    packed: tuple[Path, Entry], there: Layer, change: Callable[[Members], Members], said: str
+) -> None:
+    _write(packed[0], change(_members(packed[0])))
+    assert said in _refused(packed[0], there)
+
+
+def test_one_bad_entry_keeps_all_out(packed: tuple[Path, Entry], there: Layer) -> None:
+    good = _members(packed[0])
+    bad = _other_place(_members(packed[0]))
+    _write(packed[0], [*good, *bad])
+    _refused(packed[0], there)
+
+
+@pytest.mark.parametrize("kept", [0, 1, 10, 50, 0.5, 0.9, -1])
+def test_a_truncated_archive_is_refused(
+    packed: tuple[Path, Entry], there: Layer, kept: float
+) -> None:
+    whole = packed[0].read_bytes()
+    packed[0].write_bytes(whole[: int(kept * len(whole)) if isinstance(kept, float) else kept])
+    assert "cannot be unpacked" in _refused(packed[0], there)
+
+
+def test_an_archive_with_a_flipped_byte_is_refused(
+    packed: tuple[Path, Entry], there: Layer
+) -> None:
+    whole = packed[0].read_bytes()
+    begin = len(packed[0].name) + 40  # after the name in the header, which nobody reads
+    for place in range(begin, len(whole) - 8, len(whole) // 12):
+        broken = bytearray(whole)
+        broken[place] ^= 0xFF
+        packed[0].write_bytes(broken)
+        _refused(packed[0], there)
+
+
+@pytest.mark.parametrize("content", [b"", b"no archive", b"\x1f\x8b" + b"\0" * 30])
+def test_what_is_no_archive_is_refused(tmp_path: Path, there: Layer, content: bytes) -> None:
+    file = tmp_path / "file"
+    file.write_bytes(content)
+    assert "cannot be unpacked" in _refused(file, there)
+    file.unlink()
+    assert "No such file" in _refused(file, there)
+
+
+def test_a_cache_that_cannot_be_written_is_an_error_of_the_cache(
+    packed: tuple[Path, Entry], tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(CacheError, match="cannot be unpacked"):
+        archive.unpack(packed[0], Layer("user", tmp_path / "file" / "cache", shipped=False))
+    (tmp_path / "open").mkdir()
+    (tmp_path / "open").chmod(0o777)
+    with pytest.raises(UnsafeCacheError):
+        archive.unpack(packed[0], Layer("user", tmp_path / "open", shipped=False))
+    assert os.listdir(tmp_path / "open") == []  # noqa: PTH208
