@@ -72,11 +72,11 @@ def test_hyperparameters_that_turn_nan_later_change_nothing() -> None:
     assert torch.equal(good, torch.ones(3))
 
 
-def test_sparse_gradients_are_refused_with_the_class_that_takes_them() -> None:
+def test_sparse_gradients_are_refused() -> None:
     embedding = torch.nn.Embedding(10, 3, sparse=True)
     optimizer = CPUAdam(embedding.parameters())
     embedding(torch.tensor([1, 2])).sum().backward()
-    with pytest.raises(RuntimeError, match="SparseAdam"):
+    with pytest.raises(RuntimeError, match="sparse gradients"):
         optimizer.step()
 
 
