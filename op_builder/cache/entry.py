@@ -165,7 +165,7 @@ def _joint_status(paths: Iterable[str]) -> _JointStatus | None:
 
 def _known_states(memo: Path) -> list[str]:
     try:
-        return memo.read_text(encoding="ascii").split()
+        return memo.read_text(encoding="ascii", errors="replace").split()
     except OSError:
         return []
 

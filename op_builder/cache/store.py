@@ -90,8 +90,17 @@ def _refusal(
         lacking = sorted(set(entry.manifest.cpu_features) - cpu_info.features())
         if lacking:
             return f"{entry.op} was built for a CPU with {' '.join(lacking)}, which this one lacks"
+    elif misplaced := _misplaced(entry, exact):
+        return misplaced
     stale = entry.stale_header(spec.resolve, own_only=exact is None)
     return stale or entry.damage()
+
+
+def _misplaced(entry: Entry, key: BuildKey) -> str | None:
+    """A folder can be copied, moved or restored to any place: the manifest has to agree."""
+    if BuildKey(entry.manifest.recipe, entry.manifest.toolchain).digest != key.digest:
+        return f"{entry.path} holds what was built for another key"
+    return None
 
 
 def _entries(folder: Path, layer: Layer, lookup: Lookup) -> Iterator[Entry]:
@@ -156,7 +165,7 @@ def publish(layer: Layer, key: BuildKey, work: Path, manifest: Manifest) -> Entr
             if error.errno not in _LOST_RACE:
                 raise
         winner = Entry.read(target, layer.name)
-        damage = winner if isinstance(winner, str) else winner.damage()
+        damage = winner if isinstance(winner, str) else _misplaced(winner, key) or winner.damage()
         if isinstance(winner, Entry) and damage is None:
             logger.debug("%s: another process published it first", target)
             return winner
