@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from conftest import UserFolders
+from user_folders import UserFolders
 
 from op_builder.cache import lock
 from op_builder.cache.lock import build_lock, lock_folder
