@@ -2,6 +2,142 @@
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+from typing import Annotated, Any
+
 import typer
 
+from .output import console, errors, fail
+
 app = typer.Typer(help="Measure ops beside their peers, in one run.", no_args_is_help=True)
+
+_PACKAGE = "ascend_ops.benchmarks"
+_LEAST_WIDTH = 118
+
+
+@app.callback()
+def bench() -> None:
+    """Measure ops beside their peers, in one run."""
+
+
+@app.command("adam")
+def adam(
+    json: Annotated[
+        Path | None,
+        typer.Option("--json", help="Write the records to this file; - is standard output."),
+    ] = None,
+    plot: Annotated[
+        Path | None, typer.Option("--plot", help="Draw pictures into this folder (matplotlib).")
+    ] = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Small and short: does it work, not how fast is it.")
+    ] = False,
+    case: Annotated[
+        list[str] | None,
+        typer.Option("--case", help="Only these cases, by name or pattern; may be repeated."),
+    ] = None,
+) -> None:
+    """CPUAdam's step beside torch, DeepSpeed and memory's limit, and what loading it takes."""
+    cases = _benchmarks("cases")
+    everything = cases.adam_cases(quick)
+    try:
+        chosen = cases.select(everything, case or [])
+    except KeyError as error:
+        known = ", ".join(cases.selectors(everything))
+        raise typer.BadParameter(f"no case {error}; there are: {known}") from error
+    _prepare(json, plot)
+    with _progress() as listener:
+        try:
+            report = _benchmarks("run").run("adam", chosen, quick, listener)
+        except _benchmarks("peers").DisagreementError as error:
+            raise fail(str(error)) from error
+    written = _write(report.to_json(), json)
+    if plot is not None:
+        written += _benchmarks("plots").draw(report, plot)
+    out = errors() if json == Path("-") else console()
+    out.width = max(out.width, _LEAST_WIDTH)
+    out.print(_benchmarks("tables").render(report))
+    for path in written:
+        out.print(f"wrote {path}")
+
+
+def _benchmarks(module: str) -> ModuleType:
+    """A module of the benchmarks: a package inside this one, or beside it in a checkout.
+
+    In a checkout the folder is given its installed name, since another package in the environment
+    may well be called ``benchmarks``.
+    """
+    if importlib.util.find_spec(_PACKAGE) is None:
+        init = Path(__file__).resolve().parents[2] / "benchmarks" / "__init__.py"
+        spec = importlib.util.spec_from_file_location(
+            _PACKAGE, init, submodule_search_locations=[str(init.parent)]
+        )
+        if not init.is_file() or spec is None or spec.loader is None:
+            raise fail(f"the benchmarks are missing: neither {_PACKAGE} nor {init.parent}")
+        package = importlib.util.module_from_spec(spec)
+        sys.modules[_PACKAGE] = package
+        spec.loader.exec_module(package)
+    return importlib.import_module(f"{_PACKAGE}.{module}")
+
+
+def _prepare(json: Path | None, plot: Path | None) -> None:
+    """Find out now, not after minutes, that something is missing."""
+    try:
+        importlib.import_module("torch")
+    except (ImportError, OSError, RuntimeError) as error:
+        raise fail(f"torch does not import: {error}") from error
+    try:
+        if json is not None and json != Path("-"):
+            json.parent.mkdir(parents=True, exist_ok=True)
+            json.touch()
+        if plot is not None:
+            plot.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise fail(f"cannot be written: {error}") from error
+    if plot is not None and importlib.util.find_spec("matplotlib") is None:
+        raise fail("--plot needs matplotlib: pip install 'ascend_ops[bench]'")
+
+
+def _write(text: str, target: Path | None) -> list[Path]:
+    if target is None:
+        return []
+    if target == Path("-"):
+        sys.stdout.write(text)
+        return []
+    target.write_text(text, encoding="utf-8")
+    return [target]
+
+
+@contextmanager
+def _progress() -> Iterator[Any]:
+    """A bar a case, on standard error."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[contender]}"),
+    )
+    with Progress(*columns, console=errors(), transient=True, refresh_per_second=2) as bars:
+
+        class Bars:
+            """One bar, which begins anew with each case."""
+
+            def __init__(self) -> None:
+                self.task = bars.add_task("", contender="")
+
+            def begin(self, case: Any, samples: int) -> None:
+                bars.reset(self.task, total=samples, description=case.name, contender="warming up")
+
+            def sampled(self, name: str) -> None:
+                bars.update(self.task, advance=1, contender=name)
+
+        yield Bars()

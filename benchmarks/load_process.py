@@ -1,0 +1,78 @@
+"""Run in a process of its own by :mod:`loads`: times ``load()`` of cpu_adam, torch imported before.
+
+Arguments: the package whose CPUAdamBuilder is loaded, and ``count`` to count processes and locks,
+which costs time that the other runs then do not spend. Prints one line of JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from typing import Any
+
+import torch  # noqa: F401 - a program that makes an optimizer has imported it
+
+_PROCESS_EVENTS = (
+    "subprocess.Popen",
+    "os.posix_spawn",
+    "os.fork",
+    "os.forkpty",
+    "os.exec",
+    "os.system",
+)
+_LOCK_EVENTS = ("fcntl.flock", "fcntl.lockf")
+_REPEATS = 1000
+
+
+def _builder(package: str) -> Any:
+    if package == "deepspeed":
+        from deepspeed.ops.op_builder import CPUAdamBuilder as Theirs
+
+        return Theirs
+    from op_builder import CPUAdamBuilder
+
+    return CPUAdamBuilder
+
+
+def _count_events() -> dict[str, int]:
+    counts = {"subprocesses": 0, "locks": 0, "compiles": 0}
+
+    def hook(event: str, arguments: tuple[Any, ...]) -> None:
+        if event in _PROCESS_EVENTS:
+            counts["subprocesses"] += 1
+            counts["compiles"] += os.path.basename(str(arguments[0])) == "ninja"  # noqa: PTH119
+        elif event in _LOCK_EVENTS:
+            counts["locks"] += 1
+
+    sys.addaudithook(hook)
+    return counts
+
+
+def _cpu_seconds() -> float:
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
+
+
+def main() -> None:
+    """Load once, then again and again."""
+    package, *options = sys.argv[1:]
+    builder = _builder(package)
+    counts = _count_events() if "count" in options else {}
+    cpu_before = _cpu_seconds()
+    started = time.perf_counter()
+    module = builder().load()
+    first = time.perf_counter() - started
+    cpu = _cpu_seconds() - cpu_before
+    events = dict(counts)
+    started = time.perf_counter()
+    for _ in range(_REPEATS):
+        builder().load()
+    again = (time.perf_counter() - started) / _REPEATS
+    answer = {"first_s": first, "again_s": again, "cpu_s": cpu, "library": module.__file__}
+    sys.stdout.write("\n" + json.dumps({**answer, **events}) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,200 @@
+"""Loads of cpu_adam and imports of the package, as processes that a user's own would be like."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import op_builder
+from op_builder import envs, process
+from op_builder.errors import AscendOpsError
+
+from .cases import LoadCase
+from .measure import LEAST_RUNS, Sampler, interleave
+from .peers import DEEPSPEED, OURS
+from .steps import Samples
+
+_CHILD = Path(__file__).with_name("load_process.py")
+_COLD_TIMEOUT_S = 900.0
+#: DeepSpeed's cold load takes most of a minute.
+_COLD_PEER_RUNS = 3
+_TOGETHER = 8
+#: The digest of a file is remembered only once it has been left alone for 2.5 s.
+_SETTLING_S = 3.0
+_BARE = "python alone"
+
+Counts = dict[str, dict[str, Any]]
+
+
+class PrebuiltError(AscendOpsError):
+    """There is no cold load where an ahead-of-time build is installed."""
+
+
+def runs(case: LoadCase, quick: bool) -> int:
+    """How many samples of this project's own load are taken."""
+    if quick:
+        return 1 if case.selector in ("load-cold", "load-together") else 3
+    return LEAST_RUNS
+
+
+def measure_load(
+    case: LoadCase, quick: bool, on_sample: Callable[[str], None]
+) -> tuple[Samples, Counts]:
+    """The samples of one case, and what else was counted, by implementation."""
+    rounds = runs(case, quick)
+    with tempfile.TemporaryDirectory(prefix="ascend_ops-bench-") as scratch:
+        return _MEASURES[case.selector](Path(scratch), rounds, on_sample)
+
+
+def _cold(scratch: Path, rounds: int, on_sample: Callable[[str], None]) -> tuple[Samples, Counts]:
+    answers: dict[str, list[dict[str, Any]]] = {name: [] for name in _installed()}
+
+    def sampler(package: str) -> Sampler:
+        def sample() -> float:
+            with _fresh(scratch) as caches:
+                answer = _load(package, caches)
+                if package == OURS:
+                    _check_built(answer, caches)
+                answers[package].append(answer)
+                return float(answer["first_s"])
+
+        return sample
+
+    samplers = {package: sampler(package) for package in answers}
+    fewer = {DEEPSPEED: min(rounds, _COLD_PEER_RUNS)}
+    seconds = interleave(samplers, rounds, fewer, on_sample)
+    cpu = {name: sorted(answer["cpu_s"] for answer in given) for name, given in answers.items()}
+    counts = {name: {"cpu_s": values[len(values) // 2]} for name, values in cpu.items()}
+    return Samples(seconds, _absent()), counts
+
+
+def _warm(
+    scratch: Path, rounds: int, on_sample: Callable[[str], None], field: str = "first_s"
+) -> tuple[Samples, Counts]:
+    with _fresh(scratch) as caches:
+        counts = {}
+        for package in _installed():
+            _load(package, caches)
+            time.sleep(_SETTLING_S)
+            _load(package, caches)
+            counted = _load(package, caches, "count")
+            counts[package] = {name: counted[name] for name in ("subprocesses", "locks")}
+
+        def sampler(package: str) -> Sampler:
+            return lambda: float(_load(package, caches)[field])
+
+        samplers = {package: sampler(package) for package in counts}
+        seconds = interleave(samplers, rounds, on_sample=on_sample)
+    return Samples(seconds, _absent()), counts if field == "first_s" else {}
+
+
+def _again(scratch: Path, rounds: int, on_sample: Callable[[str], None]) -> tuple[Samples, Counts]:
+    return _warm(scratch, rounds, on_sample, "again_s")
+
+
+def _together(
+    scratch: Path, rounds: int, on_sample: Callable[[str], None]
+) -> tuple[Samples, Counts]:
+    compiles: list[int] = []
+
+    def sample() -> float:
+        with _fresh(scratch) as caches, ThreadPoolExecutor(_TOGETHER) as pool:
+            waiting = [pool.submit(_load, OURS, caches, "count") for _ in range(_TOGETHER)]
+            answers = [future.result() for future in waiting]
+            _check_built(answers[0], caches)
+        compiles.append(sum(answer["compiles"] for answer in answers))
+        return max(float(answer["first_s"]) for answer in answers)
+
+    seconds = interleave({OURS: sample}, rounds, on_sample=on_sample)
+    return Samples(seconds, {}), {OURS: {"compiles": max(compiles)}}
+
+
+def _import(scratch: Path, rounds: int, on_sample: Callable[[str], None]) -> tuple[Samples, Counts]:
+    environ = _environment(scratch)
+
+    def whole_process(code: str) -> float:
+        started = time.perf_counter()
+        process.run([sys.executable, "-c", code], env=environ)
+        return time.perf_counter() - started
+
+    whole_process("import ascend_ops")  # writes the .pyc files that an install has
+    samplers = {
+        _BARE: lambda: whole_process("pass"),
+        OURS: lambda: whole_process("import ascend_ops"),
+    }
+    seconds = interleave(samplers, 3 * rounds, on_sample=on_sample)
+    pairs = zip(seconds[OURS], seconds[_BARE], strict=True)
+    return Samples({OURS: [ours - bare for ours, bare in pairs]}), {}
+
+
+_MEASURES: dict[str, Callable[[Path, int, Callable[[str], None]], tuple[Samples, Counts]]] = {
+    "load-cold": _cold,
+    "load-warm": _warm,
+    "load-again": _again,
+    "load-together": _together,
+    "import": _import,
+}
+
+
+def _load(package: str, caches: Path, *options: str) -> dict[str, Any]:
+    run_child = f"import runpy; runpy.run_path({str(_CHILD)!r}, run_name='__main__')"
+    command = [sys.executable, "-c", run_child, package, *options]
+    output = process.run(command, env=_environment(caches), timeout=_COLD_TIMEOUT_S)
+    answer: dict[str, Any] = json.loads(output.strip().splitlines()[-1])
+    return answer
+
+
+def _check_built(answer: dict[str, Any], caches: Path) -> None:
+    if not Path(answer["library"]).is_relative_to(caches):
+        raise PrebuiltError(
+            f"{answer['library']} was loaded instead of being built: a cold load can be measured "
+            f"only where no ahead-of-time build of the op is installed"
+        )
+
+
+@contextmanager
+def _fresh(scratch: Path) -> Iterator[Path]:
+    """An empty folder for all caches; resolved, since libraries are named by their real path."""
+    with tempfile.TemporaryDirectory(dir=scratch) as folder:
+        yield Path(folder).resolve()
+
+
+def _environment(caches: Path) -> dict[str, str]:
+    """This process's, with caches of its own, no ccache and no backend that torch loads by itself.
+
+    DeepSpeed needs ninja on PATH and asks for the accelerator of the machine, which no host op has
+    to do with.
+    """
+    environ = envs.process_environment()
+    for variable in (envs.SITE_CACHE_DIR, envs.COMPILER_LAUNCHER):
+        environ.pop(variable.name, None)
+    importable = [str(Path(op_builder.__file__).resolve().parents[1])]
+    importable += filter(None, [environ.get("PYTHONPATH")])
+    programs = [str(Path(sys.executable).parent), envs.SEARCH_PATH.get(environ)]
+    return {
+        **environ,
+        "PYTHONPATH": os.pathsep.join(importable),
+        envs.SEARCH_PATH.name: os.pathsep.join(programs),
+        envs.CACHE_DIR.name: str(caches / "ascend_ops"),
+        envs.LOCK_DIR.name: str(caches / "locks"),
+        "TORCH_EXTENSIONS_DIR": str(caches / "torch_extensions"),
+        "TORCH_DEVICE_BACKEND_AUTOLOAD": "0",
+        "DS_ACCELERATOR": "cpu",
+    }
+
+
+def _installed() -> list[str]:
+    return [name for name in (OURS, DEEPSPEED) if name not in _absent()]
+
+
+def _absent() -> dict[str, str]:
+    return {} if importlib.util.find_spec(DEEPSPEED) else {DEEPSPEED: "not installed"}

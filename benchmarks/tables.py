@@ -1,0 +1,126 @@
+"""A report as text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Group, JustifyMethod, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from .cases import format_seconds
+from .peers import OURS
+from .records import Absence, Record, Report
+
+
+def render(report: Report) -> RenderableType:
+    """The steps, then the loads, then what the figures are true of."""
+    steps = [record for record in report.records if record.is_step]
+    loads = [record for record in report.records if not record.is_step]
+    of_steps = {record.case for record in steps}
+    parts: list[RenderableType] = []
+    if steps:
+        absences = [absence for absence in report.absences if absence.case in of_steps]
+        parts.append(_steps(steps, absences))
+    if loads:
+        absences = [absence for absence in report.absences if absence.case not in of_steps]
+        parts.append(_loads(loads, absences))
+    parts.append(Text(circumstances(report), style="dim"))
+    return Group(*parts)
+
+
+def circumstances(report: Report) -> str:
+    """One line or two for below a table or a picture: the machine, and what to make of it."""
+    machine = report.machine
+    where = (
+        f"{machine['cpu']}, {machine['threads']} of {machine['cores']} cores, {machine['isa']}, "
+        f"torch {machine['torch']}"
+    )
+    host = "virtual machine" if machine["virtual_machine"] else "bare metal"
+    what = "EMULATED DEVICE: not a device's speed" if machine["emulated"] else f"real CPU, {host}"
+    busy = f"load average {machine['load_average_at_start']:.1f} at the start"
+    quick = "\nQUICK RUN: shows that everything works; not for comparing" if report.quick else ""
+    return f"{where}\n{what}, {busy}, {machine['started']}{quick}"
+
+
+def _steps(records: Sequence[Record], absences: Sequence[Absence]) -> Table:
+    table = _table("Optimizer steps", "GB/s", "of the limit", "vs best peer")
+    for case in dict.fromkeys(record.case for record in records):
+        of_case = [record for record in records if record.case == case]
+        target = next((record.target for record in of_case if record.target), "")
+        runs = f"{of_case[0].runs} runs"
+        table.add_row(Text(case, style="bold"), "", runs, "", target)
+        for record in of_case:
+            table.add_row(
+                *_times(record),
+                f"{record.gb_per_s:.1f}",
+                _ratio(record, "limit"),
+                _ratio(record, "peer"),
+                style=_style(record),
+            )
+        _add_absent(table, case, absences)
+    return table
+
+
+def _loads(records: Sequence[Record], absences: Sequence[Absence]) -> Table:
+    table = _table("Loads", "runs", "counted", "vs best peer")
+    for case in dict.fromkeys(record.case for record in records):
+        of_case = [record for record in records if record.case == case]
+        target = next((f"target: {r.target}" for r in of_case if r.target), "")
+        table.add_row(Text(case, style="bold"), "", "", "", target)
+        for record in of_case:
+            table.add_row(
+                *_times(record),
+                str(record.runs),
+                _counted(record),
+                _ratio(record, "peer"),
+                style=_style(record),
+            )
+        _add_absent(table, case, absences)
+    return table
+
+
+def _table(title: str, *further: str) -> Table:
+    table = Table(title=title, title_justify="left", header_style="bold", box=SIMPLE_HEAD)
+    table.add_column("case, implementation", no_wrap=True)
+    for column in ("median", "min - max", *further):
+        justify: JustifyMethod = "left" if column == "counted" else "right"
+        table.add_column(column, justify=justify, no_wrap=True)
+    return table
+
+
+def _times(record: Record) -> tuple[str, ...]:
+    extremes = f"{format_seconds(record.min_s)} - {format_seconds(record.max_s)}"
+    return (f"  {record.impl}", format_seconds(record.median_s), extremes)
+
+
+def _counted(record: Record) -> str:
+    counts = {
+        "processes": record.subprocesses,
+        "locks": record.locks,
+        "compiles": record.compiles,
+    }
+    parts = [f"{count} {name}" for name, count in counts.items() if count is not None]
+    parts += [] if record.cpu_s is None else [f"{format_seconds(record.cpu_s)} of CPU"]
+    return ", ".join(parts)
+
+
+def _add_absent(table: Table, case: str, absences: Sequence[Absence]) -> None:
+    for absence in absences:
+        if absence.case == case:
+            reason = absence.reason.splitlines()[0]
+            table.add_row(Text(f"  {absence.impl}: {reason}"), style="dim")
+
+
+def _ratio(record: Record, to: str) -> str:
+    median = getattr(record, f"ratio_to_{to}")
+    if median is None or (to == "peer" and record.impl == record.best_peer):
+        return ""
+    least, greatest = (getattr(record, f"ratio_to_{to}_{end}") for end in ("min", "max"))
+    digits = 2 if median < 10 else 1
+    return f"{median:.{digits}f} ({least:.{digits}f}-{greatest:.{digits}f})"
+
+
+def _style(record: Record) -> str:
+    return "bold" if record.impl == OURS else ""
