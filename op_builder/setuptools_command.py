@@ -89,6 +89,11 @@ class BuildOps(build_ext):
             return builder.prebuilt_dir()
         package = type(builder).__module__.split(".")[0]
         inside = builder.prebuilt_dir()
+        if package not in inside.parts:
+            raise SystemExit(
+                f"error: {builder.NAME}: {inside} is not inside the package {package}, and would "
+                f"not be installed with it; declare the op in a package, or give prebuilt_dir()"
+            )
         # The last: a checkout in a folder of the package's name has it twice.
         levels = inside.parts[::-1].index(package) + 1
         return Path(self.build_lib, *inside.parts[-levels:])
