@@ -12,7 +12,7 @@ from op_builder import envs
 from op_builder.errors import AscendOpsError
 from op_builder.version import __version__
 
-from . import bench, build, cache, report
+from . import bench, build, cache, emulate, report
 from .output import errors, fail
 
 app = typer.Typer(
@@ -23,6 +23,7 @@ app = typer.Typer(
 )
 app.command("report")(report.report)
 app.command("build")(build.build)
+app.command("emulate")(emulate.emulate)
 app.add_typer(cache.app, name="cache")
 app.add_typer(bench.app, name="bench")
 

@@ -1,0 +1,73 @@
+"""Turning a process over to the emulated NPU."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import sys
+
+from op_builder import envs
+from op_builder.errors import AscendOpsError
+from op_builder.toolchain.torch_install import find_torch
+
+from ..loading import build_progress
+from .cann_folder import EmulatedCann, emulated_cann
+
+#: torch's own libraries, which the operators are linked against, in the order of loading.
+_TORCH_LIBRARIES = ("libtorch_global_deps.so", "libtorch_cpu.so", "libtorch.so")
+
+_active: EmulatedCann | None = None
+
+
+class ActivationError(AscendOpsError):
+    """The emulated NPU cannot be put under a torch_npu that is loaded already."""
+
+
+def activate(**options: object) -> EmulatedCann:
+    """Make torch_npu find the emulated NPU in this process and in those it starts.
+
+    Before ``import torch_npu``. ``options`` are the emulator's variables without their prefix, in
+    lower case: ``activate(devices=2, races=1)`` sets ASCEND_EMULATOR_DEVICES and _RACES. Does
+    nothing a second time. Raises ActivationError where torch_npu was imported before.
+    """
+    global _active
+    if _active is not None:
+        return _active
+    envs.export({f"{envs.EMULATOR_PREFIX}{name.upper()}": str(options[name]) for name in options})
+    started_with = envs.EMULATOR_HOME.get()
+    if started_with and "torch_npu" in sys.modules:  # by `ascend-ops emulate`
+        _active = EmulatedCann(started_with, envs.EMULATOR_CANN_VERSION.get())
+        return _active
+    if "torch_npu" in sys.modules:
+        raise ActivationError(
+            "torch_npu was imported before ascend_ops.emulator.activate(). Call it first; where "
+            "torch_npu is installed, `import torch` imports it too, so also before that, or set "
+            "TORCH_DEVICE_BACKEND_AUTOLOAD=0."
+        )
+    if sys.stderr.isatty():
+        with build_progress() as on_progress:
+            cann = emulated_cann(on_progress=on_progress)
+    else:
+        cann = emulated_cann()
+    envs.export(cann.child_environment(envs.process_environment()))
+    _preload(cann)
+    _active = cann
+    return cann
+
+
+def is_active() -> bool:
+    """Whether this process's NPU is the emulated one."""
+    return _active is not None or envs.EMULATOR_HOME.get() is not None
+
+
+def _preload(cann: EmulatedCann) -> None:
+    """Load the libraries by path: the loader read LD_LIBRARY_PATH when the process began.
+
+    Whoever needs one of them later gets it by its soname.
+    """
+    torch = find_torch()
+    assert torch is not None
+    for name in _TORCH_LIBRARIES:
+        ctypes.CDLL(str(torch.library_dir / name), os.RTLD_LAZY | os.RTLD_GLOBAL)
+    for library in cann.libraries:
+        ctypes.CDLL(str(library), os.RTLD_LAZY | os.RTLD_GLOBAL)

@@ -1,0 +1,120 @@
+"""The emulated CANN: a folder with the layout of a real one, made of the libraries in the cache."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import platform
+import shutil
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from op_builder import envs, file_identity, jit
+from op_builder.cache.entry import Entry
+from op_builder.cache.layers import Layer, user_root
+from op_builder.errors import IncompatibleOpError
+from op_builder.ninja import ProgressListener
+from op_builder.ops.emulator import ACL_HEADERS, EMULATOR_LIBRARIES
+from op_builder.toolchain.torch_install import find_torch_npu
+
+_INSTALL_INFO = """package_name=Ascend-cann-toolkit
+version={version}
+innerversion=emulated
+compatible_version=[V100]
+arch={arch}
+os=linux
+path={path}
+"""
+
+
+@dataclass(frozen=True)
+class EmulatedCann:
+    """A CANN folder whose libraries are the emulator's."""
+
+    root: Path
+    version: str
+
+    @property
+    def library_dir(self) -> Path:
+        """The folder of the shared libraries."""
+        return self.root / "lib64"
+
+    @property
+    def libraries(self) -> list[Path]:
+        """The libraries, in the order in which they can be loaded."""
+        return [self.library_dir / cls.LIBRARY for cls in EMULATOR_LIBRARIES]
+
+    def variables(self) -> dict[str, str]:
+        """What a process has to have in its environment to find it as its CANN."""
+        root = str(self.root)
+        return {
+            envs.ASCEND_HOME_PATH.name: root,
+            envs.ASCEND_TOOLKIT_HOME.name: root,
+            envs.ASCEND_OPP_PATH.name: str(self.root / "opp"),
+            envs.EMULATOR_HOME.name: root,
+        }
+
+    def child_environment(self, environ: Mapping[str, str]) -> dict[str, str]:
+        """``environ`` for a new process, whose loader then finds the libraries."""
+        name = envs.LD_LIBRARY_PATH.name
+        path = os.pathsep.join(filter(None, [str(self.library_dir), environ.get(name, "")]))
+        return {**environ, **self.variables(), name: path}
+
+
+def emulated_cann(
+    environ: Mapping[str, str] | None = None, on_progress: ProgressListener | None = None
+) -> EmulatedCann:
+    """The folder in the user's cache, made first where it is not there.
+
+    What of it is not in the cache of ops is built. Raises IncompatibleOpError without torch_npu,
+    and whatever :meth:`op_builder.builder.OpBuilder.load` raises.
+    """
+    environ = envs.process_environment() if environ is None else environ
+    package = find_torch_npu()
+    if package is None:
+        raise IncompatibleOpError(
+            "the emulated NPU", ["torch_npu is not installed: `pip install torch_npu`"]
+        )
+    entries = {
+        cls.LIBRARY: jit.obtain(cls().plan(environ), on_progress)[0] for cls in EMULATOR_LIBRARIES
+    }
+    version = envs.EMULATOR_CANN_VERSION.get(environ)
+    headers = package.root / ACL_HEADERS
+    parts = [version, str(headers), *(str(entry.path) for entry in entries.values())]
+    digest = file_identity.digest_bytes("\n".join(parts).encode())[:16]
+    cache = user_root(environ)
+    root = cache / "emulated" / digest / f"cann-{version}"
+    if not root.is_dir():
+        Layer("user", cache, shipped=False).prepare()
+        _assemble(root, version, headers, entries)
+    return EmulatedCann(root, version)
+
+
+def _assemble(root: Path, version: str, headers: Path, entries: Mapping[str, Entry]) -> None:
+    """Everything in a draft, then one rename; losing it to another process is success."""
+    draft = root.parent.with_name(f"{root.parent.name}.{uuid.uuid4().hex[:12]}")
+    folder = draft / root.name
+    for name in ("lib64", "opp", "runtime", "compiler"):
+        (folder / name).mkdir(parents=True)
+    (folder / "include").symlink_to(headers, target_is_directory=True)
+    (folder / "runtime" / "lib64").symlink_to(Path("..", "lib64"), target_is_directory=True)
+    info = _INSTALL_INFO.format(version=version, arch=platform.machine(), path=root)
+    (folder / "ascend_toolkit_install.info").write_text(info, encoding="utf-8")
+    for library, entry in entries.items():
+        _place(entry.library, folder / "lib64" / library)
+    try:
+        draft.rename(root.parent)
+    except OSError:
+        shutil.rmtree(draft, ignore_errors=True)
+        if not root.is_dir():
+            raise
+
+
+def _place(library: Path, place: Path) -> None:
+    """A hard link where the file system allows one: it outlives the entry that is pruned."""
+    with contextlib.suppress(OSError):
+        place.hardlink_to(library)
+        return
+    shutil.copy2(library, place)

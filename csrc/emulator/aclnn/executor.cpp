@@ -1,0 +1,305 @@
+// The two phases: phase 1 makes an executor that holds everything by value, phase 2 queues it.
+#include <dlfcn.h>
+
+#include <atomic>
+#include <stdexcept>
+
+#include "aclnn/operation.h"
+#include "aclnn/status.h"
+#include "aclnn/workspace.h"
+#include "aten/schema_call.h"
+
+namespace ascend_emulator {
+namespace {
+
+/// Workers compute with one thread unless told otherwise: two OpenMP teams that spin on two cores
+/// took 7.7 s for what takes 0.18 s.
+void limit_threads() {
+    thread_local const bool done = [] {
+        const int threads = static_cast<int>(services().options().op_threads);
+        using Set = void (*)(int);
+        if (void* set = dlsym(RTLD_DEFAULT, "omp_set_num_threads")) {
+            reinterpret_cast<Set>(set)(threads);
+        }
+        if (void* set = dlsym(RTLD_DEFAULT, "MKL_Set_Num_Threads_Local")) {
+            reinterpret_cast<Set>(set)(threads);
+        }
+        return true;
+    }();
+    (void)done;
+}
+
+std::string describe(const TensorDescription& tensor) {
+    std::string text = "{\"dtype\":\"" + std::string(name_of(tensor.dtype())) + "\",\"shape\":[";
+    for (std::size_t i = 0; i < tensor.sizes.size(); ++i) {
+        text += (i == 0 ? "" : ",") + std::to_string(tensor.sizes[i]);
+    }
+    return text + "],\"format\":" + std::to_string(tensor.format) + "}";
+}
+
+/// Calls `visit` with each tensor and the kind of its parameter.
+template <class Visit>
+void for_each_tensor(const Operation& operation, const Arguments& arguments, Visit visit) {
+    for (std::size_t i = 0; i < operation.count; ++i) {
+        const Captured& captured = arguments.values()[i];
+        if (const auto* tensor = std::get_if<TensorDescriptionPtr>(&captured)) {
+            if (*tensor != nullptr) {
+                visit(**tensor, operation.kinds[i], i);
+            }
+        } else if (const auto* list = std::get_if<std::vector<TensorDescriptionPtr>>(&captured)) {
+            for (const TensorDescriptionPtr& member : *list) {
+                if (member != nullptr) {
+                    visit(*member, operation.kinds[i], i);
+                }
+            }
+        }
+    }
+}
+
+class Call : public Task {
+  public:
+    Call(const Operation& operation, Arguments arguments)
+        : operation_(operation), arguments_(std::move(arguments)) {}
+
+    int run() override {
+        limit_threads();
+        try {
+            operation_.run(operation_, arguments_);
+            return 0;
+        } catch (const std::exception& error) {
+            const std::string text = error.what();
+            return services().fail(operator_failure,
+                                   text.substr(0, text.find("\nException raised")));
+        }
+    }
+    const char* name() const override { return operation_.name; }
+    std::vector<Access> accesses() const override {
+        std::vector<Access> all;
+        for_each_tensor(operation_, arguments_,
+                        [&](const TensorDescription& tensor, ParameterKind kind, std::size_t) {
+                            const bool writes =
+                                kind == ParameterKind::output || kind == ParameterKind::in_out;
+                            all.push_back({tensor.begin(), tensor.bytes(), writes});
+                        });
+        return all;
+    }
+    std::string arguments() const override {
+        std::string text;
+        for_each_tensor(operation_, arguments_,
+                        [&](const TensorDescription& tensor, ParameterKind, std::size_t) {
+                            text += (text.empty() ? "" : ",") + describe(tensor);
+                        });
+        return "\"tensors\":[" + text + "]";
+    }
+    /// "", or which operand is not in live device memory.
+    std::string why_not_live() const {
+        std::string problem;
+        for_each_tensor(operation_, arguments_,
+                        [&](const TensorDescription& tensor, ParameterKind, std::size_t index) {
+                            const std::size_t bytes = tensor.bytes();
+                            if (problem.empty() && bytes != 0) {
+                                problem = services().why_not_live(tensor.begin(), bytes);
+                                if (!problem.empty()) {
+                                    problem = "argument " + std::to_string(index) + ": " + problem;
+                                }
+                            }
+                        });
+        return problem;
+    }
+    const Operation& operation() const { return operation_; }
+
+  private:
+    const Operation& operation_;
+    Arguments arguments_;
+};
+
+}  // namespace
+}  // namespace ascend_emulator
+
+struct aclOpExecutor : ascend_emulator::Handle {
+    explicit aclOpExecutor(std::shared_ptr<ascend_emulator::Call> its_call, std::uint64_t bytes)
+        : Handle(ascend_emulator::HandleKind::executor),
+          call(std::move(its_call)),
+          workspace_bytes(bytes) {}
+    std::shared_ptr<ascend_emulator::Call> call;
+    std::uint64_t workspace_bytes;
+    bool repeatable = false;
+};
+
+namespace ascend_emulator {
+namespace {
+
+void retire(aclOpExecutor* executor) {
+    static auto* const quarantine = new Quarantine<aclOpExecutor>;
+    executor->call.reset();
+    services().count_handle(HandleKind::executor, -1);
+    quarantine->put(executor);
+}
+
+std::string why_not_launchable(const Operation& operation, const aclOpExecutor* executor,
+                               const void* workspace, std::uint64_t bytes) {
+    if (executor != nullptr && executor->state == Handle::destroyed) {
+        return "executor " + address_text(executor) +
+               " was used before; one is good for one launch, or call "
+               "aclSetAclOpExecutorRepeatable";
+    }
+    std::string problem = why_unusable(executor, HandleKind::executor);
+    if (!problem.empty()) {
+        return problem;
+    }
+    if (&executor->call->operation() != &operation) {
+        return std::string("the executor is one of ") + executor->call->operation().name;
+    }
+    if (bytes < executor->workspace_bytes || (workspace == nullptr && bytes != 0)) {
+        return "the workspace has " + std::to_string(workspace == nullptr ? 0 : bytes) +
+               " bytes, phase 1 asked for " + std::to_string(executor->workspace_bytes);
+    }
+    if (executor->workspace_bytes != 0) {
+        problem = services().why_not_live(workspace, executor->workspace_bytes);
+        if (!problem.empty()) {
+            return "the workspace: " + problem;
+        }
+    }
+    return executor->call->why_not_live();
+}
+
+/// One SchemaCall an operation, made when it is first run. Never destroyed: workers outlive main.
+const SchemaCall& schema_call(const Operation& operation, const std::vector<Value>& inputs) {
+    static std::mutex mutex;
+    static auto* const calls = new std::vector<std::pair<const Operation*, const SchemaCall*>>;
+    thread_local std::vector<std::pair<const Operation*, const SchemaCall*>> known;
+    for (const auto& [found, call] : known) {
+        if (found == &operation) {
+            return *call;
+        }
+    }
+    const std::lock_guard<std::mutex> lock(mutex);
+    for (const auto& entry : *calls) {
+        if (entry.first == &operation) {
+            known.push_back(entry);
+            return *entry.second;
+        }
+    }
+    calls->emplace_back(&operation, new SchemaCall(operation.name, operation.schema, inputs));
+    known.push_back(calls->back());
+    return *calls->back().second;
+}
+
+}  // namespace
+
+int prepare(const Operation& operation, Arguments arguments, std::uint64_t* workspace_bytes,
+            aclOpExecutor** executor) {
+    if (const int refused = services().enter(operation.phase1_name)) {
+        return refused;
+    }
+    if (workspace_bytes == nullptr || executor == nullptr) {
+        return services().fail(null_argument, "a pointer to a result is null");
+    }
+    if (!arguments.problem().empty()) {
+        return services().fail(invalid_argument, arguments.problem());
+    }
+    *workspace_bytes = workspace_of(operation.name);
+    *executor = new aclOpExecutor(std::make_shared<Call>(operation, std::move(arguments)),
+                                  *workspace_bytes);
+    services().count_handle(HandleKind::executor, 1);
+    return 0;
+}
+
+int launch(const Operation& operation, void* workspace, std::uint64_t workspace_bytes,
+           aclOpExecutor* executor, void* stream) {
+    if (const int refused = services().enter(operation.name)) {
+        return refused;
+    }
+    const std::string problem = why_not_launchable(operation, executor, workspace, workspace_bytes);
+    if (!problem.empty()) {
+        return services().fail(invalid_argument, problem);
+    }
+    const TaskPtr call = executor->call;
+    if (!executor->repeatable) {
+        retire(executor);
+    }
+    return services().enqueue(stream, call);
+}
+
+void run_schema(const Operation& operation, Arguments& arguments) {
+    std::vector<Value> inputs;
+    TensorList outputs;
+    for (std::size_t i = 0; i < operation.count; ++i) {
+        const ParameterKind kind = operation.kinds[i];
+        if (kind == ParameterKind::unused) {
+            continue;
+        }
+        Value value = input_value(arguments.values()[i], kind);
+        if (kind == ParameterKind::output || kind == ParameterKind::in_out) {
+            if (auto* list = std::get_if<TensorList>(&value)) {
+                outputs.insert(outputs.end(), list->begin(), list->end());
+            } else {
+                outputs.push_back(std::get<Tensor>(value));
+            }
+        }
+        if (kind != ParameterKind::output) {
+            inputs.push_back(std::move(value));
+        }
+    }
+    const TensorList results = schema_call(operation, inputs).run(inputs);
+    for (std::size_t i = 0; i < std::min(outputs.size(), results.size()); ++i) {
+        assign(outputs[i], results[i]);
+    }
+}
+
+void DynamicOut::operator=(const Tensor& value) const {
+    auto description = std::make_shared<TensorDescription>(*handle->description);
+    const Tensor contiguous = value.contiguous();
+    description->sizes = contiguous.sizes();
+    description->strides.assign(description->sizes.size(), 1);
+    for (std::size_t i = description->sizes.size(); i-- > 1;) {
+        description->strides[i - 1] =
+            description->strides[i] * std::max<std::int64_t>(description->sizes[i], 1);
+    }
+    assign(tensor_of(*description), contiguous);
+    handle->description = std::move(description);
+}
+
+}  // namespace ascend_emulator
+
+using namespace ascend_emulator;
+
+EMULATOR_EXPORT int aclSetAclOpExecutorRepeatable(aclOpExecutor* executor) {
+    const std::string problem = why_unusable(executor, HandleKind::executor);
+    if (!problem.empty()) {
+        return services().fail(invalid_argument, problem);
+    }
+    executor->repeatable = true;
+    return 0;
+}
+
+EMULATOR_EXPORT int aclDestroyAclOpExecutor(aclOpExecutor* executor) {
+    const std::string problem = why_unusable(executor, HandleKind::executor);
+    if (!problem.empty()) {
+        return services().fail(invalid_argument, problem);
+    }
+    retire(executor);
+    return 0;
+}
+
+EMULATOR_EXPORT int aclnnInit(const char* config) {
+    (void)config;
+    return 0;
+}
+EMULATOR_EXPORT int aclnnFinalize() { return 0; }
+
+// torch_npu calls these around every operator. There is no memory pool of operators and, as
+// CanUsePTACache is absent, no cache of executors.
+EMULATOR_EXPORT int InitHugeMemThreadLocal(void* argument, bool async) {
+    (void)argument;
+    (void)async;
+    return 0;
+}
+EMULATOR_EXPORT void UnInitHugeMemThreadLocal(void* argument, bool async) {
+    (void)argument;
+    (void)async;
+}
+EMULATOR_EXPORT void ReleaseHugeMem(void* argument, bool async) {
+    (void)argument;
+    (void)async;
+}

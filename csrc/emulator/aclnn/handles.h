@@ -1,0 +1,66 @@
+// The objects behind aclTensor, aclScalar, the arrays and the lists.
+#pragma once
+
+#include <memory>
+
+#include "acl/acl_base.h"
+#include "aten/value.h"
+#include "checks/handle.h"
+
+namespace ascend_emulator {
+
+/// What an aclTensor describes. An executor keeps it by sharing: the caller destroys its handles
+/// as soon as phase 2 has returned.
+struct TensorDescription {
+    IntList sizes;
+    IntList strides;      // in elements
+    std::int64_t offset;  // in elements, from `data`
+    aclDataType data_type;
+    aclFormat format;
+    void* data;  // the beginning of the storage
+
+    DType dtype() const;
+    /// The first byte, and how many from the first element to the last.
+    const void* begin() const;
+    std::size_t bytes() const;
+};
+
+using TensorDescriptionPtr = std::shared_ptr<const TensorDescription>;
+
+/// Throws std::runtime_error for a data type that is not emulated.
+DType dtype_of(aclDataType type);
+
+/// The tensor on the bytes that a device address stands for.
+Tensor tensor_of(const TensorDescription& description);
+
+}  // namespace ascend_emulator
+
+struct aclTensor : ascend_emulator::Handle {
+    aclTensor() : Handle(ascend_emulator::HandleKind::tensor) {}
+    ascend_emulator::TensorDescriptionPtr description;
+};
+
+struct aclScalar : ascend_emulator::Handle {
+    aclScalar() : Handle(ascend_emulator::HandleKind::scalar) {}
+    ascend_emulator::Scalar value;
+};
+
+/// aclIntArray, aclFloatArray and aclBoolArray.
+template <class T>
+struct AclArray : ascend_emulator::Handle {
+    AclArray() : Handle(ascend_emulator::HandleKind::array) {}
+    std::vector<T> values;
+};
+struct aclIntArray : AclArray<std::int64_t> {};
+struct aclFloatArray : AclArray<double> {};
+struct aclBoolArray : AclArray<bool> {};
+
+/// A list owns its members: destroying it destroys them.
+struct aclTensorList : ascend_emulator::Handle {
+    aclTensorList() : Handle(ascend_emulator::HandleKind::list) {}
+    std::vector<const aclTensor*> members;
+};
+struct aclScalarList : ascend_emulator::Handle {
+    aclScalarList() : Handle(ascend_emulator::HandleKind::list) {}
+    std::vector<const aclScalar*> members;
+};

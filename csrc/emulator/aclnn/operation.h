@@ -1,0 +1,296 @@
+// How an aclnn function is written.
+//
+// Where ATen has the operator, it is a row:
+//
+//     ATEN(aclnnMul, "mul.Tensor", Tensor, Tensor, Out)
+//
+// names the function, ATen's schema and the function's parameters in order. Inputs go to the
+// schema's arguments by position and type (see SchemaCall); results go to the outputs in order. An
+// InOut is the first input and the output. `Unused<T>` is a parameter that changes nothing here.
+//
+// Where the meanings differ, it is a body:
+//
+//     ACLNN(aclnnSwiGlu, Tensor x, std::int64_t dim, Out out) { out = ...; }
+//
+// Both export the two phases of the function, `<name>GetWorkspaceSize` and `<name>`. The body runs
+// on the stream's worker, on CPU tensors that alias the device's memory.
+#pragma once
+
+#include <optional>
+
+#include "aclnn/handles.h"
+#include "runtime/services.h"
+
+struct aclOpExecutor;
+
+namespace ascend_emulator {
+
+// ---- parameter types, besides Tensor, Scalar, numbers and the lists and names below
+
+/// An output. Assigning converts to its dtype and shape; to one that is null does nothing.
+struct Out {
+    Tensor tensor;
+    void operator=(const Tensor& value) const { assign(tensor, value); }
+    bool defined() const { return tensor.defined(); }
+};
+/// Read and written.
+struct InOut : Out {
+    using Out::operator=;
+};
+struct Outs {
+    TensorList tensors;
+};
+/// Read and written, each of them.
+struct InOuts : Outs {};
+
+/// An output whose shape is known only after the run. The caller synchronises and then asks
+/// aclGetViewShape, so the handle stays alive.
+struct DynamicOut {
+    aclTensor* handle;
+    void operator=(const Tensor& value) const;
+};
+
+/// Dimensions, where an empty array means all.
+struct Dims {
+    std::optional<IntList> values;
+    Value value() const { return values ? Value(*values) : Value(); }
+};
+/// An array that may be null.
+struct OptionalInts : Dims {};
+/// A scalar that may be null.
+struct OptionalScalar {
+    std::optional<Scalar> scalar;
+};
+template <class T>
+struct Unused {};
+
+template <class T>
+constexpr bool is_unused = false;
+template <class T>
+constexpr bool is_unused<Unused<T>> = true;
+
+using Int = std::int64_t;
+using Int32 = std::int32_t;
+using UInt = std::uint64_t;
+using String = std::string;
+using Ints = IntList;
+using Bools = BoolList;
+using Tensors = TensorList;
+using Scalars = ScalarList;
+/// How matmuls may round; ATen's are exact in fp32.
+using CubeMathType = Unused<std::int8_t>;
+
+// ---- the machinery
+
+enum class ParameterKind { input, output, in_out, dims, optional, unused };
+
+/// An argument as phase 1 keeps it. A DynamicOut keeps the handle.
+using Captured = std::variant<std::monostate, bool, std::int64_t, double, std::string, DType,
+                              Scalar, TensorDescriptionPtr, IntList, DoubleList, BoolList,
+                              std::vector<TensorDescriptionPtr>, ScalarList, aclTensor*>;
+
+class Arguments;
+
+struct Operation {
+    const char* name;
+    const char* phase1_name;
+    const char* schema;  // of ATen; null for a body
+    void (*run)(const Operation& operation, Arguments& arguments);
+    const ParameterKind* kinds;
+    std::size_t count;
+};
+
+class Arguments {
+  public:
+    Arguments() = default;
+
+    // Phase 1: keep, by value, what the caller passed.
+    void add(const aclTensor* tensor);
+    void add(const aclScalar* scalar);
+    void add(const aclIntArray* array);
+    void add(const aclFloatArray* array);
+    void add(const aclBoolArray* array);
+    void add(const aclTensorList* list);
+    void add(const aclScalarList* list);
+    void add(const char* text);
+    void add(aclDataType type);
+    void add(bool value) { values_.emplace_back(value); }
+    void add(double value) { values_.emplace_back(value); }
+    void add(std::int64_t value) { values_.emplace_back(value); }
+    void add_dynamic(aclTensor* tensor);
+
+    /// What was wrong with a handle, "" where nothing was.
+    const std::string& problem() const { return problem_; }
+    const std::vector<Captured>& values() const { return values_; }
+
+    // Phase 2: as the body wants them.
+    template <class T>
+    T get(std::size_t index) const;
+
+    void reserve(std::size_t count) { values_.reserve(count); }
+
+  private:
+    template <class Handle>
+    bool is_usable(const Handle* handle, HandleKind kind);
+
+    std::vector<Captured> values_;
+    std::string problem_;
+};
+
+/// The value of an argument for SchemaCall.
+Value input_value(const Captured& captured, ParameterKind kind);
+Tensor tensor_value(const Captured& captured);
+
+int prepare(const Operation& operation, Arguments arguments, std::uint64_t* workspace_bytes,
+            aclOpExecutor** executor);
+int launch(const Operation& operation, void* workspace, std::uint64_t workspace_bytes,
+           aclOpExecutor* executor, void* stream);
+void run_schema(const Operation& operation, Arguments& arguments);
+
+/// The C type of a parameter, its kind, and how it is kept.
+template <class T>
+struct Parameter {  // numbers
+    using C = T;
+    static constexpr ParameterKind kind = ParameterKind::input;
+    static void add(Arguments& arguments, C value) {
+        if constexpr (std::is_same_v<T, bool> || std::is_same_v<T, aclDataType>) {
+            arguments.add(value);
+        } else if constexpr (std::is_floating_point_v<T>) {
+            arguments.add(static_cast<double>(value));
+        } else {
+            arguments.add(static_cast<std::int64_t>(value));
+        }
+    }
+};
+
+template <class CType, ParameterKind its_kind>
+struct PointerParameter {
+    using C = CType;
+    static constexpr ParameterKind kind = its_kind;
+    static void add(Arguments& arguments, C value) { arguments.add(value); }
+};
+
+template <>
+struct Parameter<Tensor> : PointerParameter<const aclTensor*, ParameterKind::input> {};
+template <>
+struct Parameter<Out> : PointerParameter<const aclTensor*, ParameterKind::output> {};
+template <>
+struct Parameter<InOut> : PointerParameter<const aclTensor*, ParameterKind::in_out> {};
+template <>
+struct Parameter<Outs> : PointerParameter<const aclTensorList*, ParameterKind::output> {};
+template <>
+struct Parameter<InOuts> : PointerParameter<const aclTensorList*, ParameterKind::in_out> {};
+template <>
+struct Parameter<Scalar> : PointerParameter<const aclScalar*, ParameterKind::input> {};
+template <>
+struct Parameter<OptionalScalar> : PointerParameter<const aclScalar*, ParameterKind::optional> {};
+template <>
+struct Parameter<IntList> : PointerParameter<const aclIntArray*, ParameterKind::input> {};
+template <>
+struct Parameter<Dims> : PointerParameter<const aclIntArray*, ParameterKind::dims> {};
+template <>
+struct Parameter<OptionalInts> : PointerParameter<const aclIntArray*, ParameterKind::optional> {};
+template <>
+struct Parameter<DoubleList> : PointerParameter<const aclFloatArray*, ParameterKind::input> {};
+template <>
+struct Parameter<BoolList> : PointerParameter<const aclBoolArray*, ParameterKind::input> {};
+template <>
+struct Parameter<TensorList> : PointerParameter<const aclTensorList*, ParameterKind::input> {};
+template <>
+struct Parameter<ScalarList> : PointerParameter<const aclScalarList*, ParameterKind::input> {};
+template <>
+struct Parameter<std::string> : PointerParameter<const char*, ParameterKind::input> {};
+template <>
+struct Parameter<DType> : PointerParameter<aclDataType, ParameterKind::input> {};
+template <>
+struct Parameter<DynamicOut> {
+    using C = aclTensor*;
+    static constexpr ParameterKind kind = ParameterKind::output;
+    static void add(Arguments& arguments, C value) { arguments.add_dynamic(value); }
+};
+template <class T>
+struct Parameter<Unused<T>> {
+    using C = typename Parameter<T>::C;
+    static constexpr ParameterKind kind = ParameterKind::unused;
+    static void add(Arguments& arguments, C value) { Parameter<T>::add(arguments, value); }
+};
+
+template <class... Types>
+struct Signature {
+    static constexpr std::size_t count = sizeof...(Types);
+    static constexpr ParameterKind kinds[] = {Parameter<Types>::kind...};
+
+    template <const Operation& operation>
+    static int phase1(typename Parameter<Types>::C... values, std::uint64_t* workspace_bytes,
+                      aclOpExecutor** executor) {
+        Arguments arguments;
+        arguments.reserve(count);
+        (Parameter<Types>::add(arguments, values), ...);
+        return prepare(operation, std::move(arguments), workspace_bytes, executor);
+    }
+
+    template <class T>
+    static T value(const Arguments& arguments, std::size_t index) {
+        if constexpr (is_unused<T>) {
+            return {};
+        } else {
+            return arguments.get<T>(index);
+        }
+    }
+    template <void (*body)(Types...), std::size_t... index>
+    static void apply(Arguments& arguments, std::index_sequence<index...>) {
+        body(value<Types>(arguments, index)...);
+    }
+    template <void (*body)(Types...)>
+    static void run(const Operation&, Arguments& arguments) {
+        apply<body>(arguments, std::index_sequence_for<Types...>());
+    }
+};
+
+template <class... Types>
+Signature<Types...> signature_of(void (*body)(Types...));
+
+using AnyFunction = void (*)();
+
+}  // namespace ascend_emulator
+
+// The exported phase 1 is a GNU indirect function: it resolves to the template's instance, which
+// has the C signature, and needs no list of parameter names here.
+#define ACLNN_EXPORT(NAME, SIGNATURE)                                                              \
+    extern "C" {                                                                                   \
+    static ascend_emulator::AnyFunction NAME##_resolve() {                                         \
+        return reinterpret_cast<ascend_emulator::AnyFunction>(                                     \
+            &SIGNATURE::phase1<NAME##_operation>);                                                 \
+    }                                                                                              \
+    __attribute__((visibility("default"), ifunc(#NAME "_resolve"))) void NAME##GetWorkspaceSize(); \
+    __attribute__((visibility("default"))) int NAME(void* workspace, std::uint64_t bytes,          \
+                                                    aclOpExecutor* executor, void* stream) {       \
+        return ascend_emulator::launch(NAME##_operation, workspace, bytes, executor, stream);      \
+    }                                                                                              \
+    }
+
+#define ATEN(NAME, SCHEMA, ...)                                                           \
+    namespace {                                                                           \
+    using NAME##_signature = ascend_emulator::Signature<__VA_ARGS__>;                     \
+    constexpr ascend_emulator::Operation NAME##_operation = {#NAME,                       \
+                                                             #NAME "GetWorkspaceSize",    \
+                                                             SCHEMA,                      \
+                                                             ascend_emulator::run_schema, \
+                                                             NAME##_signature::kinds,     \
+                                                             NAME##_signature::count};    \
+    }                                                                                     \
+    ACLNN_EXPORT(NAME, NAME##_signature)
+
+#define ACLNN(NAME, ...)                                                                          \
+    static void NAME##_body(__VA_ARGS__);                                                         \
+    namespace {                                                                                   \
+    using NAME##_signature = decltype(ascend_emulator::signature_of(&NAME##_body));               \
+    constexpr ascend_emulator::Operation NAME##_operation = {#NAME,                               \
+                                                             #NAME "GetWorkspaceSize",            \
+                                                             nullptr,                             \
+                                                             NAME##_signature::run<&NAME##_body>, \
+                                                             NAME##_signature::kinds,             \
+                                                             NAME##_signature::count};            \
+    }                                                                                             \
+    ACLNN_EXPORT(NAME, NAME##_signature)                                                          \
+    static void NAME##_body(__VA_ARGS__)

@@ -1,0 +1,410 @@
+// The only file that includes torch's C++ headers.
+#include <ATen/CPUGeneratorImpl.h>
+#include <ATen/core/Tensor.h>
+#include <ATen/core/dispatch/Dispatcher.h>
+#include <ATen/core/grad_mode.h>
+#include <ATen/core/ivalue.h>
+#include <ATen/ops/from_blob.h>
+#include <c10/core/impl/LocalDispatchKeySet.h>
+
+#include <stdexcept>
+#include <unordered_map>
+
+#include "aten/schema_call.h"
+#include "aten/value.h"
+
+namespace ascend_emulator {
+namespace {
+
+using Kind = c10::TypeKind;
+
+static_assert(static_cast<int>(at::kBFloat16) == static_cast<int>(DType::bfloat16));
+static_assert(static_cast<int>(at::kFloat8_e4m3fn) == static_cast<int>(DType::float8_e4m3fn));
+static_assert(static_cast<int>(at::kUInt64) == static_cast<int>(DType::uint64));
+
+at::ScalarType scalar_type(DType dtype) { return static_cast<at::ScalarType>(dtype); }
+
+at::Tensor torch_tensor(const Tensor& tensor) {
+    return tensor.defined()
+               ? at::Tensor(
+                     c10::intrusive_ptr<at::TensorImpl, at::UndefinedTensorImpl>::reclaim_copy(
+                         static_cast<at::TensorImpl*>(tensor.impl())))
+               : at::Tensor();
+}
+
+Tensor own_tensor(at::Tensor tensor) {
+    return tensor.defined() ? Tensor(tensor.unsafeReleaseTensorImpl()) : Tensor();
+}
+
+at::Scalar torch_scalar(const Scalar& scalar) {
+    return std::visit(
+        [](auto value) -> at::Scalar {
+            if constexpr (std::is_same_v<decltype(value), std::complex<double>>) {
+                return c10::complex<double>(value.real(), value.imag());
+            } else {
+                return value;
+            }
+        },
+        scalar.value);
+}
+
+/// Autograd has no part here: the caller's side of torch does that.
+void leave_autograd_out() {
+    thread_local const bool done = [] {
+        at::GradMode::set_enabled(false);
+        auto keys = c10::impl::tls_local_dispatch_key_set();
+        keys.excluded_ = keys.excluded_ | c10::autograd_dispatch_keyset |
+                         c10::DispatchKeySet(c10::DispatchKey::ADInplaceOrView);
+        c10::impl::_force_tls_local_dispatch_key_set(keys);
+        return true;
+    }();
+    (void)done;
+}
+
+c10::OperatorHandle find_operator(const std::string& schema) {
+    const std::size_t dot = schema.find('.');
+    const std::string name = "aten::" + schema.substr(0, dot);
+    const std::string overload = dot == std::string::npos ? "" : schema.substr(dot + 1);
+    const auto found = c10::Dispatcher::singleton().findSchema({name, overload});
+    if (!found) {
+        throw std::runtime_error("this torch has no operator " + name + "." + overload);
+    }
+    return *found;
+}
+
+bool is_scalar(const Value& value) {
+    return std::holds_alternative<Scalar>(value) || std::holds_alternative<double>(value) ||
+           std::holds_alternative<std::int64_t>(value) || std::holds_alternative<bool>(value);
+}
+
+at::Scalar scalar_of(const Value& value) {
+    if (const auto* scalar = std::get_if<Scalar>(&value)) {
+        return torch_scalar(*scalar);
+    }
+    if (const auto* number = std::get_if<double>(&value)) {
+        return *number;
+    }
+    if (const auto* number = std::get_if<bool>(&value)) {
+        return *number;
+    }
+    return std::get<std::int64_t>(value);
+}
+
+/// A list or None is never tried where the schema wants something else.
+bool fits_list(const Value& value, const c10::Type& element) {
+    switch (element.kind()) {
+        case Kind::IntType:
+        case Kind::SymIntType:
+            return std::holds_alternative<IntList>(value);
+        case Kind::FloatType:
+            return std::holds_alternative<DoubleList>(value);
+        case Kind::BoolType:
+            return std::holds_alternative<BoolList>(value);
+        case Kind::NumberType:
+            return std::holds_alternative<ScalarList>(value);
+        case Kind::TensorType:
+        case Kind::OptionalType:
+            return std::holds_alternative<TensorList>(value);
+        default:
+            return false;
+    }
+}
+
+bool fits(const Value& value, const c10::Type& type) {
+    switch (type.kind()) {
+        case Kind::OptionalType:
+            return std::holds_alternative<std::monostate>(value) ||
+                   fits(value, *type.castRaw<c10::OptionalType>()->getElementType());
+        case Kind::TensorType:
+            return std::holds_alternative<Tensor>(value) || is_scalar(value);
+        case Kind::NumberType:
+            return is_scalar(value);
+        case Kind::IntType:
+        case Kind::SymIntType:
+        case Kind::BoolType:
+            return std::holds_alternative<std::int64_t>(value) ||
+                   std::holds_alternative<bool>(value) || std::holds_alternative<DType>(value);
+        case Kind::FloatType:
+            return std::holds_alternative<double>(value) ||
+                   std::holds_alternative<std::int64_t>(value);
+        case Kind::StringType:
+            return std::holds_alternative<std::string>(value);
+        case Kind::GeneratorType:
+            return std::holds_alternative<Seed>(value);
+        case Kind::ListType:
+            return std::holds_alternative<std::monostate>(value) ||
+                   fits_list(value, *type.castRaw<c10::ListType>()->getElementType());
+        default:
+            return false;
+    }
+}
+
+c10::IValue list_ivalue(const Value& value, const c10::Type& element) {
+    if (std::holds_alternative<std::monostate>(value)) {
+        return c10::List<std::int64_t>();  // an empty list of dimensions means all of them
+    }
+    if (const auto* ints = std::get_if<IntList>(&value)) {
+        return c10::IValue(*ints);
+    }
+    if (const auto* doubles = std::get_if<DoubleList>(&value)) {
+        return c10::IValue(*doubles);
+    }
+    if (const auto* bools = std::get_if<BoolList>(&value)) {
+        c10::List<bool> list;
+        for (const bool flag : *bools) {
+            list.push_back(flag);
+        }
+        return list;
+    }
+    if (const auto* scalars = std::get_if<ScalarList>(&value)) {
+        c10::List<at::Scalar> list;
+        for (const Scalar& scalar : *scalars) {
+            list.push_back(torch_scalar(scalar));
+        }
+        return list;
+    }
+    const auto& tensors = std::get<TensorList>(value);
+    if (element.kind() == Kind::OptionalType) {
+        c10::List<std::optional<at::Tensor>> list;
+        for (const Tensor& tensor : tensors) {
+            const at::Tensor converted = torch_tensor(tensor);
+            const bool given = converted.defined() && converted.numel() != 0;
+            list.push_back(given ? std::optional<at::Tensor>(converted) : std::nullopt);
+        }
+        return list;
+    }
+    c10::List<at::Tensor> list;
+    for (const Tensor& tensor : tensors) {
+        list.push_back(torch_tensor(tensor));
+    }
+    return list;
+}
+
+at::Tensor number_tensor(const at::Scalar& scalar) {
+    static const c10::OperatorHandle make = find_operator("scalar_tensor");
+    std::vector<c10::IValue> stack{scalar, c10::IValue(), c10::IValue(), c10::IValue(),
+                                   c10::IValue()};
+    if (scalar.isIntegral(false)) {
+        stack[1] = static_cast<std::int64_t>(at::kLong);
+    } else if (scalar.isBoolean()) {
+        stack[1] = static_cast<std::int64_t>(at::kBool);
+    } else if (scalar.isComplex()) {
+        stack[1] = static_cast<std::int64_t>(at::kComplexDouble);
+    } else {
+        stack[1] = static_cast<std::int64_t>(at::kDouble);
+    }
+    make.callBoxed(&stack);
+    at::Tensor made = stack[0].toTensor();
+    made.unsafeGetTensorImpl()->set_wrapped_number(true);
+    return made;
+}
+
+std::int64_t int_of(const Value& value) {
+    if (const auto* dtype = std::get_if<DType>(&value)) {
+        return static_cast<std::int64_t>(*dtype);
+    }
+    if (const auto* flag = std::get_if<bool>(&value)) {
+        return *flag ? 1 : 0;
+    }
+    return std::get<std::int64_t>(value);
+}
+
+c10::IValue to_ivalue(const Value& value, const c10::Type& type) {
+    switch (type.kind()) {
+        case Kind::OptionalType: {
+            const auto* tensor = std::get_if<Tensor>(&value);
+            const bool none = std::holds_alternative<std::monostate>(value) ||
+                              (tensor != nullptr && !tensor->defined());
+            return none ? c10::IValue()
+                        : to_ivalue(value, *type.castRaw<c10::OptionalType>()->getElementType());
+        }
+        case Kind::TensorType:
+            return is_scalar(value) ? number_tensor(scalar_of(value))
+                                    : torch_tensor(std::get<Tensor>(value));
+        case Kind::NumberType:
+            return scalar_of(value);
+        case Kind::IntType:
+        case Kind::SymIntType:
+            return int_of(value);
+        case Kind::BoolType:
+            return int_of(value) != 0;
+        case Kind::FloatType:
+            return scalar_of(value).toDouble();
+        case Kind::StringType:
+            return std::get<std::string>(value);
+        case Kind::GeneratorType:
+            return at::make_generator<at::CPUGeneratorImpl>(std::get<Seed>(value).value);
+        default:
+            return list_ivalue(value, *type.castRaw<c10::ListType>()->getElementType());
+    }
+}
+
+TensorList results_of(std::vector<c10::IValue>& stack) {
+    TensorList results;
+    for (c10::IValue& result : stack) {
+        if (result.isTensor()) {
+            results.push_back(own_tensor(std::move(result).toTensor()));
+        } else if (result.isTensorList()) {
+            for (const at::Tensor& tensor : result.toTensorVector()) {
+                results.push_back(own_tensor(tensor));
+            }
+        } else if (result.isScalar()) {
+            results.push_back(own_tensor(number_tensor(result.toScalar())));
+        }
+    }
+    return results;
+}
+
+std::string describe(const Value& value) {
+    constexpr const char* names[] = {"None",    "bool",   "int",      "float",   "str",
+                                     "dtype",   "scalar", "seed",     "tensor",  "int[]",
+                                     "float[]", "bool[]", "tensor[]", "scalar[]"};
+    return names[value.index()];
+}
+
+}  // namespace
+
+struct SchemaCall::Plan {
+    explicit Plan(c10::OperatorHandle handle) : op(std::move(handle)) {}
+    c10::OperatorHandle op;
+    struct Source {
+        int argument;  // -1: the default
+        const c10::Type* type;
+        c10::IValue by_default;
+    };
+    std::vector<Source> sources;
+};
+
+SchemaCall::SchemaCall(const char* function, const char* schema,
+                       const std::vector<Value>& arguments)
+    : plan_(std::make_unique<Plan>(find_operator(schema))) {
+    std::size_t next = 0;
+    for (const c10::Argument& wanted : plan_->op.schema().arguments()) {
+        const c10::Type* type = wanted.type().get();
+        if (next < arguments.size() && fits(arguments[next], *type)) {
+            plan_->sources.push_back({static_cast<int>(next++), type, {}});
+        } else if (wanted.default_value()) {
+            plan_->sources.push_back({-1, type, *wanted.default_value()});
+        } else {
+            throw std::runtime_error(std::string(function) + " does not match aten::" + schema +
+                                     ": nothing for its argument '" + wanted.name() + "' of type " +
+                                     wanted.type()->str());
+        }
+    }
+    if (next != arguments.size()) {
+        throw std::runtime_error(std::string(function) + " does not match aten::" + schema +
+                                 ": its input " + std::to_string(next) + " (" +
+                                 describe(arguments[next]) + ") has no place in the schema");
+    }
+}
+
+SchemaCall::~SchemaCall() = default;
+
+TensorList SchemaCall::run(const std::vector<Value>& arguments) const {
+    leave_autograd_out();
+    std::vector<c10::IValue> stack;
+    stack.reserve(plan_->sources.size());
+    for (const Plan::Source& source : plan_->sources) {
+        stack.push_back(source.argument < 0 ? source.by_default
+                                            : to_ivalue(arguments[source.argument], *source.type));
+    }
+    plan_->op.callBoxed(&stack);
+    return results_of(stack);
+}
+
+TensorList call(const char* schema, std::vector<Value> arguments) {
+    leave_autograd_out();
+    thread_local std::unordered_map<const void*, c10::OperatorHandle> known;
+    auto found = known.find(schema);
+    if (found == known.end()) {
+        found = known.emplace(schema, find_operator(schema)).first;
+    }
+    const auto& wanted = found->second.schema().arguments();
+    std::vector<c10::IValue> stack;
+    stack.reserve(wanted.size());
+    for (std::size_t i = 0; i < wanted.size(); ++i) {
+        const bool given =
+            i < arguments.size() &&
+            !(std::holds_alternative<std::monostate>(arguments[i]) && wanted[i].default_value());
+        if (given && !fits(arguments[i], *wanted[i].type())) {
+            throw std::runtime_error("aten::" + std::string(schema) + ": argument '" +
+                                     wanted[i].name() + "' cannot be a " + describe(arguments[i]));
+        }
+        stack.push_back(given ? to_ivalue(arguments[i], *wanted[i].type())
+                              : wanted[i].default_value().value_or(c10::IValue()));
+    }
+    found->second.callBoxed(&stack);
+    return results_of(stack);
+}
+
+Tensor::Tensor(const Tensor& other) : impl_(other.impl_) {
+    if (impl_ != nullptr) {
+        c10::raw::intrusive_ptr::incref(static_cast<at::TensorImpl*>(impl_));
+    }
+}
+
+Tensor::~Tensor() {
+    if (impl_ != nullptr) {
+        c10::raw::intrusive_ptr::decref(static_cast<at::TensorImpl*>(impl_));
+    }
+}
+
+std::int64_t Tensor::dim() const { return torch_tensor(*this).dim(); }
+std::int64_t Tensor::numel() const { return torch_tensor(*this).numel(); }
+std::int64_t Tensor::size(std::int64_t dimension) const {
+    return torch_tensor(*this).size(dimension);
+}
+IntList Tensor::sizes() const { return torch_tensor(*this).sizes().vec(); }
+DType Tensor::dtype() const { return static_cast<DType>(torch_tensor(*this).scalar_type()); }
+void* Tensor::data() const { return torch_tensor(*this).data_ptr(); }
+double Tensor::item() const { return torch_tensor(*this).item().toDouble(); }
+
+Tensor Tensor::to(DType dtype) const {
+    return own_tensor(torch_tensor(*this).to(scalar_type(dtype)));
+}
+Tensor Tensor::reshape(const IntList& sizes) const {
+    return own_tensor(torch_tensor(*this).reshape(sizes));
+}
+Tensor Tensor::permute(const IntList& dimensions) const {
+    return own_tensor(torch_tensor(*this).permute(dimensions));
+}
+Tensor Tensor::transpose(std::int64_t a, std::int64_t b) const {
+    return own_tensor(torch_tensor(*this).transpose(a, b));
+}
+Tensor Tensor::sum(const IntList& dimensions, bool keep) const {
+    return own_tensor(torch_tensor(*this).sum(at::IntArrayRef(dimensions), keep));
+}
+Tensor Tensor::contiguous() const { return own_tensor(torch_tensor(*this).contiguous()); }
+
+Tensor tensor_at(void* data, const IntList& sizes, const IntList& strides, DType dtype) {
+    return own_tensor(
+        at::from_blob(data, sizes, strides, at::TensorOptions().dtype(scalar_type(dtype))));
+}
+
+void assign(const Tensor& to, const Tensor& from) {
+    if (!to.defined() || !from.defined() || to.impl() == from.impl()) {
+        return;
+    }
+    const at::Tensor target = torch_tensor(to);
+    const at::Tensor source = torch_tensor(from);
+    if (target.sizes() == source.sizes()) {
+        if (target.scalar_type() == source.scalar_type() && target.is_contiguous() &&
+            source.is_contiguous() && !source.is_conj() && !source.is_neg()) {
+            std::memmove(target.data_ptr(), source.const_data_ptr(), source.nbytes());
+        } else {
+            target.copy_(source);
+        }
+    } else if (target.numel() == source.numel()) {
+        target.copy_(source.reshape(target.sizes()));
+    } else {
+        target.copy_(source.expand(target.sizes()));
+    }
+}
+
+std::int64_t element_size(DType dtype) {
+    return static_cast<std::int64_t>(c10::elementSize(scalar_type(dtype)));
+}
+
+const char* name_of(DType dtype) { return c10::toString(scalar_type(dtype)); }
+
+}  // namespace ascend_emulator

@@ -1,0 +1,143 @@
+// ATen as the operator bodies see it: tensors, values, and calls by schema name.
+//
+// Only aten.cpp includes torch's headers, which cost 5 s a file; whoever includes this costs less
+// than 1 s. A call finds its operator once and is boxed after that.
+#pragma once
+
+#include <complex>
+#include <cstdint>
+#include <initializer_list>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+namespace ascend_emulator {
+
+/// c10::ScalarType by value.
+enum class DType : int {
+    uint8 = 0,
+    int8 = 1,
+    int16 = 2,
+    int32 = 3,
+    int64 = 4,
+    float16 = 5,
+    float32 = 6,
+    float64 = 7,
+    complex32 = 8,
+    complex64 = 9,
+    complex128 = 10,
+    boolean = 11,
+    bfloat16 = 15,
+    float8_e5m2 = 23,
+    float8_e4m3fn = 24,
+    uint16 = 27,
+    uint32 = 28,
+    uint64 = 29,
+    none = 44  // c10::ScalarType::Undefined
+};
+
+using IntList = std::vector<std::int64_t>;
+using DoubleList = std::vector<double>;
+using BoolList = std::vector<bool>;
+
+/// A reference to an at::Tensor on the CPU; null is an undefined tensor.
+class Tensor {
+  public:
+    Tensor() = default;
+    /// Takes over one reference to an at::TensorImpl.
+    explicit Tensor(void* impl) : impl_(impl) {}
+    Tensor(const Tensor& other);
+    Tensor(Tensor&& other) noexcept : impl_(std::exchange(other.impl_, nullptr)) {}
+    Tensor& operator=(Tensor other) noexcept {
+        std::swap(impl_, other.impl_);
+        return *this;
+    }
+    ~Tensor();
+
+    bool defined() const { return impl_ != nullptr; }
+    void* impl() const { return impl_; }
+    std::int64_t dim() const;
+    std::int64_t numel() const;
+    std::int64_t size(std::int64_t dimension) const;
+    IntList sizes() const;
+    DType dtype() const;
+    void* data() const;
+    /// The element of a tensor that has one.
+    double item() const;
+
+    Tensor to(DType dtype) const;
+    Tensor to_float() const { return to(DType::float32); }
+    Tensor reshape(const IntList& sizes) const;
+    Tensor permute(const IntList& dimensions) const;
+    Tensor transpose(std::int64_t a, std::int64_t b) const;
+    Tensor sum(const IntList& dimensions, bool keep = false) const;
+    Tensor contiguous() const;
+
+  private:
+    void* impl_ = nullptr;
+};
+
+using TensorList = std::vector<Tensor>;
+
+struct Scalar {
+    std::variant<bool, std::int64_t, double, std::complex<double>> value = std::int64_t{0};
+    double to_double() const;
+};
+using ScalarList = std::vector<Scalar>;
+
+/// Becomes a CPU generator of its own. A device's random numbers are others.
+struct Seed {
+    std::uint64_t value;
+    Seed(std::int64_t seed, std::int64_t offset);
+};
+
+/// An argument or result of an operator; std::monostate is None, or "the schema's default".
+using Value = std::variant<std::monostate, bool, std::int64_t, double, std::string, DType, Scalar,
+                           Seed, Tensor, IntList, DoubleList, BoolList, TensorList, ScalarList>;
+
+inline Value to_value(Value value) { return value; }
+inline Value to_value(int value) { return static_cast<std::int64_t>(value); }
+inline Value to_value(const char* text) { return std::string(text); }
+
+/// Calls "name" or "name.overload" of the namespace aten; arguments by position, trailing ones
+/// may be left out where the schema has defaults. `schema` has to be a literal: the operator is
+/// remembered by its address.
+TensorList call(const char* schema, std::vector<Value> arguments);
+
+template <class... Arguments>
+TensorList aten_all(const char* schema, Arguments&&... arguments) {
+    std::vector<Value> values;
+    values.reserve(sizeof...(arguments));
+    (values.push_back(to_value(std::forward<Arguments>(arguments))), ...);
+    return call(schema, std::move(values));
+}
+
+/// The first result.
+template <class... Arguments>
+Tensor aten(const char* schema, Arguments&&... arguments) {
+    TensorList results = aten_all(schema, std::forward<Arguments>(arguments)...);
+    return results.empty() ? Tensor() : std::move(results.front());
+}
+
+/// A tensor on memory that somebody else owns; strides in elements.
+Tensor tensor_at(void* data, const IntList& sizes, const IntList& strides, DType dtype);
+Tensor full(const IntList& sizes, const Scalar& value, DType dtype);
+Tensor arange(std::int64_t end);
+/// Writes `from` into `to`, converted to its dtype, reshaped or expanded to its shape.
+void assign(const Tensor& to, const Tensor& from);
+
+std::int64_t element_size(DType dtype);
+const char* name_of(DType dtype);
+
+Tensor operator+(const Tensor& a, const Tensor& b);
+Tensor operator-(const Tensor& a, const Tensor& b);
+Tensor operator*(const Tensor& a, const Tensor& b);
+Tensor operator/(const Tensor& a, const Tensor& b);
+Tensor operator+(const Tensor& a, double b);
+Tensor operator-(const Tensor& a, double b);
+Tensor operator*(const Tensor& a, double b);
+Tensor operator/(const Tensor& a, double b);
+Tensor operator-(const Tensor& a);
+
+}  // namespace ascend_emulator

@@ -1,0 +1,133 @@
+#include "faults/fault_plan.h"
+
+#include <unistd.h>
+
+#include <cstdlib>
+#include <map>
+#include <mutex>
+#include <sstream>
+
+#include "options/options.h"
+#include "runtime/error.h"
+
+namespace ascend_emulator {
+namespace {
+
+thread_local bool has_task_fault = false;
+thread_local Fault task_fault;
+
+bool parse_number(const std::string& text, long* number) {
+    char* end = nullptr;
+    *number = std::strtol(text.c_str(), &end, 10);
+    return !text.empty() && *end == '\0' && *number >= 0;
+}
+
+bool parse_one(const std::string& text, Fault* fault) {
+    std::istringstream stream(text);
+    std::string nth;
+    std::string what;
+    if (!std::getline(stream, fault->function, ':') || !std::getline(stream, nth, ':') ||
+        !std::getline(stream, what) || !parse_number(nth, &fault->nth) || fault->nth < 1) {
+        return false;
+    }
+    if (what == "hang") {
+        fault->kind = Fault::Kind::hang;
+        return true;
+    }
+    if (what.rfind("delay=", 0) == 0) {
+        fault->kind = Fault::Kind::delay;
+        return parse_number(what.substr(6), &fault->value);
+    }
+    return parse_number(what, &fault->value) && fault->value != 0;
+}
+
+bool queues_work(const std::string& function) {
+    return function.rfind("aclnn", 0) == 0 || function.rfind("Hccl", 0) == 0 ||
+           function.rfind("aclop", 0) == 0 || function.find("Async") != std::string::npos;
+}
+
+const std::vector<Fault>& plan() {
+    static const auto* const faults = [] {
+        std::string problem;
+        return new std::vector<Fault>(parse_faults(options().fault, &problem));
+    }();
+    return *faults;
+}
+
+long count_call(const std::string& function) {
+    static std::mutex mutex;
+    static auto* const counts = new std::map<std::string, long>;
+    const std::lock_guard<std::mutex> lock(mutex);
+    return ++(*counts)[function];
+}
+
+int apply(const Fault& fault) {
+    if (fault.kind == Fault::Kind::code) {
+        return fail(static_cast<int>(fault.value),
+                    "call " + std::to_string(fault.nth) +
+                        " fails because ASCEND_EMULATOR_FAULT asks for code " +
+                        std::to_string(fault.value));
+    }
+    if (queues_work(fault.function)) {
+        has_task_fault = true;
+        task_fault = fault;
+    } else if (fault.kind == Fault::Kind::delay) {
+        usleep(static_cast<useconds_t>(fault.value * 1000));
+    } else {
+        for (;;) {
+            pause();
+        }
+    }
+    return 0;
+}
+
+}  // namespace
+
+std::vector<Fault> parse_faults(const std::string& text, std::string* problem) {
+    std::vector<Fault> faults;
+    std::istringstream stream(text);
+    for (std::string one; std::getline(stream, one, ';');) {
+        Fault fault;
+        if (one.empty()) {
+            continue;
+        }
+        if (parse_one(one, &fault)) {
+            faults.push_back(fault);
+        } else {
+            *problem = "ASCEND_EMULATOR_FAULT: '" + one +
+                       "' cannot be read; expected function:n:code, function:n:hang or "
+                       "function:n:delay=milliseconds, n from 1";
+        }
+    }
+    return faults;
+}
+
+bool has_faults() { return !plan().empty(); }
+
+int inject_fault(const char* function) {
+    bool watched = false;
+    for (const Fault& fault : plan()) {
+        watched = watched || fault.function == function;
+    }
+    if (!watched) {
+        return 0;
+    }
+    const long call = count_call(function);
+    for (const Fault& fault : plan()) {
+        if (fault.function == function && fault.nth == call) {
+            return apply(fault);
+        }
+    }
+    return 0;
+}
+
+bool take_task_fault(Fault* fault) {
+    if (!has_task_fault) {
+        return false;
+    }
+    has_task_fault = false;
+    *fault = task_fault;
+    return true;
+}
+
+}  // namespace ascend_emulator

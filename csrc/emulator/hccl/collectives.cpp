@@ -1,0 +1,160 @@
+#include "hccl/collectives.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "hccl/transfer.h"
+
+namespace ascend_emulator {
+namespace {
+
+struct BFloat16 {
+    std::uint16_t bits;
+    operator float() const {
+        const std::uint32_t wide = static_cast<std::uint32_t>(bits) << 16;
+        float value = 0;
+        std::memcpy(&value, &wide, sizeof value);
+        return value;
+    }
+    BFloat16& operator=(float value) {
+        std::uint32_t wide = 0;
+        std::memcpy(&wide, &value, sizeof wide);
+        const std::uint32_t rounded = wide + 0x7FFF + ((wide >> 16) & 1);
+        bits = static_cast<std::uint16_t>(value != value ? 0x7FC0 : rounded >> 16);
+        return *this;
+    }
+};
+
+template <class Element, class Wide>
+void combine(void* to, const void* from, const Reduction& reduction) {
+    auto* accumulated = static_cast<Element*>(to);
+    const auto* values = static_cast<const Element*>(from);
+    for (std::size_t i = 0; i < reduction.count; ++i) {
+        const Wide a = accumulated[i];
+        const Wide b = values[i];
+        switch (reduction.op) {
+            case HCCL_REDUCE_SUM:
+                accumulated[i] = static_cast<Wide>(a + b);
+                break;
+            case HCCL_REDUCE_PROD:
+                accumulated[i] = static_cast<Wide>(a * b);
+                break;
+            case HCCL_REDUCE_MAX:
+                accumulated[i] = std::max(a, b);
+                break;
+            default:
+                accumulated[i] = std::min(a, b);
+        }
+    }
+}
+
+using Combine = void (*)(void*, const void*, const Reduction&);
+
+Combine combine_of(HcclDataType type) {
+    switch (type) {
+        case HCCL_DATA_TYPE_INT8:
+            return combine<std::int8_t, std::int8_t>;
+        case HCCL_DATA_TYPE_UINT8:
+            return combine<std::uint8_t, std::uint8_t>;
+        case HCCL_DATA_TYPE_INT16:
+            return combine<std::int16_t, std::int16_t>;
+        case HCCL_DATA_TYPE_INT32:
+            return combine<std::int32_t, std::int32_t>;
+        case HCCL_DATA_TYPE_INT64:
+            return combine<std::int64_t, std::int64_t>;
+        case HCCL_DATA_TYPE_UINT64:
+            return combine<std::uint64_t, std::uint64_t>;
+        case HCCL_DATA_TYPE_FP16:
+            return combine<_Float16, float>;
+        case HCCL_DATA_TYPE_BFP16:
+            return combine<BFloat16, float>;
+        case HCCL_DATA_TYPE_FP32:
+            return combine<float, float>;
+        case HCCL_DATA_TYPE_FP64:
+            return combine<double, double>;
+        default:
+            return nullptr;
+    }
+}
+
+}  // namespace
+
+std::size_t width_of(HcclDataType type) {
+    switch (type) {
+        case HCCL_DATA_TYPE_INT8:
+        case HCCL_DATA_TYPE_UINT8:
+        case HCCL_DATA_TYPE_HIF8:
+        case HCCL_DATA_TYPE_FP8E4M3:
+        case HCCL_DATA_TYPE_FP8E5M2:
+        case HCCL_DATA_TYPE_FP8E8M0:
+            return 1;
+        case HCCL_DATA_TYPE_INT16:
+        case HCCL_DATA_TYPE_UINT16:
+        case HCCL_DATA_TYPE_FP16:
+        case HCCL_DATA_TYPE_BFP16:
+            return 2;
+        case HCCL_DATA_TYPE_INT32:
+        case HCCL_DATA_TYPE_UINT32:
+        case HCCL_DATA_TYPE_FP32:
+            return 4;
+        case HCCL_DATA_TYPE_INT128:
+            return 16;
+        default:
+            return 8;
+    }
+}
+
+Blocks same_for_all(const Communicator& group, void* bytes, std::size_t size) {
+    return Blocks(group.size(), {static_cast<char*>(bytes), size});
+}
+
+Blocks split_by_rank(const Communicator& group, void* bytes, std::size_t size) {
+    Blocks blocks;
+    for (std::uint32_t rank = 0; rank < group.size(); ++rank) {
+        blocks.push_back({static_cast<char*>(bytes) + rank * size, size});
+    }
+    return blocks;
+}
+
+int exchange(Communicator& group, const Blocks& outgoing, const Blocks& incoming) {
+    std::vector<Transfer> transfers;
+    for (std::uint32_t step = 1; step < group.size(); ++step) {
+        const std::uint32_t to = (group.rank() + step) % group.size();
+        const std::uint32_t from = (group.rank() + group.size() - step) % group.size();
+        transfers.push_back({true, to, outgoing[to].bytes, outgoing[to].size});
+        transfers.push_back({false, from, incoming[from].bytes, incoming[from].size});
+    }
+    const Block& own = outgoing[group.rank()];
+    if (own.size != 0) {
+        std::memmove(incoming[group.rank()].bytes, own.bytes, own.size);
+    }
+    return run_transfers(group, std::move(transfers));
+}
+
+int reduce_to(Communicator& group, const Blocks& outgoing, void* result,
+              const Reduction& reduction) {
+    const Combine combine = combine_of(reduction.type);
+    if (combine == nullptr) {
+        return services().fail(
+            collective_failed,
+            "no reduction of HCCL data type " + std::to_string(reduction.type) + " is emulated");
+    }
+    const std::size_t size = reduction.count * width_of(reduction.type);
+    std::vector<std::vector<char>> received(group.size(), std::vector<char>(size));
+    Blocks incoming;
+    for (std::vector<char>& one : received) {
+        incoming.push_back({one.data(), size});
+    }
+    if (const int code = exchange(group, outgoing, incoming)) {
+        return code;
+    }
+    for (std::uint32_t rank = 1; rank < group.size(); ++rank) {
+        combine(received[0].data(), received[rank].data(), reduction);
+    }
+    if (size != 0) {
+        std::memcpy(result, received[0].data(), size);
+    }
+    return 0;
+}
+
+}  // namespace ascend_emulator

@@ -1,0 +1,142 @@
+#include "hccl/communicator.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cstring>
+#include <fstream>
+
+namespace ascend_emulator {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr std::size_t header_bytes = 4096;
+static_assert(sizeof(SharedHeader) <= header_bytes);
+
+/// Whether the process runs; one that ended and was not waited for does not.
+bool is_running(int pid) {
+    std::ifstream file("/proc/" + std::to_string(pid) + "/stat");
+    std::string text;
+    if (!std::getline(file, text)) {
+        return false;
+    }
+    const std::size_t name_end = text.rfind(')');
+    const char state = name_end + 2 < text.size() ? text[name_end + 2] : 'X';
+    return state != 'Z' && state != 'X';
+}
+
+std::string of_rank(std::uint32_t rank, std::uint32_t size) {
+    return "rank " + std::to_string(rank) + " of " + std::to_string(size);
+}
+
+}  // namespace
+
+std::string make_root_info() {
+    const int descriptor = memfd_create("emulated HCCL group", MFD_CLOEXEC);
+    return "emulated-" + std::to_string(getpid()) + "-" + std::to_string(descriptor);
+}
+
+Communicator::Communicator(std::string name, std::uint32_t size, std::uint32_t rank)
+    : Handle(HandleKind::communicator), name_(std::move(name)), size_(size), rank_(rank) {
+    bytes_ = header_bytes + sizeof(Channel) * size_ * size_;
+}
+
+Communicator::~Communicator() { leave(); }
+
+void Communicator::leave() {
+    if (header_ != nullptr) {
+        header_->pids[rank_] = -1;
+        munmap(header_, bytes_);
+        header_ = nullptr;
+    }
+}
+
+bool Communicator::map(int descriptor) {
+    if (ftruncate(descriptor, static_cast<off_t>(bytes_)) != 0) {
+        return false;
+    }
+    void* memory = mmap(nullptr, bytes_, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor, 0);
+    if (memory == MAP_FAILED) {
+        return false;
+    }
+    header_ = static_cast<SharedHeader*>(memory);
+    channels_ = reinterpret_cast<Channel*>(static_cast<char*>(memory) + header_bytes);
+    return true;
+}
+
+std::string Communicator::wait_for_all() const {
+    const auto deadline = Clock::now() + std::chrono::seconds(services().options().hccl_timeout_s);
+    while (header_->joined < size_) {
+        const std::string broken = why_broken();
+        if (!broken.empty()) {
+            return broken;
+        }
+        if (Clock::now() > deadline) {
+            return "only " + std::to_string(header_->joined) + " of " + std::to_string(size_) +
+                   " ranks joined within " + std::to_string(services().options().hccl_timeout_s) +
+                   " s (ASCEND_EMULATOR_HCCL_TIMEOUT_S)";
+        }
+        usleep(200);
+    }
+    return {};
+}
+
+Communicator* Communicator::join(std::uint32_t size, std::uint32_t rank,
+                                 const std::string& root_info, std::string* problem) {
+    int pid = 0;
+    int descriptor = 0;
+    if (size == 0 || size > most_ranks || rank >= size ||
+        std::sscanf(root_info.c_str(), "emulated-%d-%d", &pid, &descriptor) != 2) {
+        *problem = "no emulated group: " + of_rank(rank, size) + ", root info '" + root_info + "'";
+        return nullptr;
+    }
+    const std::string path = "/proc/" + std::to_string(pid) + "/fd/" + std::to_string(descriptor);
+    const int file = open(path.c_str(), O_RDWR | O_CLOEXEC);
+    std::unique_ptr<Communicator> group(new Communicator(root_info, size, rank));
+    if (file < 0 || !group->map(file)) {
+        *problem = "the group of process " + std::to_string(pid) +
+                   " cannot be joined: " + std::strerror(errno) +
+                   ". All ranks run on one machine, as one user";
+        if (file >= 0) {
+            close(file);
+        }
+        return nullptr;
+    }
+    close(file);
+    group->header_->pids[rank] = getpid();
+    ++group->header_->joined;
+    *problem = group->wait_for_all();
+    if (!problem->empty()) {
+        return nullptr;
+    }
+    if (pid == getpid()) {
+        close(descriptor);  // everybody has it mapped
+    }
+    services().count_handle(HandleKind::communicator, 1);
+    return group.release();
+}
+
+std::string Communicator::why_broken() const {
+    if (const std::uint32_t failed = header_->failed) {
+        return of_rank(failed - 1, size_) + " ended or answered no more";
+    }
+    for (std::uint32_t peer = 0; peer < size_; ++peer) {
+        const int pid = header_->pids[peer];
+        if (peer == rank_ || pid == 0) {
+            continue;
+        }
+        if (pid == -1) {
+            return of_rank(peer, size_) + " has left the group";
+        }
+        if (!is_running(pid)) {
+            header_->failed = peer + 1;
+            return of_rank(peer, size_) + " (process " + std::to_string(pid) + ") has ended";
+        }
+    }
+    return {};
+}
+
+}  // namespace ascend_emulator

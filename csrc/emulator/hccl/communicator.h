@@ -1,0 +1,76 @@
+// A group of processes on one machine that communicate through shared memory.
+//
+// The memory is a file without a name, made by the process that makes the root info; the others
+// open it through /proc/<pid>/fd. So nothing is left behind, however the processes end.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "runtime/services.h"
+
+namespace ascend_emulator {
+
+constexpr std::uint32_t most_ranks = 64;
+constexpr int collective_failed = 507899;
+
+/// Bytes from one rank to another: one writes, one reads.
+struct Channel {
+    static constexpr std::size_t capacity = 256 << 10;
+    std::atomic<std::uint64_t> written;
+    std::atomic<std::uint64_t> read;
+    char padding[112];
+    char bytes[capacity];
+};
+
+struct SharedHeader {
+    std::atomic<std::uint32_t> joined;
+    std::atomic<std::uint32_t> failed;  // 1 + the rank that ended or waited too long
+    std::atomic<int> pids[most_ranks];  // 0: not joined yet; -1: has left
+};
+
+class Communicator : public Handle {
+  public:
+    /// Joins as `rank` of `size`; waits for the others. Null, with `problem` set, where that
+    /// fails.
+    static Communicator* join(std::uint32_t size, std::uint32_t rank, const std::string& root_info,
+                              std::string* problem);
+    ~Communicator();
+    /// Tells the others and lets go of the memory; the handle stays recognisable.
+    void leave();
+    Communicator(const Communicator&) = delete;
+    Communicator& operator=(const Communicator&) = delete;
+
+    Channel& channel(std::uint32_t from, std::uint32_t to) const {
+        return channels_[from * size_ + to];
+    }
+    std::uint32_t size() const { return size_; }
+    std::uint32_t rank() const { return rank_; }
+    const std::string& name() const { return name_; }
+
+    /// "", or which rank has ended, left or failed, so that waiting for it is in vain.
+    std::string why_broken() const;
+    /// Tells the other ranks that this one gave up on `rank`.
+    void fail_all(std::uint32_t rank) const { header_->failed = rank + 1; }
+
+    std::atomic<bool> has_failed{false};
+
+  private:
+    Communicator(std::string name, std::uint32_t size, std::uint32_t rank);
+    bool map(int descriptor);
+    std::string wait_for_all() const;
+
+    const std::string name_;
+    const std::uint32_t size_;
+    const std::uint32_t rank_;
+    SharedHeader* header_ = nullptr;
+    Channel* channels_ = nullptr;
+    std::size_t bytes_ = 0;
+};
+
+/// Makes the shared memory of a new group; what the other ranks find it by.
+std::string make_root_info();
+
+}  // namespace ascend_emulator

@@ -1,0 +1,356 @@
+// The functions of HCCL. Each queues its collective on the caller's stream.
+#include <cstdio>
+#include <cstring>
+#include <functional>
+
+#include "hccl/collectives.h"
+#include "hccl/transfer.h"
+
+using namespace ascend_emulator;
+
+namespace {
+
+using Work = std::function<int(Communicator&)>;
+
+class Collective : public Task {
+  public:
+    Collective(const char* name, Communicator& group, Work work, std::vector<Access> accesses)
+        : name_(name), group_(group), work_(std::move(work)), accesses_(std::move(accesses)) {}
+    int run() override { return work_(group_); }
+    const char* name() const override { return name_; }
+    std::vector<Access> accesses() const override { return accesses_; }
+    std::string arguments() const override {
+        return "\"rank\":" + std::to_string(group_.rank()) +
+               ",\"ranks\":" + std::to_string(group_.size());
+    }
+
+  private:
+    const char* name_;
+    Communicator& group_;
+    Work work_;
+    std::vector<Access> accesses_;
+};
+
+/// Null, with an error noted, where the handle is no live communicator.
+Communicator* group_of(HcclComm handle) {
+    auto* group = static_cast<Communicator*>(handle);
+    const std::string problem = why_unusable(group, HandleKind::communicator);
+    if (!problem.empty()) {
+        services().fail(HCCL_E_PARA, problem);
+        return nullptr;
+    }
+    return group;
+}
+
+HcclResult queue(const char* name, HcclComm handle, void* stream, std::vector<Access> accesses,
+                 Work work) {
+    if (services().enter(name) != 0) {
+        return HCCL_E_INTERNAL;
+    }
+    Communicator* group = group_of(handle);
+    if (group == nullptr) {
+        return HCCL_E_PARA;
+    }
+    auto task = std::make_shared<Collective>(name, *group, std::move(work), std::move(accesses));
+    return services().enqueue(stream, std::move(task)) == 0 ? HCCL_SUCCESS : HCCL_E_RUNTIME;
+}
+
+void* bytes_of(const void* address) { return services().bytes_of(address); }
+
+// ---- sends and receives of a group run together, else two ranks that send first would block
+
+struct Pending {
+    HcclComm group;
+    void* stream;
+    std::vector<Transfer> transfers;
+    std::vector<Access> accesses;
+};
+
+thread_local int group_depth = 0;
+thread_local std::vector<Pending> pending;
+
+HcclResult queue_transfers(Pending one) {
+    return queue("HcclSendRecv", one.group, one.stream, std::move(one.accesses),
+                 [transfers = std::move(one.transfers)](Communicator& group) {
+                     return run_transfers(group, transfers);
+                 });
+}
+
+HcclResult add_transfer(HcclComm group, void* stream, const Transfer& transfer,
+                        const Access& access) {
+    if (group_depth == 0) {
+        return queue_transfers({group, stream, {transfer}, {access}});
+    }
+    for (Pending& one : pending) {
+        if (one.group == group && one.stream == stream) {
+            one.transfers.push_back(transfer);
+            one.accesses.push_back(access);
+            return HCCL_SUCCESS;
+        }
+    }
+    pending.push_back({group, stream, {transfer}, {access}});
+    return HCCL_SUCCESS;
+}
+
+HcclResult join(std::uint32_t size, const HcclRootInfo* info, std::uint32_t rank, HcclComm* comm) {
+    if (services().enter("HcclCommInitRootInfo") != 0) {
+        return HCCL_E_INTERNAL;
+    }
+    std::string problem;
+    Communicator* group = Communicator::join(size, rank, info->internal, &problem);
+    if (group == nullptr) {
+        services().fail(collective_failed, problem);
+        return HCCL_E_TIMEOUT;
+    }
+    *comm = group;
+    return HCCL_SUCCESS;
+}
+
+}  // namespace
+
+EMULATOR_EXPORT HcclResult HcclGetRootInfo(HcclRootInfo* info) {
+    std::memset(info, 0, sizeof *info);
+    std::snprintf(info->internal, sizeof info->internal, "%s", make_root_info().c_str());
+    return HCCL_SUCCESS;
+}
+
+EMULATOR_EXPORT HcclResult HcclCommInitRootInfo(std::uint32_t size, const HcclRootInfo* info,
+                                                std::uint32_t rank, HcclComm* comm) {
+    return join(size, info, rank, comm);
+}
+
+EMULATOR_EXPORT HcclResult HcclCommInitRootInfoConfig(std::uint32_t size, const HcclRootInfo* info,
+                                                      std::uint32_t rank,
+                                                      const HcclCommConfig* config,
+                                                      HcclComm* comm) {
+    (void)config;
+    return join(size, info, rank, comm);
+}
+
+EMULATOR_EXPORT HcclResult HcclCommDestroy(HcclComm comm) {
+    static auto* const quarantine = new Quarantine<Communicator, 16>;
+    Communicator* group = group_of(comm);
+    if (group == nullptr) {
+        return HCCL_E_PARA;
+    }
+    services().synchronize_device();  // what is queued still uses it
+    services().count_handle(HandleKind::communicator, -1);
+    group->leave();
+    quarantine->put(group);
+    return HCCL_SUCCESS;
+}
+
+EMULATOR_EXPORT HcclResult HcclGetCommName(HcclComm comm, char* name) {
+    const Communicator* group = group_of(comm);
+    if (group == nullptr) {
+        return HCCL_E_PARA;
+    }
+    std::snprintf(name, COMM_NAME_MAX_LENGTH, "%s", group->name().c_str());
+    return HCCL_SUCCESS;
+}
+
+EMULATOR_EXPORT HcclResult HcclGetRankSize(HcclComm comm, std::uint32_t* size) {
+    const Communicator* group = group_of(comm);
+    *size = group == nullptr ? 0 : group->size();
+    return group == nullptr ? HCCL_E_PARA : HCCL_SUCCESS;
+}
+
+EMULATOR_EXPORT HcclResult HcclGetRankId(HcclComm comm, std::uint32_t* rank) {
+    const Communicator* group = group_of(comm);
+    *rank = group == nullptr ? 0 : group->rank();
+    return group == nullptr ? HCCL_E_PARA : HCCL_SUCCESS;
+}
+
+EMULATOR_EXPORT HcclResult HcclGetCommAsyncError(HcclComm comm, HcclResult* error) {
+    const Communicator* group = group_of(comm);
+    *error = group != nullptr && group->has_failed ? HCCL_E_REMOTE : HCCL_SUCCESS;
+    return HCCL_SUCCESS;
+}
+
+EMULATOR_EXPORT const char* HcclGetErrorString(HcclResult result) {
+    static thread_local char text[48];
+    std::snprintf(text, sizeof text, "emulated HCCL error %d", static_cast<int>(result));
+    return text;
+}
+
+EMULATOR_EXPORT std::uint32_t HcclGetCommConfigCapability() { return HCCL_COMM_CONFIG_RESERVED; }
+
+EMULATOR_EXPORT HcclResult HcclSetConfig(HcclConfig config, HcclConfigValue value) {
+    (void)config;
+    (void)value;
+    return HCCL_SUCCESS;
+}
+
+EMULATOR_EXPORT HcclResult HcclGroupStart() {
+    ++group_depth;
+    return HCCL_SUCCESS;
+}
+
+EMULATOR_EXPORT HcclResult HcclGroupEnd() {
+    if (group_depth == 0) {
+        return HCCL_E_PARA;
+    }
+    if (--group_depth != 0) {
+        return HCCL_SUCCESS;
+    }
+    HcclResult first = HCCL_SUCCESS;
+    std::vector<Pending> all;
+    all.swap(pending);
+    for (Pending& one : all) {
+        const HcclResult result = queue_transfers(std::move(one));
+        first = first == HCCL_SUCCESS ? result : first;
+    }
+    return first;
+}
+
+EMULATOR_EXPORT HcclResult HcclAllReduce(void* from, void* to, std::uint64_t count,
+                                         HcclDataType type, HcclReduceOp op, HcclComm comm,
+                                         void* stream) {
+    const std::size_t size = count * width_of(type);
+    return queue("HcclAllReduce", comm, stream, {{from, size, false}, {to, size, true}},
+                 [=](Communicator& group) {
+                     return reduce_to(group, same_for_all(group, bytes_of(from), size),
+                                      bytes_of(to), {type, op, count});
+                 });
+}
+
+EMULATOR_EXPORT HcclResult HcclReduce(void* from, void* to, std::uint64_t count, HcclDataType type,
+                                      HcclReduceOp op, std::uint32_t root, HcclComm comm,
+                                      void* stream) {
+    const std::size_t size = count * width_of(type);
+    return queue("HcclReduce", comm, stream, {{from, size, false}, {to, size, true}},
+                 [=](Communicator& group) {
+                     char* bytes = static_cast<char*>(bytes_of(from));
+                     if (group.rank() != root) {
+                         return run_transfers(group, {{true, root, bytes, size}});
+                     }
+                     Blocks own(group.size());
+                     own[root] = {bytes, size};
+                     return reduce_to(group, own, bytes_of(to), {type, op, count});
+                 });
+}
+
+EMULATOR_EXPORT HcclResult HcclReduceScatter(void* from, void* to, std::uint64_t count,
+                                             HcclDataType type, HcclReduceOp op, HcclComm comm,
+                                             void* stream) {
+    const std::size_t size = count * width_of(type);
+    const Communicator* known = group_of(comm);
+    const std::size_t ranks = known == nullptr ? 0 : known->size();
+    return queue("HcclReduceScatter", comm, stream, {{from, ranks * size, false}, {to, size, true}},
+                 [=](Communicator& group) {
+                     return reduce_to(group, split_by_rank(group, bytes_of(from), size),
+                                      bytes_of(to), {type, op, count});
+                 });
+}
+
+EMULATOR_EXPORT HcclResult HcclBroadcast(void* buffer, std::uint64_t count, HcclDataType type,
+                                         std::uint32_t root, HcclComm comm, void* stream) {
+    const std::size_t size = count * width_of(type);
+    return queue("HcclBroadcast", comm, stream, {{buffer, size, true}}, [=](Communicator& group) {
+        char* bytes = static_cast<char*>(bytes_of(buffer));
+        std::vector<Transfer> transfers;
+        for (std::uint32_t rank = 0; rank < group.size(); ++rank) {
+            if (group.rank() == root && rank != root) {
+                transfers.push_back({true, rank, bytes, size});
+            }
+        }
+        if (group.rank() != root) {
+            transfers.push_back({false, root, bytes, size});
+        }
+        return run_transfers(group, std::move(transfers));
+    });
+}
+
+EMULATOR_EXPORT HcclResult HcclAllGather(void* from, void* to, std::uint64_t count,
+                                         HcclDataType type, HcclComm comm, void* stream) {
+    const std::size_t size = count * width_of(type);
+    const Communicator* known = group_of(comm);
+    const std::size_t ranks = known == nullptr ? 0 : known->size();
+    return queue("HcclAllGather", comm, stream, {{from, size, false}, {to, ranks * size, true}},
+                 [=](Communicator& group) {
+                     return exchange(group, same_for_all(group, bytes_of(from), size),
+                                     split_by_rank(group, bytes_of(to), size));
+                 });
+}
+
+EMULATOR_EXPORT HcclResult HcclScatter(void* from, void* to, std::uint64_t count, HcclDataType type,
+                                       std::uint32_t root, HcclComm comm, void* stream) {
+    const std::size_t size = count * width_of(type);
+    return queue("HcclScatter", comm, stream, {{to, size, true}}, [=](Communicator& group) {
+        char* received = static_cast<char*>(bytes_of(to));
+        if (group.rank() != root) {
+            return run_transfers(group, {{false, root, received, size}});
+        }
+        const Blocks blocks = split_by_rank(group, bytes_of(from), size);
+        std::vector<Transfer> transfers;
+        for (std::uint32_t rank = 0; rank < group.size(); ++rank) {
+            if (rank != root) {
+                transfers.push_back({true, rank, blocks[rank].bytes, size});
+            }
+        }
+        std::memmove(received, blocks[root].bytes, size);
+        return run_transfers(group, std::move(transfers));
+    });
+}
+
+EMULATOR_EXPORT HcclResult HcclAlltoAll(const void* from, std::uint64_t send_count,
+                                        HcclDataType send_type, const void* to,
+                                        std::uint64_t receive_count, HcclDataType receive_type,
+                                        HcclComm comm, void* stream) {
+    const std::size_t sent = send_count * width_of(send_type);
+    const std::size_t received = receive_count * width_of(receive_type);
+    return queue("HcclAlltoAll", comm, stream, {}, [=](Communicator& group) {
+        return exchange(group, split_by_rank(group, bytes_of(from), sent),
+                        split_by_rank(group, bytes_of(to), received));
+    });
+}
+
+// The arrays of counts belong to the caller: they are read now.
+EMULATOR_EXPORT HcclResult HcclAlltoAllV(const void* from, const void* send_counts,
+                                         const void* send_offsets, HcclDataType send_type,
+                                         const void* to, const void* receive_counts,
+                                         const void* receive_offsets, HcclDataType receive_type,
+                                         HcclComm comm, void* stream) {
+    const Communicator* group = group_of(comm);
+    if (group == nullptr) {
+        return HCCL_E_PARA;
+    }
+    const auto blocks = [group](const void* base, const void* counts, const void* offsets,
+                                HcclDataType type) {
+        Blocks all;
+        for (std::uint32_t rank = 0; rank < group->size(); ++rank) {
+            const std::size_t offset = static_cast<const std::uint64_t*>(offsets)[rank];
+            const std::size_t count = static_cast<const std::uint64_t*>(counts)[rank];
+            char* bytes = static_cast<char*>(bytes_of(base));
+            all.push_back({bytes + offset * width_of(type), count * width_of(type)});
+        }
+        return all;
+    };
+    return queue("HcclAlltoAllV", comm, stream, {},
+                 [outgoing = blocks(from, send_counts, send_offsets, send_type),
+                  incoming = blocks(to, receive_counts, receive_offsets, receive_type)](
+                     Communicator& ranks) { return exchange(ranks, outgoing, incoming); });
+}
+
+EMULATOR_EXPORT HcclResult HcclSend(void* buffer, std::uint64_t count, HcclDataType type,
+                                    std::uint32_t peer, HcclComm comm, void* stream) {
+    const std::size_t size = count * width_of(type);
+    return add_transfer(comm, stream, {true, peer, static_cast<char*>(bytes_of(buffer)), size},
+                        {buffer, size, false});
+}
+
+EMULATOR_EXPORT HcclResult HcclRecv(void* buffer, std::uint64_t count, HcclDataType type,
+                                    std::uint32_t peer, HcclComm comm, void* stream) {
+    const std::size_t size = count * width_of(type);
+    return add_transfer(comm, stream, {false, peer, static_cast<char*>(bytes_of(buffer)), size},
+                        {buffer, size, true});
+}
+
+EMULATOR_EXPORT HcclResult HcclBarrier(HcclComm comm, void* stream) {
+    return queue("HcclBarrier", comm, stream, {}, [](Communicator& group) {
+        std::vector<char> sent(group.size());
+        std::vector<char> received(group.size());
+        return exchange(group, split_by_rank(group, sent.data(), 1),
+                        split_by_rank(group, received.data(), 1));
+    });
+}

@@ -1,0 +1,115 @@
+// Activations and their gradients.
+#include "aclnn/operation.h"
+
+using namespace ascend_emulator;
+
+// clang-format off
+ATEN(aclnnAddRelu,             "_add_relu.Tensor",     Tensor, Tensor, Scalar, Out)
+ATEN(aclnnCelu,                "celu",                 Tensor, Scalar, Out)
+ATEN(aclnnElu,                 "elu",                  Tensor, Scalar, Scalar, Scalar, Out)
+ATEN(aclnnEluBackward,         "elu_backward",         Tensor, Scalar, Scalar, Scalar, bool, Tensor, Out)
+ATEN(aclnnGlu,                 "glu",                  Tensor, Int, Out)
+ATEN(aclnnGluBackward,         "glu_backward",         Tensor, Tensor, Int, Out)
+ATEN(aclnnHardshrink,          "hardshrink",           Tensor, Scalar, Out)
+ATEN(aclnnHardshrinkBackward,  "hardshrink_backward",  Tensor, Tensor, Scalar, Out)
+ATEN(aclnnHardsigmoid,         "hardsigmoid",          Tensor, Out)
+ATEN(aclnnHardsigmoidBackward, "hardsigmoid_backward", Tensor, Tensor, Out)
+ATEN(aclnnHardswish,           "hardswish",            Tensor, Out)
+ATEN(aclnnHardswishBackward,   "hardswish_backward",   Tensor, Tensor, Out)
+ATEN(aclnnHardswishBackwardV2, "hardswish_backward",   Tensor, Tensor, Out)
+ATEN(aclnnHardtanh,            "hardtanh",             Tensor, Scalar, Scalar, Out)
+ATEN(aclnnHardtanhBackward,    "hardtanh_backward",    Tensor, Tensor, Scalar, Scalar, Out)
+ATEN(aclnnInplaceAddRelu,      "_add_relu_.Tensor",    InOut, Tensor, Scalar)
+ATEN(aclnnInplaceCelu,         "celu_",                InOut, Scalar)
+ATEN(aclnnInplaceElu,          "elu_",                 InOut, Scalar, Scalar, Scalar)
+ATEN(aclnnInplaceHardsigmoid,  "hardsigmoid_",         InOut)
+ATEN(aclnnInplaceHardswish,    "hardswish_",           InOut)
+ATEN(aclnnInplaceHardtanh,     "hardtanh_",            InOut, Scalar, Scalar)
+ATEN(aclnnInplaceLeakyRelu,    "leaky_relu_",          InOut, Scalar)
+ATEN(aclnnInplaceMish,         "mish_",                InOut)
+ATEN(aclnnInplaceRelu,         "relu_",                InOut)
+ATEN(aclnnInplaceSigmoid,      "sigmoid_",             InOut)
+ATEN(aclnnInplaceThreshold,    "threshold_",           InOut, Scalar, Scalar)
+ATEN(aclnnLeakyRelu,           "leaky_relu",           Tensor, Scalar, Out)
+ATEN(aclnnLeakyReluBackward,   "leaky_relu_backward",  Tensor, Tensor, Scalar, bool, Out)
+ATEN(aclnnLogSigmoid,          "log_sigmoid",          Tensor, Out)
+ATEN(aclnnLogSigmoidBackward,  "log_sigmoid_backward", Tensor, Tensor, Tensor, Out)
+ATEN(aclnnLogSigmoidForward,   "log_sigmoid_forward",  Tensor, Out, Out)
+ATEN(aclnnLogSoftmax,          "log_softmax.int",      Tensor, Int, Out)
+ATEN(aclnnMish,                "mish",                 Tensor, Out)
+ATEN(aclnnMishBackward,        "mish_backward",        Tensor, Tensor, Out)
+ATEN(aclnnPrelu,               "prelu",                Tensor, Tensor, Out)
+ATEN(aclnnRelu,                "relu",                 Tensor, Out)
+ATEN(aclnnSigmoid,             "sigmoid",              Tensor, Out)
+ATEN(aclnnSigmoidBackward,     "sigmoid_backward",     Tensor, Tensor, Out)
+ATEN(aclnnSilu,                "silu",                 Tensor, Out)
+ATEN(aclnnSiluBackward,        "silu_backward",        Tensor, Tensor, Out)
+ATEN(aclnnSoftmax,             "softmax.int",          Tensor, Int, Out)
+ATEN(aclnnSoftplus,            "softplus",             Tensor, Scalar, Scalar, Out)
+ATEN(aclnnSoftplusBackward,    "softplus_backward",    Tensor, Tensor, Scalar, Scalar, Out)
+ATEN(aclnnSoftshrink,          "softshrink",           Tensor, Scalar, Out)
+ATEN(aclnnSoftshrinkBackward,  "softshrink_backward",  Tensor, Tensor, Scalar, Out)
+ATEN(aclnnTanhBackward,        "tanh_backward",        Tensor, Tensor, Out)
+ATEN(aclnnThreshold,           "threshold",            Tensor, Scalar, Scalar, Out)
+ATEN(aclnnThresholdBackward,   "threshold_backward",   Tensor, Tensor, Scalar, Out)
+// clang-format on
+
+ACLNN(aclnnSoftmaxBackward, Tensor grad, Tensor output, Int dim, Out out) {
+    out = aten("_softmax_backward_data", grad, output, dim, output.dtype());
+}
+ACLNN(aclnnLogSoftmaxBackward, Tensor grad, Tensor output, Int dim, Out out) {
+    out = aten("_log_softmax_backward_data", grad, output, dim, output.dtype());
+}
+
+// CANN documents both with the tanh formula, and on Ascend910B torch_npu calls them whatever
+// `approximate` says, unless TORCH_NPU_USE_COMPATIBLE_IMPL=1 selects the V2 functions.
+ACLNN(aclnnGelu, Tensor x, Out y) { y = aten("gelu", x, "tanh"); }
+ACLNN(aclnnGeluBackward, Tensor grad, Tensor x, Tensor y, Out out) {
+    (void)y;
+    out = aten("gelu_backward", grad, x, "tanh");
+}
+ACLNN(aclnnGeluV2, Tensor x, Int approximate, Out y) {
+    y = aten("gelu", x, approximate == 1 ? "tanh" : "none");
+}
+ACLNN(aclnnGeluBackwardV2, Tensor grad, Tensor x, String approximate, Out out) {
+    out = aten("gelu_backward", grad, x, approximate);
+}
+
+ACLNN(aclnnFastGelu, Tensor x, Out y) {
+    const Tensor wide = x.to_float();
+    y = wide * aten("sigmoid", wide * 1.702);
+}
+ACLNN(aclnnFastGeluBackward, Tensor grad, Tensor x, Out out) {
+    const Tensor wide = x.to_float();
+    const Tensor gate = aten("sigmoid", wide * 1.702);
+    out = grad.to_float() * (gate + wide * gate * (-gate + 1.0) * 1.702);
+}
+
+ACLNN(aclnnSwiGlu, Tensor x, Int dim, Out out) {
+    const TensorList halves = aten_all("chunk", x.to_float(), 2, dim);
+    out = aten("silu", halves[0]) * halves[1];
+}
+ACLNN(aclnnSwiGluGrad, Tensor grad, Tensor x, Int dim, Out out) {
+    const TensorList halves = aten_all("chunk", x.to_float(), 2, dim);
+    const Tensor wide = grad.to_float();
+    const TensorList grads = {aten("silu_backward", wide * halves[1], halves[0]),
+                              wide * aten("silu", halves[0])};
+    out = aten("cat", grads, dim);
+}
+
+// The gradient of both operands; of the weight it comes reduced to the weight's shape.
+ACLNN(aclnnPreluBackward, Tensor grad, Tensor self, Tensor weight, Out grad_self, Out grad_weight) {
+    IntList shape(static_cast<std::size_t>(self.dim()), 1);
+    if (self.dim() > 1 && weight.numel() > 1) {
+        shape[1] = weight.numel();
+    }
+    const TensorList grads = aten_all("_prelu_kernel_backward", grad, self, weight.reshape(shape));
+    grad_self = grads[0];
+    IntList reduced;
+    for (Int i = 0; i < self.dim(); ++i) {
+        if (shape[static_cast<std::size_t>(i)] == 1) {
+            reduced.push_back(i);
+        }
+    }
+    grad_weight = reduced.empty() ? grads[1] : grads[1].sum(reduced);
+}

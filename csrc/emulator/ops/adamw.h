@@ -1,0 +1,23 @@
+// The AdamW update that three functions of CANN share.
+#pragma once
+
+#include "aclnn/operation.h"
+
+namespace ascend_emulator {
+
+struct AdamW {
+    double beta1_power = 0;  // beta1 to the power of the step
+    double beta2_power = 0;
+    double lr = 0;
+    double weight_decay = 0;
+    double beta1 = 0;
+    double beta2 = 0;
+    double eps = 0;
+    bool maximize = false;
+
+    /// `max_exp_avg_sq` is null without amsgrad.
+    void step(const Out& var, const Out& exp_avg, const Out& exp_avg_sq, const Out& max_exp_avg_sq,
+              const Tensor& grad) const;
+};
+
+}  // namespace ascend_emulator

@@ -1,0 +1,152 @@
+// Elementwise arithmetic and mathematical functions.
+#include "aclnn/operation.h"
+
+using namespace ascend_emulator;
+
+// clang-format off
+ATEN(aclnnAbs,                 "abs",                  Tensor, Out)
+ATEN(aclnnAcos,                "acos",                 Tensor, Out)
+ATEN(aclnnAcosh,               "acosh",                Tensor, Out)
+ATEN(aclnnAdd,                 "add.Tensor",           Tensor, Tensor, Scalar, Out)
+ATEN(aclnnAddV3,               "add.Tensor",           Scalar, Tensor, Scalar, Out)
+ATEN(aclnnAddcdiv,             "addcdiv",              Tensor, Tensor, Tensor, Scalar, Out)
+ATEN(aclnnAddcmul,             "addcmul",              Tensor, Tensor, Tensor, Scalar, Out)
+ATEN(aclnnAdds,                "add.Scalar",           Tensor, Scalar, Scalar, Out)
+ATEN(aclnnAmpUpdateScale,      "_amp_update_scale",    Tensor, Tensor, Tensor, double, double, Int, Out, Out)
+ATEN(aclnnAngleV2,             "angle",                Tensor, Out)
+ATEN(aclnnAsin,                "asin",                 Tensor, Out)
+ATEN(aclnnAsinh,               "asinh",                Tensor, Out)
+ATEN(aclnnAtan,                "atan",                 Tensor, Out)
+ATEN(aclnnAtan2,               "atan2",                Tensor, Tensor, Out)
+ATEN(aclnnAtanh,               "atanh",                Tensor, Out)
+ATEN(aclnnCeil,                "ceil",                 Tensor, Out)
+ATEN(aclnnCos,                 "cos",                  Tensor, Out)
+ATEN(aclnnCosh,                "cosh",                 Tensor, Out)
+ATEN(aclnnDiv,                 "div.Tensor",           Tensor, Tensor, Out)
+ATEN(aclnnDivs,                "div.Scalar",           Tensor, Scalar, Out)
+ATEN(aclnnErf,                 "erf",                  Tensor, Out)
+ATEN(aclnnErfc,                "erfc",                 Tensor, Out)
+ATEN(aclnnErfinv,              "erfinv",               Tensor, Out)
+ATEN(aclnnExp,                 "exp",                  Tensor, Out)
+ATEN(aclnnExp2,                "exp2",                 Tensor, Out)
+ATEN(aclnnExpm1,               "expm1",                Tensor, Out)
+ATEN(aclnnFloor,               "floor",                Tensor, Out)
+ATEN(aclnnFloorDivide,         "floor_divide",         Tensor, Tensor, Out)
+ATEN(aclnnFloorDivides,        "floor_divide.Scalar",  Tensor, Scalar, Out)
+ATEN(aclnnFmodScalar,          "fmod.Scalar",          Tensor, Scalar, Out)
+ATEN(aclnnFmodTensor,          "fmod.Tensor",          Tensor, Tensor, Out)
+ATEN(aclnnFrac,                "frac",                 Tensor, Out)
+ATEN(aclnnGcd,                 "gcd",                  Tensor, Tensor, Out)
+ATEN(aclnnInplaceAcos,         "acos_",                InOut)
+ATEN(aclnnInplaceAcosh,        "acosh_",               InOut)
+ATEN(aclnnInplaceAdd,          "add_.Tensor",          InOut, Tensor, Scalar)
+ATEN(aclnnInplaceAddcdiv,      "addcdiv_",             InOut, Tensor, Tensor, Scalar)
+ATEN(aclnnInplaceAddcmul,      "addcmul_",             InOut, Tensor, Tensor, Scalar)
+ATEN(aclnnInplaceAdds,         "add_.Scalar",          InOut, Scalar, Scalar)
+ATEN(aclnnInplaceAsin,         "asin_",                InOut)
+ATEN(aclnnInplaceAsinh,        "asinh_",               InOut)
+ATEN(aclnnInplaceAtan,         "atan_",                InOut)
+ATEN(aclnnInplaceAtan2,        "atan2_",               InOut, Tensor)
+ATEN(aclnnInplaceAtanh,        "atanh_",               InOut)
+ATEN(aclnnInplaceCeil,         "ceil_",                InOut)
+ATEN(aclnnInplaceCos,          "cos_",                 InOut)
+ATEN(aclnnInplaceCosh,         "cosh_",                InOut)
+ATEN(aclnnInplaceDiv,          "div_.Tensor",          InOut, Tensor)
+ATEN(aclnnInplaceDivs,         "div_.Scalar",          InOut, Scalar)
+ATEN(aclnnInplaceErf,          "erf_",                 InOut)
+ATEN(aclnnInplaceErfc,         "erfc_",                InOut)
+ATEN(aclnnInplaceErfinv,       "erfinv_",              InOut)
+ATEN(aclnnInplaceExp,          "exp_",                 InOut)
+ATEN(aclnnInplaceExp2,         "exp2_",                InOut)
+ATEN(aclnnInplaceExpm1,        "expm1_",               InOut)
+ATEN(aclnnInplaceFloor,        "floor_",               InOut)
+ATEN(aclnnInplaceFloorDivide,  "floor_divide_.Tensor", InOut, Tensor)
+ATEN(aclnnInplaceFloorDivides, "floor_divide_.Scalar", InOut, Scalar)
+ATEN(aclnnInplaceFmodScalar,   "fmod_.Scalar",         InOut, Scalar)
+ATEN(aclnnInplaceFmodTensor,   "fmod_.Tensor",         InOut, Tensor)
+ATEN(aclnnInplaceFrac,         "frac_",                InOut)
+ATEN(aclnnInplaceLerp,         "lerp_.Tensor",         InOut, Tensor, Tensor)
+ATEN(aclnnInplaceLerps,        "lerp_.Scalar",         InOut, Tensor, Scalar)
+ATEN(aclnnInplaceLog,          "log_",                 InOut)
+ATEN(aclnnInplaceLog10,        "log10_",               InOut)
+ATEN(aclnnInplaceLog1p,        "log1p_",               InOut)
+ATEN(aclnnInplaceLog2,         "log2_",                InOut)
+ATEN(aclnnInplaceMul,          "mul_.Tensor",          InOut, Tensor)
+ATEN(aclnnInplaceMuls,         "mul_.Scalar",          InOut, Scalar)
+ATEN(aclnnInplacePowTensorScalar, "pow_.Scalar",        InOut, Scalar)
+ATEN(aclnnInplacePowTensorTensor, "pow_.Tensor",        InOut, Tensor)
+ATEN(aclnnInplaceReciprocal,   "reciprocal_",          InOut)
+ATEN(aclnnInplaceRemainderTensorScalar, "remainder_.Scalar", InOut, Scalar)
+ATEN(aclnnInplaceRemainderTensorTensor, "remainder_.Tensor", InOut, Tensor)
+ATEN(aclnnInplaceRsqrt,        "rsqrt_",               InOut)
+ATEN(aclnnInplaceSin,          "sin_",                 InOut)
+ATEN(aclnnInplaceSinc,         "sinc_",                InOut)
+ATEN(aclnnInplaceSinh,         "sinh_",                InOut)
+ATEN(aclnnInplaceSqrt,         "sqrt_",                InOut)
+ATEN(aclnnInplaceSub,          "sub_.Tensor",          InOut, Tensor, Scalar)
+ATEN(aclnnInplaceSubs,         "sub_.Scalar",          InOut, Scalar, Scalar)
+ATEN(aclnnInplaceTan,          "tan_",                 InOut)
+ATEN(aclnnInplaceTanh,         "tanh_",                InOut)
+ATEN(aclnnLerp,                "lerp.Tensor",          Tensor, Tensor, Tensor, Out)
+ATEN(aclnnLerps,               "lerp.Scalar",          Tensor, Tensor, Scalar, Out)
+ATEN(aclnnLog,                 "log",                  Tensor, Out)
+ATEN(aclnnLog10,               "log10",                Tensor, Out)
+ATEN(aclnnLog1p,               "log1p",                Tensor, Out)
+ATEN(aclnnLog2,                "log2",                 Tensor, Out)
+ATEN(aclnnLogAddExp,           "logaddexp",            Tensor, Tensor, Out)
+ATEN(aclnnLogAddExp2,          "logaddexp2",           Tensor, Tensor, Out)
+ATEN(aclnnLogit,               "logit",                Tensor, double, Out)
+ATEN(aclnnMul,                 "mul.Tensor",           Tensor, Tensor, Out)
+ATEN(aclnnMuls,                "mul.Scalar",           Tensor, Scalar, Out)
+ATEN(aclnnNeg,                 "neg",                  Tensor, Out)
+ATEN(aclnnPowScalarTensor,        "pow.Scalar",         Scalar, Tensor, Out)
+ATEN(aclnnPowTensorScalar,        "pow.Tensor_Scalar",  Tensor, Scalar, Out)
+ATEN(aclnnPowTensorTensor,        "pow.Tensor_Tensor",  Tensor, Tensor, Out)
+ATEN(aclnnReciprocal,          "reciprocal",           Tensor, Out)
+ATEN(aclnnRemainderScalarTensor,  "remainder.Scalar_Tensor", Scalar, Tensor, Out)
+ATEN(aclnnRemainderTensorScalar,  "remainder.Scalar",   Tensor, Scalar, Out)
+ATEN(aclnnRemainderTensorTensor,  "remainder.Tensor",   Tensor, Tensor, Out)
+ATEN(aclnnRound,               "round",                Tensor, Out)
+ATEN(aclnnRsqrt,               "rsqrt",                Tensor, Out)
+ATEN(aclnnRsub,                "rsub.Tensor",          Tensor, Tensor, Scalar, Out)
+ATEN(aclnnRsubs,               "rsub.Scalar",          Tensor, Scalar, Scalar, Out)
+ATEN(aclnnSin,                 "sin",                  Tensor, Out)
+ATEN(aclnnSinc,                "sinc",                 Tensor, Out)
+ATEN(aclnnSinh,                "sinh",                 Tensor, Out)
+ATEN(aclnnSqrt,                "sqrt",                 Tensor, Out)
+ATEN(aclnnSub,                 "sub.Tensor",           Tensor, Tensor, Scalar, Out)
+ATEN(aclnnSubs,                "sub.Scalar",           Tensor, Scalar, Scalar, Out)
+ATEN(aclnnTan,                 "tan",                  Tensor, Out)
+ATEN(aclnnTanh,                "tanh",                 Tensor, Out)
+ATEN(aclnnTrunc,               "trunc",                Tensor, Out)
+ATEN(aclnnXLogYTensor,         "xlogy.Tensor",         Tensor, Tensor, Out)
+// clang-format on
+
+namespace {
+
+const char* rounding_name(Int mode) { return mode == 1 ? "trunc" : "floor"; }
+
+Tensor divide(const Tensor& self, const Value& other, Int mode) {
+    return mode == 0 ? aten("div.Tensor", self, other)
+                     : aten("div.Tensor_mode", self, other, rounding_name(mode));
+}
+
+}  // namespace
+
+// mode: 0 true division, 1 towards zero, 2 down
+ACLNN(aclnnDivMod, Tensor self, Tensor other, Int mode, Out out) {
+    out = divide(self, other, mode);
+}
+ACLNN(aclnnDivMods, Tensor self, Scalar other, Int mode, Out out) {
+    out = divide(self, other, mode);
+}
+ACLNN(aclnnInplaceDivMod, InOut self, Tensor other, Int mode) {
+    self = divide(self.tensor, other, mode);
+}
+ACLNN(aclnnInplaceDivMods, InOut self, Scalar other, Int mode) {
+    self = divide(self.tensor, other, mode);
+}
+ACLNN(aclnnRoundDecimals, Tensor self, Int decimals, Out out) {
+    // The keyword-only argument follows by position.
+    out = aten("round.decimals", self, decimals);
+}

@@ -1,0 +1,125 @@
+// Multi-tensor operators.
+#include "aclnn/operation.h"
+
+using namespace ascend_emulator;
+
+// clang-format off
+ATEN(aclnnForeachAbs,        "_foreach_abs",        Tensors, Outs)
+ATEN(aclnnForeachAcos,       "_foreach_acos",       Tensors, Outs)
+ATEN(aclnnForeachAsin,       "_foreach_asin",       Tensors, Outs)
+ATEN(aclnnForeachAtan,       "_foreach_atan",       Tensors, Outs)
+ATEN(aclnnForeachCos,        "_foreach_cos",        Tensors, Outs)
+ATEN(aclnnForeachCosh,       "_foreach_cosh",       Tensors, Outs)
+ATEN(aclnnForeachErf,        "_foreach_erf",        Tensors, Outs)
+ATEN(aclnnForeachErfc,       "_foreach_erfc",       Tensors, Outs)
+ATEN(aclnnForeachExp,        "_foreach_exp",        Tensors, Outs)
+ATEN(aclnnForeachExpm1,      "_foreach_expm1",      Tensors, Outs)
+ATEN(aclnnForeachLog,        "_foreach_log",        Tensors, Outs)
+ATEN(aclnnForeachLog10,      "_foreach_log10",      Tensors, Outs)
+ATEN(aclnnForeachLog1p,      "_foreach_log1p",      Tensors, Outs)
+ATEN(aclnnForeachLog2,       "_foreach_log2",       Tensors, Outs)
+ATEN(aclnnForeachNeg,        "_foreach_neg",        Tensors, Outs)
+ATEN(aclnnForeachReciprocal, "_foreach_reciprocal", Tensors, Outs)
+ATEN(aclnnForeachSigmoid,    "_foreach_sigmoid",    Tensors, Outs)
+ATEN(aclnnForeachSign,       "_foreach_sign",       Tensors, Outs)
+ATEN(aclnnForeachSin,        "_foreach_sin",        Tensors, Outs)
+ATEN(aclnnForeachSinh,       "_foreach_sinh",       Tensors, Outs)
+ATEN(aclnnForeachSqrt, "_foreach_sqrt", Tensors, Outs)
+ATEN(aclnnForeachTan,        "_foreach_tan",        Tensors, Outs)
+ATEN(aclnnForeachTanh,       "_foreach_tanh",       Tensors, Outs)
+// clang-format on
+
+namespace {
+
+/// out[i] = function(i) for each.
+template <class Function>
+void for_each(const Outs& outs, Function function) {
+    for (std::size_t i = 0; i < outs.tensors.size(); ++i) {
+        assign(outs.tensors[i], function(i));
+    }
+}
+
+}  // namespace
+
+// Of each binary operator: with a scalar that comes as a tensor of one element, with an aclScalar
+// (V2), and with a list of scalars.
+#define FOREACH_SCALAR(OP, SCHEMA)                                                    \
+    ACLNN(aclnnForeach##OP##Scalar, Tensors x, Tensor scalar, Outs out) {             \
+        const double value = scalar.item();                                           \
+        for_each(out, [&](std::size_t i) { return aten(SCHEMA, x[i], value); });      \
+    }                                                                                 \
+    ACLNN(aclnnForeach##OP##ScalarV2, Tensors x, Scalar scalar, Outs out) {           \
+        for_each(out, [&](std::size_t i) { return aten(SCHEMA, x[i], scalar); });     \
+    }                                                                                 \
+    ACLNN(aclnnForeach##OP##ScalarList, Tensors x, Scalars scalars, Outs out) {       \
+        for_each(out, [&](std::size_t i) { return aten(SCHEMA, x[i], scalars[i]); }); \
+    }
+FOREACH_SCALAR(Add, "add.Scalar")
+FOREACH_SCALAR(Sub, "sub.Scalar")
+FOREACH_SCALAR(Mul, "mul.Scalar")
+FOREACH_SCALAR(Div, "div.Scalar")
+
+#define FOREACH_LIST_ALPHA(OP, SCHEMA)                                                 \
+    ACLNN(aclnnForeach##OP##List, Tensors x, Tensors y, Tensor alpha, Outs out) {      \
+        const double value = alpha.item();                                             \
+        for_each(out, [&](std::size_t i) { return aten(SCHEMA, x[i], y[i], value); }); \
+    }                                                                                  \
+    ACLNN(aclnnForeach##OP##ListV2, Tensors x, Tensors y, Scalar alpha, Outs out) {    \
+        for_each(out, [&](std::size_t i) { return aten(SCHEMA, x[i], y[i], alpha); }); \
+    }
+FOREACH_LIST_ALPHA(Add, "add.Tensor")
+FOREACH_LIST_ALPHA(Sub, "sub.Tensor")
+
+#define FOREACH_LIST(OP, SCHEMA)                                                \
+    ACLNN(aclnnForeach##OP##List, Tensors x, Tensors y, Outs out) {             \
+        for_each(out, [&](std::size_t i) { return aten(SCHEMA, x[i], y[i]); }); \
+    }
+FOREACH_LIST(Mul, "mul.Tensor")
+FOREACH_LIST(Div, "div.Tensor")
+FOREACH_LIST(Maximum, "maximum")
+FOREACH_LIST(Minimum, "minimum")
+
+// The lists of scalars come as one tensor.
+#define FOREACH_POINTWISE(OP, SCHEMA)                                                             \
+    ACLNN(aclnnForeach##OP##Scalar, Tensors x, Tensors y, Tensors z, Tensor scalar, Outs out) {   \
+        const double value = scalar.item();                                                       \
+        for_each(out, [&](std::size_t i) { return aten(SCHEMA, x[i], y[i], z[i], value); });      \
+    }                                                                                             \
+    ACLNN(aclnnForeach##OP##ScalarV2, Tensors x, Tensors y, Tensors z, Scalar scalar, Outs out) { \
+        for_each(out, [&](std::size_t i) { return aten(SCHEMA, x[i], y[i], z[i], scalar); });     \
+    }                                                                                             \
+    ACLNN(aclnnForeach##OP##List, Tensors x, Tensors y, Tensors z, Tensor scalars, Outs out) {    \
+        for_each(out, [&](std::size_t i) {                                                        \
+            const double value = aten("select.int", scalars, 0, static_cast<Int>(i)).item();      \
+            return aten(SCHEMA, x[i], y[i], z[i], value);                                         \
+        });                                                                                       \
+    }                                                                                             \
+    ACLNN(aclnnForeach##OP##ScalarList, Tensors x, Tensors y, Tensors z, Tensor scalars,          \
+          Outs out) {                                                                             \
+        aclnnForeach##OP##List_body(x, y, z, scalars, out);                                       \
+    }
+FOREACH_POINTWISE(Addcmul, "addcmul")
+FOREACH_POINTWISE(Addcdiv, "addcdiv")
+
+ACLNN(aclnnForeachLerpScalar, Tensors x, Tensors y, Scalar weight, Outs out) {
+    for_each(out, [&](std::size_t i) { return aten("lerp.Scalar", x[i], y[i], weight); });
+}
+ACLNN(aclnnForeachCopy, Tensors x, Outs out) {
+    for_each(out, [&](std::size_t i) { return x[i]; });
+}
+ACLNN(aclnnForeachNorm, Tensors x, Scalar order, Outs out) {
+    for_each(out, [&](std::size_t i) { return aten("linalg_vector_norm", x[i], order); });
+}
+ACLNN(aclnnForeachZeroInplace, InOuts self) {
+    for (const Tensor& tensor : self.tensors) {
+        aten("zero_", tensor);
+    }
+}
+ACLNN(aclnnForeachNonFiniteCheckAndUnscale, InOuts grads, InOut found_inf, Tensor inverse_scale) {
+    for (const Tensor& grad : grads.tensors) {
+        if (aten("all", aten("isfinite", grad)).item() == 0) {
+            aten("fill_.Scalar", found_inf.tensor, 1);
+        }
+        assign(grad, grad * inverse_scale);
+    }
+}

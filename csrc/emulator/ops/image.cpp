@@ -1,0 +1,90 @@
+// Convolution, pooling, padding and resampling.
+#include "aclnn/operation.h"
+
+using namespace ascend_emulator;
+
+// clang-format off
+ATEN(aclnnAdaptiveAvgPool2d,              "adaptive_avg_pool2d",                Tensor, Ints, Out)
+ATEN(aclnnAdaptiveAvgPool2dBackward,      "_adaptive_avg_pool2d_backward",      Tensor, Tensor, Out)
+ATEN(aclnnAdaptiveAvgPool3d,              "adaptive_avg_pool3d",                Tensor, Ints, Out)
+ATEN(aclnnAdaptiveAvgPool3dBackward,      "_adaptive_avg_pool3d_backward",      Tensor, Tensor, Out)
+ATEN(aclnnAdaptiveMaxPool2d,              "adaptive_max_pool2d",                Tensor, Ints, Out, Out)
+ATEN(aclnnAdaptiveMaxPool2dBackward,      "adaptive_max_pool2d_backward",       Tensor, Tensor, Tensor, Out)
+ATEN(aclnnAdaptiveMaxPool3d,              "adaptive_max_pool3d",                Tensor, Ints, Out, Out)
+ATEN(aclnnAdaptiveMaxPool3dBackward,      "adaptive_max_pool3d_backward",       Tensor, Tensor, Tensor, Out)
+ATEN(aclnnAvgPool3d,                      "avg_pool3d",                         Tensor, Ints, Ints, Ints, bool, bool, Int, Out)
+ATEN(aclnnAvgPool3dBackward,              "avg_pool3d_backward",                Tensor, Tensor, Ints, Ints, Ints, bool, bool, Int, Out)
+ATEN(aclnnChannelShuffle,                 "channel_shuffle",                    Tensor, Int, Out)
+ATEN(aclnnConstantPadNd,                  "constant_pad_nd",                    Tensor, Ints, Scalar, Out)
+ATEN(aclnnIm2col,                         "im2col",                             Tensor, Ints, Ints, Ints, Ints, Out)
+ATEN(aclnnMaxPool2dWithIndices,           "max_pool2d_with_indices",            Tensor, Ints, Ints, Ints, Ints, bool, Out, Out)
+ATEN(aclnnMaxUnpool2d,                    "max_unpool2d",                       Tensor, Tensor, Ints, Out)
+ATEN(aclnnMaxUnpool3d,                    "max_unpool3d",                       Tensor, Tensor, Ints, Ints, Ints, Out)
+ATEN(aclnnReflectionPad1d,                "reflection_pad1d",                   Tensor, Ints, Out)
+ATEN(aclnnReflectionPad1dBackward,        "reflection_pad1d_backward",          Tensor, Tensor, Ints, Out)
+ATEN(aclnnReflectionPad2d,                "reflection_pad2d",                   Tensor, Ints, Out)
+ATEN(aclnnReflectionPad2dBackward,        "reflection_pad2d_backward",          Tensor, Tensor, Ints, Out)
+ATEN(aclnnReflectionPad3d,                "reflection_pad3d",                   Tensor, Ints, Out)
+ATEN(aclnnReflectionPad3dBackward,        "reflection_pad3d_backward",          Tensor, Tensor, Ints, Out)
+ATEN(aclnnReplicationPad1d,               "replication_pad1d",                  Tensor, Ints, Out)
+ATEN(aclnnReplicationPad1dBackward,       "replication_pad1d_backward",         Tensor, Tensor, Ints, Out)
+ATEN(aclnnReplicationPad2d,               "replication_pad2d",                  Tensor, Ints, Out)
+ATEN(aclnnReplicationPad2dBackward,       "replication_pad2d_backward",         Tensor, Tensor, Ints, Out)
+ATEN(aclnnReplicationPad3d,               "replication_pad3d",                  Tensor, Ints, Out)
+ATEN(aclnnReplicationPad3dBackward,       "replication_pad3d_backward",         Tensor, Tensor, Ints, Out)
+ATEN(aclnnUpsampleBicubic2d,              "upsample_bicubic2d",                 Tensor, Ints, bool, double, double, Out)
+ATEN(aclnnUpsampleBicubic2dAA,            "_upsample_bicubic2d_aa",             Tensor, Ints, bool, double, double, Out)
+ATEN(aclnnUpsampleBicubic2dBackward,      "upsample_bicubic2d_backward",        Tensor, Ints, Ints, bool, double, double, Out)
+ATEN(aclnnUpsampleBilinear2d,             "upsample_bilinear2d",                Tensor, Ints, bool, double, double, Out)
+ATEN(aclnnUpsampleBilinear2dAA,           "_upsample_bilinear2d_aa",            Tensor, Ints, bool, double, double, Out)
+ATEN(aclnnUpsampleBilinear2dAABackward,   "_upsample_bilinear2d_aa_backward",   Tensor, Ints, Ints, bool, double, double, Out)
+ATEN(aclnnUpsampleBilinear2dBackward,     "upsample_bilinear2d_backward",       Tensor, Ints, Ints, bool, double, double, Out)
+ATEN(aclnnUpsampleBilinear2dBackwardV2,   "upsample_bilinear2d_backward",       Tensor, Ints, Ints, bool, double, double, Out)
+ATEN(aclnnUpsampleLinear1dBackward,       "upsample_linear1d_backward",         Tensor, Ints, Ints, bool, double, Out)
+ATEN(aclnnUpsampleNearest1d,              "upsample_nearest1d",                 Tensor, Ints, Out)
+ATEN(aclnnUpsampleNearest1dBackward,      "upsample_nearest1d_backward",        Tensor, Ints, Ints, double, Out)
+ATEN(aclnnUpsampleNearest2d,              "upsample_nearest2d",                 Tensor, Ints, Out)
+ATEN(aclnnUpsampleNearest2dBackward,      "upsample_nearest2d_backward",        Tensor, Ints, Ints, double, double, Out)
+ATEN(aclnnUpsampleNearest2dV2,            "upsample_nearest2d",                 Tensor, Ints, float, float, Out)
+ATEN(aclnnUpsampleNearest3d,              "upsample_nearest3d",                 Tensor, Ints, double, double, double, Out)
+ATEN(aclnnUpsampleNearest3dBackward,      "upsample_nearest3d_backward",        Tensor, Ints, Ints, double, double, double, Out)
+ATEN(aclnnUpsampleNearestExact1dBackward, "_upsample_nearest_exact1d_backward", Tensor, Ints, Ints, double, Out)
+ATEN(aclnnUpsampleNearestExact2d,         "_upsample_nearest_exact2d",          Tensor, Ints, double, double, Out)
+ATEN(aclnnUpsampleNearestExact2dBackward, "_upsample_nearest_exact2d_backward", Tensor, Ints, Ints, double, double, Out)
+ATEN(aclnnUpsampleNearestExact3d,         "_upsample_nearest_exact3d",          Tensor, Ints, double, double, double, Out)
+ATEN(aclnnUpsampleNearestExact3dBackward, "_upsample_nearest_exact3d_backward", Tensor, Ints, Ints, double, double, double, Out)
+ATEN(aclnnUpsampleTrilinear3d,            "upsample_trilinear3d",               Tensor, Ints, bool, double, double, double, Out)
+ATEN(aclnnUpsampleTrilinear3dBackward,    "upsample_trilinear3d_backward",      Tensor, Ints, Ints, bool, double, double, double, Out)
+// clang-format on
+
+namespace {
+
+Value divisor(Int value) { return value == 0 ? Value() : Value(value); }
+
+}  // namespace
+
+ACLNN(aclnnConvolution, Tensor x, Tensor weight, Tensor bias, Ints stride, Ints padding,
+      Ints dilation, bool transposed, Ints output_padding, Int groups, Out out, CubeMathType) {
+    out = aten("convolution", x, weight, bias, stride, padding, dilation, transposed,
+               output_padding, groups);
+}
+ACLNN(aclnnConvolutionBackward, Tensor grad, Tensor x, Tensor weight, OptionalInts bias_sizes,
+      Ints stride, Ints padding, Ints dilation, bool transposed, Ints output_padding, Int32 groups,
+      Bools mask, CubeMathType, Out grad_x, Out grad_weight, Out grad_bias) {
+    const TensorList grads =
+        aten_all("convolution_backward", grad, x, weight, bias_sizes.value(), stride, padding,
+                 dilation, transposed, output_padding, groups, mask);
+    grad_x = grads[0];
+    grad_weight = grads[1];
+    grad_bias = grads[2];
+}
+ACLNN(aclnnAvgPool2d, Tensor x, Ints kernel, Ints stride, Ints padding, bool ceil_mode,
+      bool count_padding, Int divisor_override, Unused<std::int8_t>, Out out) {
+    out = aten("avg_pool2d", x, kernel, stride, padding, ceil_mode, count_padding,
+               divisor(divisor_override));
+}
+ACLNN(aclnnAvgPool2dBackward, Tensor grad, Tensor x, Ints kernel, Ints stride, Ints padding,
+      bool ceil_mode, bool count_padding, Int divisor_override, Unused<std::int8_t>, Out out) {
+    out = aten("avg_pool2d_backward", grad, x, kernel, stride, padding, ceil_mode, count_padding,
+               divisor(divisor_override));
+}

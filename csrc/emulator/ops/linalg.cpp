@@ -1,0 +1,35 @@
+// Matrix products, factorisations and distances.
+#include "aclnn/operation.h"
+
+using namespace ascend_emulator;
+
+// clang-format off
+ATEN(aclnnAddmm,          "addmm",    Tensor, Tensor, Tensor, Scalar, Scalar, Out, CubeMathType)
+ATEN(aclnnAddr,            "addr",             Tensor, Tensor, Tensor, Scalar, Scalar, Out)
+ATEN(aclnnBaddbmm,        "baddbmm",  Tensor, Tensor, Tensor, Scalar, Scalar, Out, CubeMathType)
+ATEN(aclnnBatchMatMul,     "bmm",              Tensor, Tensor, Out, CubeMathType)
+ATEN(aclnnCdist,           "cdist",            Tensor, Tensor, float, Int, Out)
+ATEN(aclnnDot,             "dot",              Tensor, Tensor, Out)
+ATEN(aclnnInplaceAddmm,   "addmm_",   InOut, Tensor, Tensor, Scalar, Scalar, CubeMathType)
+ATEN(aclnnInplaceAddr,     "addr_",            InOut, Tensor, Tensor, Scalar, Scalar)
+ATEN(aclnnInplaceBaddbmm, "baddbmm_", InOut, Tensor, Tensor, Scalar, Scalar, CubeMathType)
+ATEN(aclnnInplaceRenorm,   "renorm_",          InOut, Scalar, Int, Scalar)
+ATEN(aclnnInverse,         "inverse",          Tensor, Out)
+ATEN(aclnnLinalgCholesky,  "linalg_cholesky",  Tensor, bool, Out)
+ATEN(aclnnLinalgCross,     "linalg_cross",     Tensor, Tensor, Int, Out)
+ATEN(aclnnMatmul,          "matmul",           Tensor, Tensor, Out, CubeMathType)
+ATEN(aclnnMm,              "mm",               Tensor, Tensor, Out, CubeMathType)
+ATEN(aclnnMv,             "mv",       Tensor, Tensor, Out, CubeMathType)
+ATEN(aclnnPdist,           "pdist",            Tensor, float, Out)
+ATEN(aclnnRenorm,          "renorm",           Tensor, Scalar, Int, Scalar, Out)
+ATEN(aclnnSlogdet,         "slogdet",          Tensor, Out, Out)
+ATEN(aclnnSvd,             "svd",              Tensor, bool, bool, Out, Out, Out)
+ATEN(aclnnTrace,           "trace",            Tensor, Out)
+ATEN(aclnnTriangularSolve, "triangular_solve", Tensor, Tensor, bool, bool, bool, Out, Out)
+// clang-format on
+
+// Here alpha comes before beta.
+ACLNN(aclnnAddmv, Tensor self, Tensor matrix, Tensor vector, Scalar alpha, Scalar beta, Out out,
+      CubeMathType) {
+    out = aten("addmv", self, matrix, vector, beta, alpha);
+}

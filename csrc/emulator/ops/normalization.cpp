@@ -1,0 +1,123 @@
+// Normalisations and their gradients.
+#include "aclnn/operation.h"
+
+using namespace ascend_emulator;
+
+// clang-format off
+ATEN(aclnnMaskedScale,                    "_masked_scale",                       Tensor, Tensor, float, Out)
+ATEN(aclnnTransformBiasRescaleQkv,        "_transform_bias_rescale_qkv",         Tensor, Tensor, Int, Out, Out, Out)
+// clang-format on
+
+namespace {
+
+DType wide_dtype(const Tensor& x) {
+    return x.dtype() == DType::float64 ? DType::float64 : DType::float32;
+}
+
+Tensor widened(const Tensor& tensor, DType dtype) {
+    return tensor.defined() ? tensor.to(dtype) : tensor;
+}
+
+/// The last `count` dimensions of x, and those before them.
+struct Split {
+    Split(const Tensor& x, Int count) {
+        for (Int i = 0; i < x.dim(); ++i) {
+            (i < x.dim() - count ? outer : inner).push_back(i);
+        }
+    }
+    IntList outer;
+    IntList inner;
+};
+
+Tensor mean_over(const Tensor& x, const IntList& dims) { return aten("mean.dim", x, dims, true); }
+
+struct RmsNormed {
+    Tensor normed;
+    Tensor rstd;
+};
+
+RmsNormed rms_norm(const Tensor& x, const Tensor& gamma, double eps) {
+    const Tensor wide = x.to_float();
+    const Split dims(x, gamma.dim());
+    const Tensor rstd = aten("rsqrt", mean_over(wide * wide, dims.inner) + eps);
+    return {wide * rstd * gamma.to_float(), rstd};
+}
+
+}  // namespace
+
+ACLNN(aclnnLayerNorm, Tensor x, Ints shape, Tensor weight, Tensor bias, double eps, Out y, Out mean,
+      Out rstd) {
+    const TensorList found = aten_all("native_layer_norm", x, shape, weight, bias, eps);
+    y = found[0];
+    mean = found[1];
+    rstd = found[2];
+}
+ACLNN(aclnnLayerNormBackward, Tensor grad, Tensor x, Ints shape, Tensor mean, Tensor rstd,
+      Tensor weight, Tensor bias, Bools mask, Out grad_x, Out grad_weight, Out grad_bias) {
+    const DType wide = wide_dtype(x);
+    const TensorList grads =
+        aten_all("native_layer_norm_backward", grad.to(wide), x.to(wide), shape, mean.to(wide),
+                 rstd.to(wide), widened(weight, wide), widened(bias, wide), mask);
+    grad_x = grads[0];
+    grad_weight = grads[1];
+    grad_bias = grads[2];
+}
+
+ACLNN(aclnnRmsNorm, Tensor x, Tensor gamma, double eps, Out y, Out rstd) {
+    const RmsNormed found = rms_norm(x, gamma, eps);
+    y = found.normed;
+    rstd = found.rstd;
+}
+ACLNN(aclnnAddRmsNorm, Tensor x1, Tensor x2, Tensor gamma, double eps, Out y, Out rstd, Out sum) {
+    const Tensor added = (x1.to_float() + x2.to_float()).to(x1.dtype());
+    const RmsNormed found = rms_norm(added, gamma, eps);
+    y = found.normed;
+    rstd = found.rstd;
+    sum = added;
+}
+ACLNN(aclnnRmsNormGrad, Tensor dy, Tensor x, Tensor rstd, Tensor gamma, Out dx, Out dgamma) {
+    const Tensor grad = dy.to_float();
+    const Split dims(x, gamma.dim());
+    const Tensor normed = x.to_float() * rstd;
+    const Tensor weighted = grad * gamma.to_float();
+    dx = rstd * (weighted - normed * mean_over(weighted * normed, dims.inner));
+    dgamma = dims.outer.empty() ? grad * normed : (grad * normed).sum(dims.outer);
+}
+
+ACLNN(aclnnBatchNorm, Tensor x, Tensor weight, Tensor bias, InOut running_mean, InOut running_var,
+      bool training, double momentum, double eps, Out y, Out mean, Out rstd) {
+    const TensorList found = aten_all("native_batch_norm", x, weight, bias, running_mean.tensor,
+                                      running_var.tensor, training, momentum, eps);
+    y = found[0];
+    if (training) {
+        mean = found[1];
+        rstd = found[2];
+    }
+}
+ACLNN(aclnnBatchNormBackward, Tensor grad, Tensor x, Tensor weight, Tensor running_mean,
+      Tensor running_var, Tensor mean, Tensor rstd, bool training, double eps, Bools mask,
+      Out grad_x, Out grad_weight, Out grad_bias) {
+    const TensorList grads = aten_all("native_batch_norm_backward", grad, x, weight, running_mean,
+                                      running_var, mean, rstd, training, eps, mask);
+    grad_x = grads[0];
+    grad_weight = grads[1];
+    grad_bias = grads[2];
+}
+ACLNN(aclnnGroupNorm, Tensor x, Tensor gamma, Tensor beta, Int batch, Int channels, Int inner,
+      Int groups, double eps, Out y, Out mean, Out rstd) {
+    const TensorList found =
+        aten_all("native_group_norm", x, gamma, beta, batch, channels, inner, groups, eps);
+    y = found[0];
+    mean = found[1];
+    rstd = found[2];
+}
+ACLNN(aclnnGroupNormBackward, Tensor grad, Tensor x, Tensor mean, Tensor rstd, Tensor gamma,
+      Int batch, Int channels, Int inner, Int groups, Bools mask, Out grad_x, Out grad_gamma,
+      Out grad_beta) {
+    const TensorList grads =
+        aten_all("native_group_norm_backward", grad.contiguous(), x.contiguous(), mean, rstd, gamma,
+                 batch, channels, inner, groups, mask);
+    grad_x = grads[0];
+    grad_gamma = grads[1];
+    grad_beta = grads[2];
+}

@@ -1,0 +1,55 @@
+// Optimizer steps.
+#include "aclnn/operation.h"
+
+using namespace ascend_emulator;
+
+#include "ops/adamw.h"
+
+#include <cmath>
+
+namespace ascend_emulator {
+
+void AdamW::step(const Out& var, const Out& exp_avg, const Out& exp_avg_sq,
+                 const Out& max_exp_avg_sq, const Tensor& grad) const {
+    const Tensor g = (maximize ? -grad : grad).to(var.tensor.dtype());
+    exp_avg = exp_avg.tensor * beta1 + g * (1 - beta1);
+    exp_avg_sq = exp_avg_sq.tensor * beta2 + g * g * (1 - beta2);
+    if (max_exp_avg_sq.defined()) {
+        max_exp_avg_sq = aten("maximum", max_exp_avg_sq.tensor, exp_avg_sq.tensor);
+    }
+    const Tensor& second = max_exp_avg_sq.defined() ? max_exp_avg_sq.tensor : exp_avg_sq.tensor;
+    const Tensor denom = aten("sqrt", second / (1 - beta2_power)) + eps;
+    var = var.tensor * (1 - lr * weight_decay) - exp_avg.tensor / (1 - beta1_power) / denom * lr;
+}
+
+}  // namespace ascend_emulator
+
+ACLNN(aclnnApplyAdamW, InOut var, InOut exp_avg, InOut exp_avg_sq, Tensor beta1_power,
+      Tensor beta2_power, Tensor lr, Tensor weight_decay, Tensor beta1, Tensor beta2, Tensor eps,
+      Tensor grad, InOut max_exp_avg_sq, bool amsgrad, bool maximize) {
+    const AdamW adamw = {beta1_power.item(), beta2_power.item(), lr.item(),  weight_decay.item(),
+                         beta1.item(),       beta2.item(),       eps.item(), maximize};
+    adamw.step(var, exp_avg, exp_avg_sq, amsgrad ? max_exp_avg_sq : Out(), grad);
+}
+
+// `step` is the number of steps before this one, whatever the documentation says.
+ACLNN(aclnnApplyAdamWV2, InOut var, InOut exp_avg, InOut exp_avg_sq, InOut max_exp_avg_sq,
+      Tensor grad, Tensor step, float lr, float beta1, float beta2, float weight_decay, float eps,
+      bool amsgrad, bool maximize) {
+    const double number = step.item() + 1;
+    const AdamW adamw = {std::pow(beta1, number),
+                         std::pow(beta2, number),
+                         lr,
+                         weight_decay,
+                         beta1,
+                         beta2,
+                         eps,
+                         maximize};
+    adamw.step(var, exp_avg, exp_avg_sq, amsgrad ? max_exp_avg_sq : Out(), grad);
+}
+
+ACLNN(aclnnAmpUpdateScaleV2, InOut scale, InOut growth_tracker, Tensor found_inf, double growth,
+      double backoff, Int interval) {
+    aten("_amp_update_scale_", scale.tensor, growth_tracker.tensor, found_inf, growth, backoff,
+         interval);
+}

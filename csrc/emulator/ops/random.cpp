@@ -1,0 +1,69 @@
+// Random numbers. The caller passes a Philox seed and offset; a CPU generator seeded from
+// both repeats, but its numbers are not a device's.
+#include "aclnn/operation.h"
+
+using namespace ascend_emulator;
+
+#include "ops/packed_mask.h"
+
+ACLNN(aclnnInplaceNormal, InOut self, float mean, float deviation, Int seed, Int offset) {
+    aten("normal_", self.tensor, static_cast<double>(mean), static_cast<double>(deviation),
+         Seed(seed, offset));
+}
+ACLNN(aclnnInplaceUniform, InOut self, double from, double to, UInt seed, UInt offset) {
+    aten("uniform_", self.tensor, from, to, Seed(static_cast<Int>(seed), static_cast<Int>(offset)));
+}
+ACLNN(aclnnInplaceRandom, InOut self, Int from, Int to, Int seed, Int offset) {
+    aten("random_.from", self.tensor, from, to, Seed(seed, offset));
+}
+ACLNN(aclnnInplaceBernoulli, InOut self, Scalar probability, Int seed, Int offset) {
+    aten("bernoulli_.float", self.tensor, probability.to_double(), Seed(seed, offset));
+}
+ACLNN(aclnnInplaceBernoulliTensor, InOut self, Tensor probability, Int seed, Int offset) {
+    aten("bernoulli_.Tensor", self.tensor, probability, Seed(seed, offset));
+}
+ACLNN(aclnnRandperm, Int count, Int seed, Int offset, Out out) {
+    out = aten("randperm.generator", count, Seed(seed, offset));
+}
+ACLNN(aclnnMultinomial, Tensor self, Int count, bool replacement, Int seed, Int offset, Out out) {
+    out = aten("multinomial", self, count, replacement, Seed(seed, offset));
+}
+ACLNN(aclnnDropoutGenMaskV2, Ints shape, double probability, Int seed, Int offset, Unused<DType>,
+      Out out) {
+    Int count = 1;
+    for (const Int size : shape) {
+        count *= size;
+    }
+    const Tensor keep = full({count}, Scalar{0.0}, DType::float32);
+    aten("bernoulli_.float", keep, 1 - probability, Seed(seed, offset));
+    out = pack_mask(keep, out.tensor.sizes());
+}
+ACLNN(aclnnDropoutDoMask, Tensor self, Tensor mask, double probability, Out out) {
+    out =
+        probability >= 1 ? self * 0.0 : self * unpack_mask(mask, self.sizes()) / (1 - probability);
+}
+
+namespace ascend_emulator {
+
+Tensor pack_mask(const Tensor& keep, const IntList& sizes) {
+    const Tensor packed = full(sizes, Scalar{std::int64_t{0}}, DType::uint8);
+    const auto* flags = static_cast<const float*>(keep.data());
+    auto* bytes = static_cast<std::uint8_t*>(packed.data());
+    for (Int i = 0; i < keep.numel(); ++i) {
+        bytes[i / 8] |= static_cast<std::uint8_t>((flags[i] != 0 ? 1 : 0) << (i % 8));
+    }
+    return packed;
+}
+
+Tensor unpack_mask(const Tensor& mask, const IntList& sizes) {
+    const Tensor keep = full(sizes, Scalar{0.0}, DType::float32);
+    const Tensor packed = mask.contiguous();
+    const auto* bytes = static_cast<const std::uint8_t*>(packed.data());
+    auto* flags = static_cast<float*>(keep.data());
+    for (Int i = 0; i < keep.numel(); ++i) {
+        flags[i] = static_cast<float>(bytes[i / 8] >> (i % 8) & 1);
+    }
+    return keep;
+}
+
+}  // namespace ascend_emulator

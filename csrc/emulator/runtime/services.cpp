@@ -1,0 +1,88 @@
+// The queueing of tasks, and the interface of the emulator's other libraries to this one.
+#include "runtime/services.h"
+
+#include <unistd.h>
+
+#include <thread>
+
+#include "acl/acl_rt.h"
+#include "checks/live_handles.h"
+#include "faults/fault_plan.h"
+#include "runtime/device.h"
+#include "runtime/entry.h"
+#include "runtime/error.h"
+#include "runtime/memory.h"
+#include "runtime/stream.h"
+#include "runtime/window.h"
+#include "trace/trace.h"
+
+namespace ascend_emulator {
+namespace {
+
+/// A task that ASCEND_EMULATOR_FAULT lets hang or start late.
+class Faulty : public Task {
+  public:
+    Faulty(TaskPtr task, Fault fault) : task_(std::move(task)), fault_(std::move(fault)) {}
+    int run() override {
+        if (fault_.kind == Fault::Kind::delay) {
+            std::this_thread::sleep_for(std::chrono::milliseconds(fault_.value));
+            return task_->run();
+        }
+        for (;;) {
+            pause();
+        }
+    }
+    const char* name() const override { return task_->name(); }
+    std::vector<Access> accesses() const override { return task_->accesses(); }
+    std::string arguments() const override { return task_->arguments(); }
+
+  private:
+    TaskPtr task_;
+    Fault fault_;
+};
+
+class RuntimeServices : public Services {
+  public:
+    int enter(const char* function) override { return ascend_emulator::enter(function); }
+    int fail(int code, const std::string& message) override {
+        return ascend_emulator::fail(code, message);
+    }
+    int enqueue(void* stream, TaskPtr task) override {
+        return ascend_emulator::enqueue(stream, std::move(task));
+    }
+    int synchronize(void* stream) override { return aclrtSynchronizeStream(stream); }
+    int synchronize_device() override {
+        return ascend_emulator::synchronize_device(ascend_emulator::current_device(), -1);
+    }
+    void* bytes_of(const void* address) override { return Window::instance().bytes_of(address); }
+    std::string why_not_live(const void* address, std::size_t bytes) override {
+        return ascend_emulator::why_not_live(address, bytes);
+    }
+    void count_handle(HandleKind kind, int change) override {
+        ascend_emulator::count_handle(kind, change);
+    }
+    bool tracing() override { return tracing_tasks(); }
+    const Options& options() override { return ascend_emulator::options(); }
+    int current_device() override { return ascend_emulator::current_device(); }
+};
+
+}  // namespace
+
+int enqueue(void* handle, TaskPtr task) {
+    Stream* stream = stream_of(handle);
+    if (stream == nullptr) {
+        return ACL_ERROR_RT_INVALID_HANDLE;
+    }
+    Fault fault;
+    if (take_task_fault(&fault)) {
+        task = std::make_shared<Faulty>(std::move(task), fault);
+    }
+    return stream->push(std::move(task));
+}
+
+}  // namespace ascend_emulator
+
+EMULATOR_EXPORT ascend_emulator::Services* ascend_emulator_services() {
+    static auto* const services = new ascend_emulator::RuntimeServices;
+    return services;
+}

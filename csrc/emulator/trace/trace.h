@@ -1,0 +1,22 @@
+// What happens, as text on standard error (ASCEND_EMULATOR_TRACE=1) and as a Chrome trace
+// (ASCEND_EMULATOR_TRACE_FILE), which Perfetto and chrome://tracing open.
+#pragma once
+
+#include <chrono>
+#include <string>
+
+namespace ascend_emulator {
+
+void trace_text(const std::string& line);
+
+bool tracing_tasks();
+
+/// One task that ran on a stream; `arguments` are JSON members, "" for none.
+void trace_task(const char* name, int device, int stream,
+                std::chrono::steady_clock::time_point begin,
+                std::chrono::steady_clock::time_point end, const std::string& arguments);
+
+/// `text` as the inside of a JSON string.
+std::string json_escaped(const std::string& text);
+
+}  // namespace ascend_emulator
