@@ -57,7 +57,7 @@ def compile_library(
 
 def _lay_out(spec: BuildSpec, work: Path) -> None:
     """The ninja file, and a link for every root."""
-    (work / "build.ninja").write_text(ninja.render(spec), encoding="utf-8")
+    ninja.write_ninja(work / "build.ninja", ninja.render(spec))
     for name, root in spec.roots.items():
         (work / name).symlink_to(root, target_is_directory=True)
 

@@ -56,6 +56,10 @@ def _absolute(text: str) -> Path:
 
 
 def _command(text: str) -> str:
+    if "\n" in text.strip():  # ninja has no way to write one
+        raise ValueError("a command on one line")
+    if os.sep in text and os.path.isfile(text):  # noqa: PTH113 - on the path of a cache hit
+        return shlex.quote(text)  # one program, although its path has a space or a quote
     try:
         shlex.split(text)
     except ValueError as error:

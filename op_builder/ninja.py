@@ -87,7 +87,7 @@ def run(
     ``toolchain_text`` is :func:`render_toolchain`'s. Raises BuildError with the first error, the
     command that made it and the log's path.
     """
-    (folder / TOOLCHAIN_FILE).write_text(toolchain_text, encoding="utf-8")
+    write_ninja(folder / TOOLCHAIN_FILE, toolchain_text)
     env = {**envs.process_environment(), "NINJA_STATUS": _STATUS}
 
     def on_line(line: str) -> None:
@@ -103,6 +103,11 @@ def run(
     log.write_text(output, encoding="utf-8")
     if status != 0:
         raise _build_error(spec, status, output, log)
+
+
+def write_ninja(file: Path, text: str) -> None:
+    """Write a ninja file; the paths in it are any bytes."""
+    file.write_text(text, encoding="utf-8", errors="surrogateescape")
 
 
 def find_ninja() -> Path:

@@ -146,6 +146,8 @@ def _resolve(name: str, environ: Mapping[str, str]) -> str | None:
 
 
 def _probe(command: tuple[str, ...]) -> tuple[Compiler, list[str]]:
+    if any("\n" in word for word in command):
+        raise ValueError("has a newline in its path, which ninja cannot write")
     macros = process.run([*command, "-dM", "-E", "-x", "c++", os.devnull])
     family, version = _family_and_version(macros)
     if tuple(int(part) for part in version.split(".")[:2]) < MINIMUM_VERSIONS[family]:
