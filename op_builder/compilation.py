@@ -68,7 +68,7 @@ def _run(
     text = ninja.render_toolchain(toolchain.compiler().command, toolchain.launcher())
     jobs = compile_jobs(toolchain.environ)
     logger.debug("%s: %d jobs (%s)", spec.name, jobs.count, jobs.reason)
-    ninja.run(spec, work, text, jobs.count, on_progress)
+    ninja.run(spec, work, text, jobs.count, on_progress, toolchain.environ)
 
 
 def _changed_source(spec: BuildSpec, sources: Mapping[str, str]) -> str | None:

@@ -255,6 +255,7 @@ COMPILER_INPUTS: tuple[str, ...] = (
     "C_INCLUDE_PATH",
     "CPLUS_INCLUDE_PATH",
     "LIBRARY_PATH",
+    "LD_RUN_PATH",
     "COMPILER_PATH",
     "GCC_EXEC_PREFIX",
     "SOURCE_DATE_EPOCH",

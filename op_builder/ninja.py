@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +20,17 @@ TOOLCHAIN_FILE = "toolchain.ninja"
 _STATUS = "[%f/%t] "
 _STATUS_LINE = re.compile(r"^\[(\d+)/(\d+)\] (.*)$")
 _ESCAPED = re.compile(r"(\\+)([ \t#])|\$\$")
-_FIRST_ERROR = re.compile(r"^.*?(?:\berror:|: undefined reference|cannot find -l).*$", re.MULTILINE)
+_FIRST_ERROR = re.compile(
+    r"^(?!.*\bwarning: )(?!\s*\d* \| ).*?"  # neither a warning nor the lines that GCC quotes below
+    r"(?:\berror:|: undefined reference|: multiple definition|cannot find -l).*$",
+    re.MULTILINE,
+)
+# Where a message names a file; elsewhere "source/" may be a part of a folder's real name.
+_BEGINS_A_PATH = r"(?:^|(?<=[\"'\u2018`(])|(?<=: )|(?<=from ))"
+
+
+# The first error is found by its words. C.UTF-8 and not C: paths stay as they are.
+_ENGLISH = {"LC_ALL": "C.UTF-8", "LANGUAGE": ""}
 
 
 @dataclass(frozen=True)
@@ -81,14 +91,17 @@ def run(
     toolchain_text: str,
     jobs: int,
     on_progress: ProgressListener | None = None,
+    environ: Mapping[str, str] | None = None,
 ) -> None:
     """Build ``folder/build.ninja`` in ``folder``; the output goes to ``build.log`` beside it.
 
-    ``toolchain_text`` is :func:`render_toolchain`'s. Raises BuildError with the first error, the
-    command that made it and the log's path.
+    ``toolchain_text`` is :func:`render_toolchain`'s, ``environ`` (default: this process's) what the
+    compiler runs with. Raises BuildError with the first error, the command that made it and the
+    log's path.
     """
     write_ninja(folder / TOOLCHAIN_FILE, toolchain_text)
-    env = {**envs.process_environment(), "NINJA_STATUS": _STATUS}
+    environ = envs.process_environment() if environ is None else environ
+    env = {**environ, "NINJA_STATUS": _STATUS, **_ENGLISH}
 
     def on_line(line: str) -> None:
         matched = _STATUS_LINE.match(line)
@@ -173,10 +186,13 @@ def _first_error(status: int, output: str) -> str:
 
 
 def _build_error(spec: BuildSpec, status: int, output: str, log: Path) -> BuildError:
-    first = _first_error(status, output)
-    for name, root in spec.roots.items():  # links in a folder that is about to go, to real paths
-        real = f"{root}/".replace("\\", r"\\")
-        first = re.sub(rf"(?<![\w/]){re.escape(name)}/", real, first)
+    # Links in a folder that is about to go, to real paths.
+    names = "|".join(map(re.escape, spec.roots))
+    first = re.sub(
+        rf"{_BEGINS_A_PATH}({names})/",
+        lambda found: f"{spec.roots[found[1]]}/",
+        _first_error(status, output),
+    )
     failed = re.search(r"^FAILED:.*\n(.*)$", output, re.MULTILINE)
     command = failed.group(1) if failed else "ninja"
     return BuildError(spec.name, first, command, log)
