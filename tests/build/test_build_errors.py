@@ -1,0 +1,161 @@
+"""What a failed build tells: the first error, where it is, the command, and the log."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+from sandbox import Outcome, Sandbox, wait_until
+
+
+def first_error(failed: Outcome) -> str:
+    """With GCC's quotes as in the C locale."""
+    assert failed.error == "BuildError", failed
+    return failed.facts["first_error"].replace("\u2018", "'").replace("\u2019", "'")
+
+
+def test_pain_02_build_error_shows_the_first_error_the_command_and_the_log(
+    sandbox: Sandbox,
+) -> None:
+    """DeepSpeed #1846, #1077, #4257, #7061: "no attribute 'ds_opt_adam'", and nothing else."""
+    sandbox.edit("answer.cpp", "ANSWER + ADDEND", "ANSWR + ADDEND + MISSING")
+    failed = sandbox.load()
+
+    place = f"{sandbox.project}/answer.cpp:3:73: error: 'ANSWR' was not declared in this scope"
+    assert first_error(failed).startswith(place)
+    assert "g++" in failed.facts["command"]
+    assert "-DADDEND=0" in failed.facts["command"]
+    log = Path(failed.facts["log"])
+    assert "MISSING" in log.read_text(encoding="utf-8")
+    for part in ("first_error", "command", "log"):
+        assert failed.facts[part] in failed.message
+    assert sandbox.staged() == []
+    assert sandbox.entries() == []
+
+
+def test_logs_of_two_failed_ops_are_both_kept(sandbox: Sandbox) -> None:
+    sandbox.edit("answer.cpp", "ANSWER", "ANSWR")
+    sandbox.edit("vendored.cpp", "THIRD_PARTY", "FOURTH_PARTY")
+    logs = [sandbox.load(op).facts["log"] for op in ("answer:AnswerBuilder", VENDORED)]
+
+    texts = [Path(log).read_text(encoding="utf-8") for log in logs]
+    assert "ANSWR" in texts[0]
+    assert "FOURTH_PARTY" in texts[1]
+
+
+VENDORED = "vendored:VendoredBuilder"
+UNRESOLVED = "unresolved:UnresolvedBuilder"
+
+
+def test_missing_header(sandbox: Sandbox) -> None:
+    sandbox.edit("answer.cpp", "answer.h", "no_such_header.h")
+
+    said = first_error(sandbox.load())
+    assert said == (
+        f"{sandbox.project}/answer.cpp:1:10: fatal error: no_such_header.h: "
+        "No such file or directory"
+    )
+
+
+def test_missing_source_names_its_real_path(sandbox: Sandbox) -> None:
+    (sandbox.project / "answer.cpp").unlink()
+    failed = sandbox.load()
+
+    assert failed.error == "AscendOpsError"
+    assert str(sandbox.project / "answer.cpp") in failed.message
+    assert sandbox.compiles == 0
+
+
+def test_undefined_reference_is_the_first_error_of_a_link(sandbox: Sandbox) -> None:
+    sandbox.edit("unresolved.py", "-z,now", "-z,defs")
+
+    said = first_error(sandbox.load(UNRESOLVED))
+    assert "undefined reference to `nobody_defines_this'" in said
+
+
+def test_symbol_that_is_defined_twice_is_the_first_error_of_a_link(sandbox: Sandbox) -> None:
+    (sandbox.project / "second.cpp").write_text('extern "C" int answer() { return 1; }')
+    sandbox.edit("answer.py", '["answer.cpp"]', '["answer.cpp", "second.cpp"]')
+
+    assert "multiple definition of `answer'" in first_error(sandbox.load())
+
+
+def test_missing_library_is_the_first_error_of_a_link(sandbox: Sandbox) -> None:
+    sandbox.edit("answer.py", "-Wl,--hash-style=gnu", "-lno_such_library")
+
+    assert "cannot find -lno_such_library" in first_error(sandbox.load())
+
+
+def test_warning_that_speaks_of_an_error_is_not_the_first_error(sandbox: Sandbox) -> None:
+    sandbox.edit("answer.cpp", "#include", '#warning "error: not this one"\n#include')
+    sandbox.edit("answer.cpp", "ANSWER", "ANSWR")
+
+    assert "'ANSWR' was not declared" in first_error(sandbox.load())
+
+
+def test_folder_named_like_a_root_is_left_as_it_is(sandbox: Sandbox, tmp_path: Path) -> None:
+    """``source/`` and ``torch/`` are links in the working folder; in a real path they are names."""
+    project = tmp_path / "my torch" / "source"
+    project.parent.mkdir()
+    sandbox.project.rename(project)
+    sandbox.project = project
+    sandbox.edit("stable_answer.cpp", "return 42", "return forty_two")
+
+    said = first_error(sandbox.load("stable_answer:StableAnswerBuilder"))
+    assert said.startswith(f"{project}/stable_answer.cpp:7:32: error: 'forty_two'")
+
+
+def test_ninja_killed_from_outside(sandbox: Sandbox) -> None:
+    """By the out-of-memory killer, say: no output, and all the same an error of this project."""
+    sandbox.gate.touch()
+    building = sandbox.start()
+    sandbox.wait_for_compile()
+    os.kill(_child(building.pid), signal.SIGKILL)
+    failed = building.outcome()
+
+    assert "SIGKILL" in first_error(failed)
+    sandbox.gate.unlink()
+    assert sandbox.load().value == 42
+
+
+def test_compiler_killed_from_outside(sandbox: Sandbox) -> None:
+    failed = sandbox.load(COMPILE_HOOK="kill -9 $PPID")
+
+    assert failed.error == "BuildError"
+    assert "Killed" in failed.message or "signal" in failed.message
+    assert sandbox.load().value == 42
+
+
+def test_launcher_that_does_not_exist_is_named(sandbox: Sandbox) -> None:
+    failed = sandbox.load(ASCEND_OPS_COMPILER_LAUNCHER="no_such_launcher")
+
+    assert "no_such_launcher" in first_error(failed)
+
+
+def test_messages_do_not_follow_the_language_of_the_user(sandbox: Sandbox) -> None:
+    """The first error is found by the word: "Fehler" and "错误" would not be."""
+    said = sandbox.scratch / "locale"
+    hook = f'echo "$LC_ALL,$LC_MESSAGES,$LANGUAGE" > {said}'
+    loaded = sandbox.load(COMPILE_HOOK=hook, LC_ALL="de_DE.UTF-8", LANGUAGE="de", LANG="zh_CN")
+
+    assert loaded.value == 42
+    lc_all, _, language = said.read_text(encoding="utf-8").strip().split(",")
+    assert lc_all in ("C", "C.UTF-8")
+    assert language == ""
+
+
+@pytest.mark.parametrize("flag", ["-Werror", "-Werror=cpp"])
+def test_warning_as_an_error_is_found(sandbox: Sandbox, flag: str) -> None:
+    sandbox.edit("answer.cpp", "#include", '#warning "mind this"\n#include')
+    sandbox.edit("answer.py", "-DADDEND=0", f'-DADDEND=0", "{flag}')
+
+    assert 'error: #warning "mind this"' in first_error(sandbox.load())
+
+
+def _child(pid: int) -> int:
+    """The one child of a process."""
+    children = Path(f"/proc/{pid}/task/{pid}/children")
+    wait_until(lambda: children.read_text(encoding="ascii") != "", f"{pid} has a child")
+    return int(children.read_text(encoding="ascii").split()[0])
