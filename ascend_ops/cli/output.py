@@ -19,6 +19,9 @@ JsonFlag = Annotated[
 ]
 
 
+_PIPE_WIDTH = 10_000
+
+
 def console() -> Console:
     """Standard output for people; paths are never wrapped in the middle, nor read as markup."""
     return Console(soft_wrap=True, highlight=False, markup=False)
@@ -35,13 +38,17 @@ def print_json(value: Any) -> None:
 
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """A table of text; cells are taken as they are, not as markup."""
+    """A table of text; cells are taken as they are, not as markup.
+
+    In a pipe a row is one line, however long, so that `grep` finds names and paths whole.
+    """
     table = Table(title=title, title_justify="left", header_style="bold")
     for column in columns:
         table.add_column(column, overflow="fold")
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
-    Console(highlight=False).print(table)
+    width = None if sys.stdout.isatty() else _PIPE_WIDTH
+    Console(highlight=False, width=width).print(table)
 
 
 def fail(message: str) -> typer.Exit:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import command_line as program
 import outside_op as outside
 import pytest
 from user_folders import UserFolders
@@ -15,3 +16,11 @@ def outside_op(
 ) -> outside.OutsideOp:
     """The op ``made_up`` of another package, and a compiler."""
     return outside.outside_op(tmp_path, user_folders, monkeypatch)
+
+
+@pytest.fixture
+def command_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> program.CommandLine:
+    """The program ``ascend-ops``."""
+    return program.command_line(monkeypatch, capsys)

@@ -1,0 +1,50 @@
+"""The program ``ascend-ops``, run inside the test's process from its entry point."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from ascend_ops.cli import main
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a shell would see."""
+
+    status: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        """All of standard output, which has to be one JSON value."""
+        return json.loads(self.out)
+
+
+CommandLine = Callable[..., Outcome]
+
+
+def command_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> CommandLine:
+    """A function that takes the arguments."""
+
+    def run(*arguments: object) -> Outcome:
+        monkeypatch.setattr(sys, "argv", ["ascend-ops", *map(str, arguments)])
+        capsys.readouterr()
+        status: object = 0
+        try:
+            main.run()
+        except SystemExit as end:
+            status = end.code
+        said = capsys.readouterr()
+        assert status is None or isinstance(status, int)
+        return Outcome(status or 0, said.out, said.err)
+
+    return run

@@ -1,0 +1,178 @@
+"""``ascend-ops``: what it prints where, how it ends, and that no error is a traceback."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from command_line import CommandLine
+from outside_op import OutsideOp
+from user_folders import UserFolders
+
+from op_builder import envs
+from op_builder.version import __version__
+
+
+def test_report_says_of_every_op_how_it_stands(
+    command_line: CommandLine, outside_op: OutsideOp
+) -> None:
+    done = command_line("report")
+    assert (done.status, done.err) == (0, "")
+    for part in ("cpu_adam", "made_up", "buildable", "impossible", "unavailable", __version__):
+        assert part in done.out
+    assert "impossible: there is no NPU" in done.out
+    assert "impossible: the moon is full" in done.out
+
+
+def test_report_as_json(
+    command_line: CommandLine, outside_op: OutsideOp, user_folders: UserFolders
+) -> None:
+    entry = outside_op.publish()
+    content = command_line("report", "--json").json
+    assert content["ascend_ops"] == __version__
+    ops = {op["op"]: op for op in content["ops"]}
+    assert (ops["made_up"]["state"], ops["made_up"]["library"]) == ("cached", str(entry.library))
+    assert ops["made_up"]["origin"] == "made_up_builders"
+    assert ops["impossible"]["reasons"] == ["there is no NPU", "the moon is full"]
+    assert {part["name"] for part in content["components"]} >= {"torch", "CANN", "compiler"}
+    assert str(user_folders.cache) in {place["path"] for place in content["places"]}
+
+
+def test_report_of_the_environment_lists_every_variable(
+    command_line: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MAX_JOBS", "3")
+    rows = {row["name"]: row for row in command_line("report", "--env", "--json").json["variables"]}
+    assert set(rows) >= {variable.name for variable in envs.all_variables()}
+    assert "DS_BUILD_CPU_ADAM" in rows
+    assert rows["MAX_JOBS"]["value"] == "3"
+    assert rows["ASCEND_OPS_JIT"]["value"] is None
+    assert rows["ASCEND_OPS_JIT"]["default"] == "True"
+    assert all(row["description"] for row in rows.values())
+    text = command_line("report", "--env").out
+    assert "ASCEND_OPS_CACHE_DIR" in text
+
+
+def test_report_survives_a_value_that_cannot_be_read(
+    command_line: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The table is where one looks for it."""
+    monkeypatch.setenv("MAX_JOBS", "many")
+    rows = {row["name"]: row for row in command_line("report", "--env", "--json").json["variables"]}
+    assert rows["MAX_JOBS"]["value"] == "many"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["build"], "name the ops to build, or give --all"),
+        (["build", "cpu_adam", "--all"], "name the ops to build, or give --all"),
+        (["build", "--no-such-option"], "No such option"),
+        (["no-such-command"], "No such command"),
+        (["cache", "no-such-command"], "No such command"),
+        (["cache", "prune", "--days", "-1"], "greater than or equal to 0"),
+        (["cache", "prune", "--days", "soon"], "--days"),
+        (["cache", "explain"], "Missing argument"),
+        (["cache", "pack"], "Missing argument"),
+        (["report", "surplus"], "surplus"),
+    ],
+)
+def test_a_wrong_command_line_ends_with_2_and_says_what(
+    command_line: CommandLine, arguments: list[str], said: str
+) -> None:
+    done = command_line(*arguments)
+    assert (done.status, done.out) == (2, "")
+    assert said in done.err
+
+
+@pytest.mark.parametrize(
+    ("environ", "arguments", "said"),
+    [
+        ({}, ["build", "cpu_adm"], "there is no op named 'cpu_adm'; there are: cpu_adam"),
+        ({}, ["cache", "explain", "cpu_adm"], "there is no op named 'cpu_adm'"),
+        ({}, ["cache", "explain", "impossible"], "the moon is full"),
+        ({"MAX_JOBS": "many"}, ["report"], "MAX_JOBS='many': expected a positive whole number"),
+        ({"ASCEND_OPS_LOG_LEVEL": "loud"}, ["report"], "ASCEND_OPS_LOG_LEVEL='loud'"),
+        ({"ASCEND_OPS_CACHE_DIR": "here"}, ["cache", "list"], "expected an absolute path"),
+        ({"CXX": "no_such++"}, ["cache", "explain", "made_up"], "no_such++: not on PATH"),
+        ({}, ["build", "made_up", "--compile-commands", "/no/such/x.json"], "/no/such/x.json"),
+    ],
+)
+def test_an_error_is_a_message_and_1_and_no_traceback(
+    command_line: CommandLine,
+    outside_op: OutsideOp,
+    monkeypatch: pytest.MonkeyPatch,
+    environ: dict[str, str],
+    arguments: list[str],
+    said: str,
+) -> None:
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    done = command_line(*arguments)
+    assert done.status == 1
+    assert done.out == ""
+    assert said in done.err
+    assert "error: " in done.err
+    assert "Traceback" not in done.err
+
+
+def test_help_and_version(command_line: CommandLine) -> None:
+    for arguments in (["--help"], ["-h"], ["cache", "--help"], ["build", "-h"]):
+        done = command_line(*arguments)
+        assert (done.status, done.err) == (0, "")
+        assert "Usage" in done.out
+    assert command_line("--version").out == f"ascend_ops {__version__}\n"
+    assert command_line().status == 2
+
+
+def test_compile_commands_are_written_and_nothing_is_compiled(
+    command_line: CommandLine, outside_op: OutsideOp, tmp_path: Path
+) -> None:
+    file = tmp_path / "a b" / "compile_commands.json"
+    file.parent.mkdir()
+    assert command_line("build", "made_up", "--compile-commands", file).status == 0
+    (entry,) = json.loads(file.read_bytes())
+    assert entry["file"] == str(outside_op.source / "a.cpp")
+    assert entry["directory"] == str(outside_op.source)
+    assert entry["arguments"][0] == str(outside_op.toolbox.folder / "my++")
+    assert not [call for call in outside_op.toolbox.calls() if "a.cpp" in call]
+
+
+def test_a_build_that_fails_is_in_the_json_and_in_the_status(
+    command_line: CommandLine, outside_op: OutsideOp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CXX", "no_such++")
+    done = command_line("build", "made_up", "--json")
+    assert done.status == 1
+    (result,) = done.json["ops"]
+    assert (result["op"], result["outcome"], result["library"]) == ("made_up", "failed", "")
+    assert "no_such++: not on PATH" in result["error"]
+    assert "no_such++: not on PATH" in done.err
+
+
+def test_what_is_cached_is_not_built(command_line: CommandLine, outside_op: OutsideOp) -> None:
+    entry = outside_op.publish()
+    (result,) = command_line("build", "made_up", "--json").json["ops"]
+    assert (result["outcome"], result["library"]) == ("cached", str(entry.library))
+
+
+_RUN = "from ascend_ops.cli.main import run; run()"
+
+
+def test_a_reader_that_closes_the_pipe_gets_no_traceback() -> None:
+    """``ascend-ops report --env | head -1``."""
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    done = subprocess.run(
+        [sys.executable, "-c", _RUN, "report", "--env", "--json"],
+        stdout=write_end,
+        stderr=subprocess.PIPE,
+        check=False,
+        text=True,
+    )
+    os.close(write_end)
+    assert (done.returncode, done.stderr) == (1, "")
