@@ -43,6 +43,9 @@ def load(spec: BuildSpec, library: Path) -> Any:
     Raises LoadError with the loader's own words.
     """
     try:
+        if "torch" in spec.bound_to:
+            import torch  # noqa: F401 - brings the libraries that this one was linked against
+
         if spec.binding == "ctypes":
             import ctypes  # opens a library as it is imported
 
