@@ -136,6 +136,19 @@ class Sandbox:
         """Load ``builder`` in a process of its own; arguments as of :meth:`start`."""
         return self.start(builder, **arguments).outcome()
 
+    def run_cli(self, *arguments: str, **environ: str) -> str:
+        """What ``ascend-ops`` prints; it has to succeed."""
+        program = "from ascend_ops.cli.main import run; run()"
+        done = subprocess.run(
+            [sys.executable, "-c", program, *arguments],
+            env={**self.environ, **environ},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
     def edit(self, file: str, old: str, new: str) -> None:
         """Replace ``old`` in one of the project's files."""
         path = self.project / file

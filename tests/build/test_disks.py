@@ -110,6 +110,19 @@ def test_pain_18_entries_in_a_read_only_cache_are_used(user: Sandbox, base: Path
     assert user.compiles == 2
 
 
+def test_pain_18_site_that_root_filled_is_read_by_everybody(user: Sandbox, base: Path) -> None:
+    """nvdiffrast #33: filled once in an image, and run by anybody."""
+    user.load()
+    own, archive, site = str(user.cache), str(base / "ops.tar.gz"), str(base / "site")
+    user.run_cli("cache", "pack", archive, ASCEND_OPS_CACHE_DIR=own)
+    user.run_cli("cache", "unpack", archive, "--site", site)
+    user.forget_entries()
+    loaded = user.load(ASCEND_OPS_SITE_CACHE_DIR=site, ASCEND_OPS_JIT="0")
+
+    assert loaded.entry.is_relative_to(site)
+    assert loaded.processes == ()
+
+
 def test_pain_18_no_home_at_all(user: Sandbox) -> None:
     """flashinfer #973: a service's user."""
     assert user.load(HOME="/nonexistent").value == 42

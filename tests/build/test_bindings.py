@@ -1,0 +1,51 @@
+"""What a build is bound to, and that each binding loads in a process of its own."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sandbox import ANSWER, Sandbox
+
+STABLE = "stable_answer:StableAnswerBuilder"
+PYTHON = "python_answer:PythonAnswerBuilder"
+NO_TORCH = "assert 'torch' not in sys.modules"
+
+
+def manifest(entry: Path) -> dict[str, Any]:
+    """What an entry says of itself."""
+    found: dict[str, Any] = json.loads((entry / "manifest.json").read_text(encoding="utf-8"))
+    return found
+
+
+def test_ctypes_op_is_bound_to_nothing(sandbox: Sandbox) -> None:
+    assert manifest(sandbox.load(ANSWER).entry)["recipe"]["bound_to"] == {}
+
+
+def test_stable_op_is_bound_to_the_stable_abi_and_not_to_one_torch(sandbox: Sandbox) -> None:
+    loaded = sandbox.load(STABLE, first=NO_TORCH)
+
+    assert loaded.value == 42
+    assert manifest(loaded.entry)["recipe"]["bound_to"] == {"torch": "stable ABI, 2.10 or newer"}
+
+
+def test_python_op_that_links_torch_loads_before_torch_was_imported(sandbox: Sandbox) -> None:
+    """Its library needs libtorch.so, which only an imported torch brings into the process."""
+    pytest.importorskip("pybind11")
+    cold = sandbox.load(PYTHON, first=NO_TORCH)
+    hit = sandbox.load(PYTHON, first=NO_TORCH)
+
+    assert (cold.value, cold.message) == (42, "")
+    assert (hit.value, hit.library) == (42, cold.library)
+    bound_to = manifest(cold.entry)["recipe"]["bound_to"]
+    assert bound_to["python"].endswith(".so")
+    assert "C++11 ABI" in bound_to["torch"]
+
+
+def test_every_header_of_torch_is_tracked(sandbox: Sandbox) -> None:
+    headers = manifest(sandbox.load(STABLE).entry)["headers"]
+
+    assert "torch/include/torch/csrc/stable/library.h" in headers
+    assert any(header.startswith("/usr/") for header in headers)

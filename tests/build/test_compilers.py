@@ -1,0 +1,150 @@
+"""Compilers and launchers as they are found on real machines."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+from sandbox import Sandbox
+
+OLD = """#!/bin/sh
+echo "$*" >>"$CXX_LOG"
+case "$*" in
+*-dM*) printf '#define __GNUC__ 7\\n#define __GNUC_MINOR__ 3\\n#define __GNUC_PATCHLEVEL__ 0\\n' ;;
+*) exec g++ "$@" ;;
+esac
+"""
+WRAPPED = """#!/bin/sh
+echo "$*" >>"$CXX_LOG"
+exec g++ "$@"
+"""
+
+
+def make_program(path: Path, text: str) -> Path:
+    """An executable script."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    path.chmod(0o755)
+    return path
+
+
+def only(folder: Path, programs: Iterable[str]) -> str:
+    """A PATH that holds nothing but links to ``programs``."""
+    folder.mkdir()
+    for name in programs:
+        (folder / name).symlink_to(str(shutil.which(name)))
+    return str(folder)
+
+
+def test_pain_16_too_old_compiler_is_found_before_anything_is_compiled(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    """DeepSpeed #7143, #5429, #3221: it failed in the middle of the build."""
+    old = make_program(tmp_path / "old-g++", OLD)
+    log = tmp_path / "cxx"
+    failed = sandbox.load(CXX=str(old), CXX_LOG=str(log))
+
+    assert failed.error == "CompilerNotFoundError"
+    for part in (str(old), "gcc 7.3.0", "older than 9", "dnf install gcc-c++", "apt-get install"):
+        assert part in failed.message
+    assert len(log.read_text(encoding="utf-8").splitlines()) == 1, "asked for its version only"
+    assert sandbox.compiles == 0
+    assert sandbox.staged() == []
+
+
+def test_pain_16_the_chosen_compiler_is_not_replaced_by_another(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    """DeepSpeed #5429: g++ would do, but whoever sets CXX wants to know that it does not."""
+    assert sandbox.load(CXX=str(tmp_path / "no-g++")).error == "CompilerNotFoundError"
+    assert sandbox.load(CXX="false").error == "CompilerNotFoundError"
+
+
+def test_no_compiler_at_all_lists_what_was_looked_for(sandbox: Sandbox, tmp_path: Path) -> None:
+    failed = sandbox.load(PATH=only(tmp_path / "bin", []))
+
+    assert failed.error == "CompilerNotFoundError"
+    assert "g++: not on PATH" in failed.message
+    assert "clang++: not on PATH" in failed.message
+
+
+def test_pain_15_ninja_need_not_be_on_path(sandbox: Sandbox, tmp_path: Path) -> None:
+    """DeepSpeed #1687, #1644: it is missing from the PATH of services and notebooks."""
+    path = only(tmp_path / "bin", ["g++", "as", "ld", "sh", "sleep"])
+    assert shutil.which("ninja", path=path) is None
+
+    assert sandbox.load(PATH=path).value == 42
+
+
+def test_pain_15_a_broken_ninja_on_path_is_not_used(sandbox: Sandbox, tmp_path: Path) -> None:
+    """DeepSpeed #1644: an old one of the distribution comes first."""
+    make_program(tmp_path / "bin/ninja", "#!/bin/sh\nexit 1\n")
+
+    assert sandbox.load(PATH=f"{tmp_path / 'bin'}:{os.environ['PATH']}").value == 42
+
+
+def test_script_that_wraps_a_compiler_is_used_and_keyed_as_what_it_runs(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    """A script can run any compiler, so it is asked in each process; it need not be built again."""
+    wrapper = make_program(tmp_path / "wrapper", WRAPPED)
+    log = {"CXX": str(wrapper), "CXX_LOG": str(tmp_path / "cxx")}
+    built = sandbox.load(**log)
+    hit = sandbox.load(**log)
+
+    assert built.entry == hit.entry
+    assert sandbox.compiles == 1
+    assert "-shared" in (tmp_path / "cxx").read_text(encoding="utf-8"), "it is also what links"
+
+
+def test_compiler_that_was_upgraded_is_another_key(sandbox: Sandbox, tmp_path: Path) -> None:
+    wrapper = make_program(tmp_path / "wrapper", WRAPPED)
+    log = {"CXX": str(wrapper), "CXX_LOG": str(tmp_path / "cxx")}
+    before = sandbox.load(**log)
+    make_program(wrapper, OLD.replace("__GNUC__ 7", "__GNUC__ 99"))
+    after = sandbox.load(**log)
+
+    assert before.entry != after.entry
+    assert sandbox.compiles == 2
+
+
+@pytest.mark.skipif(shutil.which("ccache") is None, reason="ccache is not installed")
+@pytest.mark.parametrize(
+    "environ",
+    [{"ASCEND_OPS_COMPILER_LAUNCHER": "ccache"}, {"CXX": "ccache g++"}],
+    ids=["launcher", "CXX"],
+)
+def test_ccache_compiles_once_and_tells_of_every_header(
+    sandbox: Sandbox, tmp_path: Path, environ: dict[str, str]
+) -> None:
+    sandbox.environ["ASCEND_OPS_COMPILER_LAUNCHER"] = ""
+    environ = {"CCACHE_DIR": str(tmp_path / "ccache"), **environ}
+    first = sandbox.load(**environ)
+    sandbox.forget_entries()
+    from_ccache = sandbox.load(**environ)
+    statistics = subprocess.run(
+        ["ccache", "--print-stats"],
+        env={**os.environ, **environ},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.split()
+    counts = dict(zip(statistics[::2], statistics[1::2], strict=True))
+
+    assert first.entry == from_ccache.entry
+    hits = int(counts["direct_cache_hit"]) + int(counts["preprocessed_cache_hit"])
+    assert (hits, int(counts["cache_miss"])) == (1, 1)
+    sandbox.edit("include/answer.h", "42", "43")
+    assert sandbox.load(**environ).value == 43
+
+
+def test_launcher_is_no_part_of_the_key(sandbox: Sandbox) -> None:
+    first = sandbox.load()
+    second = sandbox.load(ASCEND_OPS_COMPILER_LAUNCHER="")
+
+    assert second.entry == first.entry
+    assert second.processes == ()
