@@ -114,14 +114,18 @@ def places(environ: Mapping[str, str], prebuilt: Path) -> list[Place]:
         Place(layer.name, layer.root, _place_state(layer)) for layer in layers(environ, prebuilt)
     ]
     folder = lock_folder(environ)
-    return [*found, Place("locks", folder, "there" if folder.is_dir() else "not made yet")]
+    return [*found, Place("locks", folder, "there" if _is_folder(folder) else "not made yet")]
+
+
+def _is_folder(path: Path) -> bool:
+    return os.path.isdir(path)  # noqa: PTH112 - Path.is_dir raises where it may not look
 
 
 def _place_state(layer: Layer) -> str:
     danger = layer.danger()
     if danger is not None:
         return f"refused: {danger}"
-    if not layer.root.is_dir():
+    if not _is_folder(layer.root):
         return "empty" if layer.shipped else "not made yet"
     if layer.shipped or not os.access(layer.root, os.W_OK):
         return "read-only"

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from cache_entries import Shelf, toolchain
+from cann_trees import unreadable
 from fake_compilers import OLD_GCC
 from made_up_builders import ImpossibleBuilder, MadeUpBuilder
 from outside_op import OutsideOp
@@ -114,6 +115,16 @@ def test_the_places_and_their_state(tmp_path: Path, user_folders: UserFolders) -
         place.name: place.state for place in inspection.places(environ, tmp_path / "prebuilt")
     }
     assert states["user"] == "writable"
+
+
+def test_places_that_may_not_be_looked_into_are_no_error(
+    tmp_path: Path, user_folders: UserFolders
+) -> None:
+    """A container's user with HOME=/root."""
+    environ = envs.process_environment()
+    with unreadable(user_folders.cache.parent):
+        found = inspection.places(environ, tmp_path / "prebuilt")
+    assert {place.state for place in found} == {"empty", "not made yet"}
 
 
 def test_pain_23_a_torch_that_cannot_be_imported_is_foreseen(tmp_path: Path) -> None:
