@@ -1,10 +1,11 @@
 """Loads one op in a process of its own and says on standard output, as JSON, how that went.
 
-    python load_op.py PROJECT module:Class [statement]
+    python load_op.py PROJECT module:Class STATEMENT EXPRESSION
 
-``PROJECT`` is the folder that ``module`` is in; ``statement`` runs first. What the process does is
-seen by an audit hook: Python calls it for every subprocess, fork, lock and open file, whoever asked
-for it.
+``PROJECT`` is the folder that ``module`` is in; the statement runs first, and the expression gives
+the op's value from what was ``loaded`` and the ``module`` that declares it. What the process does
+is seen by an audit hook: Python calls it for every subprocess, fork, lock and open file, whoever
+asked for it.
 """
 
 from __future__ import annotations
@@ -50,28 +51,29 @@ def observe(event: str, arguments: tuple[object, ...]) -> None:
         written.append(f"{event} {arguments[0]!s}")
 
 
-def outcome(builder: str) -> Mapping[str, object]:
+def outcome(builder: str, expression: str) -> Mapping[str, object]:
     """What loading and calling gave."""
     from op_builder.errors import AscendOpsError
 
-    module, _, name = builder.partition(":")
-    cls = getattr(importlib.import_module(module), name)
+    path, _, name = builder.partition(":")
+    module = importlib.import_module(path)
     try:
-        loaded = cls().load()
+        loaded = getattr(module, name)().load()
     except AscendOpsError as error:
         facts = {key: str(value) for key, value in vars(error).items()}
         return {"error": type(error).__name__, "message": str(error), "facts": facts}
     library = getattr(loaded, "__file__", None) or getattr(loaded, "_name", None)
-    return {"value": loaded.answer(), "library": library}
+    value = eval(expression, {"loaded": loaded, "module": module})
+    return {"value": value, "library": library}
 
 
 def main() -> None:
     """Observe, load, report."""
-    project, builder, *statement = sys.argv[1:]
+    project, builder, statement, expression = sys.argv[1:]
     sys.path.insert(0, project)
-    exec(statement[0] if statement else "pass", {"sys": sys, "os": os})
+    exec(statement, {"sys": sys, "os": os})
     sys.addaudithook(observe)
-    said = dict(outcome(builder))
+    said = dict(outcome(builder, expression))
     seen = {"processes": processes, "locks": locks, "read": read, "written": written}
     sys.stdout.write(json.dumps({**said, **{key: list(value) for key, value in seen.items()}}))
 

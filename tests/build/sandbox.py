@@ -116,13 +116,17 @@ class Sandbox:
         project: Path | None = None,
         cwd: Path | None = None,
         first: str = "pass",
+        value: str = "loaded.answer()",
         **environ: str,
     ) -> Loading:
-        """Start a process that loads ``builder``; it runs the statement ``first`` before."""
+        """Start a process that loads ``builder``.
+
+        It runs the statement ``first`` before and evaluates the expression ``value`` at the end.
+        """
         command = [*self.prefix, sys.executable, str(HERE / "load_op.py")]
         return Loading(
             subprocess.Popen(
-                [*command, str(project or self.project), builder, first],
+                [*command, str(project or self.project), builder, first, value],
                 env={**self.environ, **environ},
                 cwd=cwd or self.scratch,
                 text=True,
