@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 TORCH ?= torch==2.13.0
 BIN := $(VENV)/bin
-CXX_FILES := $(shell find csrc tests examples -name '*.h' -o -name '*.cpp' 2>/dev/null)
+CXX_FILES := $(shell find csrc benchmarks tests examples -name '*.h' -o -name '*.cpp' 2>/dev/null)
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint unit-test bench format clean

@@ -233,7 +233,7 @@ def _loads(records: Sequence[Record]) -> Any:
         yticklabels=labels,
         ylim=(len(labels) - 0.5, -0.5),
     )
-    axes.xaxis.set_major_formatter(lambda value, _: format_seconds(value))
+    axes.xaxis.set_major_formatter(lambda value, _: _power_of_ten(value))
     axes.grid(visible=True, axis="x", color="#dddddd", linewidth=0.6)
     axes.set_axisbelow(True)
     return figure
@@ -252,6 +252,12 @@ def _legend(figure: Any, impls: Sequence[str]) -> None:
         Line2D([], [], color=_COLOURS[BLOCKED], linewidth=2, label=_label(BLOCKED)),
     ]
     figure.legend(handles=handles, loc="outside upper right", ncols=3, fontsize=9)
+
+
+def _power_of_ten(seconds: float) -> str:
+    """A tick's text: 10 ms, where a figure is 10.0 ms."""
+    number, unit = format_seconds(seconds).split()
+    return f"{float(number):g} {unit}"
 
 
 def _label(impl: str) -> str:

@@ -101,8 +101,8 @@ def _counted(record: Record) -> str:
         "locks": record.locks,
         "compiles": record.compiles,
     }
-    parts = [f"{count} {name}" for name, count in counts.items() if count is not None]
-    parts += [] if record.cpu_s is None else [f"{format_seconds(record.cpu_s)} of CPU"]
+    parts = [f"{name}: {count}" for name, count in counts.items() if count is not None]
+    parts += [] if record.cpu_s is None else [f"CPU: {format_seconds(record.cpu_s)}"]
     return ", ".join(parts)
 
 
