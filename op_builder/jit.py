@@ -87,9 +87,13 @@ def load(plan: Plan, on_progress: ProgressListener | None = None) -> tuple[Any, 
         logger.warning("%s; building it again", error)
         first_error = error
     layer = next(layer for layer in plan.layers if layer.name == found.layer)
+    others = [other for other in plan.layers if not other.shipped]
     if not layer.shipped:
-        store.set_aside(layer, found.path)
-    local = replace(plan, layers=tuple(other for other in plan.layers if not other.shipped))
+        try:
+            store.set_aside(layer, found.path)
+        except OSError:  # read-only: what is there would be found again
+            others.remove(layer)
+    local = replace(plan, layers=tuple(others))
     try:
         found, _ = obtain(local, on_progress)
     except JitDisabledError as error:
