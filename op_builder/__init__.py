@@ -31,13 +31,17 @@ if TYPE_CHECKING:
     from .cpu import CPUOpBuilder
     from .errors import AscendOpsError
     from .npu import NPUOpBuilder
+    from .ops.cpu_adagrad import CPUAdagradBuilder
     from .ops.cpu_adam import CPUAdamBuilder
+    from .ops.cpu_lion import CPULionBuilder
     from .registry import ALL_OPS, all_builders, builder_of
 
 __all__ = [
     "ALL_OPS",
     "AscendOpsError",
+    "CPUAdagradBuilder",
     "CPUAdamBuilder",
+    "CPULionBuilder",
     "CPUOpBuilder",
     "NPUOpBuilder",
     "OpBuilder",
@@ -49,7 +53,9 @@ __all__ = [
 _HOME = {
     "ALL_OPS": ".registry",
     "AscendOpsError": ".errors",
+    "CPUAdagradBuilder": ".ops.cpu_adagrad",
     "CPUAdamBuilder": ".ops.cpu_adam",
+    "CPULionBuilder": ".ops.cpu_lion",
     "CPUOpBuilder": ".cpu",
     "NPUOpBuilder": ".npu",
     "OpBuilder": ".builder",

@@ -15,14 +15,21 @@ import logging
 
 from .builder import OpBuilder
 from .errors import UnknownOpError
+from .ops.cpu_adagrad import CPUAdagradBuilder
 from .ops.cpu_adam import CPUAdamBuilder
+from .ops.cpu_lion import CPULionBuilder
 from .ops.emulator import EMULATOR_LIBRARIES
 
 logger = logging.getLogger(__name__)
 
 ENTRY_POINT_GROUP = "ascend_ops.op_builders"
 
-ALL_OPS: tuple[type[OpBuilder], ...] = (CPUAdamBuilder, *EMULATOR_LIBRARIES)
+ALL_OPS: tuple[type[OpBuilder], ...] = (
+    CPUAdamBuilder,
+    CPULionBuilder,
+    CPUAdagradBuilder,
+    *EMULATOR_LIBRARIES,
+)
 
 
 def all_builders() -> dict[str, type[OpBuilder]]:

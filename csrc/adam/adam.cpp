@@ -1,46 +1,16 @@
 #include "adam.h"
 
-#include <cfloat>
 #include <cmath>
-#include <initializer_list>
-
-#include "adam_kernels.h"
 
 namespace ascend_ops {
 namespace {
 
-const AdamKernels* const kernels_of_isa[isa_count] = {&adam_kernels_scalar, &adam_kernels_avx2,
-                                                      &adam_kernels_avx512, &adam_kernels_neon};
-
-bool finite_in_float(double value) { return std::fabs(value) <= FLT_MAX; }  // false for NaN
-
-AdamProblem check_not_negative(const char* argument, double value) {
-    if (finite_in_float(value) && value >= 0.0) {
-        return {};
-    }
-    return {argument, "a finite number, 0 or more", value};
-}
-
-AdamProblem check_beta(const char* argument, double value) {
-    if (value >= 0.0 && value < 1.0) {
-        return {};
-    }
-    return {argument, "0 or more and less than 1", value};
-}
-
-AdamProblem check(const AdamHyperparameters& h) {
-    if (h.step < 1) {
-        return {"step", "1 or more", static_cast<double>(h.step)};
-    }
-    for (const AdamProblem& problem :
-         {check_not_negative("lr", h.lr), check_beta("beta1", h.beta1),
-          check_beta("beta2", h.beta2), check_not_negative("eps", h.eps),
-          check_not_negative("weight_decay", h.weight_decay)}) {
-        if (problem.argument != nullptr) {
-            return problem;
-        }
-    }
-    return {};
+Problem check(const AdamHyperparameters& h) {
+    return first_of(check_step(h.step), check_not_negative("lr", h.lr),
+                    check_beta("beta1", h.beta1), check_beta("beta2", h.beta2),
+                    check_not_negative("eps", h.eps),
+                    check_not_negative("weight_decay", h.weight_decay),
+                    check_not_negative("grad_scale", h.grad_scale));
 }
 
 AdamCoefficients coefficients_of(const AdamHyperparameters& h) {
@@ -58,66 +28,48 @@ AdamCoefficients coefficients_of(const AdamHyperparameters& h) {
     c.decay = h.adamw_mode ? static_cast<float>(1.0 - h.lr * h.weight_decay) : 1.0f;
     c.l2_penalty = h.adamw_mode ? 0.0f : static_cast<float>(h.weight_decay);
     c.has_l2_penalty = c.l2_penalty != 0.0f;
-    c.grad_sign = h.maximize ? -1.0f : 1.0f;
+    c.grad_scale = static_cast<float>(h.maximize ? -h.grad_scale : h.grad_scale);
     return c;
 }
 
-AdamProblem plan_adam(const AdamHyperparameters& hyperparameters, const AdamDTypes& dtypes, Isa isa,
-                      bool rollback, AdamPlan* plan) {
-    const AdamProblem problem = check(hyperparameters);
-    if (problem.argument != nullptr) {
-        return problem;
+Problem check_rollback(const AdamHyperparameters& h) {
+    const AdamCoefficients c = coefficients_of(h);
+    if (c.beta1 == 0.0f) {
+        return {"beta1", "more than 0 to roll back", h.beta1};
     }
-    if (!cpu_supports(isa)) {
-        return {"isa", "one that this CPU has", static_cast<double>(isa)};
+    if (c.beta2 == 0.0f) {
+        return {"beta2", "more than 0 to roll back", h.beta2};
     }
-    const AdamKernels& kernels = *kernels_of_isa[static_cast<int>(adam_isa(isa))];
-    const auto& table = rollback ? kernels.rollback : kernels.step;
-    const AdamKernel kernel = table[static_cast<int>(dtypes.params)][static_cast<int>(dtypes.grads)]
-                                   [static_cast<int>(dtypes.states)];
-    if (kernel == nullptr) {
-        return {"dtypes", "grads and states each in fp32 or in the params' dtype", 0.0};
+    if (c.decay == 0.0f) {
+        return {"weight_decay", "lr * weight_decay other than 1 to roll back", h.weight_decay};
     }
-    *plan = {kernel, coefficients_of(hyperparameters)};
     return {};
 }
 
 }  // namespace
 
-Isa adam_isa(Isa isa) {
-    const auto compiled = [](Isa candidate) {
-        return kernels_of_isa[static_cast<int>(candidate)]->step[0][0][0] != nullptr;
-    };
-    if (compiled(isa)) {
-        return isa;
-    }
-    return isa == Isa::avx512 && compiled(Isa::avx2) ? Isa::avx2 : Isa::scalar;
+void set_grad_scale(double grad_scale, bool maximize, Plan* plan) {
+    auto c = plan->coefficients.as<AdamCoefficients>();
+    c.grad_scale = static_cast<float>(maximize ? -grad_scale : grad_scale);
+    plan->coefficients = Coefficients(c);
 }
 
-AdamProblem plan_adam_step(const AdamHyperparameters& hyperparameters, const AdamDTypes& dtypes,
-                           Isa isa, AdamPlan* plan) {
-    return plan_adam(hyperparameters, dtypes, isa, false, plan);
+Problem plan_adam_step(const AdamHyperparameters& hyperparameters, const DTypes& dtypes, Isa isa,
+                       Plan* plan) {
+    const Problem problem = check(hyperparameters);
+    return problem.argument != nullptr
+               ? problem
+               : make_plan(Coefficients(coefficients_of(hyperparameters)), dtypes, isa,
+                           Direction::step, hyperparameters.rounding, hyperparameters.step, plan);
 }
 
-AdamProblem plan_adam_rollback(const AdamHyperparameters& hyperparameters, const AdamDTypes& dtypes,
-                               Isa isa, AdamPlan* plan) {
-    AdamPlan candidate;
-    const AdamProblem problem = plan_adam(hyperparameters, dtypes, isa, true, &candidate);
-    if (problem.argument != nullptr) {
-        return problem;
-    }
-    if (candidate.coefficients.beta1 == 0.0f) {
-        return {"beta1", "more than 0 to roll back", hyperparameters.beta1};
-    }
-    if (candidate.coefficients.beta2 == 0.0f) {
-        return {"beta2", "more than 0 to roll back", hyperparameters.beta2};
-    }
-    if (candidate.coefficients.decay == 0.0f) {
-        return {"weight_decay", "lr * weight_decay other than 1 to roll back",
-                hyperparameters.weight_decay};
-    }
-    *plan = candidate;
-    return {};
+Problem plan_adam_rollback(const AdamHyperparameters& hyperparameters, const DTypes& dtypes,
+                           Isa isa, Plan* plan) {
+    const Problem problem = first_of(check(hyperparameters), check_rollback(hyperparameters));
+    return problem.argument != nullptr
+               ? problem
+               : make_plan(Coefficients(coefficients_of(hyperparameters)), dtypes, isa,
+                           Direction::rollback, Rounding{}, hyperparameters.step, plan);
 }
 
 }  // namespace ascend_ops

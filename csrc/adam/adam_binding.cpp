@@ -3,92 +3,38 @@
 // adam_update and adam_rollback keep the argument order that DeepSpeed's optimizers call; adam_step
 // updates lists of tensors in one parallel region. All update params, exp_avg and exp_avg_sq in
 // place, after all checks; adam_check makes those of adam_step alone.
+//
+// adam_offload_step is the step of ZeRO-Offload: gradients as they come from the device are divided
+// by the loss scale and clipped by their global norm, fp32 master parameters and states updated and
+// a low-precision copy of the parameters written, in one pass and one read of the gradients before
+// it. It returns the norm, and whether a gradient was infinite or NaN: then nothing was changed.
+//
+// To overlap the copy to the device with it, do its two halves: once
+//   norm, found_inf = grad_norm(grads, loss_scale)
+// and, unless found_inf, for consecutive ranges of the elements of all parameters in their order
+//   adam_offload_range(..., loss_scale, max_norm, norm, begin, end)
+// starting the copy of [begin, end) of low_precision_params before the next range is computed. The
+// results are the same bits, however the ranges are cut; each element has to be in one of them.
 #include <torch/csrc/stable/library.h>
 
+#include <cmath>
 #include <cstdint>
-#include <cstdio>
-#include <mutex>
-#include <string>
-#include <vector>
 
 #include "adam.h"
-#include "adam_arguments.h"
-#include "adam_multi_tensor.h"
-#include "ascend_ops/isa.h"
-#include "ascend_ops/torch_arguments.h"
-#include "ascend_ops/torch_check.h"
+#include "adam_lists.h"
+#include "optimizer/binding.h"
 
 namespace ascend_ops {
 namespace {
 
-enum class Direction : std::uint8_t { step, rollback };
-
-void apply(Direction direction, const AdamHyperparameters& hyperparameters,
-           const AdamArguments& arguments) {
-    AdamPlan plan;
-    const AdamDTypes dtypes = check_tensors(arguments);
-    check_plan(direction == Direction::step
-                   ? plan_adam_step(hyperparameters, dtypes, current_isa(), &plan)
-                   : plan_adam_rollback(hyperparameters, dtypes, current_isa(), &plan));
-    run({{arguments, plan}});
-}
-
-struct Optimizer {
-    std::int64_t id;
-    bool adamw_mode;  // what create_adam was told and adam_update is not
+// What create_adam was told and adam_update is not.
+struct Options {
+    bool adamw_mode;
 };
 
-// A process has a handful of optimizers: a vector.
-class Registry {
-  public:
-    void create(std::int64_t id, bool adamw_mode) {
-        const std::lock_guard<std::mutex> lock(mutex_);
-        for (Optimizer& optimizer : optimizers_) {
-            if (optimizer.id == id) {
-                optimizer.adamw_mode = adamw_mode;
-                return;
-            }
-        }
-        optimizers_.push_back({id, adamw_mode});
-    }
-
-    void destroy(std::int64_t id) {
-        const std::lock_guard<std::mutex> lock(mutex_);
-        find(id) = optimizers_.back();
-        optimizers_.pop_back();
-    }
-
-    bool adamw_mode(std::int64_t id) {
-        const std::lock_guard<std::mutex> lock(mutex_);
-        return find(id).adamw_mode;
-    }
-
-  private:
-    Optimizer& find(std::int64_t id) {
-        for (Optimizer& optimizer : optimizers_) {
-            if (optimizer.id == id) {
-                return optimizer;
-            }
-        }
-        fail("optimizer_id", "one that create_adam made and destroy_adam did not remove",
-             std::to_string(id));
-    }
-
-    std::mutex mutex_;
-    std::vector<Optimizer> optimizers_;
-};
-
-Registry& registry() {
-    static Registry optimizers;
+Registry<Options>& registry() {
+    static Registry<Options> optimizers("create_adam made and destroy_adam");
     return optimizers;
-}
-
-void take_hyperparameters(ArgumentReader& arguments, AdamHyperparameters& h) {
-    h.lr = arguments.take<double>();
-    h.beta1 = arguments.take<double>();
-    h.beta2 = arguments.take<double>();
-    h.eps = arguments.take<double>();
-    h.weight_decay = arguments.take<double>();
 }
 
 void create_adam(StableIValue* values, std::uint64_t count, std::uint64_t) {
@@ -98,20 +44,18 @@ void create_adam(StableIValue* values, std::uint64_t count, std::uint64_t) {
     take_hyperparameters(arguments, h);
     h.adamw_mode = arguments.take<bool>();
     const auto should_log = arguments.take<bool>();
-    AdamPlan plan;
-    check_plan(plan_adam_step(h, AdamDTypes{}, current_isa(), &plan));
-    registry().create(optimizer_id, h.adamw_mode);
+    Plan plan;
+    check_problem(plan_adam_step(h, DTypes{}, current_isa(), &plan));
+    registry().create(optimizer_id, {h.adamw_mode});
     if (should_log) {
-        std::fprintf(stderr, "ascend_ops: optimizer %lld is %s on %s\n",
-                     static_cast<long long>(optimizer_id), h.adamw_mode ? "AdamW" : "Adam",
-                     isa_name(adam_isa(current_isa())));
+        log_created(optimizer_id, h.adamw_mode ? "AdamW" : "Adam");
     }
-    values[0] = torch::stable::detail::from(std::int64_t{0});
+    give(values[0], std::int64_t{0});
 }
 
 void destroy_adam(StableIValue* values, std::uint64_t count, std::uint64_t) {
     registry().destroy(ArgumentReader(values, count).take<std::int64_t>());
-    values[0] = torch::stable::detail::from(std::int64_t{0});
+    give(values[0], std::int64_t{0});
 }
 
 void update_registered(Direction direction, StableIValue* values, std::uint64_t count) {
@@ -121,10 +65,18 @@ void update_registered(Direction direction, StableIValue* values, std::uint64_t 
     h.step = arguments.take<std::int64_t>();
     take_hyperparameters(arguments, h);
     h.bias_correction = arguments.take<bool>();
-    const AdamArguments tensors(arguments);
-    h.adamw_mode = registry().adamw_mode(optimizer_id);
-    apply(direction, h, tensors);
-    values[0] = torch::stable::detail::from(std::int64_t{0});
+    Parameters parameters;
+    parameters.params = take_one(arguments, "params");
+    parameters.grads = take_one(arguments, "grads");
+    parameters.states.push_back(take_one(arguments, "exp_avg"));
+    parameters.states.push_back(take_one(arguments, "exp_avg_sq"));
+    h.adamw_mode = registry().get(optimizer_id).adamw_mode;
+    const auto make_plan = direction == Direction::step ? plan_adam_step : plan_adam_rollback;
+    const auto planner = [&](std::size_t, const DTypes& dtypes, Plan* plan) {
+        return make_plan(h, dtypes, current_isa(), plan);
+    };
+    run_all(parameters, plan_all(parameters, Purpose::step, planner));
+    give(values[0], std::int64_t{0});
 }
 
 void adam_update(StableIValue* values, std::uint64_t count, std::uint64_t) {
@@ -135,39 +87,68 @@ void adam_rollback(StableIValue* values, std::uint64_t count, std::uint64_t) {
     update_registered(Direction::rollback, values, count);
 }
 
-std::vector<AdamWork> take_multi_tensor_step(StableIValue* values, std::uint64_t count) {
-    ArgumentReader arguments(values, count);
-    AdamHyperparameters h;
-    const AdamTensorLists lists(arguments);
-    const auto steps = arguments.take<std::vector<std::int64_t>>();
-    take_hyperparameters(arguments, h);
-    h.adamw_mode = arguments.take<bool>();
-    h.bias_correction = arguments.take<bool>();
-    h.maximize = arguments.take<bool>();
-    return plan_multi_tensor_step(lists, steps, h);
-}
-
 void adam_step(StableIValue* values, std::uint64_t count, std::uint64_t) {
-    run(take_multi_tensor_step(values, count));
+    ArgumentReader arguments(values, count);
+    const AdamLists lists = take_step(arguments);
+    run_all(lists.parameters, lists.plan());
 }
 
 void adam_check(StableIValue* values, std::uint64_t count, std::uint64_t) {
-    take_multi_tensor_step(values, count);
+    ArgumentReader arguments(values, count);
+    take_step(arguments).plan();
 }
 
-void cpu_capability(StableIValue* values, std::uint64_t, std::uint64_t) {
-    values[0] = torch::stable::detail::from(std::string(isa_name(adam_isa(current_isa()))));
+void give_norm(StableIValue* values, const GradNorm& found) {
+    give(values[0], found.norm);
+    give(values[1], found.found_inf);
 }
 
-void set_cpu_capability(StableIValue* values, std::uint64_t count, std::uint64_t) {
-    const auto name = ArgumentReader(values, count).take<std::string>();
-    Isa isa = Isa::scalar;
-    if (!parse_isa(name.c_str(), &isa)) {
-        fail("isa", "scalar, avx2, avx512 or neon", "'" + name + "'");
+void grad_norm(StableIValue* values, std::uint64_t count, std::uint64_t) {
+    ArgumentReader arguments(values, count);
+    const TensorList grads = take_list(arguments, "grads");
+    give_norm(values, global_norm(grads, arguments.take<double>()));
+}
+
+void adam_offload_step(StableIValue* values, std::uint64_t count, std::uint64_t) {
+    ArgumentReader arguments(values, count);
+    AdamLists lists = take_offload(arguments);
+    const auto loss_scale = arguments.take<double>();
+    const auto max_norm = arguments.take<double>();
+    take_rounding(arguments, lists.hyperparameters);
+    give_norm(values, run_offload_step(lists, loss_scale, max_norm));
+}
+
+ElementRange take_range(ArgumentReader& arguments) {
+    const auto begin = arguments.take<std::int64_t>();
+    return {begin, arguments.take<std::int64_t>()};
+}
+
+void check_range(const ElementRange& range, const TensorList& params) {
+    std::int64_t total = 0;
+    for (const Tensor& tensor : params.tensors) {
+        total += tensor.numel();
     }
-    if (adam_isa(isa) != isa || !set_current_isa(isa)) {
-        fail("isa", "one that this CPU and the library's compiler have", name);
+    if (range.begin < 0 || range.begin > range.end || range.end > total) {
+        fail("begin and end", "a range of the " + std::to_string(total) + " elements",
+             std::to_string(range.begin) + " and " + std::to_string(range.end));
     }
+}
+
+void adam_offload_range(StableIValue* values, std::uint64_t count, std::uint64_t) {
+    ArgumentReader arguments(values, count);
+    AdamLists lists = take_offload(arguments);
+    const auto loss_scale = arguments.take<double>();
+    const auto max_norm = arguments.take<double>();
+    const auto norm = arguments.take<double>();
+    const ElementRange range = take_range(arguments);
+    take_rounding(arguments, lists.hyperparameters);
+    if (!(std::isfinite(norm) && norm >= 0.0)) {
+        fail("norm", "a finite number, as without found_inf", to_text(norm));
+    }
+    lists.hyperparameters.grad_scale = grad_scale(loss_scale, max_norm, norm);
+    const std::vector<Plan> plans = lists.plan();
+    check_range(range, lists.parameters.params);
+    run_all(lists.parameters, plans, range);
 }
 
 }  // namespace
@@ -190,12 +171,26 @@ STABLE_TORCH_LIBRARY(ascend_ops_cpu_adam, library) {
     library.def(
         "adam_step(Tensor(a!)[] params, Tensor[] grads, Tensor(b!)[] exp_avgs, "
         "Tensor(c!)[] exp_avg_sqs, int[] steps, float lr, float beta1, float beta2, float eps, "
-        "float weight_decay, bool decoupled_weight_decay, bool bias_correction, bool maximize) "
-        "-> ()");
+        "float weight_decay, bool decoupled_weight_decay, bool bias_correction, bool maximize, "
+        "int? stochastic_rounding_seed=None) -> ()");
     library.def(
         "adam_check(Tensor[] params, Tensor[] grads, Tensor[] exp_avgs, Tensor[] exp_avg_sqs, "
         "int[] steps, float lr, float beta1, float beta2, float eps, float weight_decay, "
-        "bool decoupled_weight_decay, bool bias_correction, bool maximize) -> ()");
+        "bool decoupled_weight_decay, bool bias_correction, bool maximize, "
+        "int? stochastic_rounding_seed=None) -> ()");
+    library.def("grad_norm(Tensor[] grads, float loss_scale) -> (float, bool)");
+    library.def(
+        "adam_offload_step(Tensor(a!)[] master_params, Tensor[] grads, Tensor(b!)[] exp_avgs, "
+        "Tensor(c!)[] exp_avg_sqs, Tensor(d!)[] low_precision_params, int[] steps, float lr, "
+        "float beta1, float beta2, float eps, float weight_decay, bool decoupled_weight_decay, "
+        "bool bias_correction, bool maximize, float loss_scale, float max_norm, "
+        "int? stochastic_rounding_seed=None) -> (float, bool)");
+    library.def(
+        "adam_offload_range(Tensor(a!)[] master_params, Tensor[] grads, Tensor(b!)[] exp_avgs, "
+        "Tensor(c!)[] exp_avg_sqs, Tensor(d!)[] low_precision_params, int[] steps, float lr, "
+        "float beta1, float beta2, float eps, float weight_decay, bool decoupled_weight_decay, "
+        "bool bias_correction, bool maximize, float loss_scale, float max_norm, float norm, "
+        "int begin, int end, int? stochastic_rounding_seed=None) -> ()");
     library.def("cpu_capability() -> str");
     library.def("set_cpu_capability(str isa) -> ()");
 }
@@ -210,6 +205,9 @@ STABLE_TORCH_LIBRARY_IMPL(ascend_ops_cpu_adam, CompositeExplicitAutograd, librar
     library.impl("adam_rollback", &adam_rollback);
     library.impl("adam_step", &adam_step);
     library.impl("adam_check", &adam_check);
+    library.impl("grad_norm", &grad_norm);
+    library.impl("adam_offload_step", &adam_offload_step);
+    library.impl("adam_offload_range", &adam_offload_range);
     library.impl("cpu_capability", &cpu_capability);
     library.impl("set_cpu_capability", &set_cpu_capability);
 }

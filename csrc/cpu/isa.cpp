@@ -51,6 +51,8 @@ const char* isa_name(Isa isa) {
     return names[static_cast<int>(isa)];
 }
 
+const char* isa_names() { return "scalar, avx2, avx512 or neon"; }
+
 bool parse_isa(const char* name, Isa* isa) {
     for (const Isa candidate : all_isas) {
         if (std::strcmp(name, isa_name(candidate)) == 0) {
@@ -78,6 +80,8 @@ bool cpu_supports(Isa isa) {
             return false;
     }
 }
+
+Isa next_lower(Isa isa) { return isa == Isa::avx512 ? Isa::avx2 : Isa::scalar; }
 
 Isa best_isa() {
     for (const Isa candidate : {Isa::avx512, Isa::avx2, Isa::neon}) {

@@ -14,7 +14,7 @@ const double special_values[] = {0.0,       -0.0,    1.0,     -1.0,     0x1p-149
                                  -INFINITY, NAN,     0x1p-75, 1.0 / 3.0};
 
 /// Every special value as parameter with every other as gradient, and all kinds of states.
-Tensors special_tensors(const AdamDTypes& dtypes) {
+Tensors special_tensors(const DTypes& dtypes) {
     const std::size_t specials = sizeof special_values / sizeof special_values[0];
     Tensors tensors = random_tensors(dtypes, specials * specials, 3);
     for (std::size_t i = 0; i < tensors.params.count(); ++i) {
@@ -30,8 +30,7 @@ Tensors special_tensors(const AdamDTypes& dtypes) {
     return tensors;
 }
 
-void check_isas_agree(const Tensors& before, const AdamHyperparameters& h,
-                      const AdamDTypes& dtypes) {
+void check_isas_agree(const Tensors& before, const AdamHyperparameters& h, const DTypes& dtypes) {
     Tensors wanted_step = before;
     run(step_plan(h, dtypes, Isa::scalar), wanted_step, 0, before.params.count());
     Tensors wanted_rollback = before;
@@ -47,7 +46,7 @@ void check_isas_agree(const Tensors& before, const AdamHyperparameters& h,
 }
 
 TEST(every_isa_gives_the_same_bits) {
-    for (const AdamDTypes& dtypes : all_dtypes()) {
+    for (const DTypes& dtypes : all_dtypes()) {
         for (const AdamHyperparameters& h : all_modes()) {
             check_isas_agree(random_tensors(dtypes, 517, 1), h, dtypes);
         }
@@ -55,7 +54,7 @@ TEST(every_isa_gives_the_same_bits) {
 }
 
 TEST(every_isa_gives_the_same_bits_for_special_values) {
-    for (const AdamDTypes& dtypes : all_dtypes()) {
+    for (const DTypes& dtypes : all_dtypes()) {
         for (const AdamHyperparameters& h : all_modes()) {
             check_isas_agree(special_tensors(dtypes), h, dtypes);
         }
@@ -71,9 +70,9 @@ AdamHyperparameters usual() {
 
 TEST(splits_and_alignment_do_not_matter) {
     const std::size_t count = 1003;
-    for (const AdamDTypes& dtypes : all_dtypes()) {
+    for (const DTypes& dtypes : all_dtypes()) {
         for (const Isa isa : isas()) {
-            const AdamPlan plan = step_plan(usual(), dtypes, isa);
+            const Plan plan = step_plan(usual(), dtypes, isa);
             Tensors wanted = random_tensors(dtypes, count, 2);
             run(plan, wanted, 0, count);
             std::mt19937 random(5);
@@ -92,7 +91,7 @@ TEST(splits_and_alignment_do_not_matter) {
 
 TEST(nothing_outside_the_range_is_touched) {
     const std::size_t count = 100;
-    for (const AdamDTypes& dtypes : all_dtypes()) {
+    for (const DTypes& dtypes : all_dtypes()) {
         for (const Isa isa : isas()) {
             const Tensors before = random_tensors(dtypes, count, 2);
             for (std::size_t begin = 30; begin < 50; ++begin) {
@@ -110,8 +109,8 @@ TEST(nothing_outside_the_range_is_touched) {
 TEST(threads_do_not_matter) {
     const std::size_t count = 100003;
     for (const Isa isa : isas()) {
-        const AdamPlan plan = step_plan(usual(), AdamDTypes{}, isa);
-        const Tensors before = random_tensors(AdamDTypes{}, count, 2);
+        const Plan plan = step_plan(usual(), DTypes{}, isa);
+        const Tensors before = random_tensors(DTypes{}, count, 2);
         Tensors wanted = before;
         run(plan, wanted, 0, count);
         Tensors found = before;
@@ -128,7 +127,7 @@ TEST(threads_do_not_matter) {
 }
 
 TEST(nan_and_infinity_propagate) {
-    for (const AdamDTypes& dtypes : all_dtypes()) {
+    for (const DTypes& dtypes : all_dtypes()) {
         for (const Isa isa : isas()) {
             const std::size_t count = 19;
             Tensors tensors = random_tensors(dtypes, count, 2);
@@ -157,7 +156,7 @@ std::uint64_t mix(std::uint64_t hash, const Array& array) {  // FNV-1a
 TEST(digest_of_all_results) {
     for (const Isa isa : isas()) {
         std::uint64_t hash = 0xcbf29ce484222325u;
-        for (const AdamDTypes& dtypes : all_dtypes()) {
+        for (const DTypes& dtypes : all_dtypes()) {
             for (const AdamHyperparameters& h : all_modes()) {
                 Tensors tensors = random_tensors(dtypes, 300, 11);
                 run(step_plan(h, dtypes, isa), tensors, 0, 300);

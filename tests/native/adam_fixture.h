@@ -12,11 +12,11 @@
 
 namespace adam_test {
 
-using ascend_ops::AdamDTypes;
 using ascend_ops::AdamHyperparameters;
-using ascend_ops::AdamPlan;
-using ascend_ops::AdamProblem;
-using ascend_ops::AdamTensors;
+using ascend_ops::DTypes;
+using ascend_ops::Plan;
+using ascend_ops::Problem;
+
 using ascend_ops::DType;
 using ascend_ops::Isa;
 
@@ -32,8 +32,8 @@ inline std::vector<Isa> isas() {
 }
 
 /// All combinations that the kernels support.
-inline std::vector<AdamDTypes> all_dtypes() {
-    std::vector<AdamDTypes> combinations = {AdamDTypes{}};
+inline std::vector<DTypes> all_dtypes() {
+    std::vector<DTypes> combinations = {DTypes{}};
     for (const DType params : {DType::bfloat16, DType::float16}) {
         for (const DType grads : {params, DType::float32}) {
             for (const DType states : {params, DType::float32}) {
@@ -94,14 +94,14 @@ class Array {
 };
 
 struct Tensors {
-    Tensors(const AdamDTypes& dtypes, std::size_t count, std::size_t skew = 0)
+    Tensors(const DTypes& dtypes, std::size_t count, std::size_t skew = 0)
         : params(dtypes.params, count, skew),
           grads(dtypes.grads, count, skew),
           exp_avg(dtypes.states, count, skew),
           exp_avg_sq(dtypes.states, count, skew) {}
 
-    AdamTensors pointers() {
-        return {params.data(), grads.data(), exp_avg.data(), exp_avg_sq.data()};
+    ascend_ops::Tensors pointers() {
+        return {params.data(), grads.data(), {exp_avg.data(), exp_avg_sq.data()}};
     }
 
     Array params, grads, exp_avg, exp_avg_sq;
@@ -114,7 +114,7 @@ inline double random_number(std::mt19937& random) {
     return std::ldexp((random() & 1u) != 0 ? fraction : -fraction, exponent);
 }
 
-inline Tensors random_tensors(const AdamDTypes& dtypes, std::size_t count, std::uint32_t seed,
+inline Tensors random_tensors(const DTypes& dtypes, std::size_t count, std::uint32_t seed,
                               std::size_t skew = 0) {
     Tensors tensors(dtypes, count, skew);
     std::mt19937 random(seed);
@@ -127,22 +127,22 @@ inline Tensors random_tensors(const AdamDTypes& dtypes, std::size_t count, std::
     return tensors;
 }
 
-inline AdamPlan step_plan(const AdamHyperparameters& h, const AdamDTypes& dtypes, Isa isa) {
-    AdamPlan plan;
-    const AdamProblem problem = ascend_ops::plan_adam_step(h, dtypes, isa, &plan);
+inline Plan step_plan(const AdamHyperparameters& h, const DTypes& dtypes, Isa isa) {
+    Plan plan;
+    const Problem problem = ascend_ops::plan_adam_step(h, dtypes, isa, &plan);
     CHECK(problem.argument == nullptr, "%s on %s", problem.argument, ascend_ops::isa_name(isa));
     return plan;
 }
 
-inline AdamPlan rollback_plan(const AdamHyperparameters& h, const AdamDTypes& dtypes, Isa isa) {
-    AdamPlan plan;
-    const AdamProblem problem = ascend_ops::plan_adam_rollback(h, dtypes, isa, &plan);
+inline Plan rollback_plan(const AdamHyperparameters& h, const DTypes& dtypes, Isa isa) {
+    Plan plan;
+    const Problem problem = ascend_ops::plan_adam_rollback(h, dtypes, isa, &plan);
     CHECK(problem.argument == nullptr, "%s on %s", problem.argument, ascend_ops::isa_name(isa));
     return plan;
 }
 
-inline void run(const AdamPlan& plan, Tensors& tensors, std::size_t begin, std::size_t end) {
-    ascend_ops::run_adam(plan, tensors.pointers(), static_cast<std::int64_t>(begin),
+inline void run(const Plan& plan, Tensors& tensors, std::size_t begin, std::size_t end) {
+    ascend_ops::run_plan(plan, tensors.pointers(), static_cast<std::int64_t>(begin),
                          static_cast<std::int64_t>(end));
 }
 

@@ -11,15 +11,15 @@ namespace {
 constexpr double nan = std::numeric_limits<double>::quiet_NaN();
 constexpr double infinity = std::numeric_limits<double>::infinity();
 
-void check_refused(const AdamHyperparameters& h, const AdamDTypes& dtypes, const char* argument,
+void check_refused(const AdamHyperparameters& h, const DTypes& dtypes, const char* argument,
                    bool only_rollback = false) {
-    AdamPlan plan;
+    Plan plan;
     if (!only_rollback) {
-        const AdamProblem problem = ascend_ops::plan_adam_step(h, dtypes, Isa::scalar, &plan);
+        const Problem problem = ascend_ops::plan_adam_step(h, dtypes, Isa::scalar, &plan);
         CHECK(problem.argument != nullptr && problem.argument == std::string(argument),
               "the step, for %s", argument);
     }
-    const AdamProblem problem = ascend_ops::plan_adam_rollback(h, dtypes, Isa::scalar, &plan);
+    const Problem problem = ascend_ops::plan_adam_rollback(h, dtypes, Isa::scalar, &plan);
     CHECK(problem.argument != nullptr && problem.argument == std::string(argument),
           "rollback, for %s", argument);
     CHECK(problem.wanted != nullptr, "%s", argument);
@@ -31,7 +31,7 @@ void check_refused(double AdamHyperparameters::* field, std::initializer_list<do
     for (const double value : values) {
         AdamHyperparameters h;
         h.*field = value;
-        check_refused(h, AdamDTypes{}, argument, only_rollback);
+        check_refused(h, DTypes{}, argument, only_rollback);
     }
 }
 
@@ -44,7 +44,7 @@ TEST(bad_hyperparameters_are_refused_by_name) {
     for (const std::int64_t step : {std::int64_t{0}, std::int64_t{-1}}) {
         AdamHyperparameters h;
         h.step = step;
-        check_refused(h, AdamDTypes{}, "step");
+        check_refused(h, DTypes{}, "step");
     }
 }
 
@@ -54,15 +54,15 @@ TEST(rollback_is_refused_where_nothing_was_kept) {
     AdamHyperparameters h;
     h.lr = 0.5;
     h.weight_decay = 2.0;
-    check_refused(h, AdamDTypes{}, "weight_decay", true);
+    check_refused(h, DTypes{}, "weight_decay", true);
 }
 
 TEST(mixed_low_precision_is_refused) {
     constexpr DType fp32 = DType::float32;
     constexpr DType bf16 = DType::bfloat16;
     constexpr DType fp16 = DType::float16;
-    for (const AdamDTypes& dtypes : {AdamDTypes{fp32, bf16, fp32}, AdamDTypes{fp32, fp32, fp16},
-                                     AdamDTypes{bf16, fp16, bf16}, AdamDTypes{fp16, fp16, bf16}}) {
+    for (const DTypes& dtypes : {DTypes{fp32, bf16, bf16}, DTypes{fp32, fp32, fp16},
+                                 DTypes{bf16, fp16, bf16}, DTypes{fp16, fp16, bf16}}) {
         check_refused(AdamHyperparameters{}, dtypes, "dtypes");
     }
 }
@@ -71,8 +71,8 @@ TEST(any_step_number_and_lr_of_zero_are_taken) {
     AdamHyperparameters h;
     h.step = std::numeric_limits<std::int64_t>::max();
     h.lr = 0.0;
-    step_plan(h, AdamDTypes{}, Isa::scalar);
-    rollback_plan(h, AdamDTypes{}, Isa::scalar);
+    step_plan(h, DTypes{}, Isa::scalar);
+    rollback_plan(h, DTypes{}, Isa::scalar);
 }
 
 TEST(isas_have_names_and_lower_ones_can_be_forced) {
@@ -84,11 +84,11 @@ TEST(isas_have_names_and_lower_ones_can_be_forced) {
         const bool supported = ascend_ops::cpu_supports(isa);
         CHECK(ascend_ops::set_current_isa(isa) == supported, "%s", ascend_ops::isa_name(isa));
         CHECK(!supported || ascend_ops::current_isa() == isa, "%s", ascend_ops::isa_name(isa));
-        AdamPlan plan;
-        const AdamProblem problem =
-            ascend_ops::plan_adam_step(AdamHyperparameters{}, AdamDTypes{}, isa, &plan);
+        Plan plan;
+        const Problem problem =
+            ascend_ops::plan_adam_step(AdamHyperparameters{}, DTypes{}, isa, &plan);
         CHECK((problem.argument == nullptr) == supported, "%s", ascend_ops::isa_name(isa));
-        CHECK(!supported || ascend_ops::adam_isa(isa) == isa, "%s was not compiled in",
+        CHECK(!supported || ascend_ops::compiled_isa(isa) == isa, "%s was not compiled in",
               ascend_ops::isa_name(isa));
     }
     Isa untouched = Isa::avx2;

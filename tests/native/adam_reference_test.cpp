@@ -67,8 +67,7 @@ void check_element(const char* name, const Array& found, std::size_t i, const Bo
           static_cast<long long>(h.step));
 }
 
-void check_step(const AdamHyperparameters& h, const AdamDTypes& dtypes, Isa isa,
-                std::size_t count) {
+void check_step(const AdamHyperparameters& h, const DTypes& dtypes, Isa isa, std::size_t count) {
     const Tensors before = random_tensors(dtypes, count, static_cast<std::uint32_t>(count));
     Tensors after = before;
     run(step_plan(h, dtypes, isa), after, 0, count);
@@ -83,7 +82,7 @@ void check_step(const AdamHyperparameters& h, const AdamDTypes& dtypes, Isa isa,
 
 TEST(step_is_the_formula_in_every_mode_and_dtype) {
     for (const Isa isa : isas()) {
-        for (const AdamDTypes& dtypes : all_dtypes()) {
+        for (const DTypes& dtypes : all_dtypes()) {
             for (const AdamHyperparameters& h : all_modes()) {
                 check_step(h, dtypes, isa, 129);
             }
@@ -95,7 +94,7 @@ TEST(step_is_the_formula_at_every_size) {
     AdamHyperparameters h;
     h.step = 3;
     for (const Isa isa : isas()) {
-        for (const AdamDTypes& dtypes : all_dtypes()) {
+        for (const DTypes& dtypes : all_dtypes()) {
             for (const std::size_t count :
                  {0, 1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 20011}) {
                 check_step(h, dtypes, isa, count);
@@ -110,7 +109,7 @@ TEST(beta_of_zero_and_eps_of_zero) {
     h.beta2 = 0.0;
     h.eps = 0.0;
     for (const Isa isa : isas()) {
-        check_step(h, AdamDTypes{}, isa, 100);
+        check_step(h, DTypes{}, isa, 100);
     }
 }
 
@@ -118,11 +117,11 @@ TEST(beta_of_zero_and_eps_of_zero) {
 TEST(zero_grads_change_nothing_but_by_decay) {
     AdamHyperparameters h;
     for (const Isa isa : isas()) {
-        Tensors tensors(AdamDTypes{}, 37);
+        Tensors tensors(DTypes{}, 37);
         for (std::size_t i = 0; i < 37; ++i) {
             tensors.params.set(i, 1.5);
         }
-        run(step_plan(h, AdamDTypes{}, isa), tensors, 0, 37);
+        run(step_plan(h, DTypes{}, isa), tensors, 0, 37);
         for (std::size_t i = 0; i < 37; ++i) {
             CHECK(tensors.params.get(i) == 1.5, "%g", tensors.params.get(i));
             CHECK(tensors.exp_avg.get(i) == 0.0, "%g", tensors.exp_avg.get(i));

@@ -70,7 +70,7 @@ void check_close(const char* name, double found, double wanted, double error, st
           ascend_ops::isa_name(isa), name, i, found, wanted, std::fabs(found - wanted), error);
 }
 
-void check_round_trip(const AdamHyperparameters& h, const AdamDTypes& dtypes, Isa isa) {
+void check_round_trip(const AdamHyperparameters& h, const DTypes& dtypes, Isa isa) {
     const std::size_t count = 203;
     const Tensors before = random_tensors(dtypes, count, 9);
     Tensors tensors = before;
@@ -90,7 +90,7 @@ void check_round_trip(const AdamHyperparameters& h, const AdamDTypes& dtypes, Is
 
 TEST(rollback_undoes_a_step_in_every_mode_and_dtype) {
     for (const Isa isa : isas()) {
-        for (const AdamDTypes& dtypes : all_dtypes()) {
+        for (const DTypes& dtypes : all_dtypes()) {
             for (const AdamHyperparameters& h : all_modes()) {
                 check_round_trip(h, dtypes, isa);
             }
@@ -105,7 +105,7 @@ TEST(rollback_undoes_strong_decay) {
     h.beta1 = 0.1;
     h.beta2 = 0.2;
     for (const Isa isa : isas()) {
-        check_round_trip(h, AdamDTypes{}, isa);
+        check_round_trip(h, DTypes{}, isa);
     }
 }
 
@@ -116,13 +116,13 @@ TEST(rollback_of_the_first_step_gives_zero_states) {
             if (h.step != 1 || (!h.adamw_mode && h.weight_decay != 0.0)) {
                 continue;  // Adam's gradient depends on params, which come back rounded
             }
-            Tensors tensors = random_tensors(AdamDTypes{}, 100, 4);
+            Tensors tensors = random_tensors(DTypes{}, 100, 4);
             for (std::size_t i = 0; i < 100; ++i) {
                 tensors.exp_avg.set(i, 0.0);
                 tensors.exp_avg_sq.set(i, 0.0);
             }
-            run(step_plan(h, AdamDTypes{}, isa), tensors, 0, 100);
-            run(rollback_plan(h, AdamDTypes{}, isa), tensors, 0, 100);
+            run(step_plan(h, DTypes{}, isa), tensors, 0, 100);
+            run(rollback_plan(h, DTypes{}, isa), tensors, 0, 100);
             for (std::size_t i = 0; i < 100; ++i) {
                 CHECK(tensors.exp_avg.get(i) == 0.0, "%g", tensors.exp_avg.get(i));
                 CHECK(tensors.exp_avg_sq.get(i) == 0.0, "%g", tensors.exp_avg_sq.get(i));
@@ -133,7 +133,7 @@ TEST(rollback_of_the_first_step_gives_zero_states) {
 
 // 0.001 * 0.001^2 is less than half of fp16's smallest number: exp_avg_sq is stored as 0.
 TEST(rollback_survives_a_square_too_small_for_fp16) {
-    const AdamDTypes dtypes = {DType::float16, DType::float16, DType::float16};
+    const DTypes dtypes = {DType::float16, DType::float16, DType::float16};
     for (const Isa isa : isas()) {
         Tensors tensors(dtypes, 33);
         for (std::size_t i = 0; i < 33; ++i) {

@@ -46,13 +46,13 @@ bool same(double a, double b) {
 
 template <class T>
 void check_load(std::uint32_t first) {
-    T stored[Vec::width];
-    float loaded[Vec::width];
-    for (std::uint32_t lane = 0; lane < Vec::width; ++lane) {
+    T stored[max_width];
+    float loaded[max_width];
+    for (std::uint32_t lane = 0; lane < width(); ++lane) {
         stored[lane].bits = static_cast<std::uint16_t>(first + lane);
     }
-    store(loaded, Vec::load(stored));
-    for (std::uint32_t lane = 0; lane < Vec::width; ++lane) {
+    store(loaded, load(stored));
+    for (std::uint32_t lane = 0; lane < width(); ++lane) {
         const double wanted = reference::decode(DTypeOf<T>::value, stored[lane].bits);
         CHECK(same(loaded[lane], wanted), "0x%04x loads as %g", stored[lane].bits, loaded[lane]);
     }
@@ -60,9 +60,9 @@ void check_load(std::uint32_t first) {
 
 template <class T>
 void check_store(const float* values) {
-    T stored[Vec::width];
-    store(stored, Vec::load(values));
-    for (int lane = 0; lane < Vec::width; ++lane) {
+    T stored[max_width];
+    store(stored, load(values));
+    for (int lane = 0; lane < width(); ++lane) {
         const double found = reference::decode(DTypeOf<T>::value, stored[lane].bits);
         const double wanted = reference::round_to(DTypeOf<T>::value, values[lane]);
         CHECK(same(found, wanted), "%a is stored as 0x%04x, %a", values[lane], stored[lane].bits,
@@ -93,17 +93,17 @@ std::vector<float> interesting_floats() {
     for (int i = 0; i < 200000; ++i) {
         values.push_back(float_of_bits(static_cast<std::uint32_t>(random())));
     }
-    values.resize((values.size() + Vec::width - 1) / Vec::width * Vec::width);
+    values.resize((values.size() + max_width - 1) / max_width * max_width);
     return values;
 }
 
 template <class T>
 void check_conversions() {
-    for (std::uint32_t bits = 0; bits < 0x10000u; bits += Vec::width) {
+    for (std::uint32_t bits = 0; bits < 0x10000u; bits += static_cast<std::uint32_t>(width())) {
         check_load<T>(bits);
     }
     const std::vector<float> values = interesting_floats<T>();
-    for (std::size_t i = 0; i < values.size(); i += Vec::width) {
+    for (std::size_t i = 0; i < values.size(); i += static_cast<std::size_t>(width())) {
         check_store<T>(&values[i]);
     }
 }
@@ -129,10 +129,10 @@ void check_arithmetic(const char* name, Compute compute, Wanted wanted) {
     const std::vector<float> a = operands(1, count);
     const std::vector<float> b = operands(2, count);
     const std::vector<float> c = operands(3, count);
-    float found[Vec::width];
-    for (std::size_t i = 0; i < count; i += Vec::width) {
-        store(found, compute(Vec::load(&a[i]), Vec::load(&b[i]), Vec::load(&c[i])));
-        for (std::size_t lane = 0; lane < Vec::width; ++lane) {
+    float found[max_width];
+    for (std::size_t i = 0; i < count; i += static_cast<std::size_t>(width())) {
+        store(found, compute(load(&a[i]), load(&b[i]), load(&c[i])));
+        for (std::size_t lane = 0; lane < static_cast<std::size_t>(width()); ++lane) {
             const std::size_t k = i + lane;
             const float want = wanted(a[k], b[k], c[k]);
             CHECK(same(found[lane], want), "%s(%a, %a, %a) is %a, not %a", name, a[k], b[k], c[k],
@@ -144,15 +144,17 @@ void check_arithmetic(const char* name, Compute compute, Wanted wanted) {
 TEST(arithmetic_is_correctly_rounded) {
     using V = Vec;
     check_arithmetic(
-        "add", [](V a, V b, V) { return a + b; }, [](float a, float b, float) { return a + b; });
+        "add", [](V a, V b, V) { return add(a, b); },
+        [](float a, float b, float) { return a + b; });
     check_arithmetic(
-        "subtract", [](V a, V b, V) { return a - b; },
+        "subtract", [](V a, V b, V) { return sub(a, b); },
         [](float a, float b, float) { return a - b; });
     check_arithmetic(
-        "multiply", [](V a, V b, V) { return a * b; },
+        "multiply", [](V a, V b, V) { return mul(a, b); },
         [](float a, float b, float) { return a * b; });
     check_arithmetic(
-        "divide", [](V a, V b, V) { return a / b; }, [](float a, float b, float) { return a / b; });
+        "divide", [](V a, V b, V) { return div(a, b); },
+        [](float a, float b, float) { return a / b; });
     check_arithmetic(
         "sqrt", [](V a, V, V) { return sqrt(a); },
         [](float a, float, float) { return std::sqrt(a); });
@@ -180,8 +182,8 @@ TEST(fma_is_not_fooled_by_near_ties) {
                 const float scale = exponent == 0 ? 0x1p-12f : 0x1p-75f;
                 const float a = sign * scale * (1.0f + 0x1p-23f);
                 const float b = scale * (1.0f - 0x1p-23f);
-                float found[Vec::width];
-                store(found, fma(Vec::broadcast(a), Vec::broadcast(b), Vec::broadcast(c)));
+                float found[max_width];
+                store(found, fma(broadcast(a), broadcast(b), broadcast(c)));
                 CHECK(same(found[0], std::fma(a, b, c)), "fma(%a, %a, %a) is %a", a, b, c,
                       found[0]);
             }
@@ -193,10 +195,19 @@ TEST(max_is_the_second_where_there_is_no_greater) {
     const float values[] = {-1.0f, -0.0f, 0.0f, 1.0f, -INFINITY, INFINITY, NAN, 1e-45f};
     for (const float a : values) {
         for (const float b : values) {
-            float found[Vec::width];
-            store(found, max(Vec::broadcast(a), Vec::broadcast(b)));
+            float found[max_width];
+            store(found, max(broadcast(a), broadcast(b)));
             CHECK(same(found[0], a > b ? a : b), "max(%g, %g) is %g", a, b, found[0]);
         }
+    }
+}
+
+TEST(sign_is_one_or_the_zero_or_nan_itself) {
+    const float values[] = {-1.5f, -0.0f, 0.0f, 1e30f, -INFINITY, INFINITY, NAN, 1e-45f, -1e-45f};
+    for (const float a : values) {
+        float found[max_width];
+        store(found, sign(broadcast(a)));
+        CHECK(same(found[0], a > 0 ? 1 : a < 0 ? -1 : a), "sign(%g) is %g", a, found[0]);
     }
 }
 

@@ -60,7 +60,8 @@ class Target:
         """The flags that choose a simd header for ``simd_test.cpp``."""
         scalar = ["-DTEST_SIMD_SCALAR"]
         if self.machine == "x86_64":
-            return [scalar, [*scalar, "-mfma"], *self.isa_flags().values()]
+            flags = [f for f in self.isa_flags().values() if f[0].startswith("-m")]
+            return [scalar, [*scalar, "-mfma"], *flags]
         return [scalar, []] if self.machine == "aarch64" else [scalar]
 
 
@@ -77,7 +78,7 @@ def run(command: Sequence[str | Path]) -> str:
 
 def compile_object(target: Target, source: Path, flags: Sequence[str], output: Path) -> Path:
     common = ["-std=c++17", "-fPIC", *CPUAdamBuilder().cxx_args(), *WARNINGS]
-    includes = ["-I", CSRC / "include", "-I", CSRC]
+    includes = ["-I", CSRC / "include", "-I", CSRC, "-I", CSRC / "adam"]
     run([target.compiler, *common, *flags, *includes, "-c", source, "-o", output])
     return output
 
@@ -197,13 +198,13 @@ def check_exports(target: Target, folder: Path) -> None:
     """Each file of an instruction set gives the linker one name, and nothing to merge."""
     with ThreadPoolExecutor(max_workers=2) as pool:
         objects = compile_kernels(target, folder, pool)
-    variants = [path for path in objects if path.stem.startswith("adam_")]
+    variants = [path for path in objects if path.stem.startswith("kernels_")]
     assert len(variants) == 4
     found = symbols(variants)
     for variant in (path.stem for path in variants):
         exported = [name for where, kind, name in found if where == variant and kind.isupper()]
-        isa = variant.removeprefix("adam_")
-        assert exported == [f"ascend_ops::adam_kernels_{isa}"], exported
+        isa = variant.removeprefix("kernels_")
+        assert exported == [f"ascend_ops::kernels_{isa}"], exported
     assert [symbol for symbol in found if symbol[1] in "uvwVW"] == []
 
 

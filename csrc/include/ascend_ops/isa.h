@@ -15,8 +15,14 @@ constexpr int isa_count = 4;
 /// "scalar", "avx2", "avx512" or "neon".
 const char* isa_name(Isa isa);
 
+/// All names, as an error says them: "scalar, avx2, avx512 or neon".
+const char* isa_names();
+
 /// Reads a name that isa_name gives; false, and `isa` untouched, for any other text.
 bool parse_isa(const char* name, Isa* isa);
+
+/// The one to fall back to where a library has no kernels of `isa`; scalar for scalar.
+Isa next_lower(Isa isa);
 
 /// Whether this CPU has it and the operating system saves its registers.
 bool cpu_supports(Isa isa);

@@ -22,7 +22,7 @@ using IntArrayRef = torch::headeronly::IntHeaderOnlyArrayRef;
 /// A tensor and the name of its argument.
 struct TensorArgument {
     const char* name;
-    Tensor tensor;
+    const Tensor& tensor;  // somebody else's
 };
 
 [[noreturn]] inline void fail(const char* argument, const std::string& wanted,
@@ -137,19 +137,27 @@ inline bool reaches_past_smaller(const IntArrayRef& sizes, const IntArrayRef& st
     return strides[dimension] >= reach;
 }
 
-/// Refuses a tensor of which two elements share memory, as an expanded one has; and exotic
-/// as_strided views whose dimensions interleave, as telling those apart is costly.
-inline void check_no_self_overlap(const TensorArgument& argument) {
-    if (argument.tensor.numel() == 0 || argument.tensor.is_contiguous()) {
-        return;
+/// Whether two elements share memory, as in an expanded tensor; true also for exotic as_strided
+/// views whose dimensions interleave, as telling those apart is costly.
+inline bool overlaps_itself(const Tensor& tensor) {
+    if (tensor.numel() == 0 || tensor.is_contiguous()) {
+        return false;
     }
-    const IntArrayRef sizes = argument.tensor.sizes();
-    const IntArrayRef strides = argument.tensor.strides();
+    const IntArrayRef sizes = tensor.sizes();
+    const IntArrayRef strides = tensor.strides();
     for (std::size_t i = 0; i < sizes.size(); ++i) {
         if (sizes[i] != 1 && !reaches_past_smaller(sizes, strides, i)) {
-            fail(argument.name, "elements that do not share memory",
-                 "shape " + to_text(sizes) + " with strides " + to_text(strides));
+            return true;
         }
+    }
+    return false;
+}
+
+inline void check_no_self_overlap(const TensorArgument& argument) {
+    if (overlaps_itself(argument.tensor)) {
+        fail(argument.name, "elements that do not share memory",
+             "shape " + to_text(argument.tensor.sizes()) + " with strides " +
+                 to_text(argument.tensor.strides()));
     }
 }
 

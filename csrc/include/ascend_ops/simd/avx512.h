@@ -18,36 +18,38 @@
 #include <cstdint>
 
 #include "ascend_ops/dtype.h"
+#include "ascend_ops/simd/square_sum_lanes.h"
 
 namespace ascend_ops {
 namespace {
 
 struct Vec {
-    static constexpr std::int64_t width = 16;
     __m512 value;
-
-    static Vec broadcast(float x) { return {_mm512_set1_ps(x)}; }
-
-    // One shuffle: word i becomes the upper half of lane i, the lower half is zero.
-    static Vec from_bfloat16(__m256i stored) {
-        const __m512i word_of_half = _mm512_setr_epi32(
-            0 << 16, 1 << 16, 2 << 16, 3 << 16, 4 << 16, 5 << 16, 6 << 16, 7 << 16, 8 << 16,
-            9 << 16, 10 << 16, 11 << 16, 12 << 16, 13 << 16, 14 << 16, 15 << 16);
-        const __m512i words = _mm512_castsi256_si512(stored);
-        return {
-            _mm512_castsi512_ps(_mm512_maskz_permutexvar_epi16(0xaaaaaaaau, word_of_half, words))};
-    }
-
-    static Vec load(const float* from) { return {_mm512_loadu_ps(from)}; }
-
-    static Vec load(const BFloat16* from) {
-        return from_bfloat16(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(from)));
-    }
-
-    static Vec load(const Float16* from) {
-        return {_mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(from)))};
-    }
 };
+
+constexpr std::int64_t max_width = 16;
+constexpr std::int64_t width() { return max_width; }
+
+inline Vec broadcast(float x) { return {_mm512_set1_ps(x)}; }
+
+// One shuffle: word i becomes the upper half of lane i, the lower half is zero.
+inline Vec from_bfloat16(__m256i stored) {
+    const __m512i word_of_half = _mm512_setr_epi32(
+        0 << 16, 1 << 16, 2 << 16, 3 << 16, 4 << 16, 5 << 16, 6 << 16, 7 << 16, 8 << 16, 9 << 16,
+        10 << 16, 11 << 16, 12 << 16, 13 << 16, 14 << 16, 15 << 16);
+    const __m512i words = _mm512_castsi256_si512(stored);
+    return {_mm512_castsi512_ps(_mm512_maskz_permutexvar_epi16(0xaaaaaaaau, word_of_half, words))};
+}
+
+inline Vec load(const float* from) { return {_mm512_loadu_ps(from)}; }
+
+inline Vec load(const BFloat16* from) {
+    return from_bfloat16(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(from)));
+}
+
+inline Vec load(const Float16* from) {
+    return {_mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(from)))};
+}
 
 inline __m256i to_bfloat16(Vec v) {
     const __m512i bits = _mm512_castps_si512(v.value);
@@ -79,14 +81,46 @@ inline void store(Float16* to, Vec v) {
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), to_float16(v));
 }
 
-inline Vec operator+(Vec a, Vec b) { return {_mm512_add_ps(a.value, b.value)}; }
-inline Vec operator-(Vec a, Vec b) { return {_mm512_sub_ps(a.value, b.value)}; }
-inline Vec operator*(Vec a, Vec b) { return {_mm512_mul_ps(a.value, b.value)}; }
-inline Vec operator/(Vec a, Vec b) { return {_mm512_div_ps(a.value, b.value)}; }
+inline Vec add(Vec a, Vec b) { return {_mm512_add_ps(a.value, b.value)}; }
+inline Vec sub(Vec a, Vec b) { return {_mm512_sub_ps(a.value, b.value)}; }
+inline Vec mul(Vec a, Vec b) { return {_mm512_mul_ps(a.value, b.value)}; }
+inline Vec div(Vec a, Vec b) { return {_mm512_div_ps(a.value, b.value)}; }
 inline Vec sqrt(Vec a) { return {_mm512_sqrt_ps(a.value)}; }
 inline Vec fma(Vec a, Vec b, Vec c) { return {_mm512_fmadd_ps(a.value, b.value, c.value)}; }
 inline Vec fnma(Vec a, Vec b, Vec c) { return {_mm512_fnmadd_ps(a.value, b.value, c.value)}; }
 inline Vec max(Vec a, Vec b) { return {_mm512_max_ps(a.value, b.value)}; }
+
+inline Vec sign(Vec a) {
+    const __m512i one = _mm512_castps_si512(_mm512_set1_ps(1.0f));
+    const __m512i bits = _mm512_castps_si512(a.value);
+    // one's bits and the sign's: (bits & 0x80000000) | one
+    const __m512i signed_one =
+        _mm512_ternarylogic_epi32(bits, _mm512_set1_epi32(INT32_MIN), one, 0xea);
+    const __mmask16 keep = _mm512_cmp_ps_mask(a.value, _mm512_setzero_ps(), _CMP_EQ_UQ);
+    return {_mm512_mask_mov_ps(_mm512_castsi512_ps(signed_one), keep, a.value)};
+}
+
+class SquareSums {
+  public:
+    template <class T>
+    void add(const T* from) {
+        for (int k = 0; k < 2; ++k) {
+            const __m512 value = load(from + 16 * k).value;
+            add(lanes_[2 * k], _mm512_cvtps_pd(_mm512_castps512_ps256(value)));
+            add(lanes_[2 * k + 1], _mm512_cvtps_pd(_mm512_extractf32x8_ps(value, 1)));
+        }
+    }
+    void store(double* to) const {
+        for (int k = 0; k < 4; ++k) {
+            _mm512_storeu_pd(to + 8 * k, lanes_[k]);
+        }
+    }
+
+  private:
+    static void add(__m512d& lanes, __m512d x) { lanes = _mm512_fmadd_pd(x, x, lanes); }
+
+    __m512d lanes_[square_sum_lanes / 8] = {};
+};
 
 }  // namespace
 }  // namespace ascend_ops

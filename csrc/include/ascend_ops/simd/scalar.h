@@ -1,13 +1,19 @@
 // One lane in plain C++: the Vec that every machine has, and the reference for the others.
 //
-// The interface of every simd header, so that a kernel is written once against `Vec`:
-//   Vec::width                         lanes
-//   Vec::broadcast(x)                  all lanes x
-//   Vec::load(p), load_partial(p, n)   n < width lanes, the rest 0; p: float, BFloat16 or Float16
-//   store(p, v), store_partial(p, v, n)  rounds to nearest, ties to even; a NaN stays a (quiet) NaN
-//   + - * /, sqrt(v)                   correctly rounded
-//   fma(a, b, c), fnma(a, b, c)        a * b + c and c - a * b with one rounding
-//   max(a, b)                          a > b ? a : b, so b where either is a NaN
+// The interface of every simd header, so that a kernel is written once against `Vec`, which may be
+// a type without a size (SVE, RISC-V): named functions, no members, no arrays of them.
+//   Vec                       some floats
+//   width(), max_width        how many, here and on any CPU: a power of two
+//   broadcast(x)              all x
+//   load(p)                   p: float, BFloat16 or Float16
+//   store(p, v)               rounds to nearest, ties to even; a NaN stays a (quiet) NaN
+//   add, sub, mul, div, sqrt  correctly rounded
+//   fma(a, b, c)              a * b + c with one rounding; fnma(a, b, c): c - a * b
+//   max(a, b)                 a > b ? a : b, so b where either is a NaN
+//   sign(v)                   1 or -1; a zero or NaN as it is
+//   SquareSums                sums of squares in double: element i is added to sum i % 32. Exact
+//                             products, so that FMA or not makes no difference. SVE leaves it to
+//                             NEON: as members of a class it would need a size.
 // Pointers need the alignment of their element only. A kernel's results are bitwise the same with
 // any of these headers, except for the sign and payload of NaNs.
 //
@@ -18,6 +24,7 @@
 #include <cstdint>
 
 #include "ascend_ops/dtype.h"
+#include "ascend_ops/simd/square_sum_lanes.h"
 
 namespace ascend_ops {
 namespace {
@@ -103,27 +110,45 @@ inline Float16 to_float16(float value) {
 }
 
 struct Vec {
-    static constexpr std::int64_t width = 1;
     float value;
-
-    static Vec broadcast(float x) { return {x}; }
-    static Vec load(const float* from) { return {*from}; }
-    static Vec load(const BFloat16* from) { return {to_float(*from)}; }
-    static Vec load(const Float16* from) { return {to_float(*from)}; }
 };
+
+constexpr std::int64_t max_width = 1;
+constexpr std::int64_t width() { return 1; }
+
+inline Vec broadcast(float x) { return {x}; }
+inline Vec load(const float* from) { return {*from}; }
+inline Vec load(const BFloat16* from) { return {to_float(*from)}; }
+inline Vec load(const Float16* from) { return {to_float(*from)}; }
 
 inline void store(float* to, Vec v) { *to = v.value; }
 inline void store(BFloat16* to, Vec v) { *to = to_bfloat16(v.value); }
 inline void store(Float16* to, Vec v) { *to = to_float16(v.value); }
 
-inline Vec operator+(Vec a, Vec b) { return {a.value + b.value}; }
-inline Vec operator-(Vec a, Vec b) { return {a.value - b.value}; }
-inline Vec operator*(Vec a, Vec b) { return {a.value * b.value}; }
-inline Vec operator/(Vec a, Vec b) { return {a.value / b.value}; }
+inline Vec add(Vec a, Vec b) { return {a.value + b.value}; }
+inline Vec sub(Vec a, Vec b) { return {a.value - b.value}; }
+inline Vec mul(Vec a, Vec b) { return {a.value * b.value}; }
+inline Vec div(Vec a, Vec b) { return {a.value / b.value}; }
 inline Vec sqrt(Vec a) { return {__builtin_sqrtf(a.value)}; }
 inline Vec fma(Vec a, Vec b, Vec c) { return {fused_multiply_add(a.value, b.value, c.value)}; }
 inline Vec fnma(Vec a, Vec b, Vec c) { return {fused_multiply_add(-a.value, b.value, c.value)}; }
 inline Vec max(Vec a, Vec b) { return {a.value > b.value ? a.value : b.value}; }
+inline Vec sign(Vec a) { return {a.value > 0.0f ? 1.0f : a.value < 0.0f ? -1.0f : a.value}; }
+
+class SquareSums {
+  public:
+    template <class T>
+    void add(const T* from) {
+        for (int lane = 0; lane < square_sum_lanes; ++lane) {
+            const double value = load(from + lane).value;
+            lanes_[lane] += value * value;
+        }
+    }
+    void store(double* to) const { __builtin_memcpy(to, lanes_, sizeof lanes_); }
+
+  private:
+    double lanes_[square_sum_lanes] = {};
+};
 
 }  // namespace
 }  // namespace ascend_ops

@@ -1,20 +1,20 @@
-#include "adam_kernels.h"
+#include "kernels.h"
 
 #if defined(__AVX512F__) && defined(__AVX512BW__) && defined(__AVX512VL__)
-// clang-format off: the kernel is written over the Vec that comes first
+// clang-format off: the kernels are written over the Vec that comes first
 #include "ascend_ops/simd/avx512.h"
-#include "adam_kernel.h"
+#include "kernel_loop.h"
 // clang-format on
 
 namespace ascend_ops {
 
-constexpr AdamKernels adam_kernels_avx512 = make_adam_kernels();
+constexpr KernelTable kernels_avx512 = make_kernels<Formula>();
 
 }  // namespace ascend_ops
 #else
 namespace ascend_ops {
 
-constexpr AdamKernels adam_kernels_avx512 = {};
+constexpr KernelTable kernels_avx512 = {};
 
 }  // namespace ascend_ops
 #endif

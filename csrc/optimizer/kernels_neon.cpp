@@ -1,0 +1,20 @@
+#include "kernels.h"
+
+#if defined(__ARM_NEON) && defined(__aarch64__)
+// clang-format off: the kernels are written over the Vec that comes first
+#include "ascend_ops/simd/neon.h"
+#include "kernel_loop.h"
+// clang-format on
+
+namespace ascend_ops {
+
+constexpr KernelTable kernels_neon = make_kernels<Formula>();
+
+}  // namespace ascend_ops
+#else
+namespace ascend_ops {
+
+constexpr KernelTable kernels_neon = {};
+
+}  // namespace ascend_ops
+#endif
