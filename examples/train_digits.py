@@ -7,6 +7,7 @@ with `make demo`, or with `python examples/train_digits.py` where ascend_ops is 
 from __future__ import annotations
 
 import copy
+import functools
 import statistics
 import time
 from collections.abc import Callable
@@ -113,12 +114,14 @@ def main() -> int:
     build_seconds = time.perf_counter() - started
     data, model = digits(), network()
     ours = train(copy.deepcopy(model), CPUAdam, data)
+    fused = train(copy.deepcopy(model), functools.partial(torch.optim.AdamW, fused=True), data)
     theirs = train(model, torch.optim.AdamW, data)
     seconds = {
         "load cpu_adam (built if no cache had it)": load_seconds,
         "build cpu_adam from its sources": build_seconds,
         "CPUAdam step, median": statistics.median(ours.step_seconds),
         "torch.optim.AdamW step, median": statistics.median(theirs.step_seconds),
+        "torch.optim.AdamW(fused=True) step, median": statistics.median(fused.step_seconds),
     }
     show(console, ours, theirs, seconds)
     difference = max(abs(a - b) for a, b in zip(ours.losses, theirs.losses, strict=True))
