@@ -374,6 +374,9 @@ Tensor Tensor::transpose(std::int64_t a, std::int64_t b) const {
 Tensor Tensor::sum(const IntList& dimensions, bool keep) const {
     return own_tensor(torch_tensor(*this).sum(at::IntArrayRef(dimensions), keep));
 }
+Tensor Tensor::narrow(std::int64_t dimension, std::int64_t length) const {
+    return own_tensor(torch_tensor(*this).narrow(dimension, 0, length));
+}
 Tensor Tensor::contiguous() const { return own_tensor(torch_tensor(*this).contiguous()); }
 
 Tensor tensor_at(void* data, const IntList& sizes, const IntList& strides, DType dtype) {
@@ -387,6 +390,9 @@ void assign(const Tensor& to, const Tensor& from) {
     }
     const at::Tensor target = torch_tensor(to);
     const at::Tensor source = torch_tensor(from);
+    if (target.numel() == 0) {
+        return;  // an output that the caller does not want
+    }
     if (target.sizes() == source.sizes()) {
         if (target.scalar_type() == source.scalar_type() && target.is_contiguous() &&
             source.is_contiguous() && !source.is_conj() && !source.is_neg()) {

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <initializer_list>
 #include <string>
+#include <type_traits>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -72,6 +73,8 @@ class Tensor {
     Tensor permute(const IntList& dimensions) const;
     Tensor transpose(std::int64_t a, std::int64_t b) const;
     Tensor sum(const IntList& dimensions, bool keep = false) const;
+    /// The first `length` of a dimension.
+    Tensor narrow(std::int64_t dimension, std::int64_t length) const;
     Tensor contiguous() const;
 
   private:
@@ -96,9 +99,22 @@ struct Seed {
 using Value = std::variant<std::monostate, bool, std::int64_t, double, std::string, DType, Scalar,
                            Seed, Tensor, IntList, DoubleList, BoolList, TensorList, ScalarList>;
 
-inline Value to_value(Value value) { return value; }
-inline Value to_value(int value) { return static_cast<std::int64_t>(value); }
-inline Value to_value(const char* text) { return std::string(text); }
+/// Of a body's argument, without the conversions that would make an int of a double.
+template <class T>
+Value to_value(T&& value) {
+    using Plain = std::decay_t<T>;
+    if constexpr (std::is_same_v<Plain, bool>) {
+        return Value(std::in_place_type<bool>, value);
+    } else if constexpr (std::is_integral_v<Plain>) {
+        return Value(std::in_place_type<std::int64_t>, value);
+    } else if constexpr (std::is_floating_point_v<Plain>) {
+        return Value(std::in_place_type<double>, value);
+    } else if constexpr (std::is_convertible_v<T, const char*>) {
+        return Value(std::in_place_type<std::string>, value);
+    } else {
+        return Value(std::forward<T>(value));
+    }
+}
 
 /// Calls "name" or "name.overload" of the namespace aten; arguments by position, trailing ones
 /// may be left out where the schema has defaults. `schema` has to be a literal: the operator is

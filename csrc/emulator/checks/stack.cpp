@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
+#include <string_view>
 
 namespace ascend_emulator {
 namespace {
@@ -46,6 +47,22 @@ std::string Stack::text() const {
         text += "    " + frame_text(frames_[i]) + "\n";
     }
     return text;
+}
+
+bool Stack::is_of_torch_npu() const {
+    constexpr int innermost = 6;
+    for (int i = 0; i < count_ && i < innermost; ++i) {
+        if (is_torch_npu(frames_[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool is_torch_npu(const void* code) {
+    Dl_info info;
+    return dladdr(code, &info) != 0 && info.dli_fname != nullptr &&
+           std::string_view(info.dli_fname).find("/libtorch_npu.so") != std::string_view::npos;
 }
 
 }  // namespace ascend_emulator

@@ -38,7 +38,6 @@ ATEN(aclnnLogSigmoidForward,   "log_sigmoid_forward",  Tensor, Out, Out)
 ATEN(aclnnLogSoftmax,          "log_softmax.int",      Tensor, Int, Out)
 ATEN(aclnnMish,                "mish",                 Tensor, Out)
 ATEN(aclnnMishBackward,        "mish_backward",        Tensor, Tensor, Out)
-ATEN(aclnnPrelu,               "prelu",                Tensor, Tensor, Out)
 ATEN(aclnnRelu,                "relu",                 Tensor, Out)
 ATEN(aclnnSigmoid,             "sigmoid",              Tensor, Out)
 ATEN(aclnnSigmoidBackward,     "sigmoid_backward",     Tensor, Tensor, Out)
@@ -64,8 +63,7 @@ ACLNN(aclnnLogSoftmaxBackward, Tensor grad, Tensor output, Int dim, Out out) {
 // CANN documents both with the tanh formula, and on Ascend910B torch_npu calls them whatever
 // `approximate` says, unless TORCH_NPU_USE_COMPATIBLE_IMPL=1 selects the V2 functions.
 ACLNN(aclnnGelu, Tensor x, Out y) { y = aten("gelu", x, "tanh"); }
-ACLNN(aclnnGeluBackward, Tensor grad, Tensor x, Tensor y, Out out) {
-    (void)y;
+ACLNN(aclnnGeluBackward, Tensor grad, Tensor x, Out out) {
     out = aten("gelu_backward", grad, x, "tanh");
 }
 ACLNN(aclnnGeluV2, Tensor x, Int approximate, Out y) {
@@ -112,4 +110,44 @@ ACLNN(aclnnPreluBackward, Tensor grad, Tensor self, Tensor weight, Out grad_self
         }
     }
     grad_weight = reduced.empty() ? grads[1] : grads[1].sum(reduced);
+}
+ACLNN(aclnnPrelu, Tensor self, Tensor weight, Out out) {
+    out = aten("prelu", self, weight.reshape({-1}));
+}
+
+// `noise` keeps the slope of each element for the gradient.
+ACLNN(aclnnRReluWithNoise, Tensor self, InOut noise, Scalar lower, Scalar upper, bool training,
+      Int seed, Int offset, Out out) {
+    out = aten("rrelu_with_noise", self, noise.tensor, lower, upper, training, Seed(seed, offset));
+}
+ACLNN(aclnnInplaceRReluWithNoise, InOut self, InOut noise, Scalar lower, Scalar upper,
+      bool training, Int seed, Int offset) {
+    aten("rrelu_with_noise_", self.tensor, noise.tensor, lower, upper, training,
+         Seed(seed, offset));
+}
+
+namespace {
+
+constexpr double masked_score = -10000.0;  // what CANN adds where the mask is set
+
+}  // namespace
+
+ACLNN(aclnnScaledMaskedSoftmax, Tensor x, Tensor mask, double scale, bool fixed_triangle, Out out) {
+    Tensor scores = x.to_float() * scale;
+    const Tensor set =
+        fixed_triangle
+            ? aten("triu", full({x.size(-2), x.size(-1)}, Scalar{true}, DType::boolean), 1)
+            : mask.to(DType::boolean);
+    scores = aten("masked_fill.Scalar", scores, set, masked_score);
+    out = aten("softmax.int", scores, -1);
+}
+ACLNN(aclnnScaledMaskedSoftmaxBackward, Tensor grad, Tensor y, Tensor mask, double scale,
+      bool fixed_triangle, Out out) {
+    const Tensor set =
+        fixed_triangle
+            ? aten("triu", full({y.size(-2), y.size(-1)}, Scalar{true}, DType::boolean), 1)
+            : mask.to(DType::boolean);
+    const Tensor grads =
+        aten("_softmax_backward_data", grad.to_float(), y.to_float(), -1, DType::float32);
+    out = aten("masked_fill.Scalar", grads * scale, set, 0.0);
 }

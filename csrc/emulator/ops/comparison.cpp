@@ -66,6 +66,11 @@ ATEN(aclnnNeTensor,                "ne.Tensor",           Tensor, Tensor, Out)
 ATEN(aclnnSWhere, "where.self", Tensor, Tensor, Tensor, Out)
 ATEN(aclnnSign,                    "sign",                Tensor, Out)
 ATEN(aclnnSignbit,                 "signbit",             Tensor, Out)
+ATEN(aclnnLeftShift,              "bitwise_left_shift.Tensor",  Tensor, Tensor, Out)
+ATEN(aclnnRightShift,             "bitwise_right_shift.Tensor", Tensor, Tensor, Out)
+ATEN(aclnnLeftShifts,             "bitwise_left_shift.Tensor_Scalar", Tensor, Scalar, Out)
+ATEN(aclnnIsInScalarTensor,       "isin.Scalar_Tensor", Scalar, Tensor, bool, bool, Out)
+ATEN(aclnnIsInTensorScalar,       "isin.Tensor_Scalar", Tensor, Scalar, bool, bool, Out)
 // clang-format on
 
 ACLNN(aclnnEqual, Tensor self, Tensor other, Out out) { out = aten("equal", self, other); }

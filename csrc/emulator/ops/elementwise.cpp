@@ -120,6 +120,9 @@ ATEN(aclnnTan,                 "tan",                  Tensor, Out)
 ATEN(aclnnTanh,                "tanh",                 Tensor, Out)
 ATEN(aclnnTrunc,               "trunc",                Tensor, Out)
 ATEN(aclnnXLogYTensor,         "xlogy.Tensor",         Tensor, Tensor, Out)
+ATEN(aclnnXLogYScalarOther,   "xlogy.Scalar_Other",  Tensor, Scalar, Out)
+ATEN(aclnnXLogYScalarSelf,    "xlogy.Scalar_Self",   Scalar, Tensor, Out)
+ATEN(aclnnInplaceXLogYScalarOther, "xlogy_.Scalar_Other", InOut, Scalar)
 // clang-format on
 
 namespace {
@@ -134,16 +137,16 @@ Tensor divide(const Tensor& self, const Value& other, Int mode) {
 }  // namespace
 
 // mode: 0 true division, 1 towards zero, 2 down
-ACLNN(aclnnDivMod, Tensor self, Tensor other, Int mode, Out out) {
+ACLNN(aclnnDivMod, Tensor self, Tensor other, Int32 mode, Out out) {
     out = divide(self, other, mode);
 }
-ACLNN(aclnnDivMods, Tensor self, Scalar other, Int mode, Out out) {
+ACLNN(aclnnDivMods, Tensor self, Scalar other, Int32 mode, Out out) {
     out = divide(self, other, mode);
 }
-ACLNN(aclnnInplaceDivMod, InOut self, Tensor other, Int mode) {
+ACLNN(aclnnInplaceDivMod, InOut self, Tensor other, Int32 mode) {
     self = divide(self.tensor, other, mode);
 }
-ACLNN(aclnnInplaceDivMods, InOut self, Scalar other, Int mode) {
+ACLNN(aclnnInplaceDivMods, InOut self, Scalar other, Int32 mode) {
     self = divide(self.tensor, other, mode);
 }
 ACLNN(aclnnRoundDecimals, Tensor self, Int decimals, Out out) {

@@ -41,6 +41,15 @@ void for_each(const Outs& outs, Function function) {
 
 }  // namespace
 
+#define FOREACH_POWER(NAME, TYPE, SCHEMA, VALUE)                                 \
+    ACLNN(NAME, Tensors x, TYPE exponent, Outs out) {                            \
+        for_each(out, [&](std::size_t i) { return aten(SCHEMA, x[i], VALUE); }); \
+    }
+FOREACH_POWER(aclnnForeachPowScalar, Tensor, "pow.Tensor_Scalar", exponent.item())
+FOREACH_POWER(aclnnForeachPowScalarV2, Scalar, "pow.Tensor_Scalar", exponent)
+FOREACH_POWER(aclnnForeachPowScalarList, Scalars, "pow.Tensor_Scalar", exponent[i])
+FOREACH_POWER(aclnnForeachPowList, Tensors, "pow.Tensor_Tensor", exponent[i])
+
 // Of each binary operator: with a scalar that comes as a tensor of one element, with an aclScalar
 // (V2), and with a list of scalars.
 #define FOREACH_SCALAR(OP, SCHEMA)                                                    \
@@ -88,15 +97,12 @@ FOREACH_LIST(Minimum, "minimum")
     ACLNN(aclnnForeach##OP##ScalarV2, Tensors x, Tensors y, Tensors z, Scalar scalar, Outs out) { \
         for_each(out, [&](std::size_t i) { return aten(SCHEMA, x[i], y[i], z[i], scalar); });     \
     }                                                                                             \
-    ACLNN(aclnnForeach##OP##List, Tensors x, Tensors y, Tensors z, Tensor scalars, Outs out) {    \
+    ACLNN(aclnnForeach##OP##ScalarList, Tensors x, Tensors y, Tensors z, Tensor scalars,          \
+          Outs out) {                                                                             \
         for_each(out, [&](std::size_t i) {                                                        \
             const double value = aten("select.int", scalars, 0, static_cast<Int>(i)).item();      \
             return aten(SCHEMA, x[i], y[i], z[i], value);                                         \
         });                                                                                       \
-    }                                                                                             \
-    ACLNN(aclnnForeach##OP##ScalarList, Tensors x, Tensors y, Tensors z, Tensor scalars,          \
-          Outs out) {                                                                             \
-        aclnnForeach##OP##List_body(x, y, z, scalars, out);                                       \
     }
 FOREACH_POINTWISE(Addcmul, "addcmul")
 FOREACH_POINTWISE(Addcdiv, "addcdiv")

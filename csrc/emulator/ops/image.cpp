@@ -12,8 +12,6 @@ ATEN(aclnnAdaptiveMaxPool2d,              "adaptive_max_pool2d",                
 ATEN(aclnnAdaptiveMaxPool2dBackward,      "adaptive_max_pool2d_backward",       Tensor, Tensor, Tensor, Out)
 ATEN(aclnnAdaptiveMaxPool3d,              "adaptive_max_pool3d",                Tensor, Ints, Out, Out)
 ATEN(aclnnAdaptiveMaxPool3dBackward,      "adaptive_max_pool3d_backward",       Tensor, Tensor, Tensor, Out)
-ATEN(aclnnAvgPool3d,                      "avg_pool3d",                         Tensor, Ints, Ints, Ints, bool, bool, Int, Out)
-ATEN(aclnnAvgPool3dBackward,              "avg_pool3d_backward",                Tensor, Tensor, Ints, Ints, Ints, bool, bool, Int, Out)
 ATEN(aclnnChannelShuffle,                 "channel_shuffle",                    Tensor, Int, Out)
 ATEN(aclnnConstantPadNd,                  "constant_pad_nd",                    Tensor, Ints, Scalar, Out)
 ATEN(aclnnIm2col,                         "im2col",                             Tensor, Ints, Ints, Ints, Ints, Out)
@@ -55,6 +53,14 @@ ATEN(aclnnUpsampleNearestExact3d,         "_upsample_nearest_exact3d",          
 ATEN(aclnnUpsampleNearestExact3dBackward, "_upsample_nearest_exact3d_backward", Tensor, Ints, Ints, double, double, double, Out)
 ATEN(aclnnUpsampleTrilinear3d,            "upsample_trilinear3d",               Tensor, Ints, bool, double, double, double, Out)
 ATEN(aclnnUpsampleTrilinear3dBackward,    "upsample_trilinear3d_backward",      Tensor, Ints, Ints, bool, double, double, double, Out)
+ATEN(aclnnGridSampler2D,                  "grid_sampler_2d",                    Tensor, Tensor, Int, Int, bool, Out)
+ATEN(aclnnGridSampler2DBackward,          "grid_sampler_2d_backward",           Tensor, Tensor, Tensor, Int, Int, bool, Bools, Out, Out)
+ATEN(aclnnGridSampler3D,                  "grid_sampler_3d",                    Tensor, Tensor, Int, Int, bool, Out)
+ATEN(aclnnGridSampler3DBackward,          "grid_sampler_3d_backward",           Tensor, Tensor, Tensor, Int, Int, bool, Bools, Out, Out)
+ATEN(aclnnMaxPool3dWithArgmax,            "max_pool3d_with_indices",            Tensor, Ints, Ints, Ints, Ints, bool, Out, Out)
+ATEN(aclnnUpsampleLinear1d,               "upsample_linear1d",                  Tensor, Ints, bool, double, Out)
+ATEN(aclnnUpsampleNearest1dV2,            "upsample_nearest1d",                 Tensor, Ints, float, Out)
+ATEN(aclnnUpsampleNearestExact1d,         "_upsample_nearest_exact1d",          Tensor, Ints, double, Out)
 // clang-format on
 
 namespace {
@@ -87,4 +93,38 @@ ACLNN(aclnnAvgPool2dBackward, Tensor grad, Tensor x, Ints kernel, Ints stride, I
       bool ceil_mode, bool count_padding, Int divisor_override, Unused<std::int8_t>, Out out) {
     out = aten("avg_pool2d_backward", grad, x, kernel, stride, padding, ceil_mode, count_padding,
                divisor(divisor_override));
+}
+ACLNN(aclnnAvgPool3d, Tensor x, Ints kernel, Ints stride, Ints padding, bool ceil_mode,
+      bool count_padding, Int divisor_override, Out out) {
+    out = aten("avg_pool3d", x, kernel, stride, padding, ceil_mode, count_padding,
+               divisor(divisor_override));
+}
+ACLNN(aclnnAvgPool3dBackward, Tensor grad, Tensor x, Ints kernel, Ints stride, Ints padding,
+      bool ceil_mode, bool count_padding, Int divisor_override, Out out) {
+    out = aten("avg_pool3d_backward", grad, x, kernel, stride, padding, ceil_mode, count_padding,
+               divisor(divisor_override));
+}
+
+ACLNN(aclnnMaxPool2dWithIndicesBackward, Tensor grad, Tensor x, Tensor indices, Ints kernel,
+      Ints stride, Ints padding, Ints dilation, bool ceil_mode, Out out) {
+    out = aten("max_pool2d_with_indices_backward", grad, x, kernel, stride, padding, dilation,
+               ceil_mode, indices.to(DType::int64));
+}
+ACLNN(aclnnMaxPool3dWithArgmaxBackward, Tensor grad, Tensor x, Tensor indices, Ints kernel,
+      Ints stride, Ints padding, Ints dilation, bool ceil_mode, Out out) {
+    out = aten("max_pool3d_with_indices_backward", grad, x, kernel, stride, padding, dilation,
+               ceil_mode, indices.to(DType::int64));
+}
+// A device's mask has a layout of its own. Nobody but the gradient reads it, and that is computed
+// from x here.
+ACLNN(aclnnMaxPool2dWithMask, Tensor x, Ints kernel, Ints stride, Ints padding, Ints dilation,
+      bool ceil_mode, Out out, Unused<Out>) {
+    out = aten("max_pool2d_with_indices", x, kernel, stride, padding, dilation, ceil_mode);
+}
+ACLNN(aclnnMaxPool2dWithMaskBackward, Tensor grad, Tensor x, Unused<Tensor>, Ints kernel,
+      Ints stride, Ints padding, Ints dilation, bool ceil_mode, Out out) {
+    const TensorList found =
+        aten_all("max_pool2d_with_indices", x, kernel, stride, padding, dilation, ceil_mode);
+    out = aten("max_pool2d_with_indices_backward", grad, x, kernel, stride, padding, dilation,
+               ceil_mode, found[1]);
 }

@@ -43,6 +43,13 @@ ACLNN(aclnnIndex, Tensor self, Tensors indices, Out out) {
 ACLNN(aclnnIndexPutImpl, InOut self, Tensors indices, Tensor values, bool accumulate,
       Unused<bool> unsafe) {
     (void)unsafe;
+    bool any = false;
+    for (const Tensor& index : indices) {
+        any = any || (index.defined() && index.numel() != 0);
+    }
+    if (!any) {
+        return;  // nothing is indexed
+    }
     aten("index_put_", self.tensor, indices, values.to(self.tensor.dtype()), accumulate);
 }
 ACLNN(aclnnScatter, Tensor self, Int dim, Tensor index, Tensor source, Int reduce, Out out) {
@@ -61,6 +68,9 @@ ACLNN(aclnnEmbeddingDenseBackward, Tensor grad, Tensor indices, UInt count, UInt
       bool by_frequency, Out out) {
     out = aten("embedding_dense_backward", grad, indices, static_cast<Int>(count),
                static_cast<Int>(padding), by_frequency);
+}
+ACLNN(aclnnEmbeddingRenorm, InOut self, Tensor indices, double max_norm, double norm_type) {
+    aten("embedding_renorm_", self.tensor, indices.to(DType::int64), max_norm, norm_type);
 }
 ACLNN(aclnnSearchSorted, Tensor sorted, Tensor self, bool int32_result, bool right, Tensor sorter,
       Out out) {

@@ -7,8 +7,6 @@ using namespace ascend_emulator;
 ATEN(aclnnBinaryCrossEntropy,           "binary_cross_entropy",             Tensor, Tensor, Tensor, Int, Out)
 ATEN(aclnnBinaryCrossEntropyBackward,   "binary_cross_entropy_backward",    Tensor, Tensor, Tensor, Tensor, Int, Out)
 ATEN(aclnnBinaryCrossEntropyWithLogits, "binary_cross_entropy_with_logits", Tensor, Tensor, Tensor, Tensor, Int, Out)
-ATEN(aclnnCtcLoss,                      "_ctc_loss",                        Tensor, Tensor, Ints, Ints, Int, bool, Out, Out)
-ATEN(aclnnCtcLossBackward,              "_ctc_loss_backward",               Tensor, Tensor, Tensor, Ints, Ints, Tensor, Tensor, Int, bool, Out)
 ATEN(aclnnKlDiv,                        "kl_div",                           Tensor, Tensor, Int, bool, Out)
 ATEN(aclnnL1Loss,                       "l1_loss",                          Tensor, Tensor, Int, Out)
 ATEN(aclnnMseLoss,                      "mse_loss",                         Tensor, Tensor, Int, Out)
@@ -38,4 +36,66 @@ ACLNN(aclnnNLLLoss2d, Tensor self, Tensor target, Tensor weight, Int reduction, 
         aten_all("nll_loss2d_forward", self, target, weight, reduction, ignore_index);
     out = found[0];
     total_weight = found[1];
+}
+ACLNN(aclnnMultilabelMarginLoss, Tensor self, Tensor target, Int reduction, Out out,
+      Out is_target) {
+    const TensorList found =
+        aten_all("multilabel_margin_loss_forward", self, target.to(DType::int64), reduction);
+    out = found[0];
+    is_target = found[1];
+}
+
+namespace {
+
+/// A device rounds the last dimension of log_alpha up to 8; of it this much holds values.
+Int alpha_width(const Ints& target_lengths) {
+    Int longest = 0;
+    for (const Int length : target_lengths) {
+        longest = length > longest ? length : longest;
+    }
+    return 2 * longest + 1;
+}
+
+}  // namespace
+
+ACLNN(aclnnCtcLoss, Tensor log_probs, Tensor targets, Ints input_lengths, Ints target_lengths,
+      Int blank, bool zero_infinity, Out loss, Out log_alpha) {
+    const TensorList found = aten_all("_ctc_loss", log_probs, targets, input_lengths,
+                                      target_lengths, blank, zero_infinity);
+    loss = found[0];
+    assign(log_alpha.tensor.narrow(2, alpha_width(target_lengths)), found[1]);
+}
+ACLNN(aclnnCtcLossBackward, Tensor grad, Tensor log_probs, Tensor targets, Ints input_lengths,
+      Ints target_lengths, Tensor loss, Tensor log_alpha, Int blank, bool zero_infinity, Out out) {
+    out = aten("_ctc_loss_backward", grad, log_probs, targets, input_lengths, target_lengths, loss,
+               log_alpha.narrow(2, alpha_width(target_lengths)), blank, zero_infinity);
+}
+
+ACLNN(aclnnL1LossBackward, Tensor grad, Tensor self, Tensor target, Int reduction, Out out) {
+    const Tensor sign = aten("sign", self - target) * grad;
+    out = reduction == 1 ? sign / static_cast<double>(self.numel()) : sign;
+}
+ACLNN(aclnnKlDivBackward, Tensor grad, Tensor self, Tensor target, Int reduction, bool log_target,
+      Out out) {
+    (void)self;
+    const Tensor weight =
+        log_target ? aten("exp", target) : target * aten("gt.Scalar", target, 0).to(target.dtype());
+    const Tensor grads = -(weight * grad);
+    out = reduction == 1 ? grads / static_cast<double>(target.numel()) : grads;
+}
+ACLNN(aclnnBinaryCrossEntropyWithLogitsBackward, Tensor grad, Tensor self, Tensor target,
+      Tensor weight, Tensor positive_weight, Int reduction, Out out) {
+    const Tensor probability = aten("sigmoid", self);
+    Tensor grads;
+    if (positive_weight.defined()) {
+        const Tensor positive = positive_weight * target;
+        grads = (positive + 1.0 - target) * probability - positive;
+    } else {
+        grads = probability - target;
+    }
+    grads = grads * grad;
+    if (weight.defined()) {
+        grads = grads * weight;
+    }
+    out = reduction == 1 ? grads / static_cast<double>(self.numel()) : grads;
 }

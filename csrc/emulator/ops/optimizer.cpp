@@ -47,9 +47,3 @@ ACLNN(aclnnApplyAdamWV2, InOut var, InOut exp_avg, InOut exp_avg_sq, InOut max_e
                          maximize};
     adamw.step(var, exp_avg, exp_avg_sq, amsgrad ? max_exp_avg_sq : Out(), grad);
 }
-
-ACLNN(aclnnAmpUpdateScaleV2, InOut scale, InOut growth_tracker, Tensor found_inf, double growth,
-      double backoff, Int interval) {
-    aten("_amp_update_scale_", scale.tensor, growth_tracker.tensor, found_inf, growth, backoff,
-         interval);
-}

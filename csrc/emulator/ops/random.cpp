@@ -10,6 +10,29 @@ ACLNN(aclnnInplaceNormal, InOut self, float mean, float deviation, Int seed, Int
     aten("normal_", self.tensor, static_cast<double>(mean), static_cast<double>(deviation),
          Seed(seed, offset));
 }
+namespace {
+
+/// Of a shape, from the standard normal distribution.
+Tensor standard_normal(const Tensor& like, Int seed, Int offset) {
+    const Tensor made = full(like.sizes(), Scalar{0.0}, DType::float32);
+    aten("normal_", made, 0.0, 1.0, Seed(seed, offset));
+    return made;
+}
+
+}  // namespace
+
+ACLNN(aclnnNormalFloatFloat, float mean, float deviation, Int seed, Int offset, Out out) {
+    out = standard_normal(out.tensor, seed, offset) * deviation + mean;
+}
+ACLNN(aclnnNormalFloatTensor, float mean, Tensor deviation, Int seed, Int offset, Out out) {
+    out = standard_normal(out.tensor, seed, offset) * deviation + mean;
+}
+ACLNN(aclnnNormalTensorFloat, Tensor mean, float deviation, Int seed, Int offset, Out out) {
+    out = standard_normal(out.tensor, seed, offset) * deviation + mean;
+}
+ACLNN(aclnnNormalTensorTensor, Tensor mean, Tensor deviation, Int seed, Int offset, Out out) {
+    out = standard_normal(out.tensor, seed, offset) * deviation + mean;
+}
 ACLNN(aclnnInplaceUniform, InOut self, double from, double to, UInt seed, UInt offset) {
     aten("uniform_", self.tensor, from, to, Seed(static_cast<Int>(seed), static_cast<Int>(offset)));
 }

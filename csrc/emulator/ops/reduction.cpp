@@ -22,7 +22,6 @@ ATEN(aclnnLogSumExp,    "logsumexp",     Tensor, Ints, bool, Out)
 ATEN(aclnnMax,          "max",           Tensor, Out)
 ATEN(aclnnMaxDim,       "max.dim",       Tensor, Int, bool, Out, Out)
 ATEN(aclnnMean,          "mean.dim",         Tensor, Dims, bool, DType, Out)
-ATEN(aclnnMeanV2,        "mean.dim",         Tensor, Dims, bool, Unused<bool>, Out)
 ATEN(aclnnMedian,       "median",        Tensor, Out)
 ATEN(aclnnMedianDim,    "median.dim",    Tensor, Int, bool, Out, Out)
 ATEN(aclnnMin,          "min",           Tensor, Out)
@@ -38,4 +37,18 @@ ATEN(aclnnStd,           "std.correction",   Tensor, Dims, Int, bool, Out)
 ATEN(aclnnTopk,         "topk",          Tensor, Int, Int, bool, bool, Out, Out)
 ATEN(aclnnVarCorrection, "var.correction",   Tensor, Dims, Int, bool, Out)
 ATEN(aclnnVarMean,       "var_mean.correction", Tensor, Dims, Int, bool, Out, Out)
+ATEN(aclnnReduceNansum,    "nansum",              Tensor, Dims, bool, DType, Out)
+ATEN(aclnnStdMeanCorrection, "std_mean.correction", Tensor, Dims, Int, bool, Out, Out)
 // clang-format on
+
+ACLNN(aclnnAminmax, Tensor self, Ints dims, bool keep, Out smallest, Out largest) {
+    smallest = aten("amin", self, dims, keep);
+    largest = aten("amax", self, dims, keep);
+}
+ACLNN(aclnnAminmaxAll, Tensor self, Out smallest, Out largest) {
+    smallest = aten("min", self);
+    largest = aten("max", self);
+}
+ACLNN(aclnnCumprod, Tensor self, Scalar dim, DType dtype, Out out) {
+    out = aten("cumprod", self, static_cast<Int>(dim.to_double()), dtype);
+}

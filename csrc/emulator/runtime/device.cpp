@@ -71,8 +71,8 @@ int synchronize_device(int device, int timeout_ms) {
 
 using namespace ascend_emulator;
 
+// Also before aclInit: torch's autograd engine asks when it starts, whoever uses it first.
 aclError aclrtGetDeviceCount(uint32_t* count) {
-    ACL_ENTER();
     *count = static_cast<uint32_t>(options().devices);
     return 0;
 }

@@ -6,6 +6,7 @@
 #include "acl/acl_rt.h"
 #include "checks/live_handles.h"
 #include "checks/races.h"
+#include "checks/stack.h"
 #include "runtime/entry.h"
 #include "runtime/error.h"
 #include "runtime/graph.h"
@@ -74,8 +75,10 @@ class Event {
 /// What an aclrtEvent points to. Tasks share the event: destroying the handle frees nothing that
 /// is still queued.
 struct EventHandle : Handle {
-    EventHandle() : Handle(HandleKind::event), event(std::make_shared<Event>()) {}
+    explicit EventHandle(bool is_counted)
+        : Handle(HandleKind::event), event(std::make_shared<Event>()), counted(is_counted) {}
     std::shared_ptr<Event> event;
+    const bool counted;  // a leak where it is not destroyed
 };
 
 class Record : public Task {
@@ -119,24 +122,37 @@ std::shared_ptr<Event> event_of(aclrtEvent handle) {
     return event->event;
 }
 
+int create_event(aclrtEvent* event, const void* caller) {
+    const bool counted = !is_torch_npu(caller);
+    *event = new EventHandle(counted);
+    if (counted) {
+        count_handle(HandleKind::event, 1);
+    }
+    return 0;
+}
+
 }  // namespace
 }  // namespace ascend_emulator
 
 using namespace ascend_emulator;
 
+// Timing is always kept: the flags mean nothing.
 aclError aclrtCreateEventExWithFlag(aclrtEvent* event, uint32_t flag) {
-    (void)flag;  // timing is always kept
+    (void)flag;
     ACL_ENTER();
-    *event = new EventHandle;
-    count_handle(HandleKind::event, 1);
-    return 0;
+    return create_event(event, __builtin_return_address(0));
 }
 
 aclError aclrtCreateEventWithFlag(aclrtEvent* event, uint32_t flag) {
-    return aclrtCreateEventExWithFlag(event, flag);
+    (void)flag;
+    ACL_ENTER();
+    return create_event(event, __builtin_return_address(0));
 }
 
-aclError aclrtCreateEvent(aclrtEvent* event) { return aclrtCreateEventExWithFlag(event, 0); }
+aclError aclrtCreateEvent(aclrtEvent* event) {
+    ACL_ENTER();
+    return create_event(event, __builtin_return_address(0));
+}
 
 aclError aclrtDestroyEvent(aclrtEvent handle) {
     ACL_ENTER();
@@ -146,7 +162,9 @@ aclError aclrtDestroyEvent(aclrtEvent handle) {
     }
     auto* event = static_cast<EventHandle*>(handle);
     event->event.reset();
-    count_handle(HandleKind::event, -1);
+    if (event->counted) {
+        count_handle(HandleKind::event, -1);
+    }
     quarantine->put(event);
     return 0;
 }

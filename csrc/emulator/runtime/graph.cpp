@@ -106,6 +106,8 @@ aclError aclmdlRICaptureBegin(aclrtStream handle, aclmdlRICaptureMode mode) {
     }
     stream->capturing = std::make_shared<Graph>();
     stream->capturing->streams.push_back(stream);
+    stream->capturing->handle = new GraphHandle(stream->capturing);
+    count_handle(HandleKind::graph, 1);
     ++captures;
     return 0;
 }
@@ -121,7 +123,7 @@ aclError aclmdlRICaptureGetInfo(aclrtStream handle, aclmdlRICaptureStatus* statu
     *status =
         graph == nullptr ? ACL_MODEL_RI_CAPTURE_STATUS_NONE : ACL_MODEL_RI_CAPTURE_STATUS_ACTIVE;
     if (model != nullptr) {
-        *model = graph.get();  // an identity until the capture ends, as it is on a device
+        *model = graph == nullptr ? nullptr : graph->handle;
     }
     return 0;
 }
@@ -142,8 +144,7 @@ aclError aclmdlRICaptureEnd(aclrtStream handle, aclmdlRI* model) {
     }
     graph->streams.clear();
     --captures;
-    count_handle(HandleKind::graph, 1);
-    *model = static_cast<Handle*>(new GraphHandle(graph));
+    *model = graph->handle;
     return 0;
 }
 

@@ -17,6 +17,7 @@ class Graph {
   public:
     std::vector<TaskPtr> tasks;
     std::vector<Stream*> streams;  // that are being captured; the first is where it began
+    Handle* handle = nullptr;      // what the caller knows it by, from the beginning of the capture
 };
 
 /// Whether the stream is being captured; if so the task became part of its graph.

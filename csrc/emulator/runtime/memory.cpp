@@ -7,6 +7,7 @@
 #include <shared_mutex>
 
 #include "acl/acl_rt.h"
+#include "checks/races.h"
 #include "checks/stack.h"
 #include "options/options.h"
 #include "runtime/device.h"
@@ -155,6 +156,9 @@ bool remove_block(const void* address, BlockKind kind, BlockInfo* removed) {
         return false;
     }
     *removed = found->second.info;
+    if (options().races) {
+        forget_accesses(address, removed->bytes);
+    }
     all.freed.push_back({found->second.info, Stack::here()});
     if (all.freed.size() > freed_remembered) {
         all.freed.pop_front();
@@ -222,7 +226,8 @@ std::string describe_live_blocks() {
     const std::shared_lock<std::shared_mutex> lock(all.mutex);
     std::string text;
     for (const auto& [begin, block] : all.live) {
-        if (block.info.kind == BlockKind::device || block.info.kind == BlockKind::pinned) {
+        if ((block.info.kind == BlockKind::device || block.info.kind == BlockKind::pinned) &&
+            !block.stack.is_of_torch_npu()) {
             const bool pinned = block.info.kind == BlockKind::pinned;
             text += "  " + std::to_string(block.info.bytes) + " bytes of " +
                     (pinned ? "pinned memory" : "device " + std::to_string(block.info.device)) +

@@ -25,7 +25,9 @@ constexpr int looks_before_sleep = 400;
 }  // namespace
 
 Stream::Stream(int device, int id, bool counted)
-    : Handle(HandleKind::stream), device_(device), id_(id), worker_([this] { work(); }) {
+    : Handle(HandleKind::stream), device_(device), id_(id), counted_(counted), worker_([this] {
+          work();
+      }) {
     if (counted) {
         count_handle(HandleKind::stream, 1);
     }
@@ -177,7 +179,9 @@ Stream* stream_of(void* handle) {
 void retire_stream(Stream* stream, bool drop) {
     static auto* const quarantine = new Quarantine<Stream>;
     stream->finish(drop);
-    count_handle(HandleKind::stream, -1);
+    if (stream->counted()) {
+        count_handle(HandleKind::stream, -1);
+    }
     quarantine->put(stream);
 }
 

@@ -16,6 +16,7 @@ class Graph;
 
 class Stream : public Handle {
   public:
+    /// `counted` streams are leaks where they are not destroyed.
     Stream(int device, int id, bool counted);
     /// Runs what is queued, unless the stream was told to drop it, and ends the worker.
     ~Stream();
@@ -33,6 +34,7 @@ class Stream : public Handle {
 
     int device() const { return device_; }
     int id() const { return id_; }
+    bool counted() const { return counted_; }
 
     std::atomic<std::uint32_t> overflow_switch{0};
     std::shared_ptr<Graph> capturing;  // guarded by the capture's mutex
@@ -44,6 +46,7 @@ class Stream : public Handle {
 
     const int device_;
     const int id_;
+    const bool counted_;
     std::mutex mutex_;
     std::condition_variable has_work_;
     std::condition_variable is_done_;

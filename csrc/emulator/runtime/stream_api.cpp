@@ -6,6 +6,7 @@
 
 #include "acl/acl_rt.h"
 #include "checks/live_handles.h"
+#include "checks/stack.h"
 #include "runtime/device.h"
 #include "runtime/entry.h"
 #include "runtime/error.h"
@@ -31,6 +32,16 @@ class HostFunction : public Task {
     void (*function_)(void*);
     void* argument_;
 };
+
+int create(aclrtStream* handle, bool counted) {
+    watch_forks();
+    DeviceState& state = device_state(current_device());
+    auto* stream = new Stream(state.id, next_stream_id++, counted);
+    const std::lock_guard<std::mutex> lock(state.mutex);
+    state.streams.insert(stream);
+    *handle = stream;
+    return 0;
+}
 
 int destroy(aclrtStream handle, bool drop) {
     if (handle == nullptr) {
@@ -82,17 +93,12 @@ aclError aclrtCreateStreamWithConfig(aclrtStream* handle, uint32_t priority, uin
     (void)priority;
     (void)flag;
     ACL_ENTER();
-    watch_forks();
-    DeviceState& state = device_state(current_device());
-    auto* stream = new Stream(state.id, next_stream_id++, true);
-    const std::lock_guard<std::mutex> lock(state.mutex);
-    state.streams.insert(stream);
-    *handle = stream;
-    return 0;
+    return create(handle, !is_torch_npu(__builtin_return_address(0)));
 }
 
 aclError aclrtCreateStream(aclrtStream* handle) {
-    return aclrtCreateStreamWithConfig(handle, 0, 0);
+    ACL_ENTER();
+    return create(handle, !is_torch_npu(__builtin_return_address(0)));
 }
 
 aclError aclrtDestroyStream(aclrtStream handle) {

@@ -1,0 +1,17 @@
+"""These tests run on the emulated NPU unless --npu says otherwise; without torch_npu on nothing."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+
+import pytest
+
+pytest_plugins: list[str] = []
+os.environ["TORCH_DEVICE_BACKEND_AUTOLOAD"] = "0"
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config) -> None:
+    if config.getoption("npu", None) is None and importlib.util.find_spec("torch_npu"):
+        config.option.npu = "emulated"

@@ -1,0 +1,184 @@
+"""PyTorch's OpInfo entries on the emulated NPU, forward, against torch on the CPU.
+
+    python tests/npu/opinfo_sweep.py [--only NAME ...] [--out FILE]
+
+prints a line an entry and a count of the outcomes: ``right``; ``differs``; ``random`` (differs, as
+random numbers do); ``fails``; ``crash``. One forked process an entry, because torch_npu runs
+nothing any more after a first failed operator. ``--out`` also keeps which aclnn functions each
+entry called. About ten minutes on two cores for all 702.
+"""
+
+from __future__ import annotations
+
+import argparse
+import collections
+import json
+import os
+import re
+import signal
+import sys
+import tempfile
+import warnings
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+SAMPLES = 6
+SECONDS = 60
+_RANDOM = re.compile(
+    r"normal|rand|bernoulli|multinomial|dropout|rrelu|uniform|geometric|cauchy|exponential"
+    r"|log_normal|empty|scaled_dot_product"
+)
+
+
+@dataclass
+class Outcome:
+    """What one entry gave; ``functions`` are the aclnn functions that ran."""
+
+    name: str
+    outcome: str
+    detail: str
+    functions: list[str]
+
+
+def full_name(op: Any) -> str:
+    """Of an OpInfo, with its variant."""
+    return f"{op.name}.{op.variant_test_name}" if op.variant_test_name else str(op.name)
+
+
+def compare(op: Any) -> int:
+    """Compare up to SAMPLES samples; how many. Raises AssertionError where one differs."""
+    import torch
+    from torch.utils._pytree import tree_flatten, tree_map
+
+    def moved(value: Any) -> Any:
+        def move(leaf: Any) -> Any:
+            if isinstance(leaf, torch.Tensor):
+                return leaf.detach().to("npu")
+            return torch.device("npu") if isinstance(leaf, torch.device) else leaf
+
+        return tree_map(move, value)
+
+    def keywords(values: dict[str, Any], device: str) -> dict[str, Any]:
+        return {name: device if name == "device" else value for name, value in values.items()}
+
+    compared = 0
+    for sample in op.sample_inputs("cpu", best_dtype(op), requires_grad=False):
+        if compared >= SAMPLES:
+            break
+        try:
+            wanted = op(sample.input, *sample.args, **keywords(sample.kwargs, "cpu"))
+        except Exception:  # noqa: BLE001, S112 - a sample that the CPU refuses says nothing
+            continue
+        found = op(
+            moved(sample.input), *moved(sample.args), **keywords(moved(sample.kwargs), "npu")
+        )
+        pairs = zip(tree_flatten(wanted)[0], tree_flatten(found)[0], strict=False)
+        for expected, actual in pairs:
+            if isinstance(expected, torch.Tensor) and not expected.is_sparse:
+                torch.testing.assert_close(
+                    actual.detach().cpu().to(expected.dtype),
+                    expected.detach(),
+                    rtol=1e-4,
+                    atol=1e-4,
+                    equal_nan=True,
+                    check_stride=False,
+                )
+        compared += 1
+    torch.npu.synchronize()
+    return compared
+
+
+def best_dtype(op: Any) -> Any:
+    """fp32 where the entry takes it, else the next that a device has."""
+    import torch
+
+    for dtype in (torch.float32, torch.int64, torch.bool):
+        if dtype in op.dtypes:
+            return dtype
+    return sorted(op.dtypes, key=str)[0]
+
+
+def in_child(op: Any, folder: Path) -> Outcome:
+    """The entry's outcome, from a forked process of its own; its trace lies in ``folder``."""
+    sys.stdout.flush()
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(reader)
+        signal.alarm(SECONDS)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+        os.write(writer, json.dumps(attempt(op)).encode())
+        os._exit(0)
+    os.close(writer)
+    with os.fdopen(reader, "rb") as pipe:
+        text = pipe.read()
+    os.waitpid(child, 0)
+    outcome, detail = json.loads(text) if text else ("crash", "")
+    trace = folder / f"{child}.json"
+    functions = functions_in(trace)
+    trace.unlink(missing_ok=True)
+    return Outcome(full_name(op), outcome, detail, functions)
+
+
+def attempt(op: Any) -> tuple[str, str]:
+    """In the child."""
+    import torch
+
+    torch.set_num_threads(1)
+    try:
+        return "right", f"{compare(op)} samples"
+    except AssertionError as error:
+        random = _RANDOM.search(full_name(op))
+        return "random" if random else "differs", " ".join(str(error).split())[:200]
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is the outcome
+        return "fails", " ".join(str(error).split())[:400]
+
+
+def functions_in(trace: Path) -> list[str]:
+    """The aclnn functions that a Chrome trace names."""
+    if not trace.exists():
+        return []
+    return sorted(set(re.findall(r'"name":"(aclnn\w+)"', trace.read_text(errors="replace"))))
+
+
+def entries(only: list[str]) -> Iterator[Any]:
+    """The OpInfo entries of those names, or all."""
+    from torch.testing._internal.common_methods_invocations import op_db
+
+    for op in op_db:
+        if not only or full_name(op) in only or op.name in only:
+            yield op
+
+
+def sweep(only: list[str]) -> Iterator[Outcome]:
+    """Each entry's outcome, as it comes. Activates the emulator."""
+    from ascend_ops.emulator import activate
+
+    with tempfile.TemporaryDirectory() as folder:
+        activate(trace_file=f"{folder}/%p.json", banner=0, leaks=0)
+        import torch_npu  # noqa: F401
+
+        warnings.filterwarnings("ignore")
+        for op in entries(only):
+            yield in_child(op, Path(folder))
+
+
+def main() -> None:
+    """The program."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", nargs="*", default=[])
+    parser.add_argument("--out", type=Path)
+    arguments = parser.parse_args()
+    outcomes = []
+    for outcome in sweep(arguments.only):
+        print(f"{outcome.outcome:8}{outcome.name}: {outcome.detail}", flush=True)  # noqa: T201
+        outcomes.append(outcome)
+        if arguments.out:
+            arguments.out.write_text(json.dumps([asdict(each) for each in outcomes], indent=1))
+    print(dict(collections.Counter(each.outcome for each in outcomes)))  # noqa: T201
+
+
+if __name__ == "__main__":
+    main()
