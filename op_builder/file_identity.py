@@ -37,6 +37,11 @@ def status(path: str | Path) -> Status:
     return (info.st_dev, info.st_ino, info.st_size, info.st_mtime_ns, info.st_ctime_ns)
 
 
-def is_settled(file_status: Sequence[int]) -> bool:
-    """Whether a later write would certainly show in the status."""
-    return time.time_ns() - max(file_status[3], file_status[4]) > _SETTLED_NS
+def newest_time(file_status: Sequence[int]) -> int:
+    """When the file was last changed in any way, in nanoseconds since the epoch."""
+    return max(file_status[3], file_status[4])
+
+
+def is_settled(changed_ns: int) -> bool:
+    """Whether a later write would certainly show in the status of what changed last then."""
+    return time.time_ns() - changed_ns > _SETTLED_NS

@@ -37,7 +37,8 @@ def remember(memo_dir: Path | None, key: object, fact: object, files: Sequence[s
         return
     try:
         states = [(path, file_identity.status(path)) for path in files]
-        if not all(file_identity.is_settled(state) for _, state in states):
+        newest = max((file_identity.newest_time(state) for _, state in states), default=0)
+        if not file_identity.is_settled(newest):
             return
         make_cache_root(memo_dir.parent)
         make_private(memo_dir)

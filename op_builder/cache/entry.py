@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import marshal
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -19,6 +20,8 @@ logger = logging.getLogger(__name__)
 MANIFEST = "manifest.json"
 _STATUS_MEMO = "status"
 _STATES_KEPT = 8
+# From version 3 on equal values may be written differently, depending on who refers to them.
+_MARSHAL_WITHOUT_REFERENCES = 2
 _DAY_SECONDS = 86_400
 
 
@@ -150,17 +153,20 @@ class _JointStatus:
 def _joint_status(paths: Iterable[str]) -> _JointStatus | None:
     """None where a file is gone.
 
-    One digest over 350 status tuples instead of a table of them: what is remembered is 64 bytes and
-    not 80 KB, which was a third of the time of a cache hit.
+    One digest over 450 status tuples instead of a table of them: what is remembered is 64 bytes and
+    not 100 KB. Written out, and in marshal's format, since this is half the time of a cache hit.
     """
-    states: list[tuple[str, file_identity.Status]] = []
+    states = []
+    newest = 0
     try:
         for path in paths:
-            states.append((path, file_identity.status(path)))
+            state = file_identity.status(path)
+            states.append((path, state))
+            newest = max(newest, file_identity.newest_time(state))
     except OSError:
         return None
-    settled = all(file_identity.is_settled(state) for _, state in states)
-    return _JointStatus(file_identity.digest_bytes(repr(states).encode()), settled)
+    digest = file_identity.digest_bytes(marshal.dumps(states, _MARSHAL_WITHOUT_REFERENCES))
+    return _JointStatus(digest, file_identity.is_settled(newest))
 
 
 def _known_states(memo: Path) -> list[str]:

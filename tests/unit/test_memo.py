@@ -67,11 +67,13 @@ def test_a_file_just_written_is_not_settled(tmp_path: Path) -> None:
     file.write_bytes(b"one")
     os.utime(file, (1_000, 1_000))  # an old mtime does not make it old
     now = file_identity.status(file)
-    assert not file_identity.is_settled(now)
+    assert not file_identity.is_settled(file_identity.newest_time(now))
     long_ago = time.time_ns() - 10**10
-    assert file_identity.is_settled((*now[:3], long_ago, long_ago))
+    assert file_identity.is_settled(file_identity.newest_time((*now[:3], long_ago, long_ago)))
     in_the_future = time.time_ns() + 10**12
-    assert not file_identity.is_settled((*now[:3], in_the_future, long_ago))
+    assert not file_identity.is_settled(
+        file_identity.newest_time((*now[:3], in_the_future, long_ago))
+    )
 
 
 def test_a_fact_is_recalled_while_its_files_are_untouched(
