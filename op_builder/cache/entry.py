@@ -146,7 +146,7 @@ class Entry:
 class _JointStatus:
     """The status of many files as one digest; ``settled`` as in file_identity."""
 
-    digest: str
+    digest: bytes
     settled: bool
 
 
@@ -166,22 +166,22 @@ def _joint_status(paths: Iterable[str]) -> _JointStatus | None:
     except OSError:
         return None
     digest = file_identity.digest_bytes(marshal.dumps(states, _MARSHAL_WITHOUT_REFERENCES))
-    return _JointStatus(digest, file_identity.is_settled(newest))
+    return _JointStatus(digest.encode(), file_identity.is_settled(newest))
 
 
-def _known_states(memo: Path) -> list[str]:
+def _known_states(memo: Path) -> list[bytes]:
     try:
-        return memo.read_text(encoding="ascii", errors="replace").split()
+        return memo.read_bytes().split()
     except OSError:
         return []
 
 
-def _remember_state(memo: Path, digest: str) -> None:
+def _remember_state(memo: Path, digest: bytes) -> None:
     """Keep the last few: environments that share a cache have their headers at different paths."""
     known = [digest, *_known_states(memo)][:_STATES_KEPT]
     draft = memo.with_suffix(f".{os.getpid()}")
     try:
-        draft.write_text("\n".join(known), encoding="ascii")
+        draft.write_bytes(b"\n".join(known))
         draft.replace(memo)
     except OSError as error:  # a read-only layer: hashed again next time
         logger.debug("status memo not saved: %s", error)
