@@ -6,8 +6,9 @@ import io
 import os
 import stat
 import tarfile
+import tempfile
 from collections.abc import Callable
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import pytest
 from cache_entries import Shelf
@@ -143,10 +144,13 @@ def test_no_member_is_written_outside(packed: tuple[Path, Entry], there: Layer) 
         _write(packed[0], [(member, b"evil"), *members])
         _refused(packed[0], there)
     assert not victim.exists()
-    slashes = tarfile.TarInfo("//" + "/".join(["tmp", "ascend_ops_no", "such", "file"]))
-    _write(packed[0], [(slashes, b"evil"), *members])
-    _refused(packed[0], there)
-    assert not Path("/tmp/ascend_ops_no").exists()
+    with tempfile.TemporaryDirectory(dir="/tmp") as there_already:
+        slashes = tarfile.TarInfo(f"/{there_already}/sub/file")
+        assert len(PurePosixPath(slashes.name).parts) == 5
+        (Path(there_already) / "sub").mkdir()
+        _write(packed[0], [(slashes, b"evil"), *members])
+        _refused(packed[0], there)
+        assert list((Path(there_already) / "sub").iterdir()) == []
 
 
 @pytest.mark.parametrize(

@@ -281,6 +281,17 @@ def test_a_child_forked_meanwhile_does_not_keep_the_lock(environ: dict[str, str]
             os.close(end)
 
 
+def test_a_copy_of_the_descriptor_does_not_keep_the_lock(environ: dict[str, str]) -> None:
+    """A child that a C library forks has one, and runs no Python to close it."""
+    with build_lock("op", "key", environ) as held:
+        copy = os.dup(held._descriptor or -1)
+    try:
+        with _holder():
+            pass
+    finally:
+        os.close(copy)
+
+
 def test_a_child_that_leaves_the_block_does_not_release_its_parents_lock(
     environ: dict[str, str], quick: None
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import sys
 from pathlib import Path
@@ -50,8 +51,13 @@ def test_the_text_is_pure_and_says_nothing_of_where_it_is(
 
 
 def _ninja_value(text: str) -> str:
-    """What ninja makes of a value: its two escapes that can occur in one."""
-    return text.replace("$$", "$")
+    """What ninja makes of a value; any other use of its escape character would be a variable."""
+
+    def unescaped(escape: re.Match[str]) -> str:
+        assert escape[1] in ("$", " ", ":"), text
+        return escape[1]
+
+    return re.sub(r"\$(.?)", unescaped, text)
 
 
 @given(st.lists(FLAGS, max_size=4))
