@@ -108,14 +108,16 @@ class CPUOptimizer(Optimizer):
             with torch.enable_grad():
                 loss = closure()
         library = load(self.BUILDER)
-        check, step = getattr(library, f"{self.OP}_check"), getattr(library, f"{self.OP}_step")
+        step = getattr(library, f"{self.OP}_step")
         calls = []
         for group in self.param_groups:
             batch = self._batch(group)
             if batch.params:
                 calls.append((batch, self.op_arguments(batch, group)))
-        for _, arguments in calls:
-            check(*arguments)
+        if len(calls) > 1:  # a single call checks all of its tensors itself
+            check = getattr(library, f"{self.OP}_check")
+            for _, arguments in calls:
+                check(*arguments)
         for batch, arguments in calls:
             step(*arguments)
             self.note_update(batch)
@@ -148,9 +150,9 @@ class CPUOptimizer(Optimizer):
         self, batch: Batch, group: dict[str, Any], param: torch.Tensor, grad: torch.Tensor
     ) -> None:
         """Append a parameter to ``batch``, with a new state where it has none."""
-        if not self.state[param]:
-            self.state[param] = self.initial_state(group, param)
         state = self.state[param]
+        if not state:
+            state.update(self.initial_state(group, param))
         batch.params.append(param)
         batch.grads.append(grad)
         batch.steps.append(state["step"])
