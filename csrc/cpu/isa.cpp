@@ -6,12 +6,16 @@
 
 #if defined(__x86_64__)
 #include <cpuid.h>
+#elif defined(__linux__) && (defined(__aarch64__) || defined(__riscv))
+#include <sys/auxv.h>
+#include <sys/prctl.h>
 #endif
 
 namespace ascend_ops {
 namespace {
 
-constexpr Isa all_isas[isa_count] = {Isa::scalar, Isa::avx2, Isa::avx512, Isa::neon};
+constexpr Isa all_isas[isa_count] = {Isa::scalar, Isa::avx2, Isa::avx512,
+                                     Isa::neon,   Isa::sve,  Isa::rvv};
 
 #if defined(__x86_64__)
 // __builtin_cpu_supports knows "f16c" only since GCC 11; the other names since before GCC 9.
@@ -37,6 +41,26 @@ bool cpu_has_avx512() {
         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
     return has;
 }
+#elif defined(__linux__) && defined(__aarch64__)
+// Of this thread, which is what new threads get; 0 without SVE.
+unsigned long sve_bytes() {
+    constexpr unsigned long hwcap_sve = 1ul << 22;
+    constexpr int pr_sve_get_vl = 51;
+    constexpr int length_mask = 0xffff;
+    if ((getauxval(AT_HWCAP) & hwcap_sve) == 0) {
+        return 0;
+    }
+    const int length = prctl(pr_sve_get_vl, 0, 0, 0, 0);
+    return length < 0 ? 0 : static_cast<unsigned long>(length & length_mask);
+}
+
+// Kernels need a power of two, which the architecture has asked for since 2021.
+bool cpu_has_sve() {
+    static const bool has = sve_bytes() != 0 && (sve_bytes() & (sve_bytes() - 1)) == 0;
+    return has;
+}
+#elif defined(__linux__) && defined(__riscv)
+bool cpu_has_rvv() { return (getauxval(AT_HWCAP) & (1ul << ('V' - 'A'))) != 0; }
 #endif
 
 std::atomic<Isa>& current() {
@@ -47,11 +71,11 @@ std::atomic<Isa>& current() {
 }  // namespace
 
 const char* isa_name(Isa isa) {
-    constexpr const char* names[isa_count] = {"scalar", "avx2", "avx512", "neon"};
+    constexpr const char* names[isa_count] = {"scalar", "avx2", "avx512", "neon", "sve", "rvv"};
     return names[static_cast<int>(isa)];
 }
 
-const char* isa_names() { return "scalar, avx2, avx512 or neon"; }
+const char* isa_names() { return "scalar, avx2, avx512, neon, sve or rvv"; }
 
 bool parse_isa(const char* name, Isa* isa) {
     for (const Isa candidate : all_isas) {
@@ -75,16 +99,32 @@ bool cpu_supports(Isa isa) {
 #elif defined(__aarch64__)
         case Isa::neon:  // part of the aarch64 baseline
             return true;
+#if defined(__linux__)
+        case Isa::sve:
+            return cpu_has_sve();
+#endif
+#elif defined(__linux__) && defined(__riscv)
+        case Isa::rvv:
+            return cpu_has_rvv();
 #endif
         default:
             return false;
     }
 }
 
-Isa next_lower(Isa isa) { return isa == Isa::avx512 ? Isa::avx2 : Isa::scalar; }
+Isa next_lower(Isa isa) {
+    switch (isa) {
+        case Isa::avx512:
+            return Isa::avx2;
+        case Isa::sve:
+            return Isa::neon;
+        default:
+            return Isa::scalar;
+    }
+}
 
 Isa best_isa() {
-    for (const Isa candidate : {Isa::avx512, Isa::avx2, Isa::neon}) {
+    for (const Isa candidate : {Isa::avx512, Isa::avx2, Isa::sve, Isa::neon, Isa::rvv}) {
         if (cpu_supports(candidate)) {
             return candidate;
         }

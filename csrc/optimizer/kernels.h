@@ -27,5 +27,7 @@ extern const KernelTable kernels_scalar;
 extern const KernelTable kernels_avx2;
 extern const KernelTable kernels_avx512;
 extern const KernelTable kernels_neon;
+extern const KernelTable kernels_sve;
+extern const KernelTable kernels_rvv;
 
 }  // namespace ascend_ops

@@ -10,7 +10,7 @@ namespace {
 
 // In the order of Isa.
 const KernelTable* const tables[isa_count] = {&kernels_scalar, &kernels_avx2, &kernels_avx512,
-                                              &kernels_neon};
+                                              &kernels_neon,   &kernels_sve,  &kernels_rvv};
 
 const KernelTable& table_of(Isa isa) { return *tables[static_cast<int>(isa)]; }
 

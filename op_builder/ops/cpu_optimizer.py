@@ -17,6 +17,9 @@ _ISA_FLAGS: dict[str, dict[str, list[str]]] = {
             *("-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mfma", "-mf16c"),
         ],
     },
+    # GCC 12.2 has an internal error when it vectorizes a reduction for SVE itself.
+    "aarch64": {"sve": ["-march=armv8.2-a+sve", "-fno-tree-vectorize"]},
+    "riscv64": {"rvv": ["-march=rv64gcv"]},
 }
 
 
@@ -27,7 +30,7 @@ class CPUOptimizerBuilder(OwnOp, CPUOpBuilder):
     """
 
     OPTIMIZER: ClassVar[str]
-    ISAS: ClassVar[tuple[str, ...]] = ("scalar", "avx2", "avx512", "neon")
+    ISAS: ClassVar[tuple[str, ...]] = ("scalar", "avx2", "avx512", "neon", "sve", "rvv")
 
     def sources(self) -> list[str]:
         """The binding first, as it takes longest; variants of other CPUs compile to nothing."""
@@ -41,11 +44,14 @@ class CPUOptimizerBuilder(OwnOp, CPUOpBuilder):
             "cpu/isa.cpp",
         ]
 
-    def source_flags(self) -> dict[str, list[str]]:
-        """The binding checks arguments: optimizing it less saves a fifth of the whole build."""
+    def source_flags(self, machine: str | None = None) -> dict[str, list[str]]:
+        """The binding checks arguments: optimizing it less saves a fifth of the whole build.
+
+        ``machine`` is what to compile for, where that is not this one.
+        """
         flags = {f"{self.OPTIMIZER}/{self.OPTIMIZER}_binding.cpp": ["-O1"]}
-        for isa, isa_flags in _ISA_FLAGS.get(platform.machine(), {}).items():
-            flags[f"optimizer/kernels_{isa}.cpp"] = isa_flags
+        for isa, isa_flags in _ISA_FLAGS.get(machine or platform.machine(), {}).items():
+            flags[f"optimizer/kernels_{isa}.cpp"] = list(isa_flags)
         return flags
 
     def include_paths(self) -> list[str]:

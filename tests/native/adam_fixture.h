@@ -23,7 +23,7 @@ using ascend_ops::Isa;
 /// All instruction sets that run here.
 inline std::vector<Isa> isas() {
     std::vector<Isa> found;
-    for (const Isa isa : {Isa::scalar, Isa::avx2, Isa::avx512, Isa::neon}) {
+    for (const Isa isa : {Isa::scalar, Isa::avx2, Isa::avx512, Isa::neon, Isa::sve, Isa::rvv}) {
         if (ascend_ops::cpu_supports(isa)) {
             found.push_back(isa);
         }

@@ -11,6 +11,10 @@
 #include "ascend_ops/simd/avx512.h"
 #elif defined(__AVX2__)
 #include "ascend_ops/simd/avx2.h"
+#elif defined(__ARM_FEATURE_SVE)
+#include "ascend_ops/simd/sve.h"
+#elif defined(__riscv_v)
+#include "ascend_ops/simd/rvv.h"
 #elif defined(__ARM_NEON)
 #include "ascend_ops/simd/neon.h"
 #else

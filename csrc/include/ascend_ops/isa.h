@@ -5,17 +5,19 @@
 
 namespace ascend_ops {
 
-/// Index of a table of kernels. x86: scalar < avx2 < avx512; aarch64: scalar < neon.
+/// Index of a table of kernels. x86: scalar < avx2 < avx512; aarch64: scalar < neon < sve; RISC-V:
+/// scalar < rvv.
 ///
-/// avx2 means AVX2, FMA and F16C; avx512 means avx2 and AVX-512 F, BW, DQ and VL.
-enum class Isa : std::uint8_t { scalar = 0, avx2 = 1, avx512 = 2, neon = 3 };
+/// avx2 means AVX2, FMA and F16C; avx512 means avx2 and AVX-512 F, BW, DQ and VL; rvv is
+/// version 1.0 of the vector extension.
+enum class Isa : std::uint8_t { scalar = 0, avx2 = 1, avx512 = 2, neon = 3, sve = 4, rvv = 5 };
 
-constexpr int isa_count = 4;
+constexpr int isa_count = 6;
 
-/// "scalar", "avx2", "avx512" or "neon".
+/// "scalar", "avx2", "avx512", "neon", "sve" or "rvv".
 const char* isa_name(Isa isa);
 
-/// All names, as an error says them: "scalar, avx2, avx512 or neon".
+/// All names, as an error says them.
 const char* isa_names();
 
 /// Reads a name that isa_name gives; false, and `isa` untouched, for any other text.

@@ -9,7 +9,7 @@
 #include <cstdint>
 
 #include "ascend_ops/dtype.h"
-#include "ascend_ops/simd/square_sum_lanes.h"
+#include "ascend_ops/simd/neon_square_sums.h"
 
 namespace ascend_ops {
 namespace {
@@ -22,16 +22,9 @@ constexpr std::int64_t max_width = 4;
 constexpr std::int64_t width() { return max_width; }
 
 inline Vec broadcast(float x) { return {vdupq_n_f32(x)}; }
-inline Vec load(const float* from) { return {vld1q_f32(from)}; }
-
-inline Vec load(const BFloat16* from) {
-    const uint16x4_t stored = vld1_u16(&from->bits);
-    return {vreinterpretq_f32_u32(vshll_n_u16(stored, 16))};
-}
-
-inline Vec load(const Float16* from) {
-    return {vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(&from->bits)))};
-}
+inline Vec load(const float* from) { return {load_four(from)}; }
+inline Vec load(const BFloat16* from) { return {load_four(from)}; }
+inline Vec load(const Float16* from) { return {load_four(from)}; }
 
 inline void store(float* to, Vec v) { vst1q_f32(to, v.value); }
 
@@ -65,28 +58,6 @@ inline Vec sign(Vec a) {
     const float32x4_t one = vbslq_f32(vdupq_n_u32(0x80000000u), a.value, vdupq_n_f32(1.0f));
     return {vbslq_f32(is_nonzero_number, one, a.value)};
 }
-
-class SquareSums {
-  public:
-    template <class T>
-    void add(const T* from) {
-        for (int k = 0; k < 8; ++k) {
-            const float32x4_t value = load(from + 4 * k).value;
-            add(lanes_[2 * k], vcvt_f64_f32(vget_low_f32(value)));
-            add(lanes_[2 * k + 1], vcvt_high_f64_f32(value));
-        }
-    }
-    void store(double* to) const {
-        for (int k = 0; k < 16; ++k) {
-            vst1q_f64(to + 2 * k, lanes_[k]);
-        }
-    }
-
-  private:
-    static void add(float64x2_t& lanes, float64x2_t x) { lanes = vfmaq_f64(lanes, x, x); }
-
-    float64x2_t lanes_[square_sum_lanes / 2] = {};
-};
 
 }  // namespace
 }  // namespace ascend_ops

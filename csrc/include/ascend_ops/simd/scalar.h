@@ -12,8 +12,7 @@
 //   max(a, b)                 a > b ? a : b, so b where either is a NaN
 //   sign(v)                   1 or -1; a zero or NaN as it is
 //   SquareSums                sums of squares in double: element i is added to sum i % 32. Exact
-//                             products, so that FMA or not makes no difference. SVE leaves it to
-//                             NEON: as members of a class it would need a size.
+//                             products, so that FMA or not makes no difference
 // Pointers need the alignment of their element only. A kernel's results are bitwise the same with
 // any of these headers, except for the sign and payload of NaNs.
 //
