@@ -62,7 +62,11 @@ class Loading:
 
     def outcome(self) -> Outcome:
         """Wait for the end; an exception that is none of this project's fails the test."""
-        said, stderr = self.child.communicate(timeout=PATIENCE_SECONDS)
+        try:
+            said, stderr = self.child.communicate(timeout=PATIENCE_SECONDS)
+        except subprocess.TimeoutExpired:
+            os.killpg(self.pid, signal.SIGKILL)  # with its ninja and its forked children
+            raise
         if self.child.returncode < 0:
             return Outcome(self.child.returncode, stderr=stderr)
         assert self.child.returncode == 0, stderr
@@ -133,6 +137,7 @@ class Sandbox:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
+                start_new_session=True,
             )
         )
 

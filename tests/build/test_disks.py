@@ -167,7 +167,7 @@ def test_temporary_cache_that_a_stranger_made_is_not_used(user: Sandbox) -> None
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can make another user's folder")
 def test_what_a_stranger_remembers_of_the_compiler_is_not_run(user: Sandbox) -> None:
     trap = stand_in(user)
-    user.load()
+    user.load("native:NativeBuilder")
     user.cache.rename(trap)
     program = user.scratch / "planted"
     program.write_text(f"#!/bin/sh\ntouch {user.scratch}/has-run\n", encoding="utf-8")
@@ -177,8 +177,8 @@ def test_what_a_stranger_remembers_of_the_compiler_is_not_run(user: Sandbox) -> 
         memo.write_text(text.replace('"command": ["', f'"command": ["{program}", "'))
     for path in (trap, *trap.rglob("*")):
         give_away(path, 0o755, STRANGER)
-    give_away(Path(user.environ["HOME"]), 0o555)
-    user.load()
+    # Asks the compiler what native means, before it builds.
+    user.load("native:NativeBuilder", HOME="/nonexistent")
 
     assert not (user.scratch / "has-run").exists()
 
