@@ -1,0 +1,145 @@
+"""The emulator's C API, without torch_npu: tests/native/emulator, each case a process of its own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from ascend_ops.emulator import emulated_cann
+from op_builder.toolchain.torch_install import find_torch, find_torch_npu
+
+HERE = Path(__file__).resolve().parents[1] / "native" / "emulator"
+pytestmark = pytest.mark.skipif(find_torch_npu() is None, reason="torch_npu is not installed")
+
+
+def found_cases() -> dict[str, str]:
+    """The names in the sources and their files: collecting compiles nothing."""
+    found = {}
+    for file in sorted(HERE.glob("*_test.cpp")):
+        for line in file.read_text(encoding="utf-8").splitlines():
+            if line.startswith("TEST("):
+                found[line[5 : line.index(")")]] = file.name
+    return found
+
+
+CASES = found_cases()
+
+
+def build(folder: Path, name: str, tests: list[str], libraries: list[str]) -> Path:
+    """A program, linked against the emulated CANN as an op is against a real one."""
+    cann = emulated_cann()
+    out = folder / name
+    command = [
+        *("g++", "-std=c++17", "-O0", "-g", "-Wall", "-Wextra", "-pthread", "-rdynamic"),
+        *("-Wno-deprecated-declarations", f"-I{cann.root / 'include'}", f"-I{HERE}"),
+        *(str(HERE / test) for test in ["main.cpp", *tests]),
+        *("-o", str(out), "-Wl,--no-as-needed", f"-L{cann.library_dir}", "-lascendcl"),
+        *(*libraries, f"-Wl,-rpath,{cann.library_dir}"),
+    ]
+    subprocess.run(command, check=True)
+    return out
+
+
+@pytest.fixture(scope="session")
+def programs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The program that has a case, by the case's name. Only aclnn's loads torch's libraries."""
+    folder = tmp_path_factory.mktemp("native")
+    torch = find_torch()
+    assert torch is not None
+    libraries = ["-lopapi", f"-L{torch.library_dir}", "-ltorch_cpu", "-lc10"]
+    runtime = build(folder, "runtime_tests", ["memory_test.cpp", "stream_test.cpp"], [])
+    aclnn = build(
+        folder,
+        "aclnn_tests",
+        ["aclnn_test.cpp"],
+        [*libraries, f"-Wl,-rpath,{torch.library_dir}"],
+    )
+    return {case: aclnn if file == "aclnn_test.cpp" else runtime for case, file in CASES.items()}
+
+
+def run(
+    programs: dict[str, Path], case: str, prefix: tuple[str, ...] = (), **options: object
+) -> subprocess.CompletedProcess[str]:
+    variables = {f"ASCEND_EMULATOR_{name}": str(value) for name, value in options.items()}
+    environ = {name: value for name, value in os.environ.items() if "EMULATOR" not in name}
+    return subprocess.run(
+        [*prefix, str(programs[case]), case],
+        env={**environ, **variables},
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+
+
+FAULTING = "a_host_access_to_device_memory_faults"
+#: What a case is run with, and what it has to say on standard error, by its name.
+OPTIONS: dict[str, dict[str, object]] = {
+    "a_device_has_as_much_memory_as_was_said": {"MEMORY_MB": 64},
+    "a_fault_fails_the_nth_call": {"FAULT": "aclrtMalloc:3:207001"},
+    "a_fault_delays_what_is_queued": {"FAULT": "aclrtMemsetAsync:2:delay=80"},
+    "a_fault_hangs_what_is_queued": {"FAULT": "aclrtMemsetAsync:1:hang"},
+    "races_are_found_whatever_the_timing": {"RACES": 1},
+    "a_host_copy_without_waiting_is_a_race": {"RACES": 1},
+    "options_that_cannot_be_read_fail_aclInit": {"DEVICES": "many"},
+}
+SAYS = {
+    "races_are_found_whatever_the_timing": [
+        "race: aclrtMemcpyAsync on stream 2 of device 0 reads 4096 bytes",
+        "which aclrtMemsetAsync on stream 1 of device 0 writes; nothing orders",
+    ],
+    "a_host_copy_without_waiting_is_a_race": ["race: aclrtMemcpy on the host reads 1 bytes"],
+    "what_is_left_at_exit_is_reported": [
+        "left at the end of the process",
+        "1 of kind stream not destroyed",
+        "1 of kind event not destroyed",
+        "512 bytes of device 0 at 0x",
+        "allocated by:",
+    ],
+    "an_unused_executor_and_tensors_are_leaks": [
+        "2 of kind tensor not destroyed",
+        "1 of kind executor not destroyed",
+    ],
+    "options_that_cannot_be_read_fail_aclInit": [
+        "ASCEND_EMULATOR_DEVICES='many': expected a whole number, 0 or more"
+    ],
+}
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if case != FAULTING])
+def test_case(programs, case):
+    done = run(programs, case, **OPTIONS.get(case, {}))
+    assert done.stdout.endswith("passed\n"), f"{done.stdout}\n{done.stderr}"
+    assert done.returncode == 0, done.stderr
+    for text in SAYS.get(case, []):
+        assert text in done.stderr
+    if case in ("nothing_left_is_nothing_reported", "a_thousand_of_each_lose_nothing"):
+        assert "left at the end" not in done.stderr
+
+
+def test_a_host_access_faults_with_words(programs):
+    done = run(programs, FAULTING)
+    assert done.returncode == -11
+    assert "host access to device memory at 0x" in done.stderr
+    assert "copy it to the host first" in done.stderr
+
+
+def test_poison_can_be_switched_off(programs):
+    done = run(programs, "new_memory_is_poisoned", POISON=0)
+    assert "received[0] is 0, wanted 203" in done.stdout
+
+
+@pytest.mark.parametrize(
+    "fault", ["aclrtMalloc", "aclrtMalloc:0:1", "aclrtMalloc:1:soon", "a:b:c", "f:1:delay=x"]
+)
+def test_a_fault_that_cannot_be_read_is_refused(programs, fault):
+    done = run(programs, "options_that_cannot_be_read_fail_aclInit", FAULT=fault)
+    assert "cannot be read; expected function:n:code" in done.stdout
+
+
+def test_the_synchronous_mode_runs_each_task_at_once(programs):
+    done = run(programs, "work_runs_later_and_in_order", SYNCHRONOUS=1)
+    assert "status is 0, wanted 1" in done.stdout
