@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Any
 from op_builder.version import __version__
 
 if TYPE_CHECKING:
+    from .adagrad import CPUAdagrad
     from .adam import CPUAdam
+    from .lion import CPULion
 
-__all__ = ["CPUAdam", "__version__"]
+__all__ = ["CPUAdagrad", "CPUAdam", "CPULion", "__version__"]
 
-_HOME = {"CPUAdam": ".adam"}
+_HOME = {"CPUAdagrad": ".adagrad", "CPUAdam": ".adam", "CPULion": ".lion"}
 
 
 def __getattr__(name: str) -> Any:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import torch
@@ -9,6 +11,11 @@ import torch
 from op_builder.ops.cpu_adam import CPUAdamBuilder
 
 from .cpu_optimizer import Batch, CPUOptimizer, Params, below_one, finite
+from .loading import load
+from .offload import DeviceCopies, OffloadStep, pieces
+
+#: Elements of one piece of an overlapped copy: 32 MiB of bfloat16, about a millisecond of PCIe.
+COPY_ELEMENTS = 1 << 24
 
 
 class CPUAdam(CPUOptimizer):
@@ -112,3 +119,85 @@ class CPUAdam(CPUOptimizer):
             bool(group["bias_correction"]),
             bool(group["maximize"]),
         )
+
+    @torch.no_grad()
+    def offload_step(
+        self,
+        grads: Sequence[torch.Tensor],
+        *,
+        low_precision_params: Sequence[torch.Tensor] = (),
+        device_params: Sequence[torch.Tensor] = (),
+        loss_scale: float = 1.0,
+        max_norm: float = 0.0,
+        stochastic_rounding_seed: int | None = None,
+        copy_elements: int = COPY_ELEMENTS,
+    ) -> OffloadStep:
+        """The step of ZeRO-Offload: unscale, check, clip, update, and hand the parameters back.
+
+        The gradients are read twice (once for their norm) and everything else once, instead of in
+        the five passes of unscale, norm, clip, step and copy.
+
+        Args:
+            grads: a gradient for each parameter of all groups, in their order, of the parameter's
+                shape: CPU tensors, float32, bfloat16 or float16. ``param.grad`` is not looked at.
+                The parameters themselves have to be float32.
+            low_precision_params: a contiguous bfloat16 or float16 CPU tensor for each parameter,
+                written with its new value; best pinned. Or none at all.
+            device_params: a tensor for each of ``low_precision_params``, on one device, that it is
+                copied to while the rest is still computed.
+            loss_scale: what the loss was multiplied with; the gradients are divided by it.
+            max_norm: the global norm is clipped to it, as
+                :func:`torch.nn.utils.clip_grad_norm_` does; 0 clips nothing.
+            stochastic_rounding_seed: rounds what is stored in bfloat16 up or down by chance, so
+                that small updates are not lost on average. The same seed and step give the same
+                bits, whatever the instruction set and the number of threads.
+            copy_elements: how many elements one copy to the device has.
+
+        Returns the norm, and whether a gradient was not finite; the step is then skipped whole.
+        Raises ValueError or RuntimeError for arguments that do not fit, before anything is changed.
+        """
+        library = load(self.BUILDER)
+        copies = DeviceCopies(low_precision_params, device_params) if device_params else None
+        calls = self._offload_calls(grads, low_precision_params)
+        norm, found_inf = library.grad_norm(list(grads), loss_scale)
+        if found_inf:
+            return OffloadStep(norm, True)
+        limits = (float(loss_scale), float(max_norm), norm)
+        for _, arguments in calls:  # an empty range is checked like any other
+            library.adam_offload_range(*arguments, *limits, 0, 0, stochastic_rounding_seed)
+        first = 0
+        with copies or contextlib.nullcontext():
+            for batch, arguments in calls:
+                total = sum(param.numel() for param in batch.params)
+                for begin, end in pieces(total, copy_elements if copies else max(total, 1)):
+                    library.adam_offload_range(
+                        *arguments, *limits, begin, end, stochastic_rounding_seed
+                    )
+                    if copies:
+                        copies.copy(first + begin, first + end)
+                self.note_update(batch)
+                first += total
+        return OffloadStep(norm, False)
+
+    def _offload_calls(
+        self, grads: Sequence[torch.Tensor], low_precision_params: Sequence[torch.Tensor]
+    ) -> list[tuple[Batch, tuple[Any, ...]]]:
+        """A batch for each group, and the arguments that ``adam_offload_range`` begins with."""
+        count = sum(len(group["params"]) for group in self.param_groups)
+        for name, given in (("grads", grads), ("low_precision_params", low_precision_params)):
+            if len(given) != count and (given or name == "grads"):
+                raise ValueError(
+                    f"{name}: expected one for each of the {count} parameters, found {len(given)}"
+                )
+        calls = []
+        first = 0
+        for group in self.param_groups:
+            batch = Batch(states={name: [] for name in self.STATES})
+            last = first + len(group["params"])
+            for param, grad in zip(group["params"], grads[first:last], strict=True):
+                self.add_to(batch, group, param, grad)
+            arguments = self.op_arguments(batch, group)
+            low_precision = list(low_precision_params[first:last])
+            calls.append((batch, (*arguments[:4], low_precision, *arguments[4:])))
+            first = last
+        return calls
