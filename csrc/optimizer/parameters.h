@@ -131,13 +131,15 @@ inline DTypes check_tensors(const Parameters& parameters,
         check_same_sizes(role->at(i), params);
     }
     const DTypes dtypes = check_dtypes(parameters, i, purpose);
-    for (std::size_t k = 0; k < roles.size(); ++k) {
-        const TensorArgument argument = roles[k]->at(i);
-        if (roles[k] != &parameters.grads) {  // grads are only read: they may be expanded
-            check_no_self_overlap(argument);
+    std::vector<MemoryRange> ranges;
+    ranges.reserve(roles.size());
+    for (const TensorList* role : roles) {
+        if (role != &parameters.grads) {  // grads are only read: they may be expanded
+            check_no_self_overlap(role->at(i));
         }
-        for (std::size_t other = 0; other < k; ++other) {
-            check_disjoint(argument, roles[other]->at(i));
+        ranges.emplace_back(role->tensors[i]);
+        for (std::size_t other = 0; other + 1 < ranges.size(); ++other) {
+            check_disjoint(role->name, ranges.back(), roles[other]->name, ranges[other]);
         }
     }
     return dtypes;

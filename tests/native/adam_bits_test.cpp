@@ -21,10 +21,10 @@ Tensors special_tensors(const DTypes& dtypes) {
         tensors.params.set(i, special_values[i / specials]);
         tensors.grads.set(i, special_values[i % specials]);
         if (i % 3 == 0) {
-            tensors.exp_avg.set(i, special_values[(i / 3) % specials]);
+            tensors.states[0].set(i, special_values[(i / 3) % specials]);
         }
         if (i % 5 == 0) {
-            tensors.exp_avg_sq.set(i, std::fabs(special_values[(i / 5) % specials]));
+            tensors.states[1].set(i, std::fabs(special_values[(i / 5) % specials]));
         }
     }
     return tensors;
@@ -134,7 +134,7 @@ TEST(nan_and_infinity_propagate) {
             tensors.grads.set(3, NAN);
             tensors.grads.set(17, INFINITY);  // in the tail of every vector
             run(step_plan(usual(), dtypes, isa), tensors, 0, count);
-            for (const Array* array : {&tensors.params, &tensors.exp_avg, &tensors.exp_avg_sq}) {
+            for (const Array* array : {&tensors.params, &tensors.states[0], &tensors.states[1]}) {
                 CHECK(std::isnan(array->get(3)), "%g", array->get(3));
                 CHECK(!std::isfinite(array->get(17)), "%g", array->get(17));
                 for (const std::size_t i : {2u, 4u, 16u, 18u}) {
@@ -160,9 +160,9 @@ TEST(digest_of_all_results) {
             for (const AdamHyperparameters& h : all_modes()) {
                 Tensors tensors = random_tensors(dtypes, 300, 11);
                 run(step_plan(h, dtypes, isa), tensors, 0, 300);
-                hash = mix(mix(mix(hash, tensors.params), tensors.exp_avg), tensors.exp_avg_sq);
+                hash = mix(mix(mix(hash, tensors.params), tensors.states[0]), tensors.states[1]);
                 run(rollback_plan(h, dtypes, isa), tensors, 0, 300);
-                hash = mix(mix(mix(hash, tensors.params), tensors.exp_avg), tensors.exp_avg_sq);
+                hash = mix(mix(mix(hash, tensors.params), tensors.states[0]), tensors.states[1]);
             }
         }
         std::printf("digest %s %016llx\n", ascend_ops::isa_name(isa),

@@ -40,6 +40,7 @@ TEST(bad_hyperparameters_are_refused_by_name) {
     check_refused(&AdamHyperparameters::beta1, {-0.1, 1.0, 2.0, nan, infinity}, "beta1");
     check_refused(&AdamHyperparameters::beta2, {-0.1, 1.0, 2.0, nan, infinity}, "beta2");
     check_refused(&AdamHyperparameters::eps, {-1e-9, nan, infinity, 1e39}, "eps");
+    check_refused(&AdamHyperparameters::grad_scale, {-1.0, nan, infinity, 1e39}, "grad_scale");
     check_refused(&AdamHyperparameters::weight_decay, {-1e-9, nan, infinity, 1e39}, "weight_decay");
     for (const std::int64_t step : {std::int64_t{0}, std::int64_t{-1}}) {
         AdamHyperparameters h;

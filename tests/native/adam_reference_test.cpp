@@ -29,9 +29,11 @@ Updated update(const AdamHyperparameters& h, double param, double grad, double m
     const double c1 = 1.0 - h.beta1;
     const double c2 = 1.0 - h.beta2;
 
-    const double g = (h.maximize ? -grad : grad) + l2_penalty * param;
+    const double scaled = (h.maximize ? -grad : grad) * h.grad_scale;
+    const double g = scaled + l2_penalty * param;
     const double g_error =
-        l2_penalty == 0.0 ? 0.0 : u * (std::fabs(l2_penalty * param) + std::fabs(g));
+        (l2_penalty == 0.0 ? 0.0 : u * (std::fabs(l2_penalty * param) + std::fabs(g))) +
+        (h.grad_scale == 1.0 ? 0.0 : 2 * u * std::fabs(scaled));
     Updated out;
     out.exp_avg.value = h.beta1 * m + c1 * g;
     out.exp_avg.error =
@@ -73,10 +75,16 @@ void check_step(const AdamHyperparameters& h, const DTypes& dtypes, Isa isa, std
     run(step_plan(h, dtypes, isa), after, 0, count);
     for (std::size_t i = 0; i < count; ++i) {
         const Updated wanted = update(h, before.params.get(i), before.grads.get(i),
-                                      before.exp_avg.get(i), before.exp_avg_sq.get(i));
+                                      before.states[0].get(i), before.states[1].get(i));
         check_element("params", after.params, i, wanted.param, h, isa);
-        check_element("exp_avg", after.exp_avg, i, wanted.exp_avg, h, isa);
-        check_element("exp_avg_sq", after.exp_avg_sq, i, wanted.exp_avg_sq, h, isa);
+        check_element("exp_avg", after.states[0], i, wanted.exp_avg, h, isa);
+        check_element("exp_avg_sq", after.states[1], i, wanted.exp_avg_sq, h, isa);
+        if (dtypes.low_precision_params != DType::float32) {
+            const double copy =
+                reference::round_to(dtypes.low_precision_params, after.params.get(i));
+            CHECK(after.copies.get(i) == copy, "%s: copy [%zu] of %a is %a",
+                  ascend_ops::isa_name(isa), i, after.params.get(i), after.copies.get(i));
+        }
     }
 }
 
@@ -103,6 +111,17 @@ TEST(step_is_the_formula_at_every_size) {
     }
 }
 
+TEST(gradients_are_scaled) {
+    for (const Isa isa : isas()) {
+        for (const DTypes& dtypes : offload_dtypes()) {
+            for (AdamHyperparameters h : all_modes()) {
+                h.grad_scale = 0.3 / 1024;
+                check_step(h, dtypes, isa, 37);
+            }
+        }
+    }
+}
+
 TEST(beta_of_zero_and_eps_of_zero) {
     AdamHyperparameters h;
     h.beta1 = 0.0;
@@ -117,15 +136,15 @@ TEST(beta_of_zero_and_eps_of_zero) {
 TEST(zero_grads_change_nothing_but_by_decay) {
     AdamHyperparameters h;
     for (const Isa isa : isas()) {
-        Tensors tensors(DTypes{}, 37);
+        Tensors tensors(DTypes{}, 2, 37);
         for (std::size_t i = 0; i < 37; ++i) {
             tensors.params.set(i, 1.5);
         }
         run(step_plan(h, DTypes{}, isa), tensors, 0, 37);
         for (std::size_t i = 0; i < 37; ++i) {
             CHECK(tensors.params.get(i) == 1.5, "%g", tensors.params.get(i));
-            CHECK(tensors.exp_avg.get(i) == 0.0, "%g", tensors.exp_avg.get(i));
-            CHECK(tensors.exp_avg_sq.get(i) == 0.0, "%g", tensors.exp_avg_sq.get(i));
+            CHECK(tensors.states[0].get(i) == 0.0, "%g", tensors.states[0].get(i));
+            CHECK(tensors.states[1].get(i) == 0.0, "%g", tensors.states[1].get(i));
         }
     }
 }

@@ -16,8 +16,8 @@ struct Element {
 };
 
 Element element(const Tensors& tensors, std::size_t i) {
-    return {tensors.params.get(i), tensors.grads.get(i), tensors.exp_avg.get(i),
-            tensors.exp_avg_sq.get(i)};
+    return {tensors.params.get(i), tensors.grads.get(i), tensors.states[0].get(i),
+            tensors.states[1].get(i)};
 }
 
 double half_spacing(const Array& array, double x) {
@@ -38,8 +38,8 @@ Errors allowed(const AdamHyperparameters& h, const Tensors& tensors, const Eleme
     const double decay = h.adamw_mode ? 1.0 - h.lr * h.weight_decay : 1.0;
     const double c1 = 1.0 - h.beta1;
     const double c2 = 1.0 - h.beta2;
-    const double m_stored = half_spacing(tensors.exp_avg, after.exp_avg);
-    const double v_stored = half_spacing(tensors.exp_avg_sq, after.exp_avg_sq);
+    const double m_stored = half_spacing(tensors.states[0], after.exp_avg);
+    const double v_stored = half_spacing(tensors.states[1], after.exp_avg_sq);
 
     const double most = std::sqrt((after.exp_avg_sq + v_stored) / correction2) + h.eps;
     const double least =
@@ -57,10 +57,10 @@ Errors allowed(const AdamHyperparameters& h, const Tensors& tensors, const Eleme
     const double g = std::fabs(before.grad) + (h.adamw_mode ? 0.0 : h.weight_decay * 2) + g_error;
     errors.exp_avg =
         (m_stored + c1 * g_error + 4 * u * (std::fabs(after.exp_avg) + c1 * g)) / h.beta1 +
-        half_spacing(tensors.exp_avg, before.exp_avg);
+        half_spacing(tensors.states[0], before.exp_avg);
     errors.exp_avg_sq =
         (v_stored + 2 * c2 * g * g_error + 4 * u * (after.exp_avg_sq + c2 * g * g)) / h.beta2 +
-        half_spacing(tensors.exp_avg_sq, before.exp_avg_sq);
+        half_spacing(tensors.states[1], before.exp_avg_sq);
     return errors;
 }
 
@@ -118,14 +118,14 @@ TEST(rollback_of_the_first_step_gives_zero_states) {
             }
             Tensors tensors = random_tensors(DTypes{}, 100, 4);
             for (std::size_t i = 0; i < 100; ++i) {
-                tensors.exp_avg.set(i, 0.0);
-                tensors.exp_avg_sq.set(i, 0.0);
+                tensors.states[0].set(i, 0.0);
+                tensors.states[1].set(i, 0.0);
             }
             run(step_plan(h, DTypes{}, isa), tensors, 0, 100);
             run(rollback_plan(h, DTypes{}, isa), tensors, 0, 100);
             for (std::size_t i = 0; i < 100; ++i) {
-                CHECK(tensors.exp_avg.get(i) == 0.0, "%g", tensors.exp_avg.get(i));
-                CHECK(tensors.exp_avg_sq.get(i) == 0.0, "%g", tensors.exp_avg_sq.get(i));
+                CHECK(tensors.states[0].get(i) == 0.0, "%g", tensors.states[0].get(i));
+                CHECK(tensors.states[1].get(i) == 0.0, "%g", tensors.states[1].get(i));
             }
         }
     }
@@ -135,13 +135,13 @@ TEST(rollback_of_the_first_step_gives_zero_states) {
 TEST(rollback_survives_a_square_too_small_for_fp16) {
     const DTypes dtypes = {DType::float16, DType::float16, DType::float16};
     for (const Isa isa : isas()) {
-        Tensors tensors(dtypes, 33);
+        Tensors tensors(dtypes, 2, 33);
         for (std::size_t i = 0; i < 33; ++i) {
             tensors.params.set(i, 1.0);
             tensors.grads.set(i, 0.001);
         }
         run(step_plan(AdamHyperparameters{}, dtypes, isa), tensors, 0, 33);
-        CHECK(tensors.exp_avg_sq.get(0) == 0.0, "%g", tensors.exp_avg_sq.get(0));
+        CHECK(tensors.states[1].get(0) == 0.0, "%g", tensors.states[1].get(0));
         CHECK(tensors.params.get(0) < 1.0, "%g", tensors.params.get(0));
         run(rollback_plan(AdamHyperparameters{}, dtypes, isa), tensors, 0, 33);
         for (std::size_t i = 0; i < 33; ++i) {

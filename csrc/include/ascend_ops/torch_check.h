@@ -170,14 +170,18 @@ struct MemoryRange {
     std::uintptr_t end;
 };
 
-/// Refuses tensors whose ranges of memory overlap; so also two columns of one matrix.
-inline void check_disjoint(const TensorArgument& argument, const TensorArgument& other) {
-    const MemoryRange a(argument.tensor);
-    const MemoryRange b(other.tensor);
+/// Refuses ranges of memory that overlap; so also those of two columns of one matrix.
+inline void check_disjoint(const char* name, const MemoryRange& a, const char* other_name,
+                           const MemoryRange& b) {
     if (a.begin < b.end && b.begin < a.end && a.begin != a.end && b.begin != b.end) {
-        fail(argument.name, std::string("memory apart from that of ") + other.name,
+        fail(name, std::string("memory apart from that of ") + other_name,
              a.begin == b.begin ? "the same memory" : "overlapping memory");
     }
+}
+
+inline void check_disjoint(const TensorArgument& argument, const TensorArgument& other) {
+    check_disjoint(argument.name, MemoryRange(argument.tensor), other.name,
+                   MemoryRange(other.tensor));
 }
 
 /// Whether two tensors of the same sizes have their elements in the same order in memory, without

@@ -1,0 +1,176 @@
+"""Compiles the C++ tests of the optimizers' kernels as the builders compile the kernels."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import shutil
+import subprocess
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from op_builder.ops.cpu_adagrad import CPUAdagradBuilder
+from op_builder.ops.cpu_adam import CPUAdamBuilder
+from op_builder.ops.cpu_lion import CPULionBuilder
+from op_builder.ops.cpu_optimizer import CPUOptimizerBuilder
+
+HERE = Path(__file__).resolve().parent
+CSRC = HERE.parents[1] / "csrc"
+BUILDERS: dict[str, CPUOptimizerBuilder] = {
+    "adam": CPUAdamBuilder(),
+    "lion": CPULionBuilder(),
+    "adagrad": CPUAdagradBuilder(),
+}
+ADAM_TESTS = ("bits", "plan", "reference", "rollback")
+TESTS = {
+    "adam": [
+        *(f"adam_{name}_test.cpp" for name in ADAM_TESTS),
+        "stochastic_rounding_test.cpp",
+        "blocks_test.cpp",
+    ],
+    "lion": ["lion_test.cpp"],
+    "adagrad": ["adagrad_test.cpp"],
+}
+WARNINGS = ["-Wall", "-Wextra", "-Wpedantic", "-Werror"]
+
+
+@dataclass(frozen=True)
+class Target:
+    """A compiler, what it compiles for and how that is run."""
+
+    compiler: Sequence[str]
+    machine: str = platform.machine()
+    kernel_flags: Sequence[str] = ("-O2",)
+    test_flags: Sequence[str] = ("-O0",)  # most of the time goes into compiling the tests
+    link_flags: Sequence[str] = ()
+    left_out: Sequence[str] = ()  # variants that this compiler has not
+
+    def isa_flags(self) -> dict[str, list[str]]:
+        """By variant; the builders' own."""
+        flags = BUILDERS["adam"].source_flags(self.machine)
+        found = {Path(name).stem.removeprefix("kernels_"): each for name, each in flags.items()}
+        return {isa: found.get(isa, []) for isa in CPUOptimizerBuilder.ISAS}
+
+    def simd_variants(self) -> dict[str, list[str]]:
+        """The flags that choose a simd header for ``simd_test.cpp``."""
+        flags = {isa: flags for isa, flags in self.isa_flags().items() if flags}
+        variants = {"scalar": ["-DTEST_SIMD_SCALAR"], **flags}
+        if self.machine == "x86_64":
+            variants["scalar_fma"] = ["-DTEST_SIMD_SCALAR", "-mfma"]
+        elif self.machine == "aarch64":
+            variants["neon"] = []
+        return {name: flags for name, flags in variants.items() if name not in self.left_out}
+
+
+def run(command: Sequence[str | Path], timeout: float = 300) -> str:
+    """Its output; a failure shows the command and everything it said."""
+    environment = dict(os.environ, ASAN_OPTIONS="detect_leaks=0")  # not under ptrace or qemu
+    done = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        env=environment,
+        check=False,
+        timeout=timeout,
+    )
+    output = done.stdout + done.stderr
+    assert done.returncode == 0, f"{' '.join(map(str, command))}: {done.returncode}\n{output}"
+    return output
+
+
+def compile_object(
+    target: Target, optimizer: str, source: Path, flags: Sequence[str], output: Path
+) -> Path:
+    """``output``, made from ``source`` with the flags that the optimizer's builder gives to all."""
+    builder = BUILDERS[optimizer]
+    includes = [CSRC / path for path in builder.include_paths()] + [HERE / "fake_torch"]
+    common = ["-std=c++17", "-fPIC", *builder.cxx_args(), *WARNINGS]
+    paths = [part for path in includes for part in ("-I", path)]
+    run([*target.compiler, *common, *flags, *paths, "-c", source, "-o", output])
+    return output
+
+
+class Objects:
+    """All objects of one target, each compiled once and two at a time."""
+
+    def __init__(self, target: Target, folder: Path) -> None:
+        self.target = target
+        self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def kernels(self, optimizer: str, pool: ThreadPoolExecutor) -> list[Path]:
+        """Everything of the optimizer's library but the binding."""
+        names = [n for n in BUILDERS[optimizer].sources() if not n.endswith("_binding.cpp")]
+        return list(pool.map(lambda name: self._kernel(optimizer, name), names))
+
+    def _kernel(self, optimizer: str, name: str) -> Path:
+        stem = Path(name).stem
+        isa_flags = self.target.isa_flags().get(stem.removeprefix("kernels_"), [])
+        flags = [*self.target.kernel_flags, *isa_flags]
+        output = self.folder / f"{optimizer}.{stem}.o"
+        return compile_object(self.target, optimizer, CSRC / name, flags, output)
+
+    def program(self, optimizer: str, tests: Sequence[str], pool: ThreadPoolExecutor) -> Path:
+        """The optimizer's tests as one program."""
+        sources = [*tests, "test_main.cpp"]
+        objects = pool.map(lambda name: self._test(optimizer, name), sources)
+        kernels = self.kernels(optimizer, pool)
+        return self._link([*objects, *kernels], f"{optimizer}_test")
+
+    def _test(self, optimizer: str, name: str, flags: Sequence[str] = ()) -> Path:
+        output = self.folder / f"{optimizer}.{'_'.join([Path(name).stem, *flags])}.o"
+        all_flags = [*self.target.test_flags, *flags]
+        return compile_object(self.target, optimizer, HERE / name, all_flags, output)
+
+    def simd_programs(self, pool: ThreadPoolExecutor) -> dict[str, Path]:
+        """``simd_test.cpp`` with each simd header."""
+
+        def build(variant: tuple[str, list[str]]) -> tuple[str, Path]:
+            name, flags = variant
+            objects = [
+                self._test("adam", "simd_test.cpp", flags),
+                self._test("lion", "test_main.cpp"),
+            ]
+            return name, self._link(objects, f"simd_{name}_test")
+
+        return dict(pool.map(build, self.target.simd_variants().items()))
+
+    def _link(self, objects: Sequence[Path], name: str) -> Path:
+        output = self.folder / name
+        flags = [*self.target.test_flags, *self.target.link_flags]
+        run([*self.target.compiler, *flags, *objects, "-pthread", "-o", output])
+        return output
+
+
+def runs_here(isa: str) -> bool:
+    """Whether this machine has the instructions of a variant."""
+    needed = {"avx2": ["avx2", "fma", "f16c"], "avx512": ["avx512bw", "avx512vl", "avx512dq"]}
+    needed["scalar_fma"] = ["fma"]
+    try:
+        described = Path("/proc/cpuinfo").read_text(encoding="utf-8").split()
+    except OSError:
+        return False
+    return all(name in described for name in needed.get(isa, []))
+
+
+def digests(output: str) -> dict[str, set[str]]:
+    """The results that were printed, by what they are of: one each, whatever computed them."""
+    found: dict[str, set[str]] = {}
+    for name, digest in re.findall(r"^digest (\w+) ([0-9a-f]{16})$", output, re.MULTILINE):
+        found.setdefault(name if name.startswith("norm") else "kernels", set()).add(digest)
+    return found
+
+
+def find_program(*names: str) -> str | None:
+    """The first of them on PATH."""
+    return next(filter(None, map(shutil.which, names)), None)
+
+
+def newest_clang(oldest: int = 10) -> str | None:
+    """The name of the newest clang++ from version ``oldest`` on, if there is one."""
+    versions = (f"clang++-{version}" for version in range(24, oldest - 1, -1))
+    return find_program(*versions, *(["clang++"] if oldest <= 10 else []))
