@@ -1,0 +1,292 @@
+// Streams, events, graphs, faults of queued work, the race detector.
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <chrono>
+#include <thread>
+#include <vector>
+
+#include "check.h"
+
+namespace {
+
+void sleep_30_ms(void*) { std::this_thread::sleep_for(std::chrono::milliseconds(30)); }
+void increment(void* counter) { ++*static_cast<std::atomic<int>*>(counter); }
+
+constexpr std::size_t bytes = 4096;
+
+void fill(void* memory, int value, aclrtStream stream) {
+    CHECK_EQUAL(aclrtMemsetAsync(memory, bytes, value, bytes, stream), 0);
+}
+
+int first_byte(const void* memory) {
+    char byte = 0;
+    CHECK_EQUAL(aclrtMemcpy(&byte, 1, memory, 1, ACL_MEMCPY_DEVICE_TO_HOST), 0);
+    return byte;
+}
+
+extern "C" long ascend_emulator_race_count();
+
+}  // namespace
+
+TEST(work_runs_later_and_in_order) {
+    begin();
+    aclrtStream stream = new_stream();
+    auto* memory = device_memory(bytes);
+    fill(memory, 1, stream);
+    CHECK_EQUAL(aclrtLaunchHostFunc(stream, sleep_30_ms, nullptr), 0);
+    fill(memory, 2, stream);
+    aclrtStreamStatus status = ACL_STREAM_STATUS_COMPLETE;
+    CHECK_EQUAL(aclrtStreamQuery(stream, &status), 0);
+    CHECK_EQUAL(status, ACL_STREAM_STATUS_NOT_READY);
+    CHECK_EQUAL(aclrtSynchronizeStream(stream), 0);
+    CHECK_EQUAL(first_byte(memory), 2);
+    CHECK_EQUAL(aclrtStreamQuery(stream, &status), 0);
+    CHECK_EQUAL(status, ACL_STREAM_STATUS_COMPLETE);
+}
+
+TEST(a_synchronise_that_takes_too_long_says_so) {
+    begin();
+    aclrtStream stream = new_stream();
+    CHECK_EQUAL(aclrtLaunchHostFunc(stream, sleep_30_ms, nullptr), 0);
+    CHECK_REFUSED(aclrtSynchronizeStreamWithTimeout(stream, 1), 507046,
+                  "did not finish 1 tasks within 1 ms");
+    CHECK_EQUAL(aclrtSynchronizeStreamWithTimeout(stream, 5000), 0);
+}
+
+TEST(an_event_orders_two_streams) {
+    begin();
+    aclrtStream first = new_stream();
+    aclrtStream second = new_stream();
+    aclrtEvent event = new_event();
+    auto* memory = device_memory(bytes);
+    auto* copy = device_memory(bytes);
+    for (int round = 1; round < 50; ++round) {
+        fill(memory, round, first);
+        CHECK_EQUAL(aclrtRecordEvent(event, first), 0);
+        CHECK_EQUAL(aclrtStreamWaitEvent(second, event), 0);
+        CHECK_EQUAL(aclrtMemcpyAsync(copy, bytes, memory, bytes, ACL_MEMCPY_DEVICE_TO_DEVICE,
+                                     second),
+                    0);
+        CHECK_EQUAL(aclrtRecordEvent(event, second), 0);
+        CHECK_EQUAL(aclrtStreamWaitEvent(first, event), 0);
+        CHECK_EQUAL(aclrtSynchronizeEvent(event), 0);
+        CHECK_EQUAL(first_byte(copy), round);
+    }
+}
+
+TEST(an_event_may_be_destroyed_while_a_stream_waits_for_it) {
+    begin();
+    aclrtStream first = new_stream();
+    aclrtStream second = new_stream();
+    aclrtEvent event = new_event();
+    CHECK_EQUAL(aclrtLaunchHostFunc(first, sleep_30_ms, nullptr), 0);
+    CHECK_EQUAL(aclrtRecordEvent(event, first), 0);
+    CHECK_EQUAL(aclrtStreamWaitEvent(second, event), 0);
+    CHECK_EQUAL(aclrtDestroyEvent(event), 0);
+    CHECK_EQUAL(aclrtSynchronizeStream(second), 0);
+}
+
+TEST(events_measure_the_time_between) {
+    begin();
+    aclrtStream stream = new_stream();
+    aclrtEvent before = new_event();
+    aclrtEvent after = new_event();
+    float milliseconds = 0;
+    CHECK_REFUSED(aclrtEventElapsedTime(&milliseconds, before, after), 107000,
+                  "an event has not completed");
+    CHECK_EQUAL(aclrtRecordEvent(before, stream), 0);
+    CHECK_EQUAL(aclrtLaunchHostFunc(stream, sleep_30_ms, nullptr), 0);
+    CHECK_EQUAL(aclrtRecordEvent(after, stream), 0);
+    CHECK_EQUAL(aclrtSynchronizeEvent(after), 0);
+    CHECK_EQUAL(aclrtEventElapsedTime(&milliseconds, before, after), 0);
+    CHECK(milliseconds >= 29 && milliseconds < 2000);
+}
+
+TEST(handles_that_were_destroyed_are_recognised) {
+    begin();
+    aclrtStream stream = new_stream();
+    aclrtEvent event = new_event();
+    CHECK_EQUAL(aclrtDestroyStream(stream), 0);
+    CHECK_EQUAL(aclrtDestroyEvent(event), 0);
+    CHECK_REFUSED(aclrtSynchronizeStream(stream), 107017, "was destroyed before this call");
+    CHECK_REFUSED(aclrtDestroyStream(stream), 107017, "stream 0x");
+    CHECK_REFUSED(aclrtRecordEvent(event, nullptr), 107017, "event 0x");
+    CHECK_REFUSED(aclrtRecordEvent(new_stream(), nullptr), 107017, "is no event");
+}
+
+TEST(many_threads_share_streams_and_events) {
+    begin();
+    std::atomic<int> counter{0};
+    std::vector<std::thread> threads;
+    aclrtStream shared = new_stream();
+    for (int i = 0; i < 4; ++i) {
+        threads.emplace_back([&] {
+            CHECK_EQUAL(aclrtSetDevice(0), 0);
+            aclrtStream own = new_stream();
+            for (int round = 0; round < 100; ++round) {
+                aclrtEvent event = new_event();
+                CHECK_EQUAL(aclrtLaunchHostFunc(own, increment, &counter), 0);
+                CHECK_EQUAL(aclrtRecordEvent(event, own), 0);
+                CHECK_EQUAL(aclrtStreamWaitEvent(shared, event), 0);
+                CHECK_EQUAL(aclrtLaunchHostFunc(shared, increment, &counter), 0);
+                CHECK_EQUAL(aclrtDestroyEvent(event), 0);
+            }
+            CHECK_EQUAL(aclrtSynchronizeStream(own), 0);
+            CHECK_EQUAL(aclrtDestroyStream(own), 0);
+        });
+    }
+    for (std::thread& thread : threads) {
+        thread.join();
+    }
+    CHECK_EQUAL(aclrtSynchronizeDevice(), 0);
+    CHECK_EQUAL(counter, 800);
+    CHECK_EQUAL(aclrtDestroyStream(shared), 0);
+}
+
+TEST(a_thousand_of_each_lose_nothing) {
+    begin();
+    for (int i = 0; i < 1000; ++i) {
+        aclrtStream stream = new_stream();
+        aclrtEvent event = new_event();
+        CHECK_EQUAL(aclrtRecordEvent(event, stream), 0);
+        CHECK_EQUAL(aclrtFree(device_memory(512)), 0);
+        void* pinned = nullptr;
+        CHECK_EQUAL(aclrtMallocHost(&pinned, 512), 0);
+        CHECK_EQUAL(aclrtFreeHost(pinned), 0);
+        CHECK_EQUAL(aclrtDestroyStream(stream), 0);
+        CHECK_EQUAL(aclrtDestroyEvent(event), 0);
+    }
+}
+
+TEST(a_forked_child_is_told_that_it_cannot_use_the_npu) {
+    begin();
+    new_stream();
+    const pid_t child = fork();
+    if (child == 0) {
+        void* address = nullptr;
+        const bool refused = aclrtMalloc(&address, 512, ACL_MEM_MALLOC_HUGE_FIRST) == 100001;
+        const char* message = aclGetRecentErrMsg();
+        _exit(refused && std::strstr(message, "forked child") != nullptr ? 0 : 1);
+    }
+    int status = 0;
+    waitpid(child, &status, 0);
+    CHECK_EQUAL(status, 0);
+}
+
+TEST(a_captured_graph_runs_when_it_is_replayed) {
+    begin();
+    aclrtStream stream = new_stream();
+    aclrtStream side = new_stream();
+    aclrtEvent event = new_event();
+    std::atomic<int> counter{0};
+    aclmdlRI graph = nullptr;
+    CHECK_EQUAL(aclmdlRICaptureBegin(stream, ACL_MODEL_RI_CAPTURE_MODE_GLOBAL), 0);
+    CHECK_EQUAL(aclrtLaunchHostFunc(stream, increment, &counter), 0);
+    CHECK_EQUAL(aclrtRecordEvent(event, stream), 0);
+    CHECK_EQUAL(aclrtStreamWaitEvent(side, event), 0);
+    CHECK_EQUAL(aclrtLaunchHostFunc(side, increment, &counter), 0);
+    CHECK_REFUSED(aclrtSynchronizeStream(stream), 107026, "is being captured has no end");
+    CHECK_EQUAL(aclmdlRICaptureEnd(stream, &graph), 0);
+    CHECK_EQUAL(aclrtSynchronizeDevice(), 0);
+    CHECK_EQUAL(counter, 0);
+    for (int i = 1; i <= 3; ++i) {
+        CHECK_EQUAL(aclmdlRIExecuteAsync(graph, stream), 0);
+        CHECK_EQUAL(aclrtSynchronizeStream(stream), 0);
+        CHECK_EQUAL(counter, 2 * i);
+    }
+    CHECK_EQUAL(aclmdlRIDestroy(graph), 0);
+    CHECK_REFUSED(aclmdlRIExecuteAsync(graph, stream), 107017, "graph 0x");
+}
+
+TEST(memory_is_shared_with_another_process) {
+    int pipes[2][2];
+    CHECK_EQUAL(pipe(pipes[0]) + pipe(pipes[1]), 0);
+    const pid_t child = fork();
+    char key[65] = {};
+    char done = 0;
+    if (child == 0) {
+        begin();
+        CHECK_EQUAL(read(pipes[0][0], key, sizeof key), sizeof key);
+        void* imported = nullptr;
+        CHECK_EQUAL(aclrtIpcMemImportByKey(&imported, key, 0), 0);
+        CHECK_EQUAL(first_byte(imported), 7);
+        CHECK_EQUAL(aclrtMemset(imported, bytes, 9, bytes), 0);
+        CHECK_EQUAL(write(pipes[1][1], "x", 1), 1);
+        CHECK_EQUAL(aclrtIpcMemClose(key), 0);
+        CHECK_REFUSED(aclrtMemset(imported, bytes, 9, bytes), 107000, "is freed memory");
+        _exit(0);
+    }
+    begin();
+    auto* memory = device_memory(bytes);
+    fill(memory, 7, nullptr);
+    CHECK_EQUAL(aclrtIpcMemGetExportKey(memory, bytes, key, sizeof key, 0), 0);
+    CHECK_EQUAL(write(pipes[0][1], key, sizeof key), sizeof key);
+    CHECK_EQUAL(read(pipes[1][0], &done, 1), 1);
+    CHECK_EQUAL(first_byte(memory), 9);
+    int status = 0;
+    waitpid(child, &status, 0);
+    CHECK_EQUAL(status, 0);
+    void* imported = nullptr;
+    CHECK_REFUSED(aclrtIpcMemImportByKey(&imported, "emulated-1-99-4096", 0), 107000,
+                  "the process that exported it has ended, or is another user's");
+}
+
+TEST(a_fault_delays_what_is_queued) {  // run with aclrtMemsetAsync:2:delay=80
+    begin();
+    auto* memory = device_memory(bytes);
+    const auto began = std::chrono::steady_clock::now();
+    fill(memory, 1, nullptr);
+    fill(memory, 2, nullptr);
+    CHECK(std::chrono::steady_clock::now() - began < std::chrono::milliseconds(60));
+    CHECK_EQUAL(aclrtSynchronizeDevice(), 0);
+    CHECK(std::chrono::steady_clock::now() - began >= std::chrono::milliseconds(80));
+}
+
+TEST(a_fault_hangs_what_is_queued) {  // run with aclrtMemsetAsync:1:hang
+    begin();
+    fill(device_memory(bytes), 1, nullptr);
+    CHECK_REFUSED(aclrtSynchronizeStreamWithTimeout(nullptr, 50), 507046, "did not finish");
+    std::puts("passed");
+    std::fflush(stdout);
+    _exit(0);  // the stream's worker never ends
+}
+
+TEST(races_are_found_whatever_the_timing) {  // run with RACES=1
+    begin();
+    aclrtStream first = new_stream();
+    aclrtStream second = new_stream();
+    aclrtEvent event = new_event();
+    auto* memory = device_memory(bytes);
+    auto* copy = device_memory(bytes);
+    const auto copy_on = [&](aclrtStream stream) {
+        CHECK_EQUAL(aclrtMemcpyAsync(copy, bytes, memory, bytes, ACL_MEMCPY_DEVICE_TO_DEVICE,
+                                     stream),
+                    0);
+    };
+    fill(memory, 1, first);
+    copy_on(first);
+    CHECK_EQUAL(ascend_emulator_race_count(), 0);  // one stream is in order
+    CHECK_EQUAL(aclrtRecordEvent(event, first), 0);
+    CHECK_EQUAL(aclrtStreamWaitEvent(second, event), 0);
+    copy_on(second);
+    CHECK_EQUAL(ascend_emulator_race_count(), 0);  // the event orders
+    CHECK_EQUAL(aclrtSynchronizeDevice(), 0);
+    fill(memory, 2, first);
+    CHECK_EQUAL(ascend_emulator_race_count(), 0);  // the host waited for the second
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));  // surely over; still a race
+    copy_on(second);
+    CHECK_EQUAL(ascend_emulator_race_count(), 1);
+}
+
+TEST(a_host_copy_without_waiting_is_a_race) {  // run with RACES=1
+    begin();
+    auto* memory = device_memory(bytes);
+    fill(memory, 1, nullptr);
+    first_byte(memory);
+    CHECK_EQUAL(ascend_emulator_race_count(), 1);
+    CHECK_EQUAL(aclrtSynchronizeDevice(), 0);
+    first_byte(memory);
+    CHECK_EQUAL(ascend_emulator_race_count(), 1);
+}
