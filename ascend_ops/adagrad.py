@@ -101,10 +101,8 @@ class CPUAdagrad(CPUOptimizer):
             bool(group["maximize"]),
         )
 
-    def takes_alone(self, group: dict[str, Any], param: torch.Tensor) -> bool:
+    def takes_sparse(self, group: dict[str, Any]) -> bool:
         """Sparse gradients go row by row; they cannot have weight decay, which is dense."""
-        if param.grad is None or not param.grad.is_sparse:
-            return False
         if group["weight_decay"]:
             raise RuntimeError("CPUAdagrad: weight_decay cannot be used with sparse gradients")
         return True
@@ -115,28 +113,24 @@ class CPUAdagrad(CPUOptimizer):
     ) -> torch.Tensor | None:
         """Update every parameter that has a gradient; returns the closure's loss, if any."""
         loss = super().step(closure)
-        library = load(self.BUILDER)
         for group in self.param_groups:
             for param in group["params"]:
-                if param.grad is not None and self.takes_alone(group, param):
-                    self._sparse_step(library, group, param)
+                if param.grad is not None and param.grad.is_sparse:
+                    self._sparse_step(group, param, param.grad)
         return loss
 
-    def _sparse_step(self, library: Any, group: dict[str, Any], param: torch.Tensor) -> None:
-        batch = Batch(states={name: [] for name in self.STATES})
-        grad = param.grad
-        assert grad is not None
+    def _sparse_step(self, group: dict[str, Any], param: torch.Tensor, grad: torch.Tensor) -> None:
         grad = grad.coalesce()  # the sum of a row that is named twice is squared, not each part
-        self.add_to(batch, group, param, grad)
-        values = -grad.values() if group["maximize"] else grad.values()
-        library.adagrad_sparse_step(
+        batch = self.make_batch(group, [param], [grad])
+        load(self.BUILDER).adagrad_sparse_step(
             param,
             grad.indices(),
-            values,
+            grad.values(),
             batch.states["sum"][0],
             batch.next_steps()[0],
             float(group["lr"]),
             float(group["lr_decay"]),
             float(group["eps"]),
+            bool(group["maximize"]),
         )
         self.note_update(batch)

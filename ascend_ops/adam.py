@@ -192,10 +192,8 @@ class CPUAdam(CPUOptimizer):
         calls = []
         first = 0
         for group in self.param_groups:
-            batch = Batch(states={name: [] for name in self.STATES})
             last = first + len(group["params"])
-            for param, grad in zip(group["params"], grads[first:last], strict=True):
-                self.add_to(batch, group, param, grad)
+            batch = self.make_batch(group, list(group["params"]), list(grads[first:last]))
             arguments = self.op_arguments(batch, group)
             low_precision = list(low_precision_params[first:last])
             calls.append((batch, (*arguments[:4], low_precision, *arguments[4:])))

@@ -32,7 +32,20 @@ class Batch:
 
     def next_steps(self) -> list[int]:
         """The number of this update for each parameter, from 1."""
-        return [int(step) + 1 for step in self.steps]
+        steps = torch.stack(self.steps).tolist() if self.steps else []
+        return [int(step) + 1 for step in steps]
+
+
+@dataclass(frozen=True)
+class _KnownStates:
+    """The states of one group's parameters, and the addresses that tell whether they still are.
+
+    The states are held, so that no other object can have come to have their address.
+    """
+
+    params: list[int]
+    present: list[int]
+    states: list[dict[str, torch.Tensor]]
 
 
 class CPUOptimizer(Optimizer):
@@ -49,6 +62,7 @@ class CPUOptimizer(Optimizer):
     REFUSED: ClassVar[dict[str, str]] = {}
 
     def __init__(self, params: Params, defaults: dict[str, Any]) -> None:
+        self._known_states: dict[int, _KnownStates] = {}
         super().__init__(params, defaults)
         load(self.BUILDER)
 
@@ -75,6 +89,7 @@ class CPUOptimizer(Optimizer):
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Fill in what a ``state_dict`` of torch's class of the same name does not have."""
         super().__setstate__(state)
+        self._known_states = {}
         for group in self.param_groups:
             for name, value in self.defaults.items():
                 group.setdefault(name, value)
@@ -132,32 +147,47 @@ class CPUOptimizer(Optimizer):
         torch.autograd.graph.increment_version(batch.params)
 
     def _batch(self, group: dict[str, Any]) -> Batch:
-        batch = Batch(states={name: [] for name in self.STATES})
+        params, grads = [], []
         for param in group["params"]:
-            if param.grad is None or self.takes_alone(group, param):
+            grad = param.grad
+            if grad is None or (grad.is_sparse and self.takes_sparse(group)):
                 continue
-            self.add_to(batch, group, param, param.grad)
-        return batch
+            params.append(param)
+            grads.append(grad)
+        return self.make_batch(group, params, grads)
 
-    def takes_alone(self, group: dict[str, Any], param: torch.Tensor) -> bool:
-        """Whether a parameter's gradient is not for the fused op; sparse ones are refused here."""
+    def takes_sparse(self, group: dict[str, Any]) -> bool:
+        """Whether sparse gradients are dealt with elsewhere; here they are refused."""
         del group
-        if param.grad is not None and param.grad.is_sparse:
-            raise RuntimeError(f"{type(self).__name__} does not support sparse gradients")
-        return False
+        raise RuntimeError(f"{type(self).__name__} does not support sparse gradients")
 
-    def add_to(
-        self, batch: Batch, group: dict[str, Any], param: torch.Tensor, grad: torch.Tensor
-    ) -> None:
-        """Append a parameter to ``batch``, with a new state where it has none."""
-        state = self.state[param]
-        if not state:
-            state.update(self.initial_state(group, param))
-        batch.params.append(param)
-        batch.grads.append(grad)
-        batch.steps.append(state["step"])
-        for name in self.STATES:
-            batch.states[name].append(state[name])
+    def make_batch(
+        self, group: dict[str, Any], params: list[torch.Tensor], grads: list[torch.Tensor]
+    ) -> Batch:
+        """The lists for an op; a parameter without a state gets one."""
+        found = self._states_of(group, params)
+        states = {name: [state[name] for state in found] for name in self.STATES}
+        return Batch(params, grads, states, [state["step"] for state in found])
+
+    def _states_of(
+        self, group: dict[str, Any], params: list[torch.Tensor]
+    ) -> list[dict[str, torch.Tensor]]:
+        """The states of ``params``, from the last step where nothing was put in their place.
+
+        Looking a thousand tensors up takes longer than comparing two lists of a thousand addresses.
+        """
+        wanted = list(map(id, params))
+        present = list(map(id, self.state.values()))
+        known = self._known_states.get(id(group))
+        if known is not None and known.params == wanted and known.present == present:
+            return known.states
+        for param in params:
+            if not self.state[param]:
+                self.state[param].update(self.initial_state(group, param))
+        states = [self.state[param] for param in params]
+        present = list(map(id, self.state.values()))
+        self._known_states[id(group)] = _KnownStates(wanted, present, states)
+        return states
 
     def _check_group(self, group: dict[str, Any]) -> None:
         for name, advice in self.REFUSED.items():

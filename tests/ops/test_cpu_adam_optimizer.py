@@ -209,3 +209,31 @@ def test_a_backward_pass_through_values_that_were_updated_is_an_error() -> None:
     CPUAdam([param]).step()
     with pytest.raises(RuntimeError, match="modified by an inplace operation"):
         loss.backward()
+
+
+def test_a_state_that_is_replaced_between_steps_is_used() -> None:
+    param, other = torch.nn.Parameter(torch.ones(3)), torch.nn.Parameter(torch.ones(3))
+    param.grad = other.grad = torch.ones(3)
+    optimizer = CPUAdam([param, other])
+    optimizer.step()
+    replaced = {name: value.clone() for name, value in optimizer.state[param].items()}
+    old = optimizer.state[param]["exp_avg"].clone()
+    kept = optimizer.state[param]
+    optimizer.state[param] = replaced
+    optimizer.step()
+    assert torch.equal(kept["exp_avg"], old)
+    assert not torch.equal(replaced["exp_avg"], old)
+    assert replaced["step"] == 2
+    del optimizer.state[other]
+    optimizer.step()
+    assert optimizer.state[other]["step"] == 1
+    assert replaced["step"] == 3
+
+
+def test_an_offload_step_and_a_step_may_alternate() -> None:
+    param = torch.nn.Parameter(torch.ones(3))
+    optimizer = CPUAdam([{"params": [param]}, {"params": []}])
+    param.grad = torch.ones(3)
+    optimizer.step()
+    optimizer.offload_step([torch.ones(3)])
+    assert optimizer.state[param]["step"] == 2
