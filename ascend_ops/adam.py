@@ -191,7 +191,7 @@ class CPUAdam(CPUOptimizer):
                 )
         calls = []
         first = 0
-        for group in self.param_groups:
+        for group in filter(lambda group: group["params"], self.param_groups):
             last = first + len(group["params"])
             batch = self.make_batch(group, list(group["params"]), list(grads[first:last]))
             arguments = self.op_arguments(batch, group)

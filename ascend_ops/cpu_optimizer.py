@@ -32,8 +32,7 @@ class Batch:
 
     def next_steps(self) -> list[int]:
         """The number of this update for each parameter, from 1."""
-        steps = torch.stack(self.steps).tolist() if self.steps else []
-        return [int(step) + 1 for step in steps]
+        return [int(step) + 1 for step in torch.stack(self.steps).tolist()]
 
 
 @dataclass(frozen=True)

@@ -96,9 +96,8 @@ def _reports(item: pytest.Item, timeout: float) -> list[pytest.TestReport]:
 
 def _run_in_child(item: pytest.Item, writer: int) -> None:
     """Never returns; no exit handler of pytest runs twice."""
-    from _pytest.runner import runtestprotocol
-
     import torch
+    from _pytest.runner import runtestprotocol
 
     torch.set_num_threads(1)  # an OpenMP team does not survive a fork
     try:
