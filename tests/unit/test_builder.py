@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -118,9 +119,15 @@ def test_pain_22_a_fork_during_a_load_does_not_lock_the_child(
     if child == 0:
         fake.go.set()
         os._exit(0 if made_up().load().op == "made_up" else 1)
-    fake.go.set()
-    loading.join()
-    assert os.waitpid(child, 0)[1] == 0
+    try:
+        fake.go.set()
+        loading.join()
+        status = os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT)
+        assert status is not None
+        assert status.si_status == 0
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
 
 
 def test_every_reason_is_given(caplog: pytest.LogCaptureFixture) -> None:
