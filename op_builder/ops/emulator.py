@@ -133,8 +133,16 @@ class EmulatorHcclBuilder(EmulatorLibrary):
         ]
 
 
+class EmulatorHcommBuilder(EmulatorHcclBuilder):
+    """``emulator_hcomm``: what torch_npu looks for there, passed on to libhccl."""
+
+    NAME = "emulator_hcomm"
+    LIBRARY = "libhcomm.so"
+    SOURCES = ("hccl/hcomm",)
+
+
 class _EmptyLibrary(EmulatorLibrary):
-    """A library that torch_npu's name as needed and call nothing in."""
+    """A library that torch_npu's libraries name as needed and call nothing in."""
 
     SOURCES = ("empty",)
 
@@ -158,13 +166,6 @@ class EmulatorTdtChannelBuilder(_EmptyLibrary):
 
     NAME = "emulator_tdt_channel"
     LIBRARY = "libacl_tdt_channel.so"
-
-
-class EmulatorHcommBuilder(_EmptyLibrary):
-    """``emulator_hcomm``: empty."""
-
-    NAME = "emulator_hcomm"
-    LIBRARY = "libhcomm.so"
 
 
 #: In the order in which they can be loaded one after another.

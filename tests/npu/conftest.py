@@ -9,6 +9,9 @@ import pytest
 
 pytest_plugins: list[str] = []
 os.environ["TORCH_DEVICE_BACKEND_AUTOLOAD"] = "0"
+# The emulator reads its options once, when torch_npu is imported, which is before the tests fork.
+os.environ.setdefault("ASCEND_EMULATOR_DEVICES", "8")
+os.environ.setdefault("ASCEND_EMULATOR_HCCL_TIMEOUT_S", "5")
 
 
 @pytest.hookimpl(tryfirst=True)
