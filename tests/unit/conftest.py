@@ -9,6 +9,8 @@ import outside_op as outside
 import pytest
 from user_folders import UserFolders
 
+from op_builder.cache import lock
+
 
 @pytest.fixture
 def outside_op(
@@ -24,3 +26,16 @@ def command_line(
 ) -> program.CommandLine:
     """The program ``ascend-ops``."""
     return program.command_line(monkeypatch, capsys)
+
+
+@pytest.fixture
+def lock_environ(user_folders: UserFolders) -> dict[str, str]:
+    """An environment with a folder for locks that is not made yet."""
+    return {"ASCEND_OPS_LOCK_DIR": str(user_folders.locks)}
+
+
+@pytest.fixture
+def quick_lock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who waits for a lock looks and speaks more often."""
+    monkeypatch.setattr(lock, "_POLL_SECONDS", 0.005)
+    monkeypatch.setattr(lock, "_MESSAGE_SECONDS", 0.05)
