@@ -2,6 +2,9 @@
 PYTHON ?= python3
 VENV ?= .venv
 TORCH ?= torch==2.13.0
+TORCH_NPU ?= torch_npu==2.13.0
+# With torch_npu in the environment and no CANN, `import torch` fails without it.
+export TORCH_DEVICE_BACKEND_AUTOLOAD := 0
 BIN := $(VENV)/bin
 CXX_FILES := $(shell find csrc benchmarks tests examples -name '*.h' -o -name '*.cpp' 2>/dev/null)
 
@@ -17,8 +20,10 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
 # torch first and alone: a later requirement that it satisfies then brings no other build of it.
+# torch_npu is there for its headers and to run on the emulated NPU; it needs no CANN for that.
 $(VENV)/.torch: | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check '$(TORCH)'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check '$(TORCH)' numpy pyyaml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps '$(TORCH_NPU)'
 	@touch $@
 
 $(VENV)/.demo: pyproject.toml setup.py | $(VENV)/.torch
@@ -29,8 +34,9 @@ $(VENV)/.test: pyproject.toml setup.py | $(VENV)/.torch
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
 	@touch $@
 
-demo: $(VENV)/.demo  ## Install, build cpu_adam, train on the digits data with it and with torch.
+demo: $(VENV)/.demo  ## Install, build, train on the digits data: CPUAdam and torch; emulated NPU and CPU.
 	$(BIN)/python examples/train_digits.py
+	$(BIN)/python examples/train_digits_on_npu.py
 
 test: $(VENV)/.test lint unit-test  ## Install, check the sources, run all tests.
 
@@ -41,8 +47,10 @@ lint: $(VENV)/.test
 	$(BIN)/clang-format --dry-run --Werror $(CXX_FILES)
 	$(BIN)/python tests/clang_tidy.py
 
+# torch_npu can be in a process or not: the tests on the emulated NPU are a run of their own.
 unit-test: $(VENV)/.test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest tests/npu --npu=emulated
+	$(BIN)/python -m pytest --ignore=tests/npu
 
 bench: $(VENV)/.test  ## Measure against the peers; figures and plots go to benchmarks/results.
 	$(BIN)/ascend-ops bench adam --json benchmarks/results/adam.json --plot benchmarks/results
