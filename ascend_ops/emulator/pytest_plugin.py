@@ -66,7 +66,7 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> 
         from . import activate
 
         activate()
-    import torch_npu  # type: ignore[import-not-found]  # noqa: F401 - once, before all forks
+    import torch_npu  # type: ignore[import-not-found,import-untyped,unused-ignore]  # noqa: F401
 
     hook = item.ihook
     hook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)

@@ -41,6 +41,15 @@ bool parse_one(const std::string& text, Fault* fault) {
     return parse_number(what, &fault->value) && fault->value != 0;
 }
 
+/// Codes of aclnn functions come from phase 1; hangs and delays happen in phase 2.
+void aim_at_phase_one(Fault* fault) {
+    const std::string suffix = "GetWorkspaceSize";
+    if (fault->kind == Fault::Kind::code && fault->function.rfind("aclnn", 0) == 0 &&
+        fault->function.find(suffix) == std::string::npos) {
+        fault->function += suffix;
+    }
+}
+
 bool queues_work(const std::string& function) {
     return function.rfind("aclnn", 0) == 0 || function.rfind("Hccl", 0) == 0 ||
            function.rfind("aclop", 0) == 0 || function.find("Async") != std::string::npos;
@@ -92,6 +101,7 @@ std::vector<Fault> parse_faults(const std::string& text, std::string* problem) {
             continue;
         }
         if (parse_one(one, &fault)) {
+            aim_at_phase_one(&fault);
             faults.push_back(fault);
         } else {
             *problem = "ASCEND_EMULATOR_FAULT: '" + one +

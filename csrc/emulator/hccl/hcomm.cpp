@@ -18,7 +18,5 @@ extern "C" {
 __attribute__((visibility("default"))) HcclResult HcclGroupStart() {
     return pass_on("HcclGroupStart");
 }
-__attribute__((visibility("default"))) HcclResult HcclGroupEnd() {
-    return pass_on("HcclGroupEnd");
-}
+__attribute__((visibility("default"))) HcclResult HcclGroupEnd() { return pass_on("HcclGroupEnd"); }
 }

@@ -33,7 +33,6 @@ ATEN(aclnnInplaceThreshold,    "threshold_",           InOut, Scalar, Scalar)
 ATEN(aclnnLeakyRelu,           "leaky_relu",           Tensor, Scalar, Out)
 ATEN(aclnnLeakyReluBackward,   "leaky_relu_backward",  Tensor, Tensor, Scalar, bool, Out)
 ATEN(aclnnLogSigmoid,          "log_sigmoid",          Tensor, Out)
-ATEN(aclnnLogSigmoidBackward,  "log_sigmoid_backward", Tensor, Tensor, Tensor, Out)
 ATEN(aclnnLogSigmoidForward,   "log_sigmoid_forward",  Tensor, Out, Out)
 ATEN(aclnnLogSoftmax,          "log_softmax.int",      Tensor, Int, Out)
 ATEN(aclnnMish,                "mish",                 Tensor, Out)
@@ -126,28 +125,7 @@ ACLNN(aclnnInplaceRReluWithNoise, InOut self, InOut noise, Scalar lower, Scalar 
          Seed(seed, offset));
 }
 
-namespace {
-
-constexpr double masked_score = -10000.0;  // what CANN adds where the mask is set
-
-}  // namespace
-
-ACLNN(aclnnScaledMaskedSoftmax, Tensor x, Tensor mask, double scale, bool fixed_triangle, Out out) {
-    Tensor scores = x.to_float() * scale;
-    const Tensor set =
-        fixed_triangle
-            ? aten("triu", full({x.size(-2), x.size(-1)}, Scalar{true}, DType::boolean), 1)
-            : mask.to(DType::boolean);
-    scores = aten("masked_fill.Scalar", scores, set, masked_score);
-    out = aten("softmax.int", scores, -1);
-}
-ACLNN(aclnnScaledMaskedSoftmaxBackward, Tensor grad, Tensor y, Tensor mask, double scale,
-      bool fixed_triangle, Out out) {
-    const Tensor set =
-        fixed_triangle
-            ? aten("triu", full({y.size(-2), y.size(-1)}, Scalar{true}, DType::boolean), 1)
-            : mask.to(DType::boolean);
-    const Tensor grads =
-        aten("_softmax_backward_data", grad.to_float(), y.to_float(), -1, DType::float32);
-    out = aten("masked_fill.Scalar", grads * scale, set, 0.0);
+// A device keeps nothing in the buffer that ATen's gradient reads.
+ACLNN(aclnnLogSigmoidBackward, Tensor grad, Tensor self, Unused<Tensor>, Out out) {
+    out = grad * aten("sigmoid", -self);
 }

@@ -6,7 +6,7 @@ using namespace ascend_emulator;
 // clang-format off
 ATEN(aclnnBucketize,               "bucketize.Tensor",          Tensor, Tensor, bool, bool, Out)
 ATEN(aclnnEmbedding,               "embedding",                 Tensor, Tensor, Out)
-ATEN(aclnnEmbeddingBag,            "embedding_bag.padding_idx", Tensor, Tensor, Tensor, bool, Int, bool, Tensor, bool, Int, Out, Out, Out, Out)
+ATEN(aclnnEmbeddingBag,            "_embedding_bag",             Tensor, Tensor, Tensor, bool, Int, bool, Tensor, bool, Int, Out, Out, Out, Out)
 ATEN(aclnnGather,                  "gather",                    Tensor, Int, Tensor, Out)
 ATEN(aclnnIndexAdd,                "index_add",                 Tensor, Int, Tensor, Tensor, Scalar, Out)
 ATEN(aclnnIndexCopy,               "index_copy",                Tensor, Int, Tensor, Tensor, Out)

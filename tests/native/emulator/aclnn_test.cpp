@@ -130,8 +130,8 @@ TEST(an_operator_that_fails_is_reported_at_the_next_synchronise) {
     begin();
     const Operands operands;
     const int64_t other[] = {3, 1};
-    aclTensor* odd = aclCreateTensor(other, 2, ACL_FLOAT, nullptr, 0, ACL_FORMAT_ND, other, 2,
-                                     operands.data);
+    aclTensor* odd =
+        aclCreateTensor(other, 2, ACL_FLOAT, nullptr, 0, ACL_FORMAT_ND, other, 2, operands.data);
     aclOpExecutor* executor = nullptr;
     uint64_t workspace = 0;
     CHECK_EQUAL(

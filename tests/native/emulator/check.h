@@ -16,17 +16,17 @@ inline std::map<std::string, Case>& cases() {
     return all;
 }
 
-#define TEST(NAME)                                                             \
-    static void NAME();                                                        \
+#define TEST(NAME)                                                                         \
+    static void NAME();                                                                    \
     [[maybe_unused]] static const bool NAME##_added = cases().emplace(#NAME, NAME).second; \
     static void NAME()
 
-#define CHECK(CONDITION)                                                                     \
-    do {                                                                                     \
-        if (!(CONDITION)) {                                                                  \
-            std::printf("%s:%d: %s does not hold\n", __FILE__, __LINE__, #CONDITION);        \
-            std::exit(1);                                                                    \
-        }                                                                                    \
+#define CHECK(CONDITION)                                                              \
+    do {                                                                              \
+        if (!(CONDITION)) {                                                           \
+            std::printf("%s:%d: %s does not hold\n", __FILE__, __LINE__, #CONDITION); \
+            std::exit(1);                                                             \
+        }                                                                             \
     } while (false)
 
 #define CHECK_EQUAL(FOUND, WANTED)                                                           \
@@ -42,15 +42,15 @@ inline std::map<std::string, Case>& cases() {
     } while (false)
 
 /// The call is refused with the code, and the message has the text in it.
-#define CHECK_REFUSED(CALL, CODE, TEXT)                                                      \
-    do {                                                                                     \
-        CHECK_EQUAL(CALL, CODE);                                                             \
-        const char* message = aclGetRecentErrMsg();                                          \
-        if (message == nullptr || std::strstr(message, TEXT) == nullptr) {                   \
-            std::printf("%s:%d: the message is \"%s\", wanted \"%s\" in it\n", __FILE__,     \
-                        __LINE__, message == nullptr ? "" : message, TEXT);                  \
-            std::exit(1);                                                                    \
-        }                                                                                    \
+#define CHECK_REFUSED(CALL, CODE, TEXT)                                                            \
+    do {                                                                                           \
+        CHECK_EQUAL(CALL, CODE);                                                                   \
+        const char* message = aclGetRecentErrMsg();                                                \
+        if (message == nullptr || std::strstr(message, TEXT) == nullptr) {                         \
+            std::printf("%s:%d: the message is \"%s\", wanted \"%s\" in it\n", __FILE__, __LINE__, \
+                        message == nullptr ? "" : message, TEXT);                                  \
+            std::exit(1);                                                                          \
+        }                                                                                          \
     } while (false)
 
 inline void begin() {

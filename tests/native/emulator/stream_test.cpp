@@ -66,9 +66,8 @@ TEST(an_event_orders_two_streams) {
         fill(memory, round, first);
         CHECK_EQUAL(aclrtRecordEvent(event, first), 0);
         CHECK_EQUAL(aclrtStreamWaitEvent(second, event), 0);
-        CHECK_EQUAL(aclrtMemcpyAsync(copy, bytes, memory, bytes, ACL_MEMCPY_DEVICE_TO_DEVICE,
-                                     second),
-                    0);
+        CHECK_EQUAL(
+            aclrtMemcpyAsync(copy, bytes, memory, bytes, ACL_MEMCPY_DEVICE_TO_DEVICE, second), 0);
         CHECK_EQUAL(aclrtRecordEvent(event, second), 0);
         CHECK_EQUAL(aclrtStreamWaitEvent(first, event), 0);
         CHECK_EQUAL(aclrtSynchronizeEvent(event), 0);
@@ -261,9 +260,8 @@ TEST(races_are_found_whatever_the_timing) {  // run with RACES=1
     auto* memory = device_memory(bytes);
     auto* copy = device_memory(bytes);
     const auto copy_on = [&](aclrtStream stream) {
-        CHECK_EQUAL(aclrtMemcpyAsync(copy, bytes, memory, bytes, ACL_MEMCPY_DEVICE_TO_DEVICE,
-                                     stream),
-                    0);
+        CHECK_EQUAL(
+            aclrtMemcpyAsync(copy, bytes, memory, bytes, ACL_MEMCPY_DEVICE_TO_DEVICE, stream), 0);
     };
     fill(memory, 1, first);
     copy_on(first);
@@ -274,7 +272,7 @@ TEST(races_are_found_whatever_the_timing) {  // run with RACES=1
     CHECK_EQUAL(ascend_emulator_race_count(), 0);  // the event orders
     CHECK_EQUAL(aclrtSynchronizeDevice(), 0);
     fill(memory, 2, first);
-    CHECK_EQUAL(ascend_emulator_race_count(), 0);  // the host waited for the second
+    CHECK_EQUAL(ascend_emulator_race_count(), 0);                // the host waited for the second
     std::this_thread::sleep_for(std::chrono::milliseconds(20));  // surely over; still a race
     copy_on(second);
     CHECK_EQUAL(ascend_emulator_race_count(), 1);
