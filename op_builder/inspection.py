@@ -21,7 +21,8 @@ from .toolchain.torch_install import find_torch, find_torch_npu
 _IMPORT_FAILS = (
     "torch_npu is installed and no CANN was found: `import torch` loads torch_npu by itself and "
     "fails, libhccl.so missing. Source CANN's set_env.sh, or set "
-    "TORCH_DEVICE_BACKEND_AUTOLOAD=0 to use torch without the NPU."
+    "TORCH_DEVICE_BACKEND_AUTOLOAD=0 to use torch without the NPU, or run on an emulated NPU: "
+    "`ascend-ops emulate -- python ...`."
 )
 
 
