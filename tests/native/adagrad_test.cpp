@@ -60,5 +60,15 @@ TEST(bad_hyperparameters_are_refused_by_name) {
           "step 0 was taken");
 }
 
+// 0 * infinity is a NaN that torch does not make either.
+TEST(no_decay_of_an_infinite_param_is_no_nan) {
+    for (const Isa isa : isas()) {
+        Tensors tensors = Tests::make(DTypes{}, 19, 1);
+        tensors.params.set(2, INFINITY);
+        run(Tests::plan(Adagrad::modes().front(), DTypes{}, isa), tensors, 0, 19);
+        CHECK(std::isfinite(tensors.states[0].get(2)), "%g", tensors.states[0].get(2));
+    }
+}
+
 }  // namespace
 }  // namespace optimizer_test

@@ -3,6 +3,7 @@
 #include "ascend_ops/threefry.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "adam_fixture.h"
 
@@ -74,7 +75,29 @@ TEST(seeds_and_parameters_differ_and_repeat) {
     CHECK(differences(stochastic(1, 0), stochastic(1, 1)) > 100, "another parameter");
 }
 
-// What is stored is one of the two neighbours, and on average what was to be stored.
+std::vector<double> rounded_up(const Array& stored, double target) {
+    std::vector<double> up;
+    for (std::size_t i = 0; i < stored.count(); ++i) {
+        up.push_back(stored.get(i) > target ? 1.0 : 0.0);
+    }
+    return up;
+}
+
+double covariance(const std::vector<double>& a, const std::vector<double>& b) {
+    double sum_a = 0.0;
+    double sum_b = 0.0;
+    double both = 0.0;
+    for (std::size_t i = 0; i < a.size(); ++i) {
+        sum_a += a[i];
+        sum_b += b[i];
+        both += a[i] * b[i];
+    }
+    const double count = static_cast<double>(a.size());
+    return both / count - sum_a / count * (sum_b / count);
+}
+
+// What is stored is one of the two neighbours, and on average what was to be stored; the numbers of
+// an element are rounded independently of each other.
 TEST(rounding_has_no_bias) {
     const std::size_t count = 65536;
     const DTypes exact = {DType::float32, DType::float32, DType::float32};
@@ -94,6 +117,7 @@ TEST(rounding_has_no_bias) {
     const Array* const pairs[][2] = {{&found.params, &wanted.params},
                                      {&found.states[0], &wanted.states[0]},
                                      {&found.states[1], &wanted.states[1]}};
+    std::vector<std::vector<double>> ups;
     for (const auto& pair : pairs) {
         const double target = pair[1]->get(0);
         const double spacing = reference::spacing(DType::bfloat16, target);
@@ -103,8 +127,14 @@ TEST(rounding_has_no_bias) {
                   target);
             sum += pair[0]->get(i);
         }
+        ups.push_back(rounded_up(*pair[0], target));
         const double bias = std::fabs(sum / static_cast<double>(count) - target) / spacing;
         CHECK(bias < 0.01, "biased by %g of a spacing", bias);  // five standard deviations
+    }
+    for (const auto& [a, b] : {std::pair{0, 1}, std::pair{0, 2}, std::pair{1, 2}}) {
+        const double found =
+            covariance(ups[static_cast<std::size_t>(a)], ups[static_cast<std::size_t>(b)]);
+        CHECK(std::fabs(found) < 0.005, "numbers %d and %d go up together: %g", a, b, found);
     }
 }
 
@@ -124,6 +154,22 @@ TEST(nan_and_infinity_stay) {
         run(step_plan(stochastic(1), all_bf16, isa), tensors, 0, 40);
         CHECK(std::isnan(tensors.states[0].get(3)), "%g", tensors.states[0].get(3));
         CHECK(std::isinf(tensors.states[1].get(20)), "%g", tensors.states[1].get(20));
+    }
+}
+
+// Adding random bits to this one would carry into the sign.
+TEST(nan_with_all_bits_set_stays_one) {
+    const DTypes dtypes = {DType::bfloat16, DType::float32, DType::bfloat16};
+    for (const Isa isa : isas()) {
+        Tensors tensors = random_tensors(dtypes, 64, 1);
+        const std::uint32_t bits = 0x7fffffffu;
+        for (std::size_t i = 0; i < 64; ++i) {
+            std::memcpy(tensors.grads.data() + 4 * i, &bits, sizeof bits);
+        }
+        run(step_plan(stochastic(1), dtypes, isa), tensors, 0, 64);
+        for (std::size_t i = 0; i < 64; ++i) {
+            CHECK(std::isnan(tensors.states[0].get(i)), "%g", tensors.states[0].get(i));
+        }
     }
 }
 

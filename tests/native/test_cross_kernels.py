@@ -6,6 +6,7 @@ that the choice at run time is tested), SVE of three lengths, and RISC-V with an
 
 from __future__ import annotations
 
+import itertools
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -115,7 +116,7 @@ def test_riscv64_without_vectors_gives_the_same_bits(
     tests = ["adam_bits_test.cpp", "blocks_test.cpp"]
     with ThreadPoolExecutor(max_workers=2) as pool:
         program = Objects(target, tmp_path).program("adam", tests, pool)
-    command = [QEMU_RISCV64, "-cpu", "rv64", program]
+    command: list[str | Path] = [QEMU_RISCV64, "-cpu", "rv64", program]
     output = run([*command, "digest"]) + run([*command, "square_sums"])
     assert isas_of(output) == ["scalar"]
     assert digests(output) == wanted
@@ -137,8 +138,10 @@ def test_riscv64_vectors_give_the_same_bits(tmp_path: Path, wanted: dict[str, se
     for length in (128, 512):
         command = [QEMU_RISCV64, "-cpu", f"rv64,v=true,vext_spec=v1.0,vlen={length}"]
         filters = BITS if length == 128 else BITS[:2]
-        runs = [[*command, program, each] for program in programs.values() for each in filters]
-        runs += [[*command, simd["rvv"]]] if length == 128 else []
+        programs_and_filters = itertools.product(programs.values(), filters)
+        runs: list[list[str | Path]] = [[*command, *each] for each in programs_and_filters]
+        if length == 128:
+            runs.append([*command, simd["rvv"]])
         with ThreadPoolExecutor(max_workers=2) as pool:
             output = "".join(pool.map(run, runs))
         assert isas_of(output) == ["scalar", "rvv"]
