@@ -122,7 +122,9 @@ class EmulatorHcclBuilder(EmulatorLibrary):
 
     NAME = "emulator_hccl"
     LIBRARY = "libhccl.so"
-    SOURCES = ("hccl/communicator", "hccl/collectives", "hccl/hccl_api", "hccl/transfer")
+    SOURCES: ClassVar[tuple[str, ...]] = (
+        *("hccl/communicator", "hccl/collectives", "hccl/hccl_api", "hccl/transfer"),
+    )
 
     def include_paths(self) -> list[str | Path]:
         """HCCL's headers lie apart from AscendCL's."""

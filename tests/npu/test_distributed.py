@@ -120,6 +120,14 @@ def test_ddp_computes_what_one_process_does(capfd):
     assert run_ranks(2, ddp_step) == {0: 0, 1: 0}, capfd.readouterr().err[-3000:]
 
 
+def reduce_and_wait(x) -> None:
+    import torch
+    import torch.distributed as dist
+
+    dist.all_reduce(x)
+    torch.npu.synchronize()
+
+
 def one_rank_dies(rank: int, size: int) -> None:
     import torch
     import torch.distributed as dist
@@ -131,8 +139,7 @@ def one_rank_dies(rank: int, size: int) -> None:
         os.kill(os.getpid(), 9)
     started = time.monotonic()
     with pytest.raises(RuntimeError) as caught:
-        dist.all_reduce(x)
-        torch.npu.synchronize()
+        reduce_and_wait(x)
     assert time.monotonic() - started < 30
     print(f"rank {rank} was told: {caught.value}", flush=True)  # noqa: T201
 
@@ -159,8 +166,7 @@ def one_rank_hangs(rank: int, size: int) -> None:
         time.sleep(9)
         return
     with pytest.raises(RuntimeError, match="did not answer within 5 s"):
-        dist.all_reduce(x)
-        torch.npu.synchronize()
+        reduce_and_wait(x)
 
 
 @pytest.mark.npu(timeout=60)

@@ -1,4 +1,4 @@
-"""The emulator's C API, without torch_npu: tests/native/emulator, each case a process of its own."""
+"""The emulator's C API without torch_npu: tests/native/emulator, each case in its own process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What torch programs show of themselves: traces, races, faults, memory shared between processes."""
+"""Traces, races and faults of torch programs, and memory that processes share."""
 
 from __future__ import annotations
 

@@ -1,7 +1,6 @@
 // The two phases: phase 1 makes an executor that holds everything by value, phase 2 queues it.
 #include <dlfcn.h>
 
-#include <atomic>
 #include <stdexcept>
 
 #include "aclnn/operation.h"
@@ -138,7 +137,10 @@ void retire(aclOpExecutor* executor) {
 
 std::string why_not_launchable(const Operation& operation, const aclOpExecutor* executor,
                                const void* workspace, std::uint64_t bytes) {
-    if (executor != nullptr && executor->state == Handle::destroyed) {
+    if (executor == nullptr) {
+        return "the executor is null";
+    }
+    if (executor->state == Handle::destroyed) {
         return "executor " + address_text(executor) +
                " was used before; one is good for one launch, or call "
                "aclSetAclOpExecutorRepeatable";
@@ -147,8 +149,10 @@ std::string why_not_launchable(const Operation& operation, const aclOpExecutor* 
     if (!problem.empty()) {
         return problem;
     }
-    if (&executor->call->operation() != &operation) {
-        return std::string("the executor is one of ") + executor->call->operation().name;
+    const Call* call = executor->call.get();
+    if (call == nullptr || &call->operation() != &operation) {
+        return std::string("the executor is one of ") +
+               (call == nullptr ? "no operator" : call->operation().name);
     }
     if (bytes < executor->workspace_bytes || (workspace == nullptr && bytes != 0)) {
         return "the workspace has " + std::to_string(workspace == nullptr ? 0 : bytes) +
@@ -160,29 +164,20 @@ std::string why_not_launchable(const Operation& operation, const aclOpExecutor* 
             return "the workspace: " + problem;
         }
     }
-    return executor->call->why_not_live();
+    return call->why_not_live();
 }
 
-/// One SchemaCall an operation, made when it is first run. Never destroyed: workers outlive main.
+/// Made when the operation is first run and never destroyed: workers outlive main.
 const SchemaCall& schema_call(const Operation& operation, const std::vector<Value>& inputs) {
-    static std::mutex mutex;
-    static auto* const calls = new std::vector<std::pair<const Operation*, const SchemaCall*>>;
-    thread_local std::vector<std::pair<const Operation*, const SchemaCall*>> known;
-    for (const auto& [found, call] : known) {
-        if (found == &operation) {
-            return *call;
-        }
+    const SchemaCall* known = operation.call.load(std::memory_order_acquire);
+    if (known != nullptr) {
+        return *known;
     }
-    const std::lock_guard<std::mutex> lock(mutex);
-    for (const auto& entry : *calls) {
-        if (entry.first == &operation) {
-            known.push_back(entry);
-            return *entry.second;
-        }
+    auto made = std::make_unique<SchemaCall>(operation.name, operation.schema, inputs);
+    if (operation.call.compare_exchange_strong(known, made.get())) {
+        known = made.release();
     }
-    calls->emplace_back(&operation, new SchemaCall(operation.name, operation.schema, inputs));
-    known.push_back(calls->back());
-    return *calls->back().second;
+    return *known;
 }
 
 }  // namespace

@@ -16,6 +16,7 @@
 // on the stream's worker, on CPU tensors that alias the device's memory.
 #pragma once
 
+#include <atomic>
 #include <optional>
 
 #include "aclnn/handles.h"
@@ -90,6 +91,7 @@ using Captured = std::variant<std::monostate, bool, std::int64_t, double, std::s
                               std::vector<TensorDescriptionPtr>, ScalarList, aclTensor*>;
 
 class Arguments;
+class SchemaCall;
 
 struct Operation {
     const char* name;
@@ -98,6 +100,8 @@ struct Operation {
     void (*run)(const Operation& operation, Arguments& arguments);
     const ParameterKind* kinds;
     std::size_t count;
+    /// The schema matched with the parameters, when it was first called.
+    mutable std::atomic<const SchemaCall*> call{nullptr};
 };
 
 class Arguments {
@@ -269,28 +273,28 @@ using AnyFunction = void (*)();
     }                                                                                              \
     }
 
-#define ATEN(NAME, SCHEMA, ...)                                                           \
-    namespace {                                                                           \
-    using NAME##_signature = ascend_emulator::Signature<__VA_ARGS__>;                     \
-    constexpr ascend_emulator::Operation NAME##_operation = {#NAME,                       \
-                                                             #NAME "GetWorkspaceSize",    \
-                                                             SCHEMA,                      \
-                                                             ascend_emulator::run_schema, \
-                                                             NAME##_signature::kinds,     \
-                                                             NAME##_signature::count};    \
-    }                                                                                     \
+#define ATEN(NAME, SCHEMA, ...)                                                       \
+    namespace {                                                                       \
+    using NAME##_signature = ascend_emulator::Signature<__VA_ARGS__>;                 \
+    const ascend_emulator::Operation NAME##_operation = {#NAME,                       \
+                                                         #NAME "GetWorkspaceSize",    \
+                                                         SCHEMA,                      \
+                                                         ascend_emulator::run_schema, \
+                                                         NAME##_signature::kinds,     \
+                                                         NAME##_signature::count};    \
+    }                                                                                 \
     ACLNN_EXPORT(NAME, NAME##_signature)
 
-#define ACLNN(NAME, ...)                                                                          \
-    static void NAME##_body(__VA_ARGS__);                                                         \
-    namespace {                                                                                   \
-    using NAME##_signature = decltype(ascend_emulator::signature_of(&NAME##_body));               \
-    constexpr ascend_emulator::Operation NAME##_operation = {#NAME,                               \
-                                                             #NAME "GetWorkspaceSize",            \
-                                                             nullptr,                             \
-                                                             NAME##_signature::run<&NAME##_body>, \
-                                                             NAME##_signature::kinds,             \
-                                                             NAME##_signature::count};            \
-    }                                                                                             \
-    ACLNN_EXPORT(NAME, NAME##_signature)                                                          \
+#define ACLNN(NAME, ...)                                                                      \
+    static void NAME##_body(__VA_ARGS__);                                                     \
+    namespace {                                                                               \
+    using NAME##_signature = decltype(ascend_emulator::signature_of(&NAME##_body));           \
+    const ascend_emulator::Operation NAME##_operation = {#NAME,                               \
+                                                         #NAME "GetWorkspaceSize",            \
+                                                         nullptr,                             \
+                                                         NAME##_signature::run<&NAME##_body>, \
+                                                         NAME##_signature::kinds,             \
+                                                         NAME##_signature::count};            \
+    }                                                                                         \
+    ACLNN_EXPORT(NAME, NAME##_signature)                                                      \
     static void NAME##_body(__VA_ARGS__)

@@ -70,7 +70,7 @@ bool Communicator::map(int descriptor) {
 std::string Communicator::wait_for_all() const {
     const auto deadline = Clock::now() + std::chrono::seconds(services().options().hccl_timeout_s);
     while (header_->joined < size_) {
-        const std::string broken = why_broken();
+        std::string broken = why_broken();
         if (!broken.empty()) {
             return broken;
         }

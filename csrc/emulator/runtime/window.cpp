@@ -28,7 +28,8 @@ char* reserve_range(std::size_t size) {
                      size >> 30);
         std::abort();
     }
-    return reinterpret_cast<char*>(rounded_up(reinterpret_cast<std::uintptr_t>(range), huge_page));
+    const auto begin = reinterpret_cast<std::uintptr_t>(range);
+    return static_cast<char*>(range) + (rounded_up(begin, huge_page) - begin);
 }
 
 }  // namespace
@@ -101,8 +102,12 @@ bool Window::make_usable(void* address, std::size_t bytes) {
 
 void Window::make_unusable(void* address, std::size_t bytes) {
     // Mapped anew: this also lets go of a file that IPC put there.
-    mmap(bytes_of(address), rounded_up(bytes, page), PROT_NONE,
-         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
+    void* const mapped = mmap(bytes_of(address), rounded_up(bytes, page), PROT_NONE,
+                              MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
+    if (mapped == MAP_FAILED) {
+        std::perror("[emulated NPU] freeing device memory");
+        std::abort();
+    }
 }
 
 bool Window::map_file(void* address, std::size_t bytes, int descriptor) {
