@@ -38,7 +38,7 @@ inline Vec load(const Float16* from) {
 
 inline void store(float* to, Vec v) { _mm256_storeu_ps(to, v.value); }
 
-inline void store(BFloat16* to, Vec v) {
+inline __m128i to_bfloat16(Vec v) {
     const __m256i bits = _mm256_castps_si256(v.value);
     const __m256i odd = _mm256_and_si256(_mm256_srli_epi32(bits, 16), _mm256_set1_epi32(1));
     const __m256i rounded =
@@ -51,14 +51,31 @@ inline void store(BFloat16* to, Vec v) {
         _mm256_setr_epi8(2, 3, 6, 7, 10, 11, 14, 15, o, o, o, o, o, o, o, o, 2, 3, 6, 7, 10, 11, 14,
                          15, o, o, o, o, o, o, o, o);
     const __m256i upper = _mm256_shuffle_epi8(_mm256_or_si256(rounded, is_nan), byte_of_byte);
-    _mm_storeu_si128(reinterpret_cast<__m128i*>(to),
-                     _mm256_castsi256_si128(_mm256_permute4x64_epi64(upper, 0x08)));
+    return _mm256_castsi256_si128(_mm256_permute4x64_epi64(upper, 0x08));
+}
+
+inline __m128i to_float16(Vec v) {
+    return _mm256_cvtps_ph(v.value, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+}
+
+inline void store(BFloat16* to, Vec v) {
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(to), to_bfloat16(v));
 }
 
 inline void store(Float16* to, Vec v) {
-    _mm_storeu_si128(reinterpret_cast<__m128i*>(to),
-                     _mm256_cvtps_ph(v.value, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(to), to_float16(v));
 }
+
+inline void stream(__m128i* to, __m128i words) {
+    if (reinterpret_cast<std::uintptr_t>(to) % sizeof words == 0) {
+        _mm_stream_si128(to, words);
+    } else {
+        _mm_storeu_si128(to, words);
+    }
+}
+inline void stream(BFloat16* to, Vec v) { stream(reinterpret_cast<__m128i*>(to), to_bfloat16(v)); }
+inline void stream(Float16* to, Vec v) { stream(reinterpret_cast<__m128i*>(to), to_float16(v)); }
+inline void finish_streams() { _mm_sfence(); }
 
 inline Vec add(Vec a, Vec b) { return {_mm256_add_ps(a.value, b.value)}; }
 inline Vec sub(Vec a, Vec b) { return {_mm256_sub_ps(a.value, b.value)}; }

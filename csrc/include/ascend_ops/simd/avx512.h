@@ -81,6 +81,17 @@ inline void store(Float16* to, Vec v) {
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), to_float16(v));
 }
 
+inline void stream(__m256i* to, __m256i words) {
+    if (reinterpret_cast<std::uintptr_t>(to) % sizeof words == 0) {
+        _mm256_stream_si256(to, words);
+    } else {
+        _mm256_storeu_si256(to, words);
+    }
+}
+inline void stream(BFloat16* to, Vec v) { stream(reinterpret_cast<__m256i*>(to), to_bfloat16(v)); }
+inline void stream(Float16* to, Vec v) { stream(reinterpret_cast<__m256i*>(to), to_float16(v)); }
+inline void finish_streams() { _mm_sfence(); }
+
 inline Vec add(Vec a, Vec b) { return {_mm512_add_ps(a.value, b.value)}; }
 inline Vec sub(Vec a, Vec b) { return {_mm512_sub_ps(a.value, b.value)}; }
 inline Vec mul(Vec a, Vec b) { return {_mm512_mul_ps(a.value, b.value)}; }

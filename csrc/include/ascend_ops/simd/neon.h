@@ -1,7 +1,7 @@
 // Four lanes of the aarch64 baseline. The interface is described in simd/scalar.h.
 //
 // bf16 is rounded with integer instructions, as BFCVTN needs Armv8.6; the conversions to and from
-// fp16 are part of Armv8.0.
+// fp16 are part of Armv8.0. The fp16 arithmetic of Armv8.2 has no use here: results are fp32's.
 #pragma once
 
 #include <arm_neon.h>
@@ -41,6 +41,12 @@ inline void store(BFloat16* to, Vec v) {
 inline void store(Float16* to, Vec v) {
     vst1_u16(&to->bits, vreinterpret_u16_f16(vcvt_f16_f32(v.value)));
 }
+
+template <class T>
+inline void stream(T* to, Vec v) {
+    store(to, v);
+}
+inline void finish_streams() {}
 
 inline Vec add(Vec a, Vec b) { return {vaddq_f32(a.value, b.value)}; }
 inline Vec sub(Vec a, Vec b) { return {vsubq_f32(a.value, b.value)}; }

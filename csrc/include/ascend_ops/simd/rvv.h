@@ -96,6 +96,12 @@ inline void store(Float16* to, Vec v) {
     store_words(&to->bits, __riscv_vor_vv_u32m2(half, sign, n));
 }
 
+template <class T>
+inline void stream(T* to, Vec v) {
+    store(to, v);
+}
+inline void finish_streams() {}
+
 inline Vec add(Vec a, Vec b) { return __riscv_vfadd_vv_f32m2(a, b, lanes()); }
 inline Vec sub(Vec a, Vec b) { return __riscv_vfsub_vv_f32m2(a, b, lanes()); }
 inline Vec mul(Vec a, Vec b) { return __riscv_vfmul_vv_f32m2(a, b, lanes()); }

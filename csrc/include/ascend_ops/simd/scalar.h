@@ -7,6 +7,8 @@
 //   broadcast(x)              all x
 //   load(p)                   p: float, BFloat16 or Float16
 //   store(p, v)               rounds to nearest, ties to even; a NaN stays a (quiet) NaN
+//   stream(p, v)              as store(), and not read soon: past the caches where that can be
+//   finish_streams()          after the last stream() and before anybody else reads
 //   add, sub, mul, div, sqrt  correctly rounded
 //   fma(a, b, c)              a * b + c with one rounding; fnma(a, b, c): c - a * b
 //   max(a, b)                 a > b ? a : b, so b where either is a NaN
@@ -123,6 +125,12 @@ inline Vec load(const Float16* from) { return {to_float(*from)}; }
 inline void store(float* to, Vec v) { *to = v.value; }
 inline void store(BFloat16* to, Vec v) { *to = to_bfloat16(v.value); }
 inline void store(Float16* to, Vec v) { *to = to_float16(v.value); }
+
+template <class T>
+inline void stream(T* to, Vec v) {
+    store(to, v);
+}
+inline void finish_streams() {}
 
 inline Vec add(Vec a, Vec b) { return {a.value + b.value}; }
 inline Vec sub(Vec a, Vec b) { return {a.value - b.value}; }

@@ -51,6 +51,12 @@ inline void store(Float16* to, Vec v) {
     svst1h_u32(all(), &to->bits, svreinterpret_u32_f16(svcvt_f16_f32_x(all(), v)));
 }
 
+template <class T>
+inline void stream(T* to, Vec v) {
+    store(to, v);
+}
+inline void finish_streams() {}
+
 inline Vec add(Vec a, Vec b) { return svadd_f32_x(all(), a, b); }
 inline Vec sub(Vec a, Vec b) { return svsub_f32_x(all(), a, b); }
 inline Vec mul(Vec a, Vec b) { return svmul_f32_x(all(), a, b); }
