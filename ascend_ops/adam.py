@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 import torch
@@ -16,6 +16,8 @@ from .offload import DeviceCopies, OffloadStep, pieces
 
 #: Elements of one piece of an overlapped copy: 32 MiB of bfloat16, about a millisecond of PCIe.
 COPY_ELEMENTS = 1 << 24
+
+_OffloadCall = tuple[Batch, tuple[Any, ...]]
 
 
 class CPUAdam(CPUOptimizer):
@@ -160,28 +162,40 @@ class CPUAdam(CPUOptimizer):
         copies = DeviceCopies(low_precision_params, device_params) if device_params else None
         calls = self._offload_calls(grads, low_precision_params)
         norm, found_inf = library.grad_norm(list(grads), loss_scale)
-        if found_inf:
-            return OffloadStep(norm, True)
-        limits = (float(loss_scale), float(max_norm), norm)
-        for _, arguments in calls:  # an empty range is checked like any other
-            library.adam_offload_range(*arguments, *limits, 0, 0, stochastic_rounding_seed)
+        if not found_inf:
+            limits = (float(loss_scale), float(max_norm), norm)
+
+            def update(arguments: tuple[Any, ...], begin: int, end: int) -> None:
+                library.adam_offload_range(
+                    *arguments, *limits, begin, end, stochastic_rounding_seed
+                )
+
+            self._offload_in_pieces(calls, update, copies, copy_elements)
+        return OffloadStep(norm, found_inf)
+
+    def _offload_in_pieces(
+        self,
+        calls: list[_OffloadCall],
+        update: Callable[[tuple[Any, ...], int, int], None],
+        copies: DeviceCopies | None,
+        copy_elements: int,
+    ) -> None:
+        for _, arguments in calls:
+            update(arguments, 0, 0)  # an empty range is checked like any other
         first = 0
         with copies or contextlib.nullcontext():
             for batch, arguments in calls:
                 total = sum(param.numel() for param in batch.params)
                 for begin, end in pieces(total, copy_elements if copies else max(total, 1)):
-                    library.adam_offload_range(
-                        *arguments, *limits, begin, end, stochastic_rounding_seed
-                    )
+                    update(arguments, begin, end)
                     if copies:
                         copies.copy(first + begin, first + end)
                 self.note_update(batch)
                 first += total
-        return OffloadStep(norm, False)
 
     def _offload_calls(
         self, grads: Sequence[torch.Tensor], low_precision_params: Sequence[torch.Tensor]
-    ) -> list[tuple[Batch, tuple[Any, ...]]]:
+    ) -> list[_OffloadCall]:
         """A batch for each group, and the arguments that ``adam_offload_range`` begins with."""
         count = sum(len(group["params"]) for group in self.param_groups)
         for name, given in (("grads", grads), ("low_precision_params", low_precision_params)):
