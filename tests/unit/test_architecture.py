@@ -140,7 +140,7 @@ def test_one_module_reads_the_environment_and_one_starts_processes(file: Path) -
     if file != OP_BUILDER / "envs.py":
         assert not used & environment
         assert not imported & {"environ", "getenv"}
-    if file == ASCEND_OPS / "emulator" / "pytest_plugin.py":
+    if file == ROOT / "ascend_ops" / "emulator" / "pytest_plugin.py":
         processes.remove("os.fork")  # a test in a fork of pytest's own process is what it is for
     if file != OP_BUILDER / "process.py":
         assert not used & processes
@@ -154,10 +154,12 @@ def test_files_are_short(file: Path) -> None:
 
 @pytest.mark.parametrize("file", PYTHON_FILES, ids=_named)
 def test_python_functions_are_short(file: Path) -> None:
+    """Without the docstring, which for a public function with ten arguments is long."""
     for node in ast.walk(_tree(file)):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             assert node.end_lineno is not None
-            assert node.end_lineno - node.lineno < MAX_FUNCTION_LINES, node.name
+            documentation = (ast.get_docstring(node) or "").count("\n")
+            assert node.end_lineno - node.lineno - documentation < MAX_FUNCTION_LINES, node.name
 
 
 @pytest.mark.parametrize("file", CPP_FILES, ids=_named)
