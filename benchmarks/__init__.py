@@ -2,16 +2,23 @@
 
 In import order:
 
-    measure      timing, interleaved; statistics; ratios of samples taken side by side
-    records      what a run leaves: records, absences, facts about the machine
-    cases        what is measured: the shapes and dtypes of steps, the kinds of loads
-    limit        a loop in C++ with the memory traffic of a case and hardly any arithmetic
-    peers        the implementations of a step, this project's and others'
-    steps        measures optimizer steps
-    loads        measures whole processes: cold and warm loads, imports
-    run          all cases of a bench, one after the other
-    tables       a run as text
-    plots        a run as pictures
+    cases           what is measured: the shapes and dtypes of steps, the kinds of loads
+    measure         timing, interleaved; statistics; ratios of samples taken side by side
+    arrays          the memory of a case
+    reference       the optimizers in float64
+    implementation  one way to do a step, and the check that it computes what it should
+    limit           a loop in C++ with the memory traffic of a case and hardly any arithmetic
+    records         what a run leaves: records, absences, facts about the machine
+    kernels         this project's builders, and the instruction set in use
+    peers           the implementations of a step, this project's and others'
+    instructions    instructions a parameter, counted by callgrind
+    steps           measures optimizer steps
+    loads           measures whole processes: cold and warm loads, imports
+    run             all cases of a bench, one after the other
+    tables          a run as text
+    plot_style      what the pictures share
+    roofline        the picture of the steps below memory's limit
+    plots           a run as pictures
 
 Imported as ``ascend_ops.benchmarks`` where installed and run as ``python -m benchmarks`` in a
 checkout, hence only relative imports inside. See docs/benchmarks.md.

@@ -1,14 +1,15 @@
-"""What ``bench adam`` measures."""
+"""What ``bench adam`` and ``bench optimizers`` measure."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    import torch
+#: The names of an optimizer's states, as torch has them.
+STATES = {"adamw": ("exp_avg", "exp_avg_sq"), "lion": ("exp_avg",), "adagrad": ("sum",)}
+#: What gradients come in and parameters go out as in a step of ZeRO-Offload.
+OFFLOAD_DTYPE = "bfloat16"
 
 _BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 _LARGE = 64 << 20
@@ -19,7 +20,9 @@ _QUICK = 1 << 20
 class StepCase:
     """One optimizer step over ``tensors`` parameters of ``numel`` elements each.
 
-    ``selector`` is what ``--case`` takes. Gradients are in ``dtype`` too.
+    ``selector`` is what ``--case`` takes. Gradients are in ``dtype`` too, but for an ``offload``
+    step: that has bfloat16 gradients, which are unscaled and clipped by their global norm, and
+    gives a bfloat16 copy of its parameters.
     """
 
     selector: str
@@ -29,6 +32,18 @@ class StepCase:
     dtype: str = "float32"
     state_dtype: str = "float32"
     target: str | None = None
+    optimizer: str = "adamw"
+    offload: bool = False
+
+    @property
+    def states(self) -> tuple[str, ...]:
+        """The names of the states."""
+        return STATES[self.optimizer]
+
+    @property
+    def grad_dtype(self) -> str:
+        """Of the gradients that the step is given."""
+        return OFFLOAD_DTYPE if self.offload else self.dtype
 
     @property
     def elements(self) -> int:
@@ -37,8 +52,16 @@ class StepCase:
 
     @property
     def bytes(self) -> int:
-        """What a step in place has to move: read all four, write all but the gradient."""
-        return self.elements * (3 * _BYTES[self.dtype] + 4 * _BYTES[self.state_dtype])
+        """What a step in place has to move."""
+        return self.elements * self.bytes_per_element
+
+    @property
+    def bytes_per_element(self) -> int:
+        """Read everything, write all but the gradient; offload reads that twice, for its norm."""
+        of_states = 2 * _BYTES[self.state_dtype] * len(self.states)
+        of_grad = _BYTES[self.grad_dtype] * (2 if self.offload else 1)
+        of_copy = _BYTES[OFFLOAD_DTYPE] if self.offload else 0
+        return 2 * _BYTES[self.dtype] + of_states + of_grad + of_copy
 
 
 @dataclass(frozen=True)
@@ -54,6 +77,9 @@ class LoadCase:
 Case = StepCase | LoadCase
 
 _AT_THE_LIMIT = "at least 0.97"
+_OFFLOAD = "limit 0.91, peer 1.4"
+_BF16 = "peer 1.6"
+_MANY = "peer 1.4"
 
 LOAD_CASES = (
     LoadCase("load-cold", "cold load", "at most 4 s", 4.0),
@@ -81,6 +107,27 @@ def adam_cases(quick: bool = False) -> list[Case]:
     return [*steps, *curve, replace(steps[0], selector="sizes"), *LOAD_CASES]
 
 
+def optimizer_cases(quick: bool = False) -> list[Case]:
+    """A step of each kind, of each optimizer; ``quick`` as in :func:`adam_cases`."""
+    large = _QUICK if quick else _LARGE
+    size = format_count(large)
+    tensors = 100 if quick else 1000
+    return [
+        StepCase("adamw", f"AdamW fp32, {size}", 1, large, target=_AT_THE_LIMIT),
+        StepCase("offload", f"AdamW offload, {size}", 1, large, target=_OFFLOAD, offload=True),
+        StepCase("adamw-bf16", f"AdamW bf16, {size}", 1, large, "bfloat16", "bfloat16", _BF16),
+        StepCase("many-tensors", f"AdamW {tensors:,} x 10,000", tensors, 10_000, target=_MANY),
+        StepCase("lion", f"Lion fp32, {size}", 1, large, optimizer="lion"),
+        StepCase("adagrad", f"Adagrad fp32, {size}", 1, large, optimizer="adagrad"),
+    ]
+
+
+#: The names of the benches, and their cases.
+ADAM = "adam"
+OPTIMIZERS = "optimizers"
+BENCHES = {ADAM: adam_cases, OPTIMIZERS: optimizer_cases}
+
+
 def select(cases: Sequence[Case], patterns: Sequence[str]) -> list[Case]:
     """The cases whose selector matches one of the patterns (all where there is none), each once.
 
@@ -99,42 +146,6 @@ def select(cases: Sequence[Case], patterns: Sequence[str]) -> list[Case]:
 def selectors(cases: Sequence[Case]) -> list[str]:
     """What ``--case`` takes, in order."""
     return list(dict.fromkeys(case.selector for case in cases))
-
-
-@dataclass(frozen=True)
-class Arrays:
-    """The memory of one case: the same for all contenders, so that none has the better pages."""
-
-    params: list[torch.nn.Parameter]
-    exp_avgs: list[torch.Tensor]
-    exp_avg_sqs: list[torch.Tensor]
-
-    @property
-    def grads(self) -> list[torch.Tensor]:
-        """Of the parameters."""
-        return [param.grad for param in self.params if param.grad is not None]
-
-    @classmethod
-    def allocate(cls, case: StepCase) -> Arrays:
-        """Normally distributed values, and the states that such gradients leave after a while.
-
-        Not zeros: pages that were never written share one physical page, and subnormal states cost
-        a CPU cycles that training does not.
-        """
-        import torch
-
-        generator = torch.Generator().manual_seed(0)
-        arrays = cls([], [], [])
-        for _ in range(case.tensors):
-            values = torch.randn(case.numel, generator=generator)
-            param = torch.nn.Parameter(values.to(getattr(torch, case.dtype)))
-            grad = torch.randn(case.numel, generator=generator)
-            param.grad = grad.to(param.dtype)
-            state_dtype = getattr(torch, case.state_dtype)
-            arrays.params.append(param)
-            arrays.exp_avgs.append(grad.mul(0.1).to(state_dtype, copy=True))
-            arrays.exp_avg_sqs.append(grad.square().add_(0.1).to(state_dtype))
-        return arrays
 
 
 def format_count(count: int) -> str:

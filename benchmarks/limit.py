@@ -1,6 +1,6 @@
 """The machine's limit for a step, measured among the contenders: see stream.cpp.
 
-Two orders of the same traffic. ``plain`` is what an optimizer's own loop looks like, all four
+Two orders of the same traffic. ``plain`` is what an optimizer's own loop looks like, all its
 arrays side by side; ratios to the limit are ratios to it. ``blocked`` gives one array after the
 other 16 KiB at a time: on some machines memory likes that better, and then it shows what an order
 of its own could still win.
@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Callable
-from typing import Any
 
 from op_builder import CPUOpBuilder
 
-from .cases import Arrays
+from .arrays import Arrays
+from .cases import StepCase
 
 #: The names of the two in records.
 PLAIN = "limit"
@@ -39,32 +39,27 @@ class StreamBuilder(CPUOpBuilder):
         return ["-march=native"] if platform.machine() == "aarch64" else []
 
 
-def stream_loops(arrays: Arrays) -> dict[str, Callable[[], object]]:
+def stream_loops(case: StepCase, arrays: Arrays) -> dict[str, Callable[[], object]]:
     """Both loops over ``arrays``, by their names in records; the arrays keep their values.
 
+    But for the copies of an offload step, which hold the upper half of the parameters afterwards.
     Builds the op where no cache has it; raises the errors of :meth:`op_builder.OpBuilder.load`.
     """
     import torch
 
-    stream = StreamBuilder().load().stream
-    table = torch.tensor(_rows(arrays), dtype=torch.int64)
-    sizes = [
-        tensors[0].element_size() for tensors in (arrays.params, arrays.grads, arrays.exp_avgs)
-    ]
+    library = StreamBuilder().load()
+    table = torch.tensor(arrays.rows(), dtype=torch.int64)
+    sizes = arrays.element_sizes()
     mask = 0
-    return {
-        PLAIN: lambda: stream(table, *sizes, False, mask),
-        BLOCKED: lambda: stream(table, *sizes, True, mask),
-    }
 
+    def loop(blocked: bool) -> Callable[[], object]:
+        def once() -> None:
+            library.stream(table, *sizes, blocked, mask)
 
-def _rows(arrays: Arrays) -> list[list[Any]]:
-    rows = []
-    begin = 0
-    for tensors in zip(
-        arrays.params, arrays.grads, arrays.exp_avgs, arrays.exp_avg_sqs, strict=True
-    ):
-        end = begin + tensors[0].numel()
-        rows.append([*(tensor.data_ptr() for tensor in tensors), begin, end])
-        begin = end
-    return rows
+        def after_norm() -> None:
+            library.read_grads(table, sizes[1])
+            library.stream(table, *sizes, blocked, mask)
+
+        return after_norm if case.offload else once
+
+    return {PLAIN: loop(False), BLOCKED: loop(True)}

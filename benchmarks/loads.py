@@ -19,8 +19,9 @@ from op_builder import envs, process
 from op_builder.errors import AscendOpsError
 
 from .cases import LoadCase
+from .implementation import DEEPSPEED, OURS
 from .measure import LEAST_RUNS, Sampler, interleave
-from .peers import DEEPSPEED, OURS
+from .records import Counts
 from .steps import Samples
 
 _CHILD = Path(__file__).with_name("load_process.py")
@@ -31,8 +32,6 @@ _TOGETHER = 8
 #: The digest of a file is remembered only once it has been left alone for 2.5 s.
 _SETTLING_S = 3.0
 _BARE = "python alone"
-
-Counts = dict[str, dict[str, Any]]
 
 
 class PrebuiltError(AscendOpsError):

@@ -2,154 +2,187 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from .cases import Arrays, StepCase
+from .arrays import LOSS_SCALE, Arrays
+from .cases import StepCase
+from .implementation import DEEPSPEED, OURS, AbsentError, Implementation, Step
+from .kernels import BUILDERS, lower_isa
+from .reference import BETAS, EPS, STEPS_BEFORE, WEIGHT_DECAY, max_norm
 
 if TYPE_CHECKING:
     import torch
 
-    Parameters = Sequence[torch.nn.Parameter]
-    MakeOptimizer = Callable[[StepCase, Parameters, float], torch.optim.Optimizer]
+    MakeOptimizer = Callable[[StepCase, Arrays, float], torch.optim.Optimizer]
 
-OURS = "ascend_ops"
-DEEPSPEED = "deepspeed"
-_BETAS = (0.9, 0.999)
-_EPS = 1e-8
-_WEIGHT_DECAY = 0.01
-_STEPS_BEFORE = 1000  # the first ones divide by corrections far from 1
+_DEEPSPEED_NAMES = {
+    "adamw": ("deepspeed.ops.adam", "DeepSpeedCPUAdam"),
+    "lion": ("deepspeed.ops.lion", "DeepSpeedCPULion"),
+    "adagrad": ("deepspeed.ops.adagrad", "DeepSpeedCPUAdagrad"),
+}
 
 
-class AbsentError(Exception):
-    """Why an implementation has no figure for a case."""
+def implementations(case: StepCase, *, every_isa: bool = False) -> list[Implementation]:
+    """All that could do a case; ``every_isa`` has this project's on the next lower one as well."""
+    found = [Implementation(OURS, _ours)]
+    lower = lower_isa(case) if every_isa else None
+    if lower is not None:
+        found.append(Implementation(f"{OURS}, {lower}", _ours_on(lower)))
+    if case.optimizer == "lion":
+        found.append(Implementation("torch composed", _torch_lion))
+    elif case.offload:  # clipping and unscaling do not depend on how AdamW is called
+        found.append(Implementation("torch fused", _torch("fused")))
+    else:
+        found.append(Implementation("torch fused", _torch("fused")))
+        found.append(Implementation("torch foreach", _torch("foreach")))
+    return [*found, Implementation(DEEPSPEED, _passes(_deepspeed, first_step=STEPS_BEFORE))]
 
 
-class DisagreementError(Exception):
-    """An implementation that does not compute AdamW; its time would mean nothing."""
+def _settings(case: StepCase, lr: float) -> dict[str, Any]:
+    if case.optimizer == "adagrad":
+        return {"lr": lr, "eps": EPS}
+    settings = {"lr": lr, "betas": BETAS, "weight_decay": WEIGHT_DECAY}
+    return settings if case.optimizer == "lion" else {**settings, "eps": EPS}
 
 
-@dataclass(frozen=True)
-class Implementation:
-    """``make`` gives an optimizer over some parameters, with some lr, or raises AbsentError."""
+def _with_states(
+    optimizer: torch.optim.Optimizer, case: StepCase, arrays: Arrays, first_step: Any = None
+) -> None:
+    import torch
 
-    name: str
-    make: MakeOptimizer
+    for index, param in enumerate(arrays.params):
+        states = {
+            name: tensors[index] for name, tensors in zip(case.states, arrays.states, strict=True)
+        }
+        if "sum" in states:  # DeepSpeed's name
+            states["exp_avg_sq"] = states["sum"]
+        step = torch.tensor(float(STEPS_BEFORE)) if first_step is None else first_step
+        optimizer.state[param].update(step=step, **states)
 
-    def stepper(self, case: StepCase, arrays: Arrays, lr: float = 1e-3) -> Callable[[], object]:
-        """``step`` of an optimizer whose states are those of ``arrays``."""
-        optimizer = self.make(case, arrays.params, lr)
-        for param, exp_avg, exp_avg_sq in zip(
-            arrays.params, arrays.exp_avgs, arrays.exp_avg_sqs, strict=True
-        ):
-            optimizer.state[param].update(
-                step=self._first_step(), exp_avg=exp_avg, exp_avg_sq=exp_avg_sq
-            )
-        step: Callable[[], object] = optimizer.step
+
+def _ours(case: StepCase, arrays: Arrays, lr: float) -> Step:
+    import ascend_ops
+
+    classes = {
+        "adamw": ascend_ops.CPUAdam,
+        "lion": ascend_ops.CPULion,
+        "adagrad": ascend_ops.CPUAdagrad,
+    }
+    fp32_states = case.state_dtype == "float32"
+    optimizer = classes[case.optimizer](
+        arrays.params, **_settings(case, lr), fp32_optimizer_states=fp32_states
+    )
+    _with_states(optimizer, case, arrays)
+    if not case.offload:
+        step: Step = optimizer.step
         return step
+    return lambda: optimizer.offload_step(
+        arrays.grads,
+        low_precision_params=arrays.copies,
+        loss_scale=LOSS_SCALE,
+        max_norm=max_norm(case),
+    )
 
-    def _first_step(self) -> Any:
+
+def _ours_on(isa: str) -> Callable[[StepCase, Arrays, float], Step]:
+    """Chosen before each call, since others take their turns in between; some microseconds."""
+
+    def make(case: StepCase, arrays: Arrays, lr: float) -> Step:
+        library = BUILDERS[case.optimizer]().load()
+        step = _ours(case, arrays, lr)
+        best = library.cpu_capability()
+
+        def forced() -> None:
+            library.set_cpu_capability(isa)
+            try:
+                step()
+            finally:
+                library.set_cpu_capability(best)
+
+        return forced
+
+    return make
+
+
+def _passes(make: MakeOptimizer, first_step: Any = None) -> Callable[..., Step]:
+    """A step of an optimizer; for an offload step, within the passes that go with it."""
+
+    def stepper(case: StepCase, arrays: Arrays, lr: float) -> Step:
         import torch
 
-        return _STEPS_BEFORE if self.name == DEEPSPEED else torch.tensor(float(_STEPS_BEFORE))
+        optimizer = make(case, arrays, lr)
+        _with_states(optimizer, case, arrays, first_step)
+        step: Step = optimizer.step
+        if not case.offload:
+            return step
+        for param in arrays.params:
+            param.grad = torch.zeros_like(param) if param.grad is None else param.grad
+        params: list[torch.Tensor] = list(arrays.params)
+        wide = [param.grad for param in arrays.params if param.grad is not None]
 
-    def check(self, case: StepCase) -> None:
-        """Three steps on a small copy of the case against AdamW in float64, by norms.
-
-        Raises AbsentError or DisagreementError.
-        """
-        import torch
-
-        small = replace(case, tensors=min(case.tensors, 3), numel=min(case.numel, 1003))
-        arrays, lr = Arrays.allocate(small), 0.5
-        before = torch.cat([param.detach().double() for param in arrays.params])
-        expected = _reference(arrays, lr, steps=3)
-        step = self.stepper(small, arrays, lr)
-        for _ in range(3):
+        @torch.no_grad()
+        def offload() -> None:
+            torch._foreach_copy_(wide, arrays.grads)
+            torch._foreach_div_(wide, LOSS_SCALE)
+            torch.nn.utils.clip_grad_norm_(params, max_norm(case), foreach=True)
             step()
-        found = torch.cat([param.detach().double() for param in arrays.params])
-        error = float((found - expected).norm() / (expected - before).norm())
-        if not error < (1e-5 if case.dtype == "float32" else 0.05):
-            raise DisagreementError(
-                f"{self.name}, {case.name}: three steps differ from AdamW in float64 by "
-                f"{error:.2g} of their length"
-            )
+            torch._foreach_copy_(arrays.copies, params)
+
+        return offload
+
+    return stepper
 
 
-def _reference(arrays: Arrays, lr: float, steps: int) -> torch.Tensor:
+def _torch(how: str) -> Callable[..., Step]:
+    def make(case: StepCase, arrays: Arrays, lr: float) -> torch.optim.Optimizer:
+        import torch
+
+        if case.state_dtype != case.dtype:
+            raise AbsentError(f"no states in {case.state_dtype}")
+        classes: dict[str, Any] = {"adamw": torch.optim.AdamW, "adagrad": torch.optim.Adagrad}
+        optimizer: torch.optim.Optimizer = classes[case.optimizer](
+            arrays.params, **_settings(case, lr), **{how: True}
+        )
+        return optimizer
+
+    return _passes(make)
+
+
+def _torch_lion(case: StepCase, arrays: Arrays, lr: float) -> Step:
+    """torch has no Lion: the formula by its list functions, a pass each."""
     import torch
 
-    def joined(tensors: Sequence[torch.Tensor]) -> torch.Tensor:
-        return torch.cat([tensor.detach().double() for tensor in tensors])
+    del case
+    beta1, beta2 = BETAS
+    params: list[torch.Tensor] = list(arrays.params)
+    exp_avgs = arrays.states[0]
 
-    param, grad = joined(arrays.params), joined(arrays.grads)
-    exp_avg, exp_avg_sq = joined(arrays.exp_avgs), joined(arrays.exp_avg_sqs)
-    beta1, beta2 = _BETAS
-    for step in range(_STEPS_BEFORE + 1, _STEPS_BEFORE + steps + 1):
-        param = param * (1 - lr * _WEIGHT_DECAY)
-        exp_avg = beta1 * exp_avg + (1 - beta1) * grad
-        exp_avg_sq = beta2 * exp_avg_sq + (1 - beta2) * grad**2
-        denominator = (exp_avg_sq / (1 - beta2**step)).sqrt() + _EPS
-        param = param - lr * exp_avg / (1 - beta1**step) / denominator
-    return param
+    @torch.no_grad()
+    def step() -> None:
+        updates = torch._foreach_lerp(exp_avgs, arrays.grads, 1 - beta1)
+        torch._foreach_sign_(updates)
+        torch._foreach_mul_(params, 1 - lr * WEIGHT_DECAY)
+        torch._foreach_add_(params, updates, alpha=-lr)
+        torch._foreach_lerp_(exp_avgs, arrays.grads, 1 - beta2)
 
-
-def _ours(case: StepCase, params: Parameters, lr: float) -> torch.optim.Optimizer:
-    from ascend_ops import CPUAdam
-
-    return CPUAdam(
-        params,
-        lr=lr,
-        betas=_BETAS,
-        eps=_EPS,
-        weight_decay=_WEIGHT_DECAY,
-        fp32_optimizer_states=case.state_dtype == "float32",
-    )
+    return step
 
 
-def _torch(case: StepCase, params: Parameters, lr: float, **how: bool) -> torch.optim.Optimizer:
-    import torch
-
-    if case.state_dtype != case.dtype:
-        raise AbsentError(f"no states in {case.state_dtype}")
-    return torch.optim.AdamW(
-        params, lr=lr, betas=_BETAS, eps=_EPS, weight_decay=_WEIGHT_DECAY, **how
-    )
-
-
-def _torch_fused(case: StepCase, params: Parameters, lr: float) -> torch.optim.Optimizer:
-    return _torch(case, params, lr, fused=True)
-
-
-def _torch_foreach(case: StepCase, params: Parameters, lr: float) -> torch.optim.Optimizer:
-    return _torch(case, params, lr, foreach=True)
-
-
-def _deepspeed(case: StepCase, params: Parameters, lr: float) -> torch.optim.Optimizer:
+def _deepspeed(case: StepCase, arrays: Arrays, lr: float) -> torch.optim.Optimizer:
     if importlib.util.find_spec(DEEPSPEED) is None:
         raise AbsentError("not installed")
-    from deepspeed.ops.adam import DeepSpeedCPUAdam
-
+    module, name = _DEEPSPEED_NAMES[case.optimizer]
+    settings = _settings(case, lr)
+    settings["fp32_optimizer_states"] = case.state_dtype == "float32"
+    if case.optimizer == "adamw":
+        settings["adamw_mode"] = True
     try:
-        optimizer: torch.optim.Optimizer = DeepSpeedCPUAdam(
-            list(params),
-            lr=lr,
-            betas=_BETAS,
-            eps=_EPS,
-            weight_decay=_WEIGHT_DECAY,
-            adamw_mode=True,
-            fp32_optimizer_states=case.state_dtype == "float32",
+        optimizer: torch.optim.Optimizer = getattr(importlib.import_module(module), name)(
+            list(arrays.params), **settings
         )
     except Exception as error:
         raise AbsentError(f"does not build: {error}") from error
     return optimizer
-
-
-IMPLEMENTATIONS = (
-    Implementation(OURS, _ours),
-    Implementation("torch fused", _torch_fused),
-    Implementation("torch foreach", _torch_foreach),
-    Implementation(DEEPSPEED, _deepspeed),
-)

@@ -16,11 +16,14 @@ from op_builder.toolchain import cpu_info
 from op_builder.version import __version__
 
 from .cases import Case, StepCase
+from .implementation import OURS, is_ours
 from .limit import PLAIN
 from .measure import Spread, relative_speed, spread
-from .peers import OURS
 
-SCHEMA = 1
+SCHEMA = 2
+
+#: Further fields of records, by implementation.
+Counts = Mapping[str, Mapping[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,7 @@ class Record:
     subprocesses: int | None = None
     locks: int | None = None
     compiles: int | None = None
+    instructions_per_element: float | None = None
 
     @property
     def is_step(self) -> bool:
@@ -68,7 +72,10 @@ class Record:
 
 @dataclass(frozen=True)
 class Absence:
-    """An implementation without a figure for a case, and why."""
+    """An implementation without a figure for a case, and why.
+
+    Where it has a record all the same, that lacks a column, which the reason begins with.
+    """
 
     bench: str
     case: str
@@ -110,11 +117,11 @@ def records_of(
     bench: str,
     case: Case,
     samples: Mapping[str, Sequence[float]],
-    counts: Mapping[str, Mapping[str, Any]] | None = None,
+    counts: Counts | None = None,
 ) -> list[Record]:
     """One record an implementation, in the order of ``samples``; ``counts`` are further fields."""
     limit = samples.get(PLAIN)
-    peers = [name for name in samples if name != OURS and not name.startswith(PLAIN)]
+    peers = [name for name in samples if not is_ours(name) and not name.startswith(PLAIN)]
     best_peer = min(peers, key=lambda name: spread(samples[name]).median, default=None)
     records = []
     for name, taken in samples.items():

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from typing import Protocol
 
-from .cases import Case, StepCase
-from .limit import BLOCKED, PLAIN
+from .cases import OPTIMIZERS, Case, StepCase
+from .kernels import isa_in_use
 from .loads import measure_load, runs
-from .peers import IMPLEMENTATIONS
-from .records import Absence, Record, Report, machine_facts, records_of
-from .steps import Effort, isa_in_use, measure_step
+from .peers import implementations
+from .records import Absence, Counts, Record, Report, machine_facts, records_of
+from .steps import Effort, Samples, count_instructions, measure_step
 
-logger = logging.getLogger(__name__)
+_ADAMW = StepCase("", "", 0, 0)
 
 
 class Listener(Protocol):
@@ -41,15 +40,13 @@ def run(bench: str, cases: Sequence[Case], quick: bool, listener: Listener | Non
     import torch
 
     listener = listener or Silent()
-    machine = machine_facts(torch.get_num_threads(), isa_in_use())
+    first_step = next((case for case in cases if isinstance(case, StepCase)), _ADAMW)
+    machine = machine_facts(torch.get_num_threads(), isa_in_use(first_step))
     records: list[Record] = []
     absences: list[Absence] = []
     for case in cases:
         if isinstance(case, StepCase):
-            effort = Effort.of(quick)
-            contenders = (PLAIN, BLOCKED, *IMPLEMENTATIONS)
-            listener.begin(case, effort.rounds * len(contenders))
-            samples, counts = measure_step(case, effort, listener.sampled), None
+            samples, counts = _step(bench, case, quick, listener)
         else:
             listener.begin(case, runs(case, quick))
             samples, counts = measure_load(case, quick, listener.sampled)
@@ -58,3 +55,16 @@ def run(bench: str, cases: Sequence[Case], quick: bool, listener: Listener | Non
             Absence(bench, case.name, name, reason) for name, reason in samples.absent.items()
         ]
     return Report(bench, quick, machine, records, absences)
+
+
+def _step(bench: str, case: StepCase, quick: bool, listener: Listener) -> tuple[Samples, Counts]:
+    """Of ``bench optimizers``, also on the next lower instruction set, and with instructions."""
+    everything = bench == OPTIMIZERS
+    effort = Effort.of(quick)
+    contenders = implementations(case, every_isa=everything)
+    listener.begin(case, effort.rounds * (len(contenders) + 2))
+    samples = measure_step(case, contenders, effort, listener.sampled)
+    if not everything:
+        return samples, {}
+    counts, absent = count_instructions(case, contenders)
+    return Samples(samples.seconds, {**samples.absent, **absent}), counts

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from .cases import Arrays, StepCase
+from .arrays import Arrays
+from .cases import StepCase
+from .implementation import AbsentError, Implementation, is_ours
+from .instructions import NotCountedError, instructions_per_element
+from .kernels import isa_in_use
 from .limit import stream_loops
 from .measure import LEAST_RUNS, interleave, no_garbage_collection, repeated
-from .peers import IMPLEMENTATIONS, AbsentError, Implementation
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -35,14 +35,20 @@ class Samples:
     absent: dict[str, str] = field(default_factory=dict)
 
 
-def measure_step(case: StepCase, effort: Effort, on_sample: Callable[[str], None]) -> Samples:
-    """All implementations of one case in turns; raises DisagreementError for a wrong one."""
+def measure_step(
+    case: StepCase,
+    contenders: Sequence[Implementation],
+    effort: Effort,
+    on_sample: Callable[[str], None],
+) -> Samples:
+    """All of them and the limit in turns; raises DisagreementError for a wrong one."""
     arrays = Arrays.allocate(case)
-    calls = stream_loops(arrays)
+    calls = stream_loops(case, arrays)
     absent = {}
-    for implementation in IMPLEMENTATIONS:
+    for implementation in contenders:
         try:
-            calls[implementation.name] = _stepper(implementation, case, arrays)
+            implementation.check(case)
+            calls[implementation.name] = implementation.stepper(case, arrays)
         except AbsentError as error:
             absent[implementation.name] = str(error)
     with no_garbage_collection():
@@ -50,15 +56,16 @@ def measure_step(case: StepCase, effort: Effort, on_sample: Callable[[str], None
         return Samples(interleave(samplers, effort.rounds, on_sample=on_sample), absent)
 
 
-def _stepper(
-    implementation: Implementation, case: StepCase, arrays: Arrays
-) -> Callable[[], object]:
-    implementation.check(case)
-    return implementation.stepper(case, arrays)
-
-
-def isa_in_use() -> str:
-    """The instruction set that this project's kernels chose here."""
-    from op_builder import CPUAdamBuilder
-
-    return str(CPUAdamBuilder().load().cpu_capability())
+def count_instructions(
+    case: StepCase, contenders: Sequence[Implementation]
+) -> tuple[dict[str, dict[str, float]], dict[str, str]]:
+    """Further fields of records, and why those of this project's that have none have not."""
+    counts: dict[str, dict[str, float]] = {}
+    absent = {}
+    for name in (contender.name for contender in contenders if is_ours(contender.name)):
+        isa = name.partition(", ")[2] or isa_in_use(case)
+        try:
+            counts[name] = {"instructions_per_element": instructions_per_element(case, isa)}
+        except NotCountedError as error:
+            absent[name] = f"instructions: {error}"
+    return counts, absent

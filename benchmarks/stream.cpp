@@ -1,9 +1,12 @@
 // The limit of an optimizer's step: its memory traffic and nothing else.
 //
-// For every element: read param, grad and two states, write param and the states back to where they
-// came from. That is what any step in place has to move: 28 bytes with everything in fp32. The
-// arithmetic is one AND and three XORs with a mask that is 0, which a compiler cannot know: values
-// stay as they are, so the loop can take its turn on the arrays that the optimizers work on.
+// For every element: read param, grad and one or two states, write param and the states back to
+// where they came from, and a 16-bit copy of param where there is one. That is what any step in
+// place has to move: 28 bytes for Adam with everything in fp32. The arithmetic is one AND and a XOR
+// an array with a mask that is 0, which a compiler cannot know: values stay as they are, so the
+// loop can take its turn on the arrays that the optimizers work on.
+//
+// An offload step reads its gradients once more before, for their norm: read_grads does that.
 //
 // Threads are torch's own, one contiguous range each, as in the optimizers measured beside it.
 #include <torch/csrc/stable/library.h>
@@ -11,14 +14,24 @@
 #include <torch/csrc/stable/tensor.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cstdint>
+#include <stdexcept>
 
 namespace {
 
-// One row of the table for each parameter.
+// One row of the table for each parameter. Addresses; 0 where there is no such array.
 struct Row {
-    std::int64_t param, grad, exp_avg, exp_avg_sq;  // addresses
-    std::int64_t begin, end;                        // its elements, counted over all parameters
+    std::int64_t param, grad, state0, state1, copy;
+    std::int64_t begin, end;  // its elements, counted over all parameters
+};
+
+struct Table {
+    const Row* rows;
+    std::int64_t count;
+
+    explicit Table(const torch::stable::Tensor& table)
+        : rows(static_cast<const Row*>(table.const_data_ptr())), count(table.size(0)) {}
 };
 
 // Elements of one array before the next has its turn, in the blocked order: 16 KiB of fp32.
@@ -26,56 +39,72 @@ constexpr std::int64_t block_size = 4096;
 constexpr std::int64_t elements_per_unit = 1024;
 constexpr std::int64_t units_per_task = 32;
 
-template <class Param, class Grad, class State>
-void stream_plain(Param* __restrict param, const Grad* __restrict grad, State* __restrict exp_avg,
-                  State* __restrict exp_avg_sq, std::int64_t count, std::uint32_t mask) {
-    const auto param_mask = static_cast<Param>(mask);
-    const auto state_mask = static_cast<State>(mask);
-    for (std::int64_t i = 0; i < count; ++i) {
-        param[i] = static_cast<Param>(param[i] ^ (static_cast<Param>(grad[i]) & param_mask));
-        exp_avg[i] = static_cast<State>(exp_avg[i] ^ state_mask);
-        exp_avg_sq[i] = static_cast<State>(exp_avg_sq[i] ^ state_mask);
-    }
+template <class T>
+T masked(T value, std::uint32_t mask) {
+    return static_cast<T>(value ^ static_cast<T>(mask));
 }
 
-template <class Param, class Grad, class State>
-void stream_blocked(Param* __restrict param, const Grad* __restrict grad, State* __restrict exp_avg,
-                    State* __restrict exp_avg_sq, std::int64_t count, std::uint32_t mask) {
-    const auto param_mask = static_cast<Param>(mask);
-    const auto state_mask = static_cast<State>(mask);
-    for (std::int64_t begin = 0; begin < count; begin += block_size) {
-        const std::int64_t end = std::min(count, begin + block_size);
-        for (std::int64_t i = begin; i < end; ++i) {
-            param[i] = static_cast<Param>(param[i] ^ (static_cast<Param>(grad[i]) & param_mask));
-        }
-        for (std::int64_t i = begin; i < end; ++i) {
-            exp_avg[i] = static_cast<State>(exp_avg[i] ^ state_mask);
-        }
-        for (std::int64_t i = begin; i < end; ++i) {
-            exp_avg_sq[i] = static_cast<State>(exp_avg_sq[i] ^ state_mask);
+template <class Param, class Grad, class State, bool second_state, bool with_copy>
+struct Loop {
+    Param* __restrict param;
+    const Grad* __restrict grad;
+    State* __restrict state0;
+    State* __restrict state1;
+    std::uint16_t* __restrict copy;
+    std::uint32_t mask;
+
+    void update_param(std::int64_t i) const {
+        param[i] =
+            static_cast<Param>(param[i] ^ (static_cast<Param>(grad[i]) & static_cast<Param>(mask)));
+        if constexpr (with_copy) {
+            copy[i] = static_cast<std::uint16_t>(param[i] >> (8 * sizeof(Param) - 16));
         }
     }
-}
+
+    void plain(std::int64_t count) const {
+        for (std::int64_t i = 0; i < count; ++i) {
+            update_param(i);
+            state0[i] = masked(state0[i], mask);
+            if constexpr (second_state) {
+                state1[i] = masked(state1[i], mask);
+            }
+        }
+    }
+
+    void blocked(std::int64_t count) const {
+        for (std::int64_t begin = 0; begin < count; begin += block_size) {
+            const std::int64_t end = std::min(count, begin + block_size);
+            for (std::int64_t i = begin; i < end; ++i) {
+                update_param(i);
+            }
+            for (std::int64_t i = begin; i < end; ++i) {
+                state0[i] = masked(state0[i], mask);
+            }
+            if constexpr (second_state) {
+                for (std::int64_t i = begin; i < end; ++i) {
+                    state1[i] = masked(state1[i], mask);
+                }
+            }
+        }
+    }
+};
 
 template <class Element>
 Element* at(std::int64_t address, std::int64_t offset) {
     return reinterpret_cast<Element*>(address) + offset;
 }
 
-template <class Param, class Grad, class State>
-void stream(const Row* rows, std::int64_t row_count, bool blocked, std::uint32_t mask) {
-    const auto loop =
-        blocked ? stream_blocked<Param, Grad, State> : stream_plain<Param, Grad, State>;
-    const std::int64_t total = row_count == 0 ? 0 : rows[row_count - 1].end;
-    const auto run = [=](std::int64_t begin, std::int64_t end) {
+// Calls work(row, offset, count) for all elements, in parallel.
+template <class Work>
+void for_all(const Table& table, const Work& work) {
+    const std::int64_t total = table.count == 0 ? 0 : table.rows[table.count - 1].end;
+    const auto run = [&](std::int64_t begin, std::int64_t end) {
         const Row* row = std::upper_bound(
-            rows, rows + row_count, begin,
+            table.rows, table.rows + table.count, begin,
             [](std::int64_t element, const Row& candidate) { return element < candidate.end; });
         for (; begin < end; ++row) {
-            const std::int64_t offset = begin - row->begin;
             const std::int64_t count = std::min(end, row->end) - begin;
-            loop(at<Param>(row->param, offset), at<const Grad>(row->grad, offset),
-                 at<State>(row->exp_avg, offset), at<State>(row->exp_avg_sq, offset), count, mask);
+            work(*row, begin - row->begin, count);
             begin += count;
         }
     };
@@ -86,13 +115,40 @@ void stream(const Row* rows, std::int64_t row_count, bool blocked, std::uint32_t
         });
 }
 
-using Stream = void (*)(const Row*, std::int64_t, bool, std::uint32_t);
+template <class Param, class Grad, class State, bool second_state, bool with_copy>
+void stream_as(const Table& table, bool blocked, std::uint32_t mask) {
+    for_all(table, [=](const Row& row, std::int64_t offset, std::int64_t count) {
+        const Loop<Param, Grad, State, second_state, with_copy> loop = {
+            at<Param>(row.param, offset),        at<const Grad>(row.grad, offset),
+            at<State>(row.state0, offset),       at<State>(row.state1, offset),
+            at<std::uint16_t>(row.copy, offset), mask};
+        blocked ? loop.blocked(count) : loop.plain(count);
+    });
+}
 
-// `table` holds Rows, as int64 [parameters, 6]; the other numbers are the bytes of an element.
+// The copy is of offload steps, which are fp32 but for their gradients: no others are compiled.
+template <class Param, class Grad, class State>
+void stream(const Table& table, bool blocked, std::uint32_t mask) {
+    const bool second_state = table.count != 0 && table.rows[0].state1 != 0;
+    if (table.count != 0 && table.rows[0].copy != 0) {
+        if constexpr (sizeof(Param) == 4 && sizeof(Grad) == 2 && sizeof(State) == 4) {
+            return stream_as<Param, Grad, State, true, true>(table, blocked, mask);
+        }
+        throw std::invalid_argument("copies: expected params and states of 4 bytes, grads of 2");
+    }
+    if (second_state) {
+        stream_as<Param, Grad, State, true, false>(table, blocked, mask);
+    } else {
+        stream_as<Param, Grad, State, false, false>(table, blocked, mask);
+    }
+}
+
+// `table` holds Rows, as int64 [parameters, 7]; the other numbers are the bytes of an element.
 void run_stream(torch::stable::Tensor table, std::int64_t param_bytes, std::int64_t grad_bytes,
                 std::int64_t state_bytes, bool blocked, std::int64_t mask) {
     using Wide = std::uint32_t;
     using Narrow = std::uint16_t;
+    using Stream = void (*)(const Table&, bool, std::uint32_t);
     static constexpr Stream streams[2][2][2] = {
         {{stream<Narrow, Narrow, Narrow>, stream<Narrow, Narrow, Wide>},
          {stream<Narrow, Wide, Narrow>, stream<Narrow, Wide, Wide>}},
@@ -100,8 +156,27 @@ void run_stream(torch::stable::Tensor table, std::int64_t param_bytes, std::int6
          {stream<Wide, Wide, Narrow>, stream<Wide, Wide, Wide>}},
     };
     const auto chosen = streams[param_bytes == 4][grad_bytes == 4][state_bytes == 4];
-    chosen(static_cast<const Row*>(table.const_data_ptr()), table.size(0), blocked,
-           static_cast<std::uint32_t>(mask));
+    chosen(Table(table), blocked, static_cast<std::uint32_t>(mask));
+}
+
+template <class Grad>
+std::int64_t read_as(const Table& table) {
+    std::atomic<std::uint32_t> all{0};
+    for_all(table, [&](const Row& row, std::int64_t offset, std::int64_t count) {
+        const Grad* const grad = at<const Grad>(row.grad, offset);
+        Grad found = 0;
+        for (std::int64_t i = 0; i < count; ++i) {
+            found = static_cast<Grad>(found ^ grad[i]);
+        }
+        all ^= found;
+    });
+    return all;
+}
+
+// The XOR of all gradients: a result that needs each of them, so that none is left unread.
+std::int64_t read_grads(torch::stable::Tensor table, std::int64_t grad_bytes) {
+    return grad_bytes == 4 ? read_as<std::uint32_t>(Table(table))
+                           : read_as<std::uint16_t>(Table(table));
 }
 
 }  // namespace
@@ -110,8 +185,10 @@ STABLE_TORCH_LIBRARY(ascend_ops_bench_stream, library) {
     library.def(
         "stream(Tensor table, int param_bytes, int grad_bytes, int state_bytes, bool blocked, "
         "int mask) -> ()");
+    library.def("read_grads(Tensor table, int grad_bytes) -> int");
 }
 
 STABLE_TORCH_LIBRARY_IMPL(ascend_ops_bench_stream, CPU, library) {
     library.impl("stream", TORCH_BOX(&run_stream));
+    library.impl("read_grads", TORCH_BOX(&read_grads));
 }

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from .cases import format_seconds
-from .peers import OURS
+from .implementation import OURS
 from .records import Absence, Record, Report
 
 
@@ -19,13 +19,17 @@ def render(report: Report) -> RenderableType:
     steps = [record for record in report.records if record.is_step]
     loads = [record for record in report.records if not record.is_step]
     of_steps = {record.case for record in steps}
+    measured = {(record.case, record.impl) for record in report.records}
+    absent = [a for a in report.absences if (a.case, a.impl) not in measured]
     parts: list[RenderableType] = []
     if steps:
-        absences = [absence for absence in report.absences if absence.case in of_steps]
+        absences = [absence for absence in absent if absence.case in of_steps]
         parts.append(_steps(steps, absences))
     if loads:
-        absences = [absence for absence in report.absences if absence.case not in of_steps]
+        absences = [absence for absence in absent if absence.case not in of_steps]
         parts.append(_loads(loads, absences))
+    lacking = [f"{a.impl}: no {a.reason}" for a in report.absences if a not in absent]
+    parts += [Text(line, style="dim") for line in dict.fromkeys(lacking)]
     parts.append(Text(circumstances(report), style="dim"))
     return Group(*parts)
 
@@ -45,7 +49,9 @@ def circumstances(report: Report) -> str:
 
 
 def _steps(records: Sequence[Record], absences: Sequence[Absence]) -> Table:
-    table = _table("Optimizer steps", "GB/s", "of the limit", "vs best peer")
+    counted = any(record.instructions_per_element is not None for record in records)
+    further = ("instr.",) if counted else ()
+    table = _table("Optimizer steps", "GB/s", "of the limit", "vs best peer", *further)
     for case in dict.fromkeys(record.case for record in records):
         of_case = [record for record in records if record.case == case]
         target = next((record.target for record in of_case if record.target), "")
@@ -57,10 +63,16 @@ def _steps(records: Sequence[Record], absences: Sequence[Absence]) -> Table:
                 f"{record.gb_per_s:.1f}",
                 _ratio(record, "limit"),
                 _ratio(record, "peer"),
+                *([_instructions(record)] if counted else []),
                 style=_style(record),
             )
         _add_absent(table, case, absences)
     return table
+
+
+def _instructions(record: Record) -> str:
+    count = record.instructions_per_element
+    return "" if count is None else f"{count:.2f}"
 
 
 def _loads(records: Sequence[Record], absences: Sequence[Absence]) -> Table:

@@ -26,36 +26,57 @@ def bench() -> None:
     """Measure ops beside their peers, in one run."""
 
 
+JsonOption = Annotated[
+    Path | None,
+    typer.Option("--json", help="Write the records to this file; - is standard output."),
+]
+PlotOption = Annotated[
+    Path | None, typer.Option("--plot", help="Draw pictures into this folder (matplotlib).")
+]
+QuickOption = Annotated[
+    bool, typer.Option("--quick", help="Small and short: does it work, not how fast is it.")
+]
+CaseOption = Annotated[
+    list[str] | None,
+    typer.Option("--case", help="Only these cases, by name or pattern; may be repeated."),
+]
+
+
 @app.command("adam")
 def adam(
-    json: Annotated[
-        Path | None,
-        typer.Option("--json", help="Write the records to this file; - is standard output."),
-    ] = None,
-    plot: Annotated[
-        Path | None, typer.Option("--plot", help="Draw pictures into this folder (matplotlib).")
-    ] = None,
-    quick: Annotated[
-        bool, typer.Option("--quick", help="Small and short: does it work, not how fast is it.")
-    ] = False,
-    case: Annotated[
-        list[str] | None,
-        typer.Option("--case", help="Only these cases, by name or pattern; may be repeated."),
-    ] = None,
+    json: JsonOption = None,
+    plot: PlotOption = None,
+    quick: QuickOption = False,
+    case: CaseOption = None,
 ) -> None:
     """CPUAdam's step beside torch, DeepSpeed and memory's limit, and what loading it takes."""
+    _bench("adam", json, plot, quick, case or [])
+
+
+@app.command("optimizers")
+def optimizers(
+    json: JsonOption = None,
+    plot: PlotOption = None,
+    quick: QuickOption = False,
+    case: CaseOption = None,
+) -> None:
+    """Steps of Adam, Lion, Adagrad and ZeRO-Offload beside their peers and memory's limit."""
+    _bench("optimizers", json, plot, quick, case or [])
+
+
+def _bench(name: str, json: Path | None, plot: Path | None, quick: bool, case: list[str]) -> None:
     cases = _benchmarks("cases")
-    everything = cases.adam_cases(quick)
+    everything = cases.BENCHES[name](quick)
     try:
-        chosen = cases.select(everything, case or [])
+        chosen = cases.select(everything, case)
     except KeyError as error:
         known = ", ".join(cases.selectors(everything))
         raise typer.BadParameter(f"no case {error}; there are: {known}") from error
     _prepare(json, plot)
     with _progress() as listener:
         try:
-            report = _benchmarks("run").run("adam", chosen, quick, listener)
-        except _benchmarks("peers").DisagreementError as error:
+            report = _benchmarks("run").run(name, chosen, quick, listener)
+        except _benchmarks("implementation").DisagreementError as error:
             raise fail(str(error)) from error
     written = _write(report.to_json(), json)
     if plot is not None:

@@ -1,4 +1,4 @@
-"""``ascend-ops bench adam`` on tiny sizes, for real; and the loop that its limit is."""
+"""``ascend-ops bench`` on tiny sizes, for real; and the loop that its limit is."""
 
 from __future__ import annotations
 
@@ -7,12 +7,15 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
-from benchmarks.cases import Arrays, StepCase
+from benchmarks.arrays import Arrays
+from benchmarks.cases import StepCase
+from benchmarks.instructions import NotCountedError, instructions_per_element
 from benchmarks.limit import StreamBuilder, stream_loops
 
 RUN = "from ascend_ops.cli.main import run; run()"
@@ -20,17 +23,17 @@ SIZES = {torch.float32: torch.int32, torch.bfloat16: torch.int16}
 
 
 def bits(arrays: Arrays) -> list[list[torch.Tensor]]:
-    """Copies of all four arrays, as integers: NaNs compare too."""
+    """Copies of params, grads, each state and copies, as integers: NaNs compare too."""
     return [
         [tensor.detach().view(SIZES[tensor.dtype]).clone() for tensor in tensors]
-        for tensors in (arrays.params, arrays.grads, arrays.exp_avgs, arrays.exp_avg_sqs)
+        for tensors in (arrays.params, arrays.grads, *arrays.states, arrays.copies)
     ]
 
 
-def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
+def bench(*arguments: str, name: str = "adam") -> subprocess.CompletedProcess[str]:
     """One thread: two that wait for each other on a busy machine take a hundred times as long."""
     return subprocess.run(
-        [sys.executable, "-c", RUN, "bench", "adam", "--quick", *arguments],
+        [sys.executable, "-c", RUN, "bench", name, "--quick", *arguments],
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
@@ -71,42 +74,94 @@ def test_a_warm_load_is_counted_and_json_on_standard_output_is_nothing_but_json(
     assert "Loads" in done.stderr
 
 
+def test_the_optimizers_are_measured_on_each_instruction_set_and_drawn(tmp_path: Path) -> None:
+    file, folder = tmp_path / "optimizers.json", tmp_path / "plots"
+    options = ["--case", "offload", "--json", str(file), "--plot", str(folder)]
+    done = bench(*options, name="optimizers")
+    assert done.returncode == 0, done.stderr
+    content = json.loads(file.read_text())
+    found = {(record["selector"], record["impl"]): record for record in content["records"]}
+    for impl in ("limit", "limit, blocked", "ascend_ops", "torch fused"):
+        assert found["offload", impl]["bytes"] == 30 << 20
+    assert (("offload", "ascend_ops, avx2") in found) == (content["machine"]["isa"] == "avx512")
+    lacking = {(a["case"], a["impl"]) for a in content["absences"] if "instruct" in a["reason"]}
+    for (_, impl), record in found.items():
+        if impl.startswith("ascend_ops"):
+            counted = record["instructions_per_element"] is not None
+            assert counted != ((record["case"], impl) in lacking)
+    names = ["optimizers-roofline.png", "optimizers-steps.png"]
+    assert sorted(path.name for path in folder.iterdir()) == names
+
+
+def test_instructions_are_those_of_the_kernel_alone() -> None:
+    """A count that had Python or the start of a process in it would be hundreds an element."""
+    case = StepCase("", "", 1, 1000, optimizer="lion")
+    try:
+        scalar, again = (instructions_per_element(case, "scalar") for _ in range(2))
+    except NotCountedError as error:
+        pytest.skip(str(error))
+    assert scalar == again
+    assert 5 < scalar < 100
+
+
+def test_an_instruction_set_that_valgrind_does_not_know_is_not_counted() -> None:
+    with pytest.raises(NotCountedError, match="does not know sve"):
+        instructions_per_element(StepCase("", "", 1, 1000), "sve")
+
+
 @pytest.mark.parametrize("blocked", [False, True])
 @pytest.mark.parametrize(
-    ("dtype", "state_dtype"),
-    [("float32", "float32"), ("bfloat16", "float32"), ("bfloat16", "bfloat16")],
+    "kind",
+    [
+        StepCase("", "", 0, 0),
+        StepCase("", "", 0, 0, "bfloat16"),
+        StepCase("", "", 0, 0, "bfloat16", "bfloat16"),
+        StepCase("", "", 0, 0, optimizer="lion"),
+        StepCase("", "", 0, 0, offload=True),
+    ],
+    ids=["fp32", "bf16-fp32-states", "bf16", "one-state", "offload"],
 )
 @pytest.mark.parametrize(("tensors", "numel"), [(1, 100_003), (40, 5_001), (3, 1), (5, 1024)])
 def test_the_limit_reads_and_writes_every_element_once(
-    tensors: int, numel: int, dtype: str, state_dtype: str, blocked: bool
+    tensors: int, numel: int, kind: StepCase, blocked: bool
 ) -> None:
     """With a mask other than 0 each write shows: twice is as bad as never."""
-    arrays = Arrays.allocate(StepCase("", "", tensors, numel, dtype, state_dtype))
+    arrays = Arrays.allocate(replace(kind, tensors=tensors, numel=numel))
     before = bits(arrays)
-    rows = []
-    offsets = range(0, tensors * numel, numel)
-    for offset, *row in zip(
-        offsets, arrays.params, arrays.grads, arrays.exp_avgs, arrays.exp_avg_sqs, strict=True
-    ):
-        rows.append([*(tensor.data_ptr() for tensor in row), offset, offset + numel])
-    sizes = [array[0].element_size() for array in before[:3]]
     mask = 0x5A5A
-    StreamBuilder().load().stream(torch.tensor(rows), *sizes, blocked, mask)
-    params, grads, exp_avgs, exp_avg_sqs = bits(arrays)
+    StreamBuilder().load().stream(
+        torch.tensor(arrays.rows()), *arrays.element_sizes(), blocked, mask
+    )
+    params, grads, *states, copies = bits(arrays)
     for old, grad, new in zip(before[0], before[1], params, strict=True):
-        assert torch.equal(new, old ^ (grad & mask))
-    for old, new in itertools.chain(
-        zip(before[2], exp_avgs, strict=True), zip(before[3], exp_avg_sqs, strict=True)
-    ):
+        assert torch.equal(new, old ^ (grad.to(torch.int32) & mask).to(old.dtype))
+    for old, new in zip(itertools.chain(*before[2:-1]), itertools.chain(*states), strict=True):
         assert torch.equal(new, old ^ mask)
+    for param, copy in zip(params, copies, strict=False):
+        assert torch.equal(copy, (param >> 16).to(torch.int16))
+    assert len(copies) == (tensors if kind.offload else 0)
     assert all(map(torch.equal, before[1], grads))
 
 
+@pytest.mark.parametrize("offload", [False, True])
+def test_the_limit_of_an_offload_step_reads_every_gradient_for_the_norm(offload: bool) -> None:
+    arrays = Arrays.allocate(StepCase("", "", 40, 5_001, offload=offload))
+    size = arrays.element_sizes()[1]
+    expected = 0
+    for values in bits(arrays)[1]:
+        for value in values.tolist():
+            expected ^= value & ((1 << 8 * size) - 1)
+    assert StreamBuilder().load().read_grads(torch.tensor(arrays.rows()), size) == expected
+
+
 def test_the_limit_leaves_the_values_that_the_optimizers_work_on() -> None:
-    arrays = Arrays.allocate(StepCase("", "", 3, 1000))
-    before = bits(arrays)
-    for loop in stream_loops(arrays).values():
-        loop()
-    after = bits(arrays)
-    for old, new in zip(itertools.chain(*before), itertools.chain(*after), strict=True):
-        assert torch.equal(old, new)
+    for case in (StepCase("", "", 3, 1000), StepCase("", "", 3, 1000, offload=True)):
+        arrays = Arrays.allocate(case)
+        before = bits(arrays)
+        for loop in stream_loops(case, arrays).values():
+            loop()
+        after = bits(arrays)
+        for old, new in zip(
+            itertools.chain(*before[:-1]), itertools.chain(*after[:-1]), strict=True
+        ):
+            assert torch.equal(old, new)

@@ -51,6 +51,22 @@ def report() -> Report:
     return Report("adam", False, MACHINE, made_up_records(), absences)
 
 
+@pytest.fixture
+def optimizers() -> Report:
+    found = []
+    for case in cases.optimizer_cases():
+        assert isinstance(case, StepCase)
+        second = case.bytes / 50e9
+        samples = {"limit": [second] * 7, "limit, blocked": [0.95 * second] * 7}
+        samples |= {"ascend_ops": [1.02 * second] * 7, "ascend_ops, avx2": [1.03 * second] * 7}
+        samples |= {"torch fused": [2 * second] * 7, "never seen": [3 * second] * 7}
+        counts = {"ascend_ops, avx2": {"instructions_per_element": 3.125}}
+        found += records_of("optimizers", case, samples, counts)
+    reason = "instructions: valgrind does not know avx512"
+    absences = [Absence("optimizers", found[0].case, "ascend_ops", reason)]
+    return Report("optimizers", False, MACHINE, found, absences)
+
+
 def text_of(report: Report) -> str:
     console = Console(width=118, record=True, file=open(os.devnull, "w"))  # noqa: PTH123, SIM115
     console.print(tables.render(report))
@@ -91,6 +107,23 @@ def test_there_is_a_picture_for_steps_for_sizes_and_for_loads(
         assert path.stat().st_size > 10_000
 
 
+def test_optimizers_have_a_roofline_and_a_column_of_instructions(
+    optimizers: Report, tmp_path: Path
+) -> None:
+    written = plots.draw(optimizers, tmp_path)
+    assert [path.name for path in written] == ["optimizers-steps.png", "optimizers-roofline.png"]
+    assert all(path.stat().st_size > 10_000 for path in written)
+    text = text_of(optimizers)
+    assert "instr." in text
+    assert "3.12" in text
+    assert text.count("ascend_ops: no instructions: valgrind does not know avx512") == 1
+    assert "\N{HORIZONTAL ELLIPSIS}" not in text
+
+
+def test_a_table_without_instructions_has_no_column_of_them(report: Report) -> None:
+    assert "instr." not in text_of(report)
+
+
 def test_a_report_without_loads_or_sizes_has_no_picture_of_them(
     report: Report, tmp_path: Path
 ) -> None:
@@ -106,6 +139,13 @@ def test_an_implementation_that_the_pictures_do_not_know_is_drawn_all_the_same(
 ) -> None:
     renamed = [replace(r, impl="new" if r.impl == "ascend_ops" else r.impl) for r in report.records]
     assert len(plots.draw(replace(report, records=renamed), tmp_path)) == 3
+
+
+def test_each_bench_lists_its_own_cases() -> None:
+    outcome = CliRunner().invoke(app, ["bench", "optimizers", "--case", "fp64"])
+    assert outcome.exit_code == 2
+    assert "adagrad" in outcome.output
+    assert "load-cold" not in outcome.output
 
 
 def test_an_unknown_case_is_a_wrong_command_line_and_lists_the_cases() -> None:

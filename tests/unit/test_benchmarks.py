@@ -9,13 +9,15 @@ import math
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 import benchmarks
-from benchmarks import cases, measure, peers, records
-from benchmarks.cases import Arrays, LoadCase, StepCase
+from benchmarks import cases, measure, records
+from benchmarks.arrays import Arrays
+from benchmarks.cases import LoadCase, StepCase
 
 STEP = StepCase("fp32", "fp32, 1,000", tensors=1, numel=1000, target="at least 0.97")
 LOAD = LoadCase("load-cold", "cold load", "at most 4 s", 4.0)
@@ -98,9 +100,26 @@ def test_traffic_is_four_reads_and_three_writes(
     case = replace(STEP, tensors=3, dtype=dtype, state_dtype=state_dtype)
     assert case.bytes == 3000 * bytes_an_element
     arrays = Arrays.allocate(case)
-    read = [*arrays.params, *arrays.grads, *arrays.exp_avgs, *arrays.exp_avg_sqs]
-    written = [*arrays.params, *arrays.exp_avgs, *arrays.exp_avg_sqs]
+    states = [tensor for tensors in arrays.states for tensor in tensors]
+    read = [*arrays.params, *arrays.grads, *states]
+    written = [*arrays.params, *states]
     assert case.bytes == sum(tensor.nbytes for tensor in [*read, *written])
+
+
+@pytest.mark.parametrize(
+    ("change", "bytes_an_element"),
+    [({"optimizer": "lion"}, 20), ({"optimizer": "adagrad"}, 20), ({"offload": True}, 30)],
+    ids=str,
+)
+def test_traffic_of_other_steps(change: dict[str, Any], bytes_an_element: int) -> None:
+    """Lion and Adagrad have one state; offload reads gradients twice and writes a copy."""
+    case = replace(STEP, **change)
+    assert case.bytes_per_element == bytes_an_element
+    arrays = Arrays.allocate(case)
+    written = [arrays.params[0], *(states[0] for states in arrays.states)]
+    read = [arrays.grads[0]] * (2 if case.offload else 1)
+    moved = [*written, *written, *read, *arrays.copies]
+    assert case.bytes == sum(tensor.nbytes for tensor in moved)
 
 
 def test_no_case_with_a_target_is_missing() -> None:
@@ -152,6 +171,16 @@ def test_records_of_a_step_hold_speeds_relative_to_the_limit_and_the_best_peer()
     assert found["limit, blocked"].ratio_to_limit == 2.0
     assert found["limit, blocked"].best_peer is None
     assert found["torch fused"].target is None
+
+
+def test_this_project_on_another_instruction_set_is_no_peer() -> None:
+    samples = {"limit": [1.0], "ascend_ops": [2.0], "ascend_ops, avx2": [1.5], "torch fused": [3.0]}
+    counts = {"ascend_ops, avx2": {"instructions_per_element": 3.25}}
+    found = {r.impl: r for r in records.records_of("optimizers", STEP, samples, counts)}
+    assert {record.best_peer for record in found.values()} == {None, "torch fused"}
+    assert found["ascend_ops, avx2"].ratio_to_peer == 2.0
+    assert found["ascend_ops, avx2"].instructions_per_element == 3.25
+    assert found["ascend_ops"].instructions_per_element is None
 
 
 def test_records_of_a_load_have_counts_and_no_bytes() -> None:
@@ -207,38 +236,6 @@ def test_the_machine_is_described_and_nothing_is_emulated_unless_it_is_said() ->
 )
 def test_the_model_of_a_cpu_is_found(cpuinfo: str, model: str | None) -> None:
     assert records.cpu_model(cpuinfo) == model
-
-
-@pytest.mark.parametrize(
-    ("dtype", "state_dtype"), [("float32", "float32"), ("bfloat16", "bfloat16")]
-)
-@pytest.mark.parametrize("name", ["torch fused", "torch foreach"])
-def test_peers_are_seen_to_compute_adamw(name: str, dtype: str, state_dtype: str) -> None:
-    peer = next(peer for peer in peers.IMPLEMENTATIONS if peer.name == name)
-    peer.check(replace(STEP, dtype=dtype, state_dtype=state_dtype))
-
-
-def test_an_optimizer_that_is_not_adamw_is_not_measured() -> None:
-    def adam(case: StepCase, params: peers.Parameters, lr: float) -> torch.optim.Optimizer:
-        return torch.optim.Adam(params, lr=lr, weight_decay=0.01)
-
-    with pytest.raises(peers.DisagreementError, match="no_adamw, fp32, 1,000"):
-        peers.Implementation("no_adamw", adam).check(STEP)
-
-
-def test_a_peer_without_states_in_float32_is_absent_with_its_reason() -> None:
-    fused = next(peer for peer in peers.IMPLEMENTATIONS if peer.name == "torch fused")
-    with pytest.raises(peers.AbsentError, match="no states in float32"):
-        fused.check(replace(STEP, dtype="bfloat16"))
-
-
-def test_contenders_work_on_the_same_memory() -> None:
-    arrays = Arrays.allocate(STEP)
-    before = [arrays.params[0].clone(), arrays.exp_avgs[0].clone(), arrays.exp_avg_sqs[0].clone()]
-    fused = next(peer for peer in peers.IMPLEMENTATIONS if peer.name == "torch fused")
-    fused.stepper(STEP, arrays)()
-    after = [arrays.params[0], arrays.exp_avgs[0], arrays.exp_avg_sqs[0]]
-    assert not any(torch.equal(old, new) for old, new in zip(before, after, strict=True))
 
 
 def test_the_package_imports_itself_relatively_since_it_has_two_names() -> None:

@@ -1,0 +1,71 @@
+"""One way to do a step, seen to compute what it should before it is measured."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from . import reference
+from .arrays import Arrays
+from .cases import StepCase
+
+OURS = "ascend_ops"
+DEEPSPEED = "deepspeed"
+
+Step = Callable[[], object]
+MakeStep = Callable[[StepCase, Arrays, float], Step]
+
+
+class AbsentError(Exception):
+    """Why an implementation has no figure for a case."""
+
+
+class DisagreementError(Exception):
+    """An implementation that computes something else; its time would mean nothing."""
+
+
+def is_ours(name: str) -> bool:
+    """Whether an implementation is this project's, on whichever instruction set."""
+    return name.split(",")[0] == OURS
+
+
+@dataclass(frozen=True)
+class Implementation:
+    """``make`` gives a step over some arrays, with some lr, or raises AbsentError."""
+
+    name: str
+    make: MakeStep
+
+    def stepper(self, case: StepCase, arrays: Arrays, lr: float = 1e-3) -> Step:
+        """A step in place, which ``arrays`` are the parameters and states of."""
+        return self.make(case, arrays, lr)
+
+    def check(self, case: StepCase) -> None:
+        """Three steps on a small copy of the case against the formula in float64, by norms.
+
+        Each has its gradients anew, as in training: DeepSpeed's Adagrad overwrites the last ones
+        of a tensor, those that fill no vector.
+        Raises AbsentError or DisagreementError.
+        """
+        small = replace(case, tensors=min(case.tensors, 3), numel=min(case.numel, 1003))
+        arrays, lr = Arrays.allocate(small), 0.5
+        before = reference.joined(arrays.params)
+        expected = reference.params_after(small, arrays, lr, steps=3)
+        grads = [grad.clone() for grad in arrays.grads]
+        step = self.stepper(small, arrays, lr)
+        for _ in range(3):
+            for grad, given in zip(arrays.grads, grads, strict=True):
+                grad.copy_(given)
+            step()
+        found = reference.joined(arrays.params)
+        error = float((found - expected).norm() / (expected - before).norm())
+        if not error < (1e-5 if case.dtype == "float32" else 0.05):
+            raise DisagreementError(
+                f"{self.name}, {case.name}: three steps differ from {case.optimizer} in float64 by "
+                f"{error:.2g} of their length"
+            )
+        for param, copy in zip(arrays.params, arrays.copies, strict=False):
+            if not copy.equal(param.to(copy.dtype)):
+                raise DisagreementError(
+                    f"{self.name}, {case.name}: the copies are not the rounded parameters"
+                )

@@ -1,0 +1,109 @@
+"""Instructions a parameter of this project's kernels, counted by valgrind's callgrind.
+
+A count is the same on a busy machine and an idle one. It is of the kernel alone: no Python, no
+torch, no start of threads. valgrind knows neither AVX-512 nor SVE, so those have none.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+from typing import ClassVar, cast
+
+from op_builder import CPUOpBuilder, process
+from op_builder.errors import CommandError
+from op_builder.ops.cpu_optimizer import CPUOptimizerBuilder
+
+from .cases import OFFLOAD_DTYPE, StepCase
+from .kernels import BUILDERS
+
+#: In the order of the kernels' DType.
+_DTYPES = ("float32", "bfloat16", "float16")
+_COUNTED_ISAS = ("scalar", "avx2", "neon")
+_ELEMENTS = 1 << 16
+_TIMEOUT_S = 120.0
+_RUN = (
+    "import ctypes, sys; path, *numbers = sys.argv[1:]; "
+    "run = ctypes.CDLL(path).ascend_ops_run_kernel; run.restype = ctypes.c_bool; "
+    "p, g, s, c, count, norm = map(int, numbers); "
+    "sys.exit(not run(p, g, s, c, ctypes.c_int64(count), ctypes.c_bool(norm)))"
+)
+
+
+class NotCountedError(Exception):
+    """Why a kernel's instructions cannot be counted here."""
+
+
+class KernelDriverBuilder(CPUOpBuilder):
+    """``bench_kernel_*``: one optimizer's kernels of one instruction set, without torch."""
+
+    BUILD_VAR = "DS_BUILD_BENCH_KERNEL"
+    BINDING = "ctypes"
+    OPTIMIZER: ClassVar[type[CPUOptimizerBuilder]]
+    ISA: ClassVar[str]
+
+    def sources(self) -> list[str]:
+        """One file, beside this one; it includes the kernels."""
+        return ["kernel_driver.cpp"]
+
+    def include_paths(self) -> list[str | Path]:
+        """As the optimizer's own build has them."""
+        optimizer = self.OPTIMIZER()
+        return [optimizer.source_root() / path for path in optimizer.include_paths()]
+
+    def cxx_args(self) -> list[str]:
+        """As the optimizer's own build has them, for the file of that instruction set."""
+        optimizer = self.OPTIMIZER()
+        kernels = f"optimizer/kernels_{self.ISA}.cpp"
+        return [
+            *optimizer.cxx_args(),
+            *optimizer.source_flags().get(kernels, []),
+            f'-DKERNELS="{kernels}"',
+            f"-DTABLE=ascend_ops::kernels_{self.ISA}",
+        ]
+
+
+def instructions_per_element(case: StepCase, isa: str) -> float:
+    """Of one step of ``case``, its norm included where it has one.
+
+    Raises NotCountedError, or the errors of :meth:`op_builder.OpBuilder.build`.
+    """
+    if isa not in _COUNTED_ISAS:
+        raise NotCountedError(f"valgrind does not know {isa}")
+    if shutil.which("valgrind") is None:
+        raise NotCountedError("valgrind is not installed")
+    copy = OFFLOAD_DTYPE if case.offload else "float32"
+    dtypes = (case.dtype, case.grad_dtype, case.state_dtype, copy)
+    return _count(case.optimizer, isa, dtypes, case.offload)
+
+
+@functools.cache
+def _count(optimizer: str, isa: str, dtypes: tuple[str, ...], norm: bool) -> float:
+    library = _driver(optimizer, isa)().build().library
+    numbers = [*map(_DTYPES.index, dtypes), _ELEMENTS, int(norm)]
+    with tempfile.TemporaryDirectory(prefix="ascend_ops-bench-") as scratch:
+        output = Path(scratch) / "callgrind.out"
+        command = [
+            *("valgrind", "--tool=callgrind", "--toggle-collect=ascend_ops_counted"),
+            f"--callgrind-out-file={output}",
+            *(sys.executable, "-I", "-S", "-c", _RUN, str(library), *map(str, numbers)),
+        ]
+        try:
+            process.run(command, timeout=_TIMEOUT_S)
+        except CommandError as error:
+            raise NotCountedError(f"valgrind ended with an error: {error}") from error
+        found = re.search(r"^totals: (\d+)$", output.read_text(encoding="utf-8"), re.MULTILINE)
+    if found is None or int(found[1]) == 0:
+        raise NotCountedError("valgrind counted nothing")
+    return int(found[1]) / _ELEMENTS
+
+
+def _driver(optimizer: str, isa: str) -> type[KernelDriverBuilder]:
+    found = BUILDERS[optimizer]
+    members = {"NAME": f"bench_kernel_{found.OPTIMIZER}_{isa}", "OPTIMIZER": found, "ISA": isa}
+    made = type("KernelDriverBuilder", (KernelDriverBuilder,), {**members, "__module__": __name__})
+    return cast(type[KernelDriverBuilder], made)
