@@ -59,6 +59,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
     """Run a marked test in a forked process and take over its reports."""
+    del nextitem
     marker = item.get_closest_marker("npu")
     if marker is None or item.get_closest_marker("skip"):
         return None

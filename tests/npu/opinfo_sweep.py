@@ -1,11 +1,11 @@
-"""PyTorch's OpInfo entries on the emulated NPU, forward, against torch on the CPU.
+"""PyTorch's OpInfo entries on the emulated NPU against torch on the CPU.
 
-    python tests/npu/opinfo_sweep.py [--only NAME ...] [--out FILE]
+    python tests/npu/opinfo_sweep.py [--only NAME ...] [--out FILE] [--mode MODE]
 
 prints a line an entry and a count of the outcomes: ``right``; ``differs``; ``random`` (differs, as
 random numbers do); ``fails``; ``crash``. One forked process an entry, because torch_npu runs
 nothing any more after a first failed operator. ``--out`` also keeps which aclnn functions each
-entry called. About ten minutes on two cores for all 702.
+entry called. ``--mode`` is ``forward``, ``inplace`` or ``gradients``. A minute or two for all 702.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ from pathlib import Path
 from typing import Any
 
 SAMPLES = 6
+MODES = ("forward", "inplace", "gradients")
+MODE = "forward"
 SECONDS = 60
 _RANDOM = re.compile(
     r"normal|rand|bernoulli|multinomial|dropout|rrelu|uniform|geometric|cauchy|exponential"
@@ -50,12 +52,12 @@ def full_name(op: Any) -> str:
 def compare(op: Any) -> int:
     """Compare up to SAMPLES samples; how many. Raises AssertionError where one differs."""
     import torch
-    from torch.utils._pytree import tree_flatten, tree_map
+    from torch.utils._pytree import tree_map
 
     def moved(value: Any) -> Any:
         def move(leaf: Any) -> Any:
             if isinstance(leaf, torch.Tensor):
-                return leaf.detach().to("npu")
+                return leaf.detach().to("npu").requires_grad_(leaf.requires_grad)
             return torch.device("npu") if isinstance(leaf, torch.device) else leaf
 
         return tree_map(move, value)
@@ -64,17 +66,15 @@ def compare(op: Any) -> int:
         return {name: device if name == "device" else value for name, value in values.items()}
 
     compared = 0
-    for sample in op.sample_inputs("cpu", best_dtype(op), requires_grad=False):
+    for sample in op.sample_inputs("cpu", best_dtype(op), requires_grad=MODE == "gradients"):
         if compared >= SAMPLES:
             break
+        on_npu = moved(sample.input), moved(sample.args), keywords(moved(sample.kwargs), "npu")
         try:
-            wanted = op(sample.input, *sample.args, **keywords(sample.kwargs, "cpu"))
+            wanted = results(op, sample.input, sample.args, keywords(sample.kwargs, "cpu"))
         except Exception:  # noqa: BLE001 - a sample that the CPU refuses says nothing
             continue
-        found = op(
-            moved(sample.input), *moved(sample.args), **keywords(moved(sample.kwargs), "npu")
-        )
-        pairs = zip(tree_flatten(wanted)[0], tree_flatten(found)[0], strict=False)
+        pairs = zip(wanted, results(op, *on_npu), strict=False)
         for expected, actual in pairs:
             if isinstance(expected, torch.Tensor) and not expected.is_sparse:
                 torch.testing.assert_close(
@@ -88,6 +88,23 @@ def compare(op: Any) -> int:
         compared += 1
     torch.npu.synchronize()
     return compared
+
+
+def results(op: Any, x: Any, args: Any, kwargs: Any) -> list[Any]:
+    """What MODE compares: the outputs, the changed input, or the inputs' gradients."""
+    import torch
+    from torch.utils._pytree import tree_flatten
+
+    if MODE == "inplace":
+        return [op.inplace_variant(x.clone(), *args, **kwargs)]
+    outputs = tree_flatten(op(x, *args, **kwargs))[0]
+    if MODE == "forward":
+        return outputs
+    real = [y for y in outputs if isinstance(y, torch.Tensor) and y.requires_grad]
+    leaves = [y for y in tree_flatten((x, args, kwargs))[0] if isinstance(y, torch.Tensor)]
+    leaves = [leaf for leaf in leaves if leaf.requires_grad]
+    total = sum((y.abs() if y.is_complex() else y).square().sum() for y in real)
+    return list(torch.autograd.grad(total, leaves, allow_unused=True))
 
 
 def best_dtype(op: Any) -> Any:
@@ -148,7 +165,12 @@ def entries(only: list[str]) -> Iterator[Any]:
     from torch.testing._internal.common_methods_invocations import op_db
 
     for op in op_db:
-        if not only or full_name(op) in only or op.name in only:
+        fits = {
+            "forward": True,
+            "inplace": op.inplace_variant is not None,
+            "gradients": op.supports_autograd,
+        }
+        if fits[MODE] and (not only or full_name(op) in only or op.name in only):
             yield op
 
 
@@ -170,7 +192,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", nargs="*", default=[])
     parser.add_argument("--out", type=Path)
+    parser.add_argument("--mode", choices=MODES, default="forward")
     arguments = parser.parse_args()
+    global MODE
+    MODE = arguments.mode
     outcomes = []
     for outcome in sweep(arguments.only):
         print(f"{outcome.outcome:8}{outcome.name}: {outcome.detail}", flush=True)  # noqa: T201

@@ -46,7 +46,7 @@ def _become_rank(rank: int, size: int, port: int, function: Callable[[int, int],
         dist.init_process_group("hccl")
         function(rank, size)
         status = 0
-    except BaseException:
+    except BaseException:  # noqa: BLE001 - shown, and told by the status
         traceback.print_exc()
     finally:
         sys.stderr.flush()

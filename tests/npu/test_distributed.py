@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from pathlib import Path
 
 import pytest
 from ranks import run_ranks
@@ -146,13 +147,14 @@ def one_rank_dies(rank: int, size: int) -> None:
 
 @pytest.mark.npu(timeout=60)
 def test_a_rank_that_dies_makes_the_others_fail_soon_and_leaves_no_shared_memory(capfd):
-    before = set(os.listdir("/dev/shm"))
+    before = set(Path("/dev/shm").iterdir())
     statuses = run_ranks(3, one_rank_dies)
     output = capfd.readouterr()
     assert statuses == {0: 0, 1: 0, 2: -9}, output.err[-3000:]
     assert "rank 2 of 3" in output.out
     assert "has ended" in output.out or "ended or answered no more" in output.out
-    assert not {name for name in set(os.listdir("/dev/shm")) - before if "hccl" in name.lower()}
+    left = set(Path("/dev/shm").iterdir()) - before
+    assert not {path for path in left if "hccl" in path.name.lower()}
 
 
 def one_rank_hangs(rank: int, size: int) -> None:

@@ -263,3 +263,49 @@ def test_random_numbers_repeat_with_the_seed_and_have_their_distribution():
     dropped = torch.nn.functional.dropout(torch.ones(10000).npu(), 0.3).cpu()
     assert 0.66 < (dropped != 0).float().mean() < 0.74
     assert dropped.max() == pytest.approx(1 / 0.7)
+
+
+@npu
+def test_multi_tensor_operators():
+    import torch
+
+    torch.manual_seed(0)
+    x, y, z = ([torch.rand(3, 4) + 0.2, torch.rand(5) + 0.2] for _ in range(3))
+
+    def there(value):
+        return [tensor.npu() for tensor in value] if isinstance(value, list) else value
+
+    unary = "abs acos asin atan cos cosh erf erfc exp expm1 log log10 log1p log2 neg reciprocal"
+    calls = [(f"_foreach_{name}", ([t.clamp(0.1, 0.9) for t in x],)) for name in unary.split()]
+    calls += [
+        (f"_foreach_{name}", (x,))
+        for name in ["sigmoid", "sign", "sin", "sinh", "sqrt", "tan", "tanh"]
+    ]
+    for name in ("add", "sub", "mul", "div"):
+        calls += [(f"_foreach_{name}", (x, other)) for other in (2.5, y)]
+        if name in ("mul", "div"):
+            calls.append((f"_foreach_{name}", (x, [1.5, 2.5])))
+    calls += [(f"_foreach_{name}", (x, y)) for name in ("maximum", "minimum", "pow")]
+    calls += [("_foreach_pow", (x, 2.0)), ("_foreach_lerp", (x, y, 0.3)), ("_foreach_norm", (x,))]
+    calls += [(f"_foreach_addc{name}", (x, y, z, 0.5)) for name in ("mul", "div")]
+    wrong = {}
+    for name, arguments in calls:
+        lists = [isinstance(a, list) and isinstance(a[0], torch.Tensor) for a in arguments]
+        on_npu = [there(a) if is_list else a for a, is_list in zip(arguments, lists, strict=True)]
+        for expected, actual in zip(
+            getattr(torch, name)(*arguments), getattr(torch, name)(*on_npu), strict=True
+        ):
+            if not torch.allclose(actual.cpu(), expected, rtol=1e-4, atol=1e-5):
+                wrong[name] = (expected, actual.cpu())
+    assert not wrong
+    zeroed = there([t.clone() for t in x])
+    torch._foreach_zero_(zeroed)
+    assert all((t.cpu() == 0).all() for t in zeroed)
+    grads = there([t.clone() for t in x])
+    found = torch.zeros(1).npu()
+    torch._amp_foreach_non_finite_check_and_unscale_(grads, found, torch.tensor([0.5]).npu())
+    assert found.item() == 0
+    torch.testing.assert_close(grads[0].cpu(), x[0] * 0.5)
+    grads[0][0, 0] = float("inf")
+    torch._amp_foreach_non_finite_check_and_unscale_(grads, found, torch.tensor([0.5]).npu())
+    assert found.item() == 1
