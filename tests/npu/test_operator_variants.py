@@ -1,0 +1,131 @@
+"""Variants of operators that OpInfo's samples do not reach: scalar operands, in place, sizes."""
+
+from __future__ import annotations
+
+import pytest
+
+pytestmark = pytest.mark.npu
+
+
+def cases():
+    import torch
+
+    f = torch.nn.functional
+    return {
+        "bits": lambda i, x: [i & 3, i | 3, i ^ 3, i << 2],
+        "bits in place": lambda i, x: [i.clone().__iand__(3), i.clone().__ixor__(3)],
+        "division": lambda i, x: [torch.fmod(x, 2), x // 2, torch.remainder(x, 2), torch.div(x, 2)],
+        "rounded": lambda i, x: [torch.div(x, 0.3, rounding_mode=m) for m in ("trunc", "floor")],
+        "scalar first": lambda i, x: [torch.remainder(7, x + 9), 2 - x, 2 / (x + 9), 2**x],
+        "division in place": lambda i, x: [
+            x.clone().fmod_(2),
+            x.clone().floor_divide_(2),
+            x.clone().remainder_(2),
+            x.clone().div_(0.3, rounding_mode="floor"),
+        ],
+        "compare": lambda i, x: [i.clone().eq_(1), i.clone().ne_(1), i.clone().lt_(1)],
+        "compare more": lambda i, x: [i.clone().le_(1), i.clone().gt_(1), i.clone().ge_(1)],
+        "sub": lambda i, x: [x.clone().sub_(3), x.clone().sub_(3, alpha=2), torch.rsub(x, 2)],
+        "xlogy": lambda i, x: [torch.xlogy(x, 2.0), torch.xlogy(2.0, x + 9)],
+        "xlogy in place": lambda i, x: [x.clone().xlogy_(2.0)],
+        "isin": lambda i, x: [torch.isin(i, 2), torch.isin(2, i)],
+        "limits": lambda i, x: [x.clone().clamp_max_(0.5), torch.clamp_max(x, 0.5)],
+        "activations in place": lambda i, x: [
+            f.relu_(x.clone()),
+            f.hardtanh_(x.clone()),
+            f.hardswish(x, inplace=False),
+            f.hardswish(x.clone(), inplace=True),
+        ],
+        "search": lambda i, x: [
+            torch.bucketize(x, x.flatten().sort().values),
+            torch.searchsorted(x.flatten().sort().values, 0.3),
+        ],
+        "repeat": lambda i, x: [
+            torch.repeat_interleave(i.abs()[0]),
+            torch.repeat_interleave(x, 3),
+            torch.repeat_interleave(x, torch.ones_like(i[:, 0]) * 2, dim=0),
+        ],
+        "matrices": lambda i, x: [torch.inverse(x[:4, :4] + 9 * torch.eye(4).to(x.device))],
+        "slogdet": lambda i, x: list(torch.linalg.slogdet(x[:4, :4])),
+        "padding": lambda i, x: [
+            f.pad(x.view(1, 1, 4, 6), (1, 2, 1, 2), mode="reflect"),
+            f.pad(x.view(1, 1, 2, 2, 6), (1, 1, 1, 1, 1, 1), mode="reflect"),
+            f.pad(x.view(1, 1, 2, 2, 6), (1, 1, 1, 1, 1, 1), mode="replicate"),
+        ],
+        "resampling": lambda i, x: [
+            f.interpolate(x.view(1, 1, 24), 31),
+            f.interpolate(x.view(1, 1, 4, 6), (7, 9)),
+            f.interpolate(x.view(1, 1, 2, 2, 6), (3, 5, 7)),
+            f.interpolate(x.view(1, 1, 4, 6), (7, 9), mode="nearest-exact"),
+            f.interpolate(x.view(1, 1, 2, 2, 6), (3, 5, 7), mode="nearest-exact"),
+            f.interpolate(x.view(1, 1, 4, 6), (7, 9), mode="bicubic", antialias=True),
+        ],
+        "scatter in place": lambda i, x: [x.clone().scatter_(1, (i % 6).abs()[:, :2], 5.0)],
+        "foreach lists": lambda i, x: [
+            *torch._foreach_add([x, x], [1.0, 2.0]),
+            *torch._foreach_sub([x, x], [1.0, 2.0]),
+            *torch._foreach_pow([x.abs(), x.abs()], [1.0, 2.0]),
+            *torch._foreach_addcmul([x], [x], [x], [0.5]),
+            *torch._foreach_addcdiv([x], [x], [x + 9], [0.5]),
+            *torch._foreach_sub([x], [x * 2]),
+        ],
+        "extremes": lambda i, x: [*torch.aminmax(x), *torch.aminmax(x, dim=1)],
+        "range": lambda i, x: [torch.range(0, 5, 2, device=x.device)],
+    }
+
+
+def test_variants_agree_with_the_cpu():
+    import torch
+
+    torch.manual_seed(0)
+    integers, x = torch.randint(0, 5, (4, 6)), torch.randn(4, 6)
+    wrong = {}
+    for name, case in cases().items():
+        try:
+            wanted = case(integers, x)
+            found = case(integers.npu(), x.npu())
+            for expected, actual in zip(wanted, found, strict=True):
+                torch.testing.assert_close(
+                    actual.cpu(), expected, rtol=1e-4, atol=1e-5, check_dtype=False
+                )
+        except Exception as error:  # noqa: BLE001 - all of them are shown together
+            wrong[name] = " ".join(str(error).split())[:200]
+    assert not wrong
+
+
+def test_gradients_of_gates():
+    import torch
+    import torch_npu
+
+    torch.manual_seed(0)
+    start = torch.randn(3, 8)
+
+    def grad(function, device):
+        x = start.clone().to(device).requires_grad_()
+        function(x).square().sum().backward()
+        return x.grad.cpu()
+
+    silu = torch.nn.functional.silu
+    pairs = {
+        "swiglu": (torch_npu.npu_swiglu, lambda x: silu(x[:, :4]) * x[:, 4:]),
+        "fast_gelu": (torch_npu.fast_gelu, lambda x: x * torch.sigmoid(1.702 * x)),
+        "hardswish": (torch.nn.functional.hardswish,) * 2,
+        "pad": (lambda x: torch.nn.functional.pad(x.view(1, 1, 3, 8), (1, 1, 1, 1), "reflect"),)
+        * 2,
+        "bilinear": (
+            lambda x: torch.nn.functional.interpolate(x.view(1, 1, 3, 8), (5, 9), mode="bilinear"),
+        )
+        * 2,
+    }
+    for ours, reference in pairs.values():
+        torch.testing.assert_close(grad(ours, "npu"), grad(reference, "cpu"), rtol=1e-3, atol=1e-4)
+
+
+def test_permutations_and_normals_have_their_properties():
+    import torch
+
+    assert sorted(torch.randperm(50, device="npu").cpu().tolist()) == list(range(50))
+    deviations = torch.full((20000,), 2.0).npu()
+    drawn = torch.normal(3.0, deviations).cpu()
+    assert abs(drawn.mean() - 3) < 0.1
+    assert abs(drawn.std() - 2) < 0.1
