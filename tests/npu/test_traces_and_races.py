@@ -101,3 +101,21 @@ def test_a_tensor_of_another_process_is_shared():
     """
     done = run(code, TORCH_DEVICE_BACKEND_AUTOLOAD="1")
     assert "shared [1.0, 2.0, 3.0, 4.0]" in done.stdout, done.stdout + done.stderr[-3000:]
+
+
+def test_gelu_with_erf_is_chosen_by_torch_npus_own_variable():
+    code = """
+    import torch
+    x = torch.linspace(-3, 3, 20)
+    f = torch.nn.functional.gelu
+    grads = []
+    for device in ("cpu", "npu"):
+        leaf = x.clone().to(device).requires_grad_()
+        out = f(leaf)
+        out.sum().backward()
+        grads += [out.detach().cpu(), leaf.grad.cpu()]
+    print("erf", torch.allclose(grads[0], grads[2], 1e-5, 1e-6),
+          torch.allclose(grads[1], grads[3], 1e-5, 1e-6))
+    """
+    done = run(code, TORCH_NPU_USE_COMPATIBLE_IMPL="1")
+    assert "erf True True" in done.stdout, done.stdout + done.stderr[-2000:]
