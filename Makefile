@@ -44,7 +44,7 @@ lint: $(VENV)/.test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/clang-format --dry-run --Werror $(CXX_FILES)
+	@$(BIN)/clang-format --dry-run --Werror $(CXX_FILES)
 	$(BIN)/python tests/clang_tidy.py
 
 # torch_npu can be in a process or not: the tests on the emulated NPU are a run of their own.

@@ -283,8 +283,8 @@ SchemaCall::SchemaCall(const char* function, const char* schema,
         const c10::Type* type = wanted.type().get();
         if (next < arguments.size() && fits(arguments[next], *type)) {
             plan_->sources.push_back({static_cast<int>(next++), type, {}});
-        } else if (wanted.default_value()) {
-            plan_->sources.push_back({-1, type, *wanted.default_value()});
+        } else if (const auto& fallback = wanted.default_value(); fallback.has_value()) {
+            plan_->sources.push_back({-1, type, *fallback});
         } else {
             throw std::runtime_error(std::string(function) + " does not match aten::" + schema +
                                      ": nothing for its argument '" + wanted.name() + "' of type " +
