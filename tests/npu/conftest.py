@@ -18,3 +18,8 @@ os.environ.setdefault("ASCEND_EMULATOR_HCCL_TIMEOUT_S", "5")
 def pytest_collection_modifyitems(config: pytest.Config) -> None:
     if config.getoption("npu", None) is None and importlib.util.find_spec("torch_npu"):
         config.option.npu = "emulated"
+
+
+@pytest.fixture(autouse=True)
+def user_folders() -> None:
+    """Not a cache for each test, as elsewhere: the emulator is built once for all of them."""
