@@ -44,7 +44,8 @@ def requested_extensions(
     asked: list[Extension] = []
     for cls in ops:
         by_name = envs.build_switch(cls.BUILD_VAR).get(environ)
-        if by_name or (by_name is None and envs.DS_BUILD_OPS.get(environ)):
+        as_a_whole = envs.DS_BUILD_OPS.get(environ) and not cls.ONLY_BY_NAME
+        if by_name or (by_name is None and as_a_whole):
             asked.append(OpExtension(cls(), by_name=bool(by_name)))
     return asked
 

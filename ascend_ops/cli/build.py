@@ -59,7 +59,7 @@ def build(
 
 
 def _all_compatible() -> list[OpBuilder]:
-    builders = [cls() for cls in all_builders().values()]
+    builders = [cls() for cls in all_builders().values() if not cls.ONLY_BY_NAME]
     return [builder for builder in builders if builder.is_compatible(verbose=True)]
 
 

@@ -35,6 +35,7 @@ class EmulatorLibrary(OwnOp, CPUOpBuilder):
 
     BUILD_VAR = "DS_BUILD_EMULATOR"
     BINDING = "ctypes"
+    ONLY_BY_NAME = True  # an image for real NPUs has no use for it
     LIBRARY: ClassVar[str]
     SOURCES: ClassVar[tuple[str, ...]]
 
@@ -95,13 +96,14 @@ class EmulatorOperatorsBuilder(EmulatorLibrary):
     LIBRARY = "libopapi.so"
     SOURCES = (
         # The longest compile first.
-        *("aten/aten", "aten/value"),
-        *("aclnn/arguments", "aclnn/executor", "aclnn/handles", "aclnn/workspace"),
+        *("aten/aten", "aten/ivalue", "aten/value"),
+        *("aclnn/arguments", "aclnn/executor", "aclnn/handles"),
+        *("aclnn/tensor_queries", "aclnn/workspace"),
         *(f"ops/{family}" for family in _OPERATOR_FAMILIES),
     )
 
     def uses_torch(self) -> bool:
-        """Only ``aten/aten.cpp`` includes its headers."""
+        """Two files in ``aten/`` include its headers."""
         return True
 
     def cxx_args(self) -> list[str]:
@@ -122,8 +124,9 @@ class EmulatorHcclBuilder(EmulatorLibrary):
 
     NAME = "emulator_hccl"
     LIBRARY = "libhccl.so"
-    SOURCES: ClassVar[tuple[str, ...]] = (
-        *("hccl/communicator", "hccl/collectives", "hccl/hccl_api", "hccl/transfer"),
+    SOURCES = (
+        *("hccl/communicator", "hccl/communicator_api", "hccl/collectives"),
+        *("hccl/hccl_api", "hccl/transfer"),
     )
 
     def include_paths(self) -> list[str | Path]:

@@ -280,26 +280,3 @@ EMULATOR_EXPORT int aclDestroyTensorList(const aclTensorList* list) {
 EMULATOR_EXPORT int aclDestroyScalarList(const aclScalarList* list) {
     return destroy_list(list, HandleKind::scalar);
 }
-
-/// The caller frees the array with delete[].
-EMULATOR_EXPORT int aclGetViewShape(const aclTensor* tensor, std::int64_t** sizes,
-                                    std::uint64_t* rank) {
-    const std::string problem = why_unusable(tensor, HandleKind::tensor);
-    if (!problem.empty()) {
-        return services().fail(invalid_handle, problem);
-    }
-    const IntList& found = tensor->description->sizes;
-    *rank = found.size();
-    *sizes = new std::int64_t[std::max<std::size_t>(found.size(), 1)];
-    std::copy(found.begin(), found.end(), *sizes);
-    return 0;
-}
-
-EMULATOR_EXPORT int aclGetDataType(const aclTensor* tensor, aclDataType* type) {
-    *type = tensor->description->data_type;
-    return 0;
-}
-EMULATOR_EXPORT int aclGetFormat(const aclTensor* tensor, aclFormat* format) {
-    *format = tensor->description->format;
-    return 0;
-}
