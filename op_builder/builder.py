@@ -51,8 +51,8 @@ class OpBuilder:
     Class attributes: ``NAME`` (also the library's file name), ``BUILD_VAR`` (the variable that
     builds it ahead of time), ``BINDING`` (see :data:`op_builder.spec.BINDINGS`; what it is decides
     what :meth:`load` returns), ``NAMESPACE`` (the torch namespace that the sources register their
-    functions in; default ``NAME``) and ``ONLY_BY_NAME`` (True keeps it out of what is asked for as a
-    whole: ``DS_BUILD_OPS``, ``ascend-ops build --all``).
+    functions in; default ``NAME``) and ``ONLY_BY_NAME`` (True keeps it out of what is asked for as
+    a whole: ``DS_BUILD_OPS``, ``ascend-ops build --all``).
     """
 
     NAME: ClassVar[str]

@@ -124,7 +124,7 @@ class EmulatorHcclBuilder(EmulatorLibrary):
 
     NAME = "emulator_hccl"
     LIBRARY = "libhccl.so"
-    SOURCES = (
+    SOURCES: ClassVar[tuple[str, ...]] = (
         *("hccl/communicator", "hccl/communicator_api", "hccl/collectives"),
         *("hccl/hccl_api", "hccl/transfer"),
     )
