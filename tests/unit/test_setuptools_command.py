@@ -50,6 +50,15 @@ def test_the_ops_own_variable_decides_before_the_one_for_all(
     assert found == expected
 
 
+def test_an_op_that_is_only_built_by_name_is_no_part_of_all(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """An image for real NPUs has no use for the emulated one."""
+    monkeypatch.setattr(MadeUpBuilder, "ONLY_BY_NAME", True)
+    assert "made_up" not in _requested(DS_BUILD_OPS="1")
+    assert _requested(DS_BUILD_OPS="1", DS_BUILD_MADE_UP="1")["made_up"]
+
+
 def test_the_processs_environment_is_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
     assert requested_extensions(OPS) == []
     monkeypatch.setenv("DS_BUILD_MADE_UP", "1")
