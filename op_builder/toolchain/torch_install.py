@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import importlib.util
 import re
+import site
 import sys
-import sysconfig
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -81,8 +81,9 @@ def _package_root(name: str) -> Path | None:
     if spec is not None and spec.origin:
         return Path(spec.origin).parent
     # pip's isolated build hides site-packages from sys.path, but it is the same interpreter's.
-    for scheme in ("platlib", "purelib"):
-        root = Path(sysconfig.get_path(scheme), name)
+    # (site knows the folders; sysconfig takes 2 ms to wake up, a third of a cache hit.)
+    for folder in site.getsitepackages():
+        root = Path(folder, name)
         if (root / "version.py").is_file():
             return root
     return None
