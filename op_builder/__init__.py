@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from .ops.cpu_adagrad import CPUAdagradBuilder
     from .ops.cpu_adam import CPUAdamBuilder
     from .ops.cpu_lion import CPULionBuilder
+    from .ops.norm import NormBuilder
     from .registry import ALL_OPS, all_builders, builder_of
 
 __all__ = [
@@ -44,6 +45,7 @@ __all__ = [
     "CPULionBuilder",
     "CPUOpBuilder",
     "NPUOpBuilder",
+    "NormBuilder",
     "OpBuilder",
     "__version__",
     "all_builders",
@@ -58,6 +60,7 @@ _HOME = {
     "CPULionBuilder": ".ops.cpu_lion",
     "CPUOpBuilder": ".cpu",
     "NPUOpBuilder": ".npu",
+    "NormBuilder": ".ops.norm",
     "OpBuilder": ".builder",
     "all_builders": ".registry",
     "builder_of": ".registry",

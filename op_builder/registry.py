@@ -19,6 +19,7 @@ from .ops.cpu_adagrad import CPUAdagradBuilder
 from .ops.cpu_adam import CPUAdamBuilder
 from .ops.cpu_lion import CPULionBuilder
 from .ops.emulator import EMULATOR_LIBRARIES
+from .ops.norm import NormBuilder
 
 logger = logging.getLogger(__name__)
 
@@ -28,6 +29,7 @@ ALL_OPS: tuple[type[OpBuilder], ...] = (
     CPUAdamBuilder,
     CPULionBuilder,
     CPUAdagradBuilder,
+    NormBuilder,
     *EMULATOR_LIBRARIES,
 )
 

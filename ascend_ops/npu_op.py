@@ -1,0 +1,167 @@
+"""An op of the NPU, registered with torch: schema, composition, fake kernel, gradient, autocast.
+
+The composition is plain torch and runs everywhere else: on the CPU, under fp64 gradcheck, and on an
+NPU whose CANN lacks the function. The compiled kernels of a family are loaded by the first call that
+has an NPU tensor, and take the place of the Python kernels that stand for them until then.
+"""
+
+from __future__ import annotations
+
+import threading
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+
+from op_builder.builder import OpBuilder
+from op_builder.errors import AscendOpsError
+
+from .loading import load
+
+NAMESPACE = "ascend_ops"
+
+_library = torch.library.Library(NAMESPACE, "FRAGMENT")  # noqa: TOR901 - lives as long as the process
+_families: dict[type[OpBuilder], Family] = {}
+
+
+class CompositionWarning(UserWarning):
+    """An op runs on an NPU as its plain torch composition, and why."""
+
+
+class Family:
+    """The ops of one builder, which are loaded together."""
+
+    def __init__(self, builder: type[OpBuilder]) -> None:
+        self._builder = builder
+        self._lock = threading.RLock()
+        self._stubs: torch.library.Library | None = None
+        self._names: list[str] = []
+        #: The aclnn function behind each op, "" where it is missing; None before the first load.
+        self.functions: dict[str, str] | None = None
+
+    def add(self, name: str) -> None:
+        """Let the first NPU call of ``name`` load the family."""
+        if self._stubs is None:
+            self._stubs = torch.library.Library(NAMESPACE, "IMPL")  # noqa: TOR901
+        self._names.append(name)
+        operator = getattr(torch.ops.ascend_ops, name).default
+
+        def load_and_call(*arguments: Any, **options: Any) -> Any:
+            self.load()
+            return operator(*arguments, **options)
+
+        self._stubs.impl(name, load_and_call, "PrivateUse1")
+
+    def load(self) -> dict[str, str]:
+        """Load the kernels, once; the function behind each op."""
+        with self._lock:
+            if self.functions is None:
+                problem, functions = self._load_kernels()
+                for name in self._names:
+                    if not functions.get(name):
+                        _warn(name, problem or "this CANN has no function for it")
+                self.functions = functions
+        return self.functions
+
+    def _load_kernels(self) -> tuple[str, dict[str, str]]:
+        """Why there are none, and the function behind each op."""
+        if self._stubs is not None:
+            self._stubs._destroy()  # or the kernels would replace them with a warning for each
+            self._stubs = None
+        try:
+            module = load(self._builder)
+        except AscendOpsError as error:
+            return str(error), {}
+        lines = dict(line.split("=", 1) for line in module.implementations().splitlines())
+        return lines.pop("problem", ""), lines
+
+
+def _warn(name: str, reason: str) -> None:
+    warnings.warn(
+        f"ascend_ops.{name} runs as its plain torch composition on this NPU: {reason}",
+        CompositionWarning,
+        stacklevel=2,
+    )
+
+
+def family_of(builder: type[OpBuilder]) -> Family:
+    """The one family of ``builder``."""
+    return _families.setdefault(builder, Family(builder))
+
+
+class NPUOp:
+    """One op. Calling it is calling ``torch.ops.ascend_ops.<name>``, with less on the way.
+
+    ``schema`` is torch's, without the namespace. ``composition`` computes the op by torch alone;
+    ``fake`` gives empty outputs of the right shape and dtype. ``backward`` and ``setup_context``
+    are those of :func:`torch.library.register_autograd`. ``autocast`` says which arguments are cast
+    to which dtype under ``torch.autocast``: ``"lower"`` to autocast's own, ``"float32"`` to that,
+    None leaves them.
+    """
+
+    def __init__(
+        self,
+        schema: str,
+        builder: type[OpBuilder],
+        composition: Callable[..., Any],
+        fake: Callable[..., Any],
+        *,
+        backward: Callable[..., Any] | None = None,
+        setup_context: Callable[..., Any] | None = None,
+        autocast: str | None = None,
+        tags: Sequence[torch.Tag] = (),
+    ) -> None:
+        self.name = schema.partition("(")[0]
+        qualified = f"{NAMESPACE}::{self.name}"
+        _library.define(schema, tags=(torch.Tag.pt2_compliant_tag, *tags))
+        _library.impl(self.name, composition, "CompositeExplicitAutograd")
+        torch.library.register_fake(qualified, fake, lib=_library)
+        if backward is not None:
+            torch.library.register_autograd(
+                qualified, backward, setup_context=setup_context, lib=_library
+            )
+        if autocast is not None:
+            for device in ("PrivateUse1", "CPU"):
+                _library.impl(self.name, self._autocast_kernel(autocast, device), f"Autocast{device}")
+        self.overload = getattr(torch.ops.ascend_ops, self.name).default
+        self.composition = composition
+        self.family = family_of(builder)
+        self.family.add(self.name)
+
+    def __call__(self, *arguments: Any) -> Any:
+        """Arguments in the order of the schema, checked before."""
+        # torch's Python kernel of autograd costs as much as all the rest: pass it by where no
+        # gradient is asked for and nobody but a plain call is looking.
+        if (
+            torch.compiler.is_compiling()
+            or _needs_gradient(arguments)
+            or torch._C._functorch.peek_interpreter_stack() is not None
+        ):
+            return self.overload(*arguments)
+        with torch._C._AutoDispatchBelowAutograd():
+            return self.overload(*arguments)
+
+    def _autocast_kernel(self, wanted: str, device: str) -> Callable[..., Any]:
+        key = torch._C.DispatchKeySet(getattr(torch._C.DispatchKey, f"Autocast{device}"))
+        device_type = "cpu" if device == "CPU" else "npu"
+
+        def kernel(*arguments: Any) -> Any:
+            dtype = torch.float32 if wanted == "float32" else torch.get_autocast_dtype(device_type)
+            with torch._C._ExcludeDispatchKeyGuard(key):
+                return self.overload(*(_cast(value, dtype) for value in arguments))
+
+        return kernel
+
+
+def _cast(value: Any, dtype: torch.dtype) -> Any:
+    """As autocast casts: floating point tensors, but not those in fp64."""
+    if not isinstance(value, torch.Tensor):
+        return value
+    return value.to(dtype) if value.is_floating_point() and value.dtype != torch.float64 else value
+
+
+def _needs_gradient(arguments: Sequence[Any]) -> bool:
+    if not torch.is_grad_enabled():
+        return False
+    return any(isinstance(value, torch.Tensor) and value.requires_grad for value in arguments)

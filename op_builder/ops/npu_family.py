@@ -1,0 +1,39 @@
+"""What the builders of the NPU's ops share: the calls of aclnn, found at run time by their names."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from ..cpu import CPUOpBuilder
+from ..own_op import OwnOp
+
+_SHARED = ("arguments", "call", "function", "outputs", "torch_npu")
+
+
+class NPUFamilyBuilder(OwnOp, CPUOpBuilder):
+    """One family of ops, registered with torch as ``ascend_ops::...``.
+
+    A CPUOpBuilder in that it compiles against torch alone: neither CANN nor torch_npu has to be
+    there, and the library runs with every version of them that has the functions. ``FAMILY`` is the
+    folder of its sources, ``SOURCES`` their names without suffix.
+    """
+
+    FAMILY: ClassVar[str]
+    SOURCES: ClassVar[tuple[str, ...]]
+
+    def sources(self) -> list[str]:
+        """The family's own, which take longest, then what all of them share."""
+        own = [f"{self.FAMILY}/{name}.cpp" for name in self.SOURCES]
+        return [*own, *(f"aclnn/{name}.cpp" for name in _SHARED)]
+
+    def include_paths(self) -> list[str]:
+        """This project's headers."""
+        return ["include", "."]
+
+    def cxx_args(self) -> list[str]:
+        """They pass arguments on: optimizing more costs compile time and gains nothing."""
+        return ["-O1"]
+
+    def extra_ldflags(self) -> list[str]:
+        """dlsym."""
+        return ["-ldl"]
