@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from .cpu import CPUOpBuilder
     from .errors import AscendOpsError
     from .npu import NPUOpBuilder
+    from .ops.activation import ActivationBuilder
     from .ops.cpu_adagrad import CPUAdagradBuilder
     from .ops.cpu_adam import CPUAdamBuilder
     from .ops.cpu_lion import CPULionBuilder
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ALL_OPS",
+    "ActivationBuilder",
     "AscendOpsError",
     "CPUAdagradBuilder",
     "CPUAdamBuilder",
@@ -54,6 +56,7 @@ __all__ = [
 
 _HOME = {
     "ALL_OPS": ".registry",
+    "ActivationBuilder": ".ops.activation",
     "AscendOpsError": ".errors",
     "CPUAdagradBuilder": ".ops.cpu_adagrad",
     "CPUAdamBuilder": ".ops.cpu_adam",

@@ -15,6 +15,7 @@ import logging
 
 from .builder import OpBuilder
 from .errors import UnknownOpError
+from .ops.activation import ActivationBuilder
 from .ops.cpu_adagrad import CPUAdagradBuilder
 from .ops.cpu_adam import CPUAdamBuilder
 from .ops.cpu_lion import CPULionBuilder
@@ -30,6 +31,7 @@ ALL_OPS: tuple[type[OpBuilder], ...] = (
     CPULionBuilder,
     CPUAdagradBuilder,
     NormBuilder,
+    ActivationBuilder,
     *EMULATOR_LIBRARIES,
 )
 

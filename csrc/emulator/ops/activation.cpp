@@ -1,4 +1,6 @@
 // Activations and their gradients.
+#include <stdexcept>
+
 #include "aclnn/operation.h"
 
 using namespace ascend_emulator;
@@ -82,12 +84,27 @@ ACLNN(aclnnFastGeluBackward, Tensor grad, Tensor x, Out out) {
     out = grad.to_float() * (gate + wide * gate * (-gate + 1.0) * 1.702);
 }
 
+namespace {
+
+/// As a device has it: contiguous, with two halves of one size.
+TensorList swiglu_halves(const Tensor& x, Int dim) {
+    if (x.contiguous().impl() != x.impl()) {
+        throw std::runtime_error("SwiGlu takes a contiguous x");
+    }
+    if (x.size(dim) % 2 != 0) {
+        throw std::runtime_error("SwiGlu takes an even dimension to split");
+    }
+    return aten_all("chunk", x.to_float(), 2, dim);
+}
+
+}  // namespace
+
 ACLNN(aclnnSwiGlu, Tensor x, Int dim, Out out) {
-    const TensorList halves = aten_all("chunk", x.to_float(), 2, dim);
+    const TensorList halves = swiglu_halves(x, dim);
     out = aten("silu", halves[0]) * halves[1];
 }
 ACLNN(aclnnSwiGluGrad, Tensor grad, Tensor x, Int dim, Out out) {
-    const TensorList halves = aten_all("chunk", x.to_float(), 2, dim);
+    const TensorList halves = swiglu_halves(x, dim);
     const Tensor wide = grad.to_float();
     const TensorList grads = {aten("silu_backward", wide * halves[1], halves[0]),
                               wide * aten("silu", halves[0])};
