@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from .ops.cpu_adam import CPUAdamBuilder
     from .ops.cpu_lion import CPULionBuilder
     from .ops.norm import NormBuilder
+    from .ops.position import PositionBuilder
     from .registry import ALL_OPS, all_builders, builder_of
 
 __all__ = [
@@ -49,6 +50,7 @@ __all__ = [
     "NPUOpBuilder",
     "NormBuilder",
     "OpBuilder",
+    "PositionBuilder",
     "__version__",
     "all_builders",
     "builder_of",
@@ -65,6 +67,7 @@ _HOME = {
     "NPUOpBuilder": ".npu",
     "NormBuilder": ".ops.norm",
     "OpBuilder": ".builder",
+    "PositionBuilder": ".ops.position",
     "all_builders": ".registry",
     "builder_of": ".registry",
 }

@@ -21,6 +21,7 @@ from .ops.cpu_adam import CPUAdamBuilder
 from .ops.cpu_lion import CPULionBuilder
 from .ops.emulator import EMULATOR_LIBRARIES
 from .ops.norm import NormBuilder
+from .ops.position import PositionBuilder
 
 logger = logging.getLogger(__name__)
 
@@ -31,6 +32,7 @@ ALL_OPS: tuple[type[OpBuilder], ...] = (
     CPULionBuilder,
     CPUAdagradBuilder,
     NormBuilder,
+    PositionBuilder,
     ActivationBuilder,
     *EMULATOR_LIBRARIES,
 )

@@ -25,8 +25,8 @@ _ACL_FLAGS = ("-g1", "-DFUNC_VISIBILITY", "-Wno-deprecated-declarations")
 
 _OPERATOR_FAMILIES = (
     *("activation", "attention", "comparison", "elementwise", "foreach", "image", "indexing"),
-    *("linalg", "loss", "normalization", "optimizer", "random", "reduction", "shape"),
-    "single_op",
+    *("linalg", "loss", "normalization", "optimizer", "position", "random", "reduction"),
+    *("shape", "single_op"),
 )
 
 
