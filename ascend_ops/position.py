@@ -144,5 +144,5 @@ def apply_rotary_pos_emb_(
     _apply_op(query, key, cos, sin, LAYOUTS[layout])
     if not torch.compiler.is_compiling():
         # So that autograd notices where something had saved them.
-        torch.autograd.graph.increment_version([x for x in (query, key) if not x.is_inference()])
+        torch.autograd.graph.increment_version((query, key))
     return query, key
