@@ -12,13 +12,32 @@ from typing import TYPE_CHECKING, Any
 from op_builder.version import __version__
 
 if TYPE_CHECKING:
+    from .activation import gelu, swiglu
     from .adagrad import CPUAdagrad
     from .adam import CPUAdam
     from .lion import CPULion
+    from .position import apply_rotary_pos_emb_, rotary_embedding
 
-__all__ = ["CPUAdagrad", "CPUAdam", "CPULion", "__version__"]
+_HOME = {
+    "CPUAdagrad": ".adagrad",
+    "CPUAdam": ".adam",
+    "CPULion": ".lion",
+    "apply_rotary_pos_emb_": ".position",
+    "gelu": ".activation",
+    "rotary_embedding": ".position",
+    "swiglu": ".activation",
+}
 
-_HOME = {"CPUAdagrad": ".adagrad", "CPUAdam": ".adam", "CPULion": ".lion"}
+__all__ = [
+    "CPUAdagrad",
+    "CPUAdam",
+    "CPULion",
+    "__version__",
+    "apply_rotary_pos_emb_",
+    "gelu",
+    "rotary_embedding",
+    "swiglu",
+]
 
 
 def __getattr__(name: str) -> Any:
