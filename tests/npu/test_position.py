@@ -269,3 +269,24 @@ print(*sorted(own), all(agree))
 def test_a_missing_function_is_the_composition_with_one_warning(disabled, ops):
     done = run(textwrap.dedent(CALL), ASCEND_OPS_DISABLED_ACLNN=disabled)
     assert done.stdout.strip() == f"{ops} True", done.stderr
+
+
+def test_a_call_that_cann_refuses_changes_nothing_and_the_next_one_works():
+    code = """
+    import torch
+    from ascend_ops import apply_rotary_pos_emb_, rotary_embedding
+    x, f = torch.randn(2, 5, 3, 128).npu(), torch.randn(2, 5, 1, 128).npu()
+    before, rotated = x.clone(), rotary_embedding(x, f, f)
+    for wanted in (before, rotated):
+        try:
+            apply_rotary_pos_emb_(x, f.clone(), f, f)
+        except RuntimeError as error:
+            print("raised", error)
+        print((x == wanted).all().item())
+    """
+    fault = "aclnnApplyRotaryPosEmbGetWorkspaceSize:1:161002"
+    done = run(textwrap.dedent(code), ASCEND_EMULATOR_FAULT=fault)
+    raised, *same = done.stdout.splitlines()
+    assert "aclnnApplyRotaryPosEmbGetWorkspaceSize failed" in raised
+    assert same == ["True", "True"]
+    assert "leak" not in done.stderr.lower(), done.stderr[-2000:]
