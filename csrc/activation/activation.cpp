@@ -17,7 +17,7 @@ ACLNN_FUNCTION(swiglu_backward_function, "aclnnSwiGluGrad")
 ACLNN_FUNCTION(gelu_function, "aclnnGeluV2")
 ACLNN_FUNCTION(gelu_backward_function, "aclnnGeluBackwardV2")
 
-Tensor swiglu(Tensor x, std::int64_t dim) {
+Tensor swiglu(const Tensor& x, std::int64_t dim) {
     std::vector<std::int64_t> sizes = sizes_of(x);
     sizes[static_cast<std::size_t>(dim < 0 ? dim + x.dim() : dim)] /= 2;
     Tensor y = make_empty(x, sizes, x.scalar_type());
@@ -25,20 +25,20 @@ Tensor swiglu(Tensor x, std::int64_t dim) {
     return y;
 }
 
-Tensor swiglu_backward(Tensor grad, Tensor x, std::int64_t dim) {
+Tensor swiglu_backward(const Tensor& grad, const Tensor& x, std::int64_t dim) {
     Tensor grad_x = make_empty_like(x);
     call(swiglu_backward_function(), x, grad, x, dim, grad_x);
     return grad_x;
 }
 
-Tensor gelu(Tensor x, std::string approximate) {
+Tensor gelu(const Tensor& x, const std::string& approximate) {
     Tensor y = make_empty_like(x);
     const std::int64_t mode = approximate == "tanh" ? 1 : 0;
     call(gelu_function(), x, x, mode, y);
     return y;
 }
 
-Tensor gelu_backward(Tensor grad, Tensor x, std::string approximate) {
+Tensor gelu_backward(const Tensor& grad, const Tensor& x, const std::string& approximate) {
     Tensor grad_x = make_empty_like(x);
     call(gelu_backward_function(), x, grad, x, approximate, grad_x);
     return grad_x;

@@ -16,7 +16,7 @@ ACLNN_FUNCTION(rotary_function, "aclnnRotaryPositionEmbedding")
 ACLNN_FUNCTION(rotary_backward_function, "aclnnRotaryPositionEmbeddingGrad")
 ACLNN_FUNCTION(apply_function, "aclnnApplyRotaryPosEmb")
 
-Tensor rotary_embedding(Tensor x, Tensor cos, Tensor sin, std::int64_t mode) {
+Tensor rotary_embedding(const Tensor& x, const Tensor& cos, const Tensor& sin, std::int64_t mode) {
     Tensor y = make_empty_like(x);
     call(rotary_function(), x, x, cos, sin, mode, y);
     return y;
@@ -32,8 +32,9 @@ Tensor gradient_of(const Tensor& factor, bool wanted) {
     return make_empty(factor, sizes, factor.scalar_type());
 }
 
-std::tuple<Tensor, Tensor, Tensor> rotary_embedding_backward(Tensor grad, Tensor cos, Tensor sin,
-                                                             std::optional<Tensor> x,
+std::tuple<Tensor, Tensor, Tensor> rotary_embedding_backward(const Tensor& grad, const Tensor& cos,
+                                                             const Tensor& sin,
+                                                             const std::optional<Tensor>& x,
                                                              std::int64_t mode) {
     Tensor grad_x = make_empty_like(grad);
     Tensor grad_cos = gradient_of(cos, x.has_value());
@@ -42,7 +43,8 @@ std::tuple<Tensor, Tensor, Tensor> rotary_embedding_backward(Tensor grad, Tensor
     return {grad_x, grad_cos, grad_sin};
 }
 
-void apply_rotary_pos_emb(Tensor query, Tensor key, Tensor cos, Tensor sin, std::int64_t layout) {
+void apply_rotary_pos_emb(const Tensor& query, const Tensor& key, const Tensor& cos,
+                          const Tensor& sin, std::int64_t layout) {
     call(apply_function(), query, query, key, cos, sin, layout);
 }
 
