@@ -16,14 +16,19 @@ if TYPE_CHECKING:
     from .adagrad import CPUAdagrad
     from .adam import CPUAdam
     from .lion import CPULion
+    from .norm.layer import layer_norm
+    from .norm.rms import add_rms_norm, rms_norm
     from .position import apply_rotary_pos_emb_, rotary_embedding
 
 _HOME = {
     "CPUAdagrad": ".adagrad",
     "CPUAdam": ".adam",
     "CPULion": ".lion",
+    "add_rms_norm": ".norm.rms",
     "apply_rotary_pos_emb_": ".position",
     "gelu": ".activation",
+    "layer_norm": ".norm.layer",
+    "rms_norm": ".norm.rms",
     "rotary_embedding": ".position",
     "swiglu": ".activation",
 }
@@ -33,8 +38,11 @@ __all__ = [
     "CPUAdam",
     "CPULion",
     "__version__",
+    "add_rms_norm",
     "apply_rotary_pos_emb_",
     "gelu",
+    "layer_norm",
+    "rms_norm",
     "rotary_embedding",
     "swiglu",
 ]

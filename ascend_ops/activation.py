@@ -10,7 +10,7 @@ import torch
 from op_builder.ops.activation import ActivationBuilder
 
 from .argument_checks import FLOATING, check_dtype
-from .norm_arguments import wide_dtype
+from .arithmetic import wide_dtype
 from .npu_op import NPUOp
 
 Tensor = torch.Tensor

@@ -12,35 +12,33 @@ FLOATING = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
 
 
 def name_of(dtype: torch.dtype) -> str:
-    """"float16" for torch.float16."""
+    """ "float16" for torch.float16."""
     return str(dtype).removeprefix("torch.")
 
 
 def check_dtype(name: str, tensor: torch.Tensor, wanted: Sequence[torch.dtype]) -> None:
     """Raises TypeError for a tensor of another dtype; fp64 is refused on an NPU."""
     found = tensor.dtype
-    if found not in wanted or (found == torch.float64 and tensor.device.type == "npu"):
-        allowed = [d for d in wanted if d != torch.float64 or tensor.device.type != "npu"]
-        words = ", ".join(map(name_of, allowed))
-        raise TypeError(
-            f"{name}: expected dtype {words} on {tensor.device.type}, found {name_of(found)}"
+    if found in wanted and (found is not torch.float64 or tensor.device.type != "npu"):
+        return
+    device = tensor.device.type
+    words = ", ".join(name_of(d) for d in wanted if d != torch.float64 or device != "npu")
+    raise TypeError(f"{name}: expected dtype {words} on {device}, found {name_of(found)}")
+
+
+def check_same_device(reference: torch.Tensor, name: str, tensor: torch.Tensor) -> None:
+    """Raises ValueError for a tensor on another device than ``reference``, the first argument."""
+    if tensor.device != reference.device:
+        raise ValueError(
+            f"{name}: expected a tensor on {reference.device}, as the first one, "
+            f"found one on {tensor.device}"
         )
-
-
-def check_same_device(reference: torch.Tensor, **others: torch.Tensor | None) -> None:
-    """Raises ValueError for a tensor on another device than ``reference``."""
-    for name, tensor in others.items():
-        if tensor is not None and tensor.device != reference.device:
-            raise ValueError(f"{name}: expected a tensor on {reference.device}, as the first one, "
-                             f"found one on {tensor.device}")
 
 
 def check_shape(name: str, tensor: torch.Tensor, wanted: Sequence[int], meaning: str) -> None:
     """Raises ValueError for another shape; ``meaning`` says in words what ``wanted`` is."""
-    if tuple(tensor.shape) != tuple(wanted):
-        raise ValueError(
-            f"{name}: expected {meaning}, {list(wanted)}, found {list(tensor.shape)}"
-        )
+    if tensor.shape != tuple(wanted):
+        raise ValueError(f"{name}: expected {meaning}, {list(wanted)}, found {list(tensor.shape)}")
 
 
 def check_finite(name: str, value: float, *, least: float | None = None) -> None:

@@ -1,8 +1,9 @@
-"""An op of the NPU, registered with torch: schema, composition, fake kernel, gradient, autocast.
+"""An op of the NPU, registered with torch: schema, composition, gradient, autocast, NPU kernel.
 
-The composition is plain torch and runs everywhere else: on the CPU, under fp64 gradcheck, and on an
-NPU whose CANN lacks the function. The compiled kernels of a family are loaded by the first call that
-has an NPU tensor, and take the place of the Python kernels that stand for them until then.
+The composition is plain torch and runs everywhere else: on the CPU, on meta tensors, under fp64
+gradcheck, and on an NPU whose CANN lacks the function. The compiled kernels of a family are loaded
+by the first call that has an NPU tensor, and take the place of the Python kernels that stand for
+them until then.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from .loading import load
 
 NAMESPACE = "ascend_ops"
 
-_library = torch.library.Library(NAMESPACE, "FRAGMENT")  # noqa: TOR901 - lives as long as the process
+_library = torch.library.Library(NAMESPACE, "FRAGMENT")
 _families: dict[type[OpBuilder], Family] = {}
 
 
@@ -43,7 +44,7 @@ class Family:
     def add(self, name: str) -> None:
         """Let the first NPU call of ``name`` load the family."""
         if self._stubs is None:
-            self._stubs = torch.library.Library(NAMESPACE, "IMPL")  # noqa: TOR901
+            self._stubs = torch.library.Library(NAMESPACE, "IMPL")
         self._names.append(name)
         operator = getattr(torch.ops.ascend_ops, name).default
 
@@ -93,11 +94,12 @@ def family_of(builder: type[OpBuilder]) -> Family:
 class NPUOp:
     """One op. Calling it is calling ``torch.ops.ascend_ops.<name>``, with less on the way.
 
-    ``schema`` is torch's, without the namespace. ``composition`` computes the op by torch alone;
-    ``fake`` gives empty outputs of the right shape and dtype. ``backward`` and ``setup_context``
-    are those of :func:`torch.library.register_autograd`. ``autocast`` says which arguments are cast
-    to which dtype under ``torch.autocast``: ``"lower"`` to autocast's own, ``"float32"`` to that,
-    None leaves them.
+    ``schema`` is torch's, without the namespace. ``composition`` computes the op by torch alone,
+    with outputs in the layout that the kernels give them (contiguous): on meta tensors it is also
+    the fake kernel, which torch.compile asks for shapes and dtypes. ``backward`` and
+    ``setup_context`` are those of :func:`torch.library.register_autograd`. ``autocast`` says to
+    which dtype floating point arguments are cast under ``torch.autocast``: ``"lower"`` to
+    autocast's own, ``"float32"`` to that; None leaves them.
     """
 
     def __init__(
@@ -105,7 +107,6 @@ class NPUOp:
         schema: str,
         builder: type[OpBuilder],
         composition: Callable[..., Any],
-        fake: Callable[..., Any],
         *,
         backward: Callable[..., Any] | None = None,
         setup_context: Callable[..., Any] | None = None,
@@ -116,14 +117,15 @@ class NPUOp:
         qualified = f"{NAMESPACE}::{self.name}"
         _library.define(schema, tags=(torch.Tag.pt2_compliant_tag, *tags))
         _library.impl(self.name, composition, "CompositeExplicitAutograd")
-        torch.library.register_fake(qualified, fake, lib=_library)
         if backward is not None:
             torch.library.register_autograd(
                 qualified, backward, setup_context=setup_context, lib=_library
             )
         if autocast is not None:
             for device in ("PrivateUse1", "CPU"):
-                _library.impl(self.name, self._autocast_kernel(autocast, device), f"Autocast{device}")
+                _library.impl(
+                    self.name, self._autocast_kernel(autocast, device), f"Autocast{device}"
+                )
         self.overload = getattr(torch.ops.ascend_ops, self.name).default
         self.composition = composition
         self.family = family_of(builder)
@@ -156,6 +158,8 @@ class NPUOp:
 
 def _cast(value: Any, dtype: torch.dtype) -> Any:
     """As autocast casts: floating point tensors, but not those in fp64."""
+    if isinstance(value, list):
+        return [_cast(member, dtype) for member in value]
     if not isinstance(value, torch.Tensor):
         return value
     return value.to(dtype) if value.is_floating_point() and value.dtype != torch.float64 else value
@@ -164,4 +168,10 @@ def _cast(value: Any, dtype: torch.dtype) -> Any:
 def _needs_gradient(arguments: Sequence[Any]) -> bool:
     if not torch.is_grad_enabled():
         return False
-    return any(isinstance(value, torch.Tensor) and value.requires_grad for value in arguments)
+    for value in arguments:  # a generator costs three times as much
+        if isinstance(value, torch.Tensor):
+            if value.requires_grad:
+                return True
+        elif isinstance(value, (list, tuple)) and _needs_gradient(value):
+            return True
+    return False

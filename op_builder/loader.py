@@ -60,7 +60,7 @@ def load(spec: BuildSpec, library: Path) -> Any:
 def _load_torch(spec: BuildSpec, library: Path) -> OpModule:
     import torch
 
-    torch.ops.load_library(str(library))  # type: ignore[no-untyped-call]
+    torch.ops.load_library(str(library))
     return OpModule(spec.name, library, getattr(torch.ops, spec.namespace))
 
 

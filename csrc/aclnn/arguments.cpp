@@ -95,8 +95,8 @@ aclTensor* make_tensor(const Tensor& tensor) {
 }
 
 aclTensorList* make_tensor_list(const std::vector<Tensor>& tensors) {
-    static auto* const create = acl_function<aclTensorList*(const aclTensor* const*, std::uint64_t)>(
-        "aclCreateTensorList");
+    static auto* const create =
+        acl_function<aclTensorList*(const aclTensor* const*, std::uint64_t)>("aclCreateTensorList");
     std::vector<Owned<aclTensor>> owned;
     std::vector<aclTensor*> members;
     owned.reserve(tensors.size());

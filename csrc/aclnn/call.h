@@ -69,8 +69,8 @@ void call(const Function& function, const Tensor& like, const Arguments&... argu
     const int status = std::apply(
         [&](auto&... holders) {
             using Phase1 = int (*)(decltype(holders.get())..., std::uint64_t*, void**);
-            return reinterpret_cast<Phase1>(function.workspace_size())(
-                holders.get()..., &bytes, pending->executor.place());
+            return reinterpret_cast<Phase1>(function.workspace_size())(holders.get()..., &bytes,
+                                                                       pending->executor.place());
         },
         pending->arguments);
     check_status(status, function.name() + "GetWorkspaceSize");

@@ -89,11 +89,12 @@ void check_status(int status, const std::string& call) {
     if (status == 0) {
         return;
     }
-    static const auto recent = reinterpret_cast<const char* (*)()>(find_symbol("aclGetRecentErrMsg"));
+    static const auto recent =
+        reinterpret_cast<const char* (*)()>(find_symbol("aclGetRecentErrMsg"));
     const char* words = recent == nullptr ? nullptr : recent();
-    throw std::runtime_error(call + " failed with status " + std::to_string(status) + ", " +
-                             meaning_of(status) +
-                             (words == nullptr || *words == '\0' ? std::string() : std::string(": ") + words));
+    throw std::runtime_error(
+        call + " failed with status " + std::to_string(status) + ", " + meaning_of(status) +
+        (words == nullptr || *words == '\0' ? std::string() : std::string(": ") + words));
 }
 
 }  // namespace ascend_ops::aclnn

@@ -1,7 +1,7 @@
 // An aclnn function of the CANN that is loaded, looked up by name.
 //
-// Nothing here links CANN or torch_npu: an op is compiled once and runs with every CANN that has the
-// function, and says so where one lacks it.
+// Nothing here links CANN or torch_npu: an op is compiled once and runs with every CANN that has
+// the function, and says so where one lacks it.
 #pragma once
 
 #include <cstdint>

@@ -18,9 +18,9 @@ Tensor make_empty(const Tensor& like, const std::vector<std::int64_t>& sizes,
     const auto dtype_code =
         torch::stable::detail::to<std::int32_t>(torch::stable::detail::from(dtype));
     AtenTensorHandle made = nullptr;
-    TORCH_ERROR_CODE_CHECK(aoti_torch_empty_strided(
-        static_cast<std::int64_t>(sizes.size()), sizes.data(), strides.data(), dtype_code,
-        device_type, like.get_device_index(), &made));
+    TORCH_ERROR_CODE_CHECK(aoti_torch_empty_strided(static_cast<std::int64_t>(sizes.size()),
+                                                    sizes.data(), strides.data(), dtype_code,
+                                                    device_type, like.get_device_index(), &made));
     return Tensor(made);
 }
 

@@ -39,8 +39,8 @@ inline std::string implementations(const std::vector<Kernel>& kernels) {
     }
     for (const Kernel& kernel : kernels) {
         const Function& function = kernel.function();
-        text += std::string(kernel.op) + "=" + (function.version() >= 0 ? function.name() : "") +
-                "\n";
+        text +=
+            std::string(kernel.op) + "=" + (function.version() >= 0 ? function.name() : "") + "\n";
     }
     return text;
 }
@@ -48,24 +48,24 @@ inline std::string implementations(const std::vector<Kernel>& kernels) {
 }  // namespace ascend_ops::aclnn
 
 /// A function of the name `symbol` that returns the one Function for `...`, newest version first.
-#define ACLNN_FUNCTION(symbol, ...)                                          \
-    const ::ascend_ops::aclnn::Function& symbol() {                          \
-        static const ::ascend_ops::aclnn::Function found{__VA_ARGS__};       \
-        return found;                                                        \
+#define ACLNN_FUNCTION(symbol, ...)                                    \
+    const ::ascend_ops::aclnn::Function& symbol() {                    \
+        static const ::ascend_ops::aclnn::Function found{__VA_ARGS__}; \
+        return found;                                                  \
     }
 
 /// Registers `kernels`, a function that returns a vector of Kernel, as the NPU's part of
 /// `ascend_ops`, and `ascend_ops_<family>::implementations() -> str`.
-#define ASCEND_OPS_FAMILY(family, kernels)                                                      \
-    static std::string family##_implementations() {                                             \
-        return ::ascend_ops::aclnn::implementations(kernels());                                 \
-    }                                                                                           \
-    STABLE_TORCH_LIBRARY_IMPL(ascend_ops, PrivateUse1, library) {                               \
-        ::ascend_ops::aclnn::register_kernels(library, kernels());                              \
-    }                                                                                           \
-    STABLE_TORCH_LIBRARY(ascend_ops_##family, library) {                                        \
-        library.def("implementations() -> str");                                                \
-    }                                                                                           \
-    STABLE_TORCH_LIBRARY_IMPL(ascend_ops_##family, CompositeExplicitAutograd, library) {        \
-        library.impl("implementations", TORCH_BOX(&family##_implementations));                  \
+#define ASCEND_OPS_FAMILY(family, kernels)                                               \
+    static std::string family##_implementations() {                                      \
+        return ::ascend_ops::aclnn::implementations(kernels());                          \
+    }                                                                                    \
+    STABLE_TORCH_LIBRARY_IMPL(ascend_ops, PrivateUse1, library) {                        \
+        ::ascend_ops::aclnn::register_kernels(library, kernels());                       \
+    }                                                                                    \
+    STABLE_TORCH_LIBRARY(ascend_ops_##family, library) {                                 \
+        library.def("implementations() -> str");                                         \
+    }                                                                                    \
+    STABLE_TORCH_LIBRARY_IMPL(ascend_ops_##family, CompositeExplicitAutograd, library) { \
+        library.impl("implementations", TORCH_BOX(&family##_implementations));           \
     }

@@ -11,7 +11,8 @@ void* loaded_torch_npu() {
     void* library = dlopen("libtorch_npu.so", RTLD_LAZY | RTLD_NOLOAD);
     if (library == nullptr) {
         throw std::runtime_error(
-            "expected libtorch_npu.so in this process, found it not loaded: import torch_npu first");
+            "expected libtorch_npu.so in this process, found it not loaded: import torch_npu "
+            "first");
     }
     return library;
 }

@@ -1,4 +1,4 @@
-// layer_norm, rms_norm and add_rms_norm on aclnn. Arguments are checked in ascend_ops/norm.py.
+// layer_norm, rms_norm and add_rms_norm on aclnn. Arguments are checked in ascend_ops/norm/.
 #include "aclnn/call.h"
 #include "aclnn/outputs.h"
 #include "aclnn/registration.h"
@@ -28,9 +28,10 @@ std::vector<std::int64_t> statistics_sizes(const Tensor& x, std::size_t count) {
     return sizes;
 }
 
-std::tuple<Tensor, Tensor, Tensor> layer_norm(Tensor x, std::vector<std::int64_t> normalized_shape,
-                                              std::optional<Tensor> weight,
-                                              std::optional<Tensor> bias, double eps) {
+std::tuple<Tensor, Tensor, Tensor> layer_norm(const Tensor& x,
+                                              const std::vector<std::int64_t>& normalized_shape,
+                                              const std::optional<Tensor>& weight,
+                                              const std::optional<Tensor>& bias, double eps) {
     const auto statistics = statistics_sizes(x, normalized_shape.size());
     Tensor y = make_empty_like(x);
     Tensor mean = make_empty(x, statistics, ScalarType::Float);
@@ -48,11 +49,10 @@ std::optional<Tensor> where(bool wanted, const Tensor& tensor) {
     return wanted ? std::optional<Tensor>(tensor) : std::nullopt;
 }
 
-std::tuple<Tensor, Tensor, Tensor> layer_norm_backward(Tensor grad, Tensor x,
-                                                       std::vector<std::int64_t> normalized_shape,
-                                                       Tensor mean, Tensor rstd,
-                                                       std::optional<Tensor> weight,
-                                                       std::optional<Tensor> bias) {
+std::tuple<Tensor, Tensor, Tensor> layer_norm_backward(
+    const Tensor& grad, const Tensor& x, const std::vector<std::int64_t>& normalized_shape,
+    const Tensor& mean, const Tensor& rstd, const std::optional<Tensor>& weight,
+    const std::optional<Tensor>& bias) {
     Tensor grad_x = make_empty_like(x);
     Tensor grad_weight = gradient_of(weight, x);
     Tensor grad_bias = gradient_of(bias, x);
@@ -62,22 +62,23 @@ std::tuple<Tensor, Tensor, Tensor> layer_norm_backward(Tensor grad, Tensor x,
     return {grad_x, grad_weight, grad_bias};
 }
 
-std::tuple<Tensor, Tensor> rms_norm(Tensor x, Tensor weight, double eps) {
+std::tuple<Tensor, Tensor> rms_norm(const Tensor& x, const Tensor& weight, double eps) {
     Tensor y = make_empty_like(x);
     Tensor rstd = make_empty(x, statistics_sizes(x, weight.dim()), ScalarType::Float);
     call(rms_norm_function(), x, x, weight, eps, y, rstd);
     return {y, rstd};
 }
 
-std::tuple<Tensor, Tensor> rms_norm_backward(Tensor grad, Tensor x, Tensor rstd, Tensor weight) {
+std::tuple<Tensor, Tensor> rms_norm_backward(const Tensor& grad, const Tensor& x,
+                                             const Tensor& rstd, const Tensor& weight) {
     Tensor grad_x = make_empty_like(x);
     Tensor grad_weight = make_empty(x, sizes_of(weight), ScalarType::Float);
     call(rms_norm_backward_function(), x, grad, x, rstd, weight, grad_x, grad_weight);
     return {grad_x, grad_weight};
 }
 
-std::tuple<Tensor, Tensor, Tensor> add_rms_norm(Tensor x, Tensor residual, Tensor weight,
-                                                double eps) {
+std::tuple<Tensor, Tensor, Tensor> add_rms_norm(const Tensor& x, const Tensor& residual,
+                                                const Tensor& weight, double eps) {
     Tensor y = make_empty_like(x);
     Tensor rstd = make_empty(x, statistics_sizes(x, weight.dim()), ScalarType::Float);
     Tensor sum = make_empty_like(x);

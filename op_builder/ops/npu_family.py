@@ -1,4 +1,4 @@
-"""What the builders of the NPU's ops share: the calls of aclnn, found at run time by their names."""
+"""What the builders of the NPU's ops share: aclnn's functions are found by name at run time."""
 
 from __future__ import annotations
 

@@ -1,0 +1,116 @@
+"""Layer norm, on aclnn where the tensors are on an NPU."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from op_builder.ops.norm import NormBuilder
+
+from ..arithmetic import wide_dtype
+from ..npu_op import NPUOp
+from .arguments import check_norm
+
+Tensor = torch.Tensor
+
+
+def _widened(tensor: Tensor | None, dtype: torch.dtype) -> Tensor | None:
+    return None if tensor is None else tensor.to(dtype)
+
+
+def _layer_norm(
+    x: Tensor, shape: Sequence[int], weight: Tensor | None, bias: Tensor | None, eps: float
+) -> tuple[Tensor, Tensor, Tensor]:
+    wide = wide_dtype(x)
+    y, mean, rstd = torch.native_layer_norm(
+        x.to(wide), shape, _widened(weight, wide), _widened(bias, wide), eps
+    )
+    return y.to(x.dtype), mean, rstd
+
+
+def _layer_norm_backward(
+    grad: Tensor,
+    x: Tensor,
+    shape: Sequence[int],
+    mean: Tensor,
+    rstd: Tensor,
+    weight: Tensor | None,
+    bias: Tensor | None,
+) -> tuple[Tensor, Tensor, Tensor]:
+    wide = wide_dtype(x)
+    mask = [True, weight is not None, bias is not None]
+    grads = torch.ops.aten.native_layer_norm_backward(
+        grad.to(wide),
+        x.to(wide),
+        shape,
+        mean,
+        rstd,
+        _widened(weight, wide),
+        _widened(bias, wide),
+        mask,
+    )
+    return (
+        grads[0].to(x.dtype).contiguous(),
+        x.new_empty(0) if weight is None else grads[1].to(weight.dtype),
+        x.new_empty(0) if bias is None else grads[2].to(bias.dtype),
+    )
+
+
+def _layer_norm_setup(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
+    x, ctx.shape, weight, bias, _ = inputs
+    _, mean, rstd = output
+    ctx.mark_non_differentiable(mean, rstd)
+    ctx.save_for_backward(x, mean, rstd, weight, bias)
+
+
+def _layer_norm_gradient(ctx: Any, grad: Tensor, *_: Tensor) -> tuple[Any, ...]:
+    x, mean, rstd, weight, bias = ctx.saved_tensors
+    grads = _layer_norm_backward_op(grad.contiguous(), x, ctx.shape, mean, rstd, weight, bias)
+    return (
+        grads[0],
+        None,
+        None if weight is None else grads[1],
+        None if bias is None else grads[2],
+        None,
+    )
+
+
+_layer_norm_backward_op = NPUOp(
+    "layer_norm_backward(Tensor grad, Tensor x, SymInt[] normalized_shape, Tensor mean, "
+    "Tensor rstd, Tensor? weight, Tensor? bias) -> (Tensor, Tensor, Tensor)",
+    NormBuilder,
+    _layer_norm_backward,
+)
+_layer_norm_op = NPUOp(
+    "layer_norm(Tensor x, SymInt[] normalized_shape, Tensor? weight, Tensor? bias, float eps) "
+    "-> (Tensor, Tensor, Tensor)",
+    NormBuilder,
+    _layer_norm,
+    backward=_layer_norm_gradient,
+    setup_context=_layer_norm_setup,
+    autocast="float32",
+)
+
+
+def layer_norm(
+    x: Tensor,
+    normalized_shape: Sequence[int],
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    eps: float = 1e-5,
+) -> Tensor:
+    """``(x - mean) / sqrt(variance + eps) * weight + bias`` over the last dimensions.
+
+    ``x`` is ``[..., *normalized_shape]``, of 1 to 8 dimensions, fp32, fp16 or bf16 (fp64 on the CPU
+    only). ``weight`` and ``bias`` are ``[*normalized_shape]``, of x's dtype or fp32. The mean and
+    the variance are computed in fp32; the result has x's shape and dtype. Differentiable in x,
+    weight and bias. On an NPU: aclnnLayerNorm. Formula: Ba et al. 2016, arXiv:1607.06450.
+
+    Raises TypeError for a dtype, ValueError for a shape, a device or an eps below 0 or NaN.
+    """
+    shape = list(normalized_shape)
+    check_norm(x, shape, eps, weight, bias)
+    y: Tensor = _layer_norm_op(x, shape, weight, bias, eps)[0]
+    return y
