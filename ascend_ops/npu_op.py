@@ -11,10 +11,12 @@ from __future__ import annotations
 import threading
 import warnings
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 
+from op_builder import envs
 from op_builder.builder import OpBuilder
 from op_builder.errors import AscendOpsError
 
@@ -30,16 +32,29 @@ class CompositionWarning(UserWarning):
     """An op runs on an NPU as its plain torch composition, and why."""
 
 
+@dataclass(frozen=True)
+class Implementation:
+    """What computes an op on an NPU: an aclnn function, or the composition where it is "".
+
+    ``candidates`` are the functions that would do, newest first; ``reason`` says why it is not the
+    first of them, "" where it is.
+    """
+
+    op: str
+    function: str
+    candidates: tuple[str, ...]
+    reason: str
+
+
 class Family:
     """The ops of one builder, which are loaded together."""
 
     def __init__(self, builder: type[OpBuilder]) -> None:
-        self._builder = builder
+        self.builder = builder
         self._lock = threading.RLock()
         self._stubs: torch.library.Library | None = None
         self._names: list[str] = []
-        #: The aclnn function behind each op, "" where it is missing; None before the first load.
-        self.functions: dict[str, str] | None = None
+        self._implementations: list[Implementation] | None = None
 
     def add(self, name: str) -> None:
         """Let the first NPU call of ``name`` load the family."""
@@ -54,36 +69,56 @@ class Family:
 
         self._stubs.impl(name, load_and_call, "PrivateUse1")
 
-    def load(self) -> dict[str, str]:
-        """Load the kernels, once; the function behind each op."""
+    def load(self) -> list[Implementation]:
+        """Load the kernels, once; what computes each op. Warns of those that have none."""
         with self._lock:
-            if self.functions is None:
-                problem, functions = self._load_kernels()
-                for name in self._names:
-                    if not functions.get(name):
-                        _warn(name, problem or "this CANN has no function for it")
-                self.functions = functions
-        return self.functions
+            if self._implementations is None:
+                self._implementations = self._load_kernels()
+                for implementation in self._implementations:
+                    if not implementation.function:
+                        _warn(implementation)
+        return self._implementations
 
-    def _load_kernels(self) -> tuple[str, dict[str, str]]:
-        """Why there are none, and the function behind each op."""
+    def _load_kernels(self) -> list[Implementation]:
         if self._stubs is not None:
             self._stubs._destroy()  # or the kernels would replace them with a warning for each
             self._stubs = None
         try:
-            module = load(self._builder)
+            lines = load(self.builder).implementations().splitlines()
         except AscendOpsError as error:
-            return str(error), {}
-        lines = dict(line.split("=", 1) for line in module.implementations().splitlines())
-        return lines.pop("problem", ""), lines
+            return [Implementation(name, "", (), str(error)) for name in self._names]
+        problem = lines.pop(0).partition("=")[2] if lines[0].startswith("problem=") else ""
+        found = [_implementation(line, problem) for line in lines]
+        return [implementation for implementation in found if implementation.op in self._names]
 
 
-def _warn(name: str, reason: str) -> None:
+def _implementation(line: str, problem: str) -> Implementation:
+    op, function, names = line.split("=")
+    candidates = tuple(names.split(","))
+    lacking = candidates[: candidates.index(function)] if function else candidates
+    disabled = [name.strip() for name in envs.DISABLED_ACLNN.get().split(",")]
+    reasons = [problem] if problem else []
+    for words, chosen in (
+        ("this CANN has no", [name for name in lacking if name not in disabled]),
+        (f"{envs.DISABLED_ACLNN.name} rules out", [name for name in lacking if name in disabled]),
+    ):
+        if chosen and not problem:
+            reasons.append(f"{words} {', '.join(chosen)}")
+    return Implementation(op, function, candidates, "; ".join(reasons))
+
+
+def _warn(implementation: Implementation) -> None:
     warnings.warn(
-        f"ascend_ops.{name} runs as its plain torch composition on this NPU: {reason}",
+        f"ascend_ops.{implementation.op} runs as its plain torch composition on this NPU: "
+        f"{implementation.reason}",
         CompositionWarning,
         stacklevel=2,
     )
+
+
+def families() -> list[Family]:
+    """Those whose modules have been imported."""
+    return list(_families.values())
 
 
 def family_of(builder: type[OpBuilder]) -> Family:

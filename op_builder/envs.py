@@ -156,6 +156,14 @@ COMPILER_LAUNCHER: Variable[str] = Variable(
     "command",
     "put before each compile, e.g. ccache or sccache",
 )
+DISABLED_ACLNN: Variable[str] = Variable(
+    "ASCEND_OPS_DISABLED_ACLNN",
+    str,
+    "",
+    "names",
+    "aclnn functions, separated by commas, that the NPU ops treat as missing: an older version or "
+    "the plain torch composition takes their place",
+)
 LOG_LEVEL: Variable[str] = Variable(
     "ASCEND_OPS_LOG_LEVEL",
     _level,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
@@ -11,6 +12,7 @@ from op_builder.builder import OpBuilder
 from op_builder.registry import ALL_OPS, all_builders
 from op_builder.version import __version__
 
+from . import npu_report
 from .output import JsonFlag, console, print_json, print_table
 
 
@@ -18,19 +20,34 @@ def report(
     env: Annotated[
         bool, typer.Option("--env", help="List every environment variable that is read.")
     ] = False,
+    npu: Annotated[
+        bool,
+        typer.Option(
+            "--npu",
+            help="Show which aclnn function of this NPU's CANN computes each op, and why no newer "
+            "one. Imports torch_npu, uses the device, and builds what no cache has.",
+        ),
+    ] = False,
     json: JsonFlag = False,
 ) -> None:
     """Show which ops can be used here, and why the others cannot.
 
-    Imports neither torch nor torch_npu and touches no device.
+    Without --npu it imports neither torch nor torch_npu and touches no device.
     """
-    content = _variables() if env else _state()
+    if env and npu:
+        raise typer.BadParameter("--env and --npu are two reports: give one of them")
+    view: tuple[Callable[[], dict[str, Any]], Callable[[dict[str, Any]], None]] = (
+        (npu_report.state, npu_report.show)
+        if npu
+        else (_variables, _show_variables)
+        if env
+        else (_state, _show)
+    )
+    content = view[0]()
     if json:
         print_json(content)
-    elif env:
-        _show_variables(content)
     else:
-        _show(content)
+        view[1](content)
 
 
 def _state() -> dict[str, Any]:
@@ -53,6 +70,7 @@ def _show(content: dict[str, Any]) -> None:
     for op in content["ops"]:
         for reason in op.reasons:
             out.print(f"  {op.op}: {reason}")
+    out.print("  Which aclnn function each op of the NPU uses: ascend-ops report --npu")
     parts = [(part.name, part.version or "-", part.detail) for part in content["components"]]
     print_table("\nVersions", ("what", "version", "where"), parts)
     for finding in content["findings"]:

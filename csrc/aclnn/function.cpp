@@ -62,6 +62,9 @@ bool is_available(const char* name) {
 
 Function::Function(std::initializer_list<const char*> names) {
     for (const char* candidate : names) {
+        candidates_ += (candidates_.empty() ? "" : ",") + std::string(candidate);
+    }
+    for (const char* candidate : names) {
         ++version_;
         if (is_available(candidate)) {
             name_ = candidate;
@@ -71,9 +74,7 @@ Function::Function(std::initializer_list<const char*> names) {
         }
     }
     version_ = -1;
-    for (const char* candidate : names) {
-        name_ += (name_.empty() ? "" : ", ") + std::string(candidate);
-    }
+    name_ = candidates_;
 }
 
 void Function::require() const {

@@ -24,6 +24,8 @@ class Function {
     Function(std::initializer_list<const char*> names);
 
     const std::string& name() const { return name_; }
+    /// All names that were looked for, newest first, separated by commas.
+    const std::string& candidates() const { return candidates_; }
     /// Which of the constructor's names it is, from 0; -1 where none is available.
     int version() const { return version_; }
     /// Throws std::runtime_error with every name that was looked for.
@@ -34,6 +36,7 @@ class Function {
 
   private:
     std::string name_;  // of all candidates, where none is available
+    std::string candidates_;
     int version_ = -1;
     void* workspace_size_ = nullptr;
     void* execute_ = nullptr;

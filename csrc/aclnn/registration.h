@@ -29,8 +29,8 @@ inline void register_kernels(torch::stable::detail::StableLibrary& library,
     }
 }
 
-/// A line "op=function" for each, with nothing behind the = where it is missing; or the line
-/// "problem=..." where torch_npu cannot be used.
+/// A line "op=function=candidates" for each, with no function where all candidates are missing. The
+/// line "problem=..." comes first where torch_npu cannot be used.
 inline std::string implementations(const std::vector<Kernel>& kernels) {
     std::string text;
     const std::string problem = torch_npu_problem();
@@ -39,8 +39,8 @@ inline std::string implementations(const std::vector<Kernel>& kernels) {
     }
     for (const Kernel& kernel : kernels) {
         const Function& function = kernel.function();
-        text +=
-            std::string(kernel.op) + "=" + (function.version() >= 0 ? function.name() : "") + "\n";
+        text += std::string(kernel.op) + "=" + (function.version() >= 0 ? function.name() : "") +
+                "=" + function.candidates() + "\n";
     }
     return text;
 }

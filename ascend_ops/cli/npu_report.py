@@ -1,0 +1,62 @@
+"""``ascend-ops report --npu``: which aclnn function computes each op on this NPU, and why."""
+
+from __future__ import annotations
+
+import importlib
+import warnings
+from typing import Any
+
+from ascend_ops import emulator
+
+from .output import console, fail, print_table
+
+_ON_THE_EMULATED = "On an emulated NPU: `ascend-ops emulate -- ascend-ops report --npu`."
+
+
+def state() -> dict[str, Any]:
+    """The device and the implementation of each op; builds the families that no cache has.
+
+    Raises typer.Exit, with its reason said, where there is no NPU.
+    """
+    torch, torch_npu = _import_torch_npu()
+    if not torch.npu.is_available():
+        raise fail(f"torch_npu {torch_npu.__version__} finds no NPU. {_ON_THE_EMULATED}")
+    from ascend_ops import npu_op
+
+    for module in dict.fromkeys(importlib.import_module("ascend_ops")._HOME.values()):
+        importlib.import_module(module, "ascend_ops")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", npu_op.CompositionWarning)  # they are what is reported
+        implementations = [
+            {"family": family.builder.NAME, **vars(implementation)}
+            for family in npu_op.families()
+            for implementation in family.load()
+        ]
+    return {
+        "device": torch.npu.get_device_name(0),
+        "emulated": emulator.is_active(),
+        "torch_npu": torch_npu.__version__,
+        "implementations": implementations,
+    }
+
+
+def show(content: dict[str, Any]) -> None:
+    """As a table; the reasons below it."""
+    out = console()
+    kind = "EMULATED, computed on the CPU" if content["emulated"] else "real"
+    out.print(f"NPU: {content['device']} ({kind}), torch_npu {content['torch_npu']}\n")
+    rows = [
+        (row["family"], row["op"], row["function"] or "torch composition", row["reason"] or "-")
+        for row in content["implementations"]
+    ]
+    print_table("What computes each op", ("family", "op", "by", "why no newer one"), rows)
+
+
+def _import_torch_npu() -> tuple[Any, Any]:
+    try:
+        import torch
+        import torch_npu  # type: ignore[import-not-found,import-untyped,unused-ignore]
+    except (ImportError, OSError, RuntimeError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise fail(f"torch_npu does not import: {reason}. {_ON_THE_EMULATED}") from error
+    return torch, torch_npu
