@@ -10,7 +10,7 @@ import logging
 import os
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -51,8 +51,9 @@ class OpBuilder:
     Class attributes: ``NAME`` (also the library's file name), ``BUILD_VAR`` (the variable that
     builds it ahead of time), ``BINDING`` (see :data:`op_builder.spec.BINDINGS`; what it is decides
     what :meth:`load` returns), ``NAMESPACE`` (the torch namespace that the sources register their
-    functions in; default ``NAME``) and ``ONLY_BY_NAME`` (True keeps it out of what is asked for as
-    a whole: ``DS_BUILD_OPS``, ``ascend-ops build --all``).
+    functions in; default ``NAME``), ``ONLY_BY_NAME`` (True keeps it out of what is asked for as
+    a whole: ``DS_BUILD_OPS``, ``ascend-ops build --all``) and ``REQUIRES`` (the builders of
+    libraries that have to be loaded before this one; they are built wherever this one is).
     """
 
     NAME: ClassVar[str]
@@ -60,6 +61,7 @@ class OpBuilder:
     BINDING: ClassVar[str] = "stable"
     NAMESPACE: ClassVar[str] = ""
     ONLY_BY_NAME: ClassVar[bool] = False
+    REQUIRES: ClassVar[tuple[type[OpBuilder], ...]] = ()
 
     # What an op declares.
 
@@ -126,6 +128,8 @@ class OpBuilder:
             return module
         with _lock_of(cls):
             if cls not in _loaded:
+                for required in self.REQUIRES:
+                    required().load(verbose, on_progress)
                 _loaded[cls], entry = jit.load(self.plan(), on_progress)
                 logger.log(_level(verbose), "%s loaded from %s", self.NAME, entry.library)
         return _loaded[cls]
@@ -190,8 +194,16 @@ class OpBuilder:
         )
 
     def build(self, on_progress: ProgressListener | None = None, *, again: bool = False) -> Entry:
-        """Compile the op into the cache without loading it."""
+        """Compile the op into the cache without loading it; not what it requires."""
         return jit.build(self.plan(), on_progress, again=again)
+
+
+def with_required(ops: Iterable[type[OpBuilder]]) -> list[type[OpBuilder]]:
+    """``ops``, each after what it requires, each once."""
+    ordered: dict[type[OpBuilder], None] = {}
+    for cls in ops:
+        ordered.update(dict.fromkeys([*with_required(cls.REQUIRES), cls]))
+    return list(ordered)
 
 
 def _lock_of(cls: type[OpBuilder]) -> threading.RLock:

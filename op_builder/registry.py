@@ -15,6 +15,7 @@ import logging
 
 from .builder import OpBuilder
 from .errors import UnknownOpError
+from .ops.aclnn import AclnnBuilder
 from .ops.activation import ActivationBuilder
 from .ops.cpu_adagrad import CPUAdagradBuilder
 from .ops.cpu_adam import CPUAdamBuilder
@@ -31,6 +32,7 @@ ALL_OPS: tuple[type[OpBuilder], ...] = (
     CPUAdamBuilder,
     CPULionBuilder,
     CPUAdagradBuilder,
+    AclnnBuilder,
     NormBuilder,
     PositionBuilder,
     ActivationBuilder,

@@ -17,7 +17,7 @@ from setuptools import Extension
 from setuptools.command.build_ext import build_ext
 
 from . import envs, jit
-from .builder import OpBuilder
+from .builder import OpBuilder, with_required
 from .cache.layers import Layer
 from .errors import AscendOpsError, IncompatibleOpError
 
@@ -41,13 +41,14 @@ def requested_extensions(
 
     Nothing is looked at yet: pip also runs a ``setup.py`` to hear what it needs.
     """
-    asked: list[Extension] = []
+    asked: dict[type[OpBuilder], bool] = {}
     for cls in ops:
         by_name = envs.build_switch(cls.BUILD_VAR).get(environ)
         as_a_whole = envs.DS_BUILD_OPS.get(environ) and not cls.ONLY_BY_NAME
         if by_name or (by_name is None and as_a_whole):
-            asked.append(OpExtension(cls(), by_name=bool(by_name)))
-    return asked
+            for needed in with_required([cls]):
+                asked[needed] = asked.get(needed, False) or bool(by_name)
+    return [OpExtension(cls(), by_name=by_name) for cls, by_name in asked.items()]
 
 
 class BuildOps(build_ext):

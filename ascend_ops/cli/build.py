@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import threading
 import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from op_builder.builder import OpBuilder
+from op_builder import envs, jit
+from op_builder.builder import OpBuilder, with_required
 from op_builder.compile_commands import compile_commands
 from op_builder.errors import AscendOpsError
 from op_builder.ninja import Progress, ProgressListener
 from op_builder.registry import all_builders, builder_of
+from op_builder.toolchain.jobs import compile_jobs
 
 from ..loading import build_progress
 from .output import JsonFlag, console, fail, print_json, print_table
@@ -36,10 +42,14 @@ def build(
     ] = None,
     json: JsonFlag = False,
 ) -> None:
-    """Build ops into the user's cache. Needs a compiler; no NPU, no driver."""
+    """Build ops, and the libraries they require, into the user's cache.
+
+    Needs a compiler; no NPU, no driver.
+    """
     if bool(ops) == every:
         raise typer.BadParameter("name the ops to build, or give --all")
-    builders = _all_compatible() if every else [builder_of(op) for op in ops or []]
+    named = _all_compatible() if every else [builder_of(op) for op in ops or []]
+    builders = [cls() for cls in with_required(type(builder) for builder in named)]
     if compile_commands_file is not None:
         text = compile_commands(builder.plan() for builder in builders)
         compile_commands_file.write_text(text, encoding="utf-8")
@@ -64,20 +74,53 @@ def _all_compatible() -> list[OpBuilder]:
 
 
 def _build(builders: list[OpBuilder], again: bool) -> list[dict[str, Any]]:
-    with build_progress() as on_progress:
-        return [_build_one(builder, again, on_progress) for builder in builders]
+    """All of them, several at once where one alone would leave cores idle."""
+    jobs = compile_jobs(envs.process_environment()).count
+    slots = _Slots(jobs)
+    with build_progress() as on_progress, ThreadPoolExecutor(jobs) as pool:
+        waiting = [
+            pool.submit(_build_one, builder, again, slots, on_progress) for builder in builders
+        ]
+        return [future.result() for future in waiting]
 
 
-def _build_one(builder: OpBuilder, again: bool, on_progress: ProgressListener) -> dict[str, Any]:
-    started = time.monotonic()
+class _Slots:
+    """As many as compilers may run at once."""
+
+    def __init__(self, count: int) -> None:
+        self._count = self._free = count
+        self._freed = threading.Condition()
+
+    @contextmanager
+    def take(self, most: int) -> Iterator[int]:
+        """``most`` of them or all there are, once so many are free."""
+        taken = min(most, self._count)
+        with self._freed:
+            self._freed.wait_for(lambda: self._free >= taken)
+            self._free -= taken
+        try:
+            yield taken
+        finally:
+            with self._freed:
+                self._free += taken
+                self._freed.notify_all()
+
+
+def _build_one(
+    builder: OpBuilder, again: bool, slots: _Slots, on_progress: ProgressListener
+) -> dict[str, Any]:
     result = {"op": builder.NAME, "outcome": "cached", "library": "", "error": ""}
 
     def note(progress: Progress) -> None:
         result["outcome"] = "built"
         on_progress(progress)
 
-    try:
-        result["library"] = str(builder.build(note, again=again).library)
-    except AscendOpsError as error:
-        result.update(outcome="failed", error=str(error))
-    return {**result, "seconds": round(time.monotonic() - started, 3)}
+    with slots.take(len(builder.sources())) as jobs:
+        started = time.monotonic()
+        environ = {**envs.process_environment(), envs.MAX_JOBS.name: str(jobs)}
+        try:
+            built = jit.build(builder.plan(environ), note, again=again)
+            result["library"] = str(built.library)
+        except AscendOpsError as error:
+            result.update(outcome="failed", error=str(error))
+        return {**result, "seconds": round(time.monotonic() - started, 3)}

@@ -61,24 +61,15 @@ Signature* acl_function(const char* name) {
     return found;
 }
 
-template <class Handle>
-Handle* created(Handle* handle, const char* what) {
-    if (handle == nullptr) {
-        check_status(-1, what);
-    }
-    return handle;
-}
+using Destroy = int (*)(const void*);
 
-}  // namespace
+Destroy destroyer(const char* name) { return acl_function<int(const void*)>(name); }
 
 aclTensor* make_tensor(const Tensor& tensor) {
     static auto* const create =
         acl_function<aclTensor*(const std::int64_t*, std::uint64_t, int, const std::int64_t*,
                                 std::int64_t, int, const std::int64_t*, std::uint64_t, void*)>(
             "aclCreateTensor");
-    if (!tensor.defined()) {
-        return nullptr;
-    }
     check_format(tensor);
     const auto sizes = tensor.sizes();
     const auto strides = tensor.strides();
@@ -88,56 +79,62 @@ aclTensor* make_tensor(const Tensor& tensor) {
     TORCH_ERROR_CODE_CHECK(aoti_torch_get_storage_size(tensor.get(), &storage_bytes));
     const std::int64_t storage_elements = storage_bytes / bytes;
     auto* const data = static_cast<char*>(tensor.data_ptr());
-    return created(create(sizes.data(), sizes.size(), data_type_of(tensor.scalar_type()),
-                          strides.data(), offset, kFormatNd, &storage_elements, 1,
-                          data == nullptr ? nullptr : data - offset * bytes),
-                   "aclCreateTensor");
+    return create(sizes.data(), sizes.size(), data_type_of(tensor.scalar_type()), strides.data(),
+                  offset, kFormatNd, &storage_elements, 1,
+                  data == nullptr ? nullptr : data - offset * bytes);
 }
 
-aclTensorList* make_tensor_list(const std::vector<Tensor>& tensors) {
+}  // namespace
+
+Handles::~Handles() {
+    for (const Held& held : held_) {
+        held.destroy(held.handle);
+    }
+}
+
+template <class Handle>
+Handle* Handles::keep(Handle* made, const char* maker, Destroy destroy) {
+    if (made == nullptr) {
+        check_status(-1, maker);
+    }
+    held_.push_back({made, destroy});
+    return made;
+}
+
+aclTensor* Handles::hold(const Tensor& tensor) {
+    static const Destroy destroy = destroyer("aclDestroyTensor");
+    return tensor.defined() ? keep(make_tensor(tensor), "aclCreateTensor", destroy) : nullptr;
+}
+
+aclTensorList* Handles::hold(const std::vector<Tensor>& tensors) {
     static auto* const create =
         acl_function<aclTensorList*(const aclTensor* const*, std::uint64_t)>("aclCreateTensorList");
-    std::vector<Owned<aclTensor>> owned;
+    static const Destroy destroy = destroyer("aclDestroyTensorList");
+    const std::size_t before = held_.size();
     std::vector<aclTensor*> members;
-    owned.reserve(tensors.size());
+    members.reserve(tensors.size());
     for (const Tensor& tensor : tensors) {
-        owned.emplace_back(make_tensor(tensor));
-        members.push_back(owned.back().get());
+        members.push_back(hold(tensor));
     }
-    aclTensorList* list = created(create(members.data(), members.size()), "aclCreateTensorList");
-    for (Owned<aclTensor>& member : owned) {
-        member.release();  // the list destroys its members
+    aclTensorList* const list = create(members.data(), members.size());
+    if (list != nullptr) {
+        held_.resize(before);  // it destroys its members
     }
-    return list;
+    return keep(list, "aclCreateTensorList", destroy);
 }
 
-aclIntArray* make_int_array(const std::vector<std::int64_t>& values) {
+aclIntArray* Handles::hold(const std::vector<std::int64_t>& values) {
     static auto* const create =
         acl_function<aclIntArray*(const std::int64_t*, std::uint64_t)>("aclCreateIntArray");
-    return created(create(values.data(), values.size()), "aclCreateIntArray");
+    static const Destroy destroy = destroyer("aclDestroyIntArray");
+    return keep(create(values.data(), values.size()), "aclCreateIntArray", destroy);
 }
 
-aclBoolArray* make_bool_array(const bool* values, std::size_t count) {
+aclBoolArray* Handles::hold_booleans(const bool* values, std::size_t count) {
     static auto* const create =
         acl_function<aclBoolArray*(const bool*, std::uint64_t)>("aclCreateBoolArray");
-    return created(create(values, count), "aclCreateBoolArray");
-}
-
-void destroy(const aclTensor* handle) {
-    static auto* const release = acl_function<int(const aclTensor*)>("aclDestroyTensor");
-    release(handle);
-}
-void destroy(const aclTensorList* handle) {
-    static auto* const release = acl_function<int(const aclTensorList*)>("aclDestroyTensorList");
-    release(handle);
-}
-void destroy(const aclIntArray* handle) {
-    static auto* const release = acl_function<int(const aclIntArray*)>("aclDestroyIntArray");
-    release(handle);
-}
-void destroy(const aclBoolArray* handle) {
-    static auto* const release = acl_function<int(const aclBoolArray*)>("aclDestroyBoolArray");
-    release(handle);
+    static const Destroy destroy = destroyer("aclDestroyBoolArray");
+    return keep(create(values, count), "aclCreateBoolArray", destroy);
 }
 
 }  // namespace ascend_ops::aclnn

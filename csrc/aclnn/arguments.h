@@ -1,4 +1,4 @@
-// The arguments of an aclnn call as CANN's handles, each destroyed with its holder.
+// The arguments of an aclnn call as CANN's handles.
 #pragma once
 
 #include <torch/csrc/stable/tensor.h>
@@ -7,8 +7,9 @@
 #include <cstdint>
 #include <optional>
 #include <string>
-#include <utility>
 #include <vector>
+
+#include "aclnn/export.h"
 
 struct aclTensor;
 struct aclTensorList;
@@ -19,78 +20,49 @@ namespace ascend_ops::aclnn {
 
 using torch::stable::Tensor;
 
-/// Handles of CANN. Throws std::runtime_error for a tensor that an aclnn function cannot take: of
-/// another dtype than CANN has, or in one of its private formats.
-aclTensor* make_tensor(const Tensor& tensor);
-aclTensorList* make_tensor_list(const std::vector<Tensor>& tensors);
-aclIntArray* make_int_array(const std::vector<std::int64_t>& values);
-aclBoolArray* make_bool_array(const bool* values, std::size_t count);
-
-void destroy(const aclTensor* handle);
-void destroy(const aclTensorList* handle);
-void destroy(const aclIntArray* handle);
-void destroy(const aclBoolArray* handle);
-
-/// Owns one handle, or none.
-template <class Handle>
-class Owned {
+/// The handles of one call, destroyed together. `hold` gives an argument as the C function takes
+/// it; its type has to be exactly the one of the declaration, so there is no overload for int.
+/// Throws std::runtime_error for a tensor that an aclnn function cannot take: of a dtype that CANN
+/// does not have, or in one of its private formats.
+class Handles {
   public:
-    explicit Owned(Handle* handle) : handle_(handle) {}
-    Owned(Owned&& other) noexcept : handle_(std::exchange(other.handle_, nullptr)) {}
-    Owned(const Owned&) = delete;
-    Owned& operator=(const Owned&) = delete;
-    Owned& operator=(Owned&&) = delete;
-    ~Owned() {
-        if (handle_ != nullptr) {
-            destroy(handle_);
-        }
+    explicit Handles(std::size_t count) { held_.reserve(count); }
+    Handles(const Handles&) = delete;
+    Handles& operator=(const Handles&) = delete;
+    ASCEND_OPS_EXPORT ~Handles();
+
+    ASCEND_OPS_EXPORT aclTensor* hold(const Tensor& tensor);
+    ASCEND_OPS_EXPORT aclTensorList* hold(const std::vector<Tensor>& tensors);
+    ASCEND_OPS_EXPORT aclIntArray* hold(const std::vector<std::int64_t>& values);
+    template <std::size_t count>
+    aclBoolArray* hold(const std::array<bool, count>& values) {
+        return hold_booleans(values.data(), count);
     }
-    Handle* get() const { return handle_; }
-    /// Somebody else owns it from here on.
-    void release() { handle_ = nullptr; }
+    /// None is a null handle.
+    template <class T>
+    auto hold(const std::optional<T>& value) {
+        return value.has_value() ? this->hold(*value) : nullptr;
+    }
+    /// Phase 1 copies it.
+    static char* hold(const char* text) { return const_cast<char*>(text); }
+    static char* hold(const std::string& text) { return hold(text.c_str()); }
+    static std::int64_t hold(std::int64_t value) { return value; }
+    static double hold(double value) { return value; }
+    static float hold(float value) { return value; }
+    static bool hold(bool value) { return value; }
 
   private:
-    Handle* handle_;
-};
+    using Destroy = int (*)(const void*);
 
-/// A number, passed as it is: its type has to be exactly the one of the function's declaration.
-template <class T>
-struct Plain {
-    T value;
-    T get() const { return value; }
-};
+    ASCEND_OPS_EXPORT aclBoolArray* hold_booleans(const bool* values, std::size_t count);
+    template <class Handle>
+    Handle* keep(Handle* made, const char* maker, Destroy destroy);
 
-/// A C string that lives as long as the call.
-struct Text {
-    std::string value;
-    char* get() { return value.data(); }
+    struct Held {
+        const void* handle;
+        Destroy destroy;
+    };
+    std::vector<Held> held_;
 };
-
-inline Owned<aclTensor> argument(const Tensor& tensor) {
-    return Owned<aclTensor>(make_tensor(tensor));
-}
-/// None is a null handle.
-inline Owned<aclTensor> argument(const std::optional<Tensor>& tensor) {
-    return Owned<aclTensor>(tensor.has_value() ? make_tensor(*tensor) : nullptr);
-}
-inline Owned<aclTensorList> argument(const std::vector<Tensor>& tensors) {
-    return Owned<aclTensorList>(make_tensor_list(tensors));
-}
-inline Owned<aclIntArray> argument(const std::vector<std::int64_t>& values) {
-    return Owned<aclIntArray>(make_int_array(values));
-}
-inline Owned<aclIntArray> argument(const std::optional<std::vector<std::int64_t>>& values) {
-    return Owned<aclIntArray>(values.has_value() ? make_int_array(*values) : nullptr);
-}
-template <std::size_t count>
-Owned<aclBoolArray> argument(const std::array<bool, count>& values) {
-    return Owned<aclBoolArray>(make_bool_array(values.data(), count));
-}
-inline Text argument(const std::string& text) { return {text}; }
-inline Text argument(const char* text) { return {text}; }
-inline Plain<std::int64_t> argument(std::int64_t value) { return {value}; }
-inline Plain<double> argument(double value) { return {value}; }
-inline Plain<float> argument(float value) { return {value}; }
-inline Plain<bool> argument(bool value) { return {value}; }
 
 }  // namespace ascend_ops::aclnn

@@ -1,44 +1,72 @@
 #include "aclnn/call.h"
 
 #include "aclnn/outputs.h"
+#include "aclnn/torch_npu.h"
 
 namespace ascend_ops::aclnn {
 
-Executor::~Executor() {
-    if (executor_ != nullptr) {
-        static const auto destroy =
-            reinterpret_cast<int (*)(void*)>(find_symbol("aclDestroyAclOpExecutor"));
-        if (destroy != nullptr) {
-            destroy(executor_);
+/// What phase 2 needs after the caller has gone on.
+struct Call::Pending {
+    explicit Pending(std::size_t count) : handles(count) {}
+    Pending(const Pending&) = delete;
+    Pending& operator=(const Pending&) = delete;
+    /// An executor whose phase 2 never ran is destroyed, and before its handles.
+    ~Pending() {
+        if (executor != nullptr) {
+            static const auto destroy =
+                reinterpret_cast<int (*)(void*)>(find_symbol("aclDestroyAclOpExecutor"));
+            if (destroy != nullptr) {
+                destroy(executor);
+            }
         }
     }
-}
-
-int Executor::execute(const Function& function, void* workspace, std::uint64_t bytes,
-                      void* stream) {
-    using Phase2 = int (*)(void*, std::uint64_t, void*, void*);
-    void* const executor = executor_;
-    executor_ = nullptr;  // CANN takes it, whatever becomes of it
-    return reinterpret_cast<Phase2>(function.execute())(workspace, bytes, executor, stream);
-}
-
-std::optional<Tensor> make_workspace(const Tensor& like, std::uint64_t bytes) {
-    if (bytes == 0) {
-        return std::nullopt;
+    int execute() {
+        using Phase2 = int (*)(void*, std::uint64_t, void*, void*);
+        void* const taken = executor;
+        executor = nullptr;  // CANN takes it, whatever becomes of it
+        return reinterpret_cast<Phase2>(phase2)(workspace, workspace_bytes, taken, stream);
     }
-    return make_empty(like, {static_cast<std::int64_t>(bytes)},
-                      torch::headeronly::ScalarType::Byte);
-}
 
-void queue_execution(const Function& function, const std::function<int()>& execution) {
-    torch_npu().queue(function.name(), execution);
-}
+    Handles handles;
+    void* executor = nullptr;
+    void* phase2 = nullptr;
+    void* workspace = nullptr;
+    std::uint64_t workspace_bytes = 0;
+    void* stream = nullptr;
+};
 
 OnDeviceOf::OnDeviceOf(const Tensor& like) {
     const auto device = like.get_device_index();
     if (torch::stable::accelerator::getCurrentDeviceIndex() != device) {
         guard_.emplace(device);
     }
+}
+
+Call::Call(const Function& function, const Tensor& like, std::size_t count)
+    : function_((function.require(), function)),
+      like_(like),
+      device_(like),
+      pending_(std::make_shared<Pending>(count)) {
+    torch_npu().apply_determinism();
+}
+
+Handles& Call::handles() { return pending_->handles; }
+
+std::uint64_t* Call::workspace_bytes() { return &pending_->workspace_bytes; }
+
+void** Call::executor() { return &pending_->executor; }
+
+void Call::launch(int status) {
+    check_status(status, function_.name() + "GetWorkspaceSize");
+    std::optional<Tensor> workspace;
+    if (pending_->workspace_bytes != 0) {
+        workspace = make_empty(like_, {static_cast<std::int64_t>(pending_->workspace_bytes)},
+                               torch::headeronly::ScalarType::Byte);
+        pending_->workspace = workspace->data_ptr();
+    }
+    pending_->phase2 = function_.execute();
+    pending_->stream = torch_npu().current_stream();
+    torch_npu().queue(function_.name(), [pending = pending_] { return pending->execute(); });
 }
 
 }  // namespace ascend_ops::aclnn

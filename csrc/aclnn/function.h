@@ -8,11 +8,13 @@
 #include <initializer_list>
 #include <string>
 
+#include "aclnn/export.h"
+
 namespace ascend_ops::aclnn {
 
 /// The address of a symbol, or null. Custom op packages come before CANN's own libraries, in the
 /// order that torch_npu uses.
-void* find_symbol(const char* name);
+ASCEND_OPS_EXPORT void* find_symbol(const char* name);
 
 /// Whether the two phases of `name` are there and not ruled out by ASCEND_OPS_DISABLED_ACLNN.
 bool is_available(const char* name);
@@ -21,7 +23,7 @@ bool is_available(const char* name);
 class Function {
   public:
     /// The first of `names` that is available: the newest version first.
-    Function(std::initializer_list<const char*> names);
+    ASCEND_OPS_EXPORT Function(std::initializer_list<const char*> names);
 
     const std::string& name() const { return name_; }
     /// All names that were looked for, newest first, separated by commas.
@@ -29,7 +31,7 @@ class Function {
     /// Which of the constructor's names it is, from 0; -1 where none is available.
     int version() const { return version_; }
     /// Throws std::runtime_error with every name that was looked for.
-    void require() const;
+    ASCEND_OPS_EXPORT void require() const;
 
     void* workspace_size() const { return workspace_size_; }
     void* execute() const { return execute_; }
@@ -43,6 +45,6 @@ class Function {
 };
 
 /// Throws std::runtime_error for a status other than 0, with CANN's own words.
-void check_status(int status, const std::string& call);
+ASCEND_OPS_EXPORT void check_status(int status, const std::string& call);
 
 }  // namespace ascend_ops::aclnn

@@ -6,16 +6,18 @@
 #include <cstdint>
 #include <vector>
 
+#include "aclnn/export.h"
+
 namespace ascend_ops::aclnn {
 
 using torch::stable::Tensor;
 
 /// Uninitialised and contiguous, on the device of `like`.
-Tensor make_empty(const Tensor& like, const std::vector<std::int64_t>& sizes,
-                  torch::headeronly::ScalarType dtype);
+ASCEND_OPS_EXPORT Tensor make_empty(const Tensor& like, const std::vector<std::int64_t>& sizes,
+                                    torch::headeronly::ScalarType dtype);
 
 /// With the shape and the dtype of `like`, contiguous.
-Tensor make_empty_like(const Tensor& like);
+ASCEND_OPS_EXPORT Tensor make_empty_like(const Tensor& like);
 
 inline std::vector<std::int64_t> sizes_of(const Tensor& tensor) {
     const auto sizes = tensor.sizes();

@@ -8,6 +8,8 @@
 #include <functional>
 #include <string>
 
+#include "aclnn/export.h"
+
 namespace ascend_ops::aclnn {
 
 class TorchNpu {
@@ -52,6 +54,6 @@ class TorchNpu {
 const TorchNpu& torch_npu();
 
 /// Why torch_npu() would throw; empty where it would not.
-std::string torch_npu_problem();
+ASCEND_OPS_EXPORT std::string torch_npu_problem();
 
 }  // namespace ascend_ops::aclnn

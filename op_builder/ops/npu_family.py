@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from ..builder import OpBuilder
 from ..cpu import CPUOpBuilder
 from ..own_op import OwnOp
-
-_SHARED = ("arguments", "call", "function", "outputs", "torch_npu")
+from .aclnn import AclnnBuilder
 
 
 class NPUFamilyBuilder(OwnOp, CPUOpBuilder):
@@ -18,13 +18,13 @@ class NPUFamilyBuilder(OwnOp, CPUOpBuilder):
     folder of its sources, ``SOURCES`` their names without suffix.
     """
 
+    REQUIRES: ClassVar[tuple[type[OpBuilder], ...]] = (AclnnBuilder,)
     FAMILY: ClassVar[str]
     SOURCES: ClassVar[tuple[str, ...]]
 
     def sources(self) -> list[str]:
-        """The family's own, which take longest, then what all of them share."""
-        own = [f"{self.FAMILY}/{name}.cpp" for name in self.SOURCES]
-        return [*own, *(f"aclnn/{name}.cpp" for name in _SHARED)]
+        """The family's own."""
+        return [f"{self.FAMILY}/{name}.cpp" for name in self.SOURCES]
 
     def include_paths(self) -> list[str]:
         """This project's headers."""
@@ -35,5 +35,5 @@ class NPUFamilyBuilder(OwnOp, CPUOpBuilder):
         return ["-O1"]
 
     def extra_ldflags(self) -> list[str]:
-        """dlsym."""
-        return ["-ldl"]
+        """The library ``aclnn`` defines the rest, once both are loaded."""
+        return ["-Wl,-z,undefs"]
