@@ -13,7 +13,9 @@ In import order:
     peers           the implementations of a step, this project's and others'
     instructions    instructions a parameter, counted by callgrind
     steps           measures optimizer steps
-    loads           measures whole processes: cold and warm loads, imports
+    loads           measures whole processes: cold and warm loads, builds, imports
+    npu_optimizers  a step of many small tensors on an NPU, this project's and DeepSpeed's loop
+    npu_calls       measures calls on an NPU, by the host's time
     run             all cases of a bench, one after the other
     tables          a run as text
     plot_style      what the pictures share

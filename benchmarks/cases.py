@@ -1,4 +1,4 @@
-"""What ``bench adam`` and ``bench optimizers`` measure."""
+"""What ``bench adam``, ``bench optimizers`` and ``bench npu`` measure."""
 
 from __future__ import annotations
 
@@ -74,7 +74,19 @@ class LoadCase:
     target_s: float | None = None
 
 
-Case = StepCase | LoadCase
+@dataclass(frozen=True)
+class CallCase:
+    """A call on an NPU, by the host's time until it returns; ``selector`` says which, to
+    :mod:`npu_calls`. ``target`` is in words, as a part of the peer's time.
+    """
+
+    selector: str
+    name: str
+    target: str
+    target_s: None = None
+
+
+Case = StepCase | LoadCase | CallCase
 
 _AT_THE_LIMIT = "at least 0.97"
 _OFFLOAD = "limit 0.91, peer 1.4"
@@ -122,10 +134,22 @@ def optimizer_cases(quick: bool = False) -> list[Case]:
     ]
 
 
+def npu_cases(quick: bool = False) -> list[Case]:
+    """Host times of NPU calls, and the build of all NPU ops; the same where ``quick``."""
+    del quick
+    return [
+        CallCase("rms-norm", "rms_norm, 4 x 64, fp16", "at most 0.6 of it"),
+        CallCase("flash-attention", "flash_attention, causal, 1 x 2 x 16 x 64", "at most 0.7"),
+        CallCase("fused-adamw", "AdamW step, 300 x 64, fp32", "at most 0.2 of it"),
+        LoadCase("build-npu", "cold build, all NPU ops", "at most 20 s", 20.0),
+    ]
+
+
 #: The names of the benches, and their cases.
 ADAM = "adam"
 OPTIMIZERS = "optimizers"
-BENCHES = {ADAM: adam_cases, OPTIMIZERS: optimizer_cases}
+NPU = "npu"
+BENCHES = {ADAM: adam_cases, OPTIMIZERS: optimizer_cases, NPU: npu_cases}
 
 
 def select(cases: Sequence[Case], patterns: Sequence[str]) -> list[Case]:

@@ -1,4 +1,4 @@
-"""Loads of cpu_adam and imports of the package, as processes that a user's own would be like."""
+"""Loads, builds and imports, as processes that a user's own would be like."""
 
 from __future__ import annotations
 
@@ -17,6 +17,9 @@ from typing import Any
 import op_builder
 from op_builder import envs, process
 from op_builder.errors import AscendOpsError
+from op_builder.ops.aclnn import AclnnBuilder
+from op_builder.ops.npu_family import NPUFamilyBuilder
+from op_builder.registry import ALL_OPS
 
 from .cases import LoadCase
 from .implementation import DEEPSPEED, OURS
@@ -41,7 +44,7 @@ class PrebuiltError(AscendOpsError):
 def runs(case: LoadCase, quick: bool) -> int:
     """How many samples of this project's own load are taken."""
     if quick:
-        return 1 if case.selector in ("load-cold", "load-together") else 3
+        return 1 if case.selector in ("load-cold", "load-together", "build-npu") else 3
     return LEAST_RUNS
 
 
@@ -135,12 +138,37 @@ def _import(scratch: Path, rounds: int, on_sample: Callable[[str], None]) -> tup
     return Samples({OURS: [ours - bare for ours, bare in pairs]}), {}
 
 
+def _build_npu(
+    scratch: Path, rounds: int, on_sample: Callable[[str], None]
+) -> tuple[Samples, Counts]:
+    """`ascend-ops build` of every NPU op, as a process: the wall's time, and the CPU's."""
+    names = [cls.NAME for cls in ALL_OPS if issubclass(cls, (AclnnBuilder, NPUFamilyBuilder))]
+    program = "from ascend_ops.cli.main import run; run()"
+    cpu: list[float] = []
+
+    def sample() -> float:
+        with _fresh(scratch) as caches:
+            before = os.times()
+            started = time.perf_counter()
+            command = [sys.executable, "-c", program, "build", *names]
+            process.run(command, env=_environment(caches), timeout=_COLD_TIMEOUT_S)
+            seconds = time.perf_counter() - started
+            after = os.times()
+        children = (after.children_user, after.children_system)
+        cpu.append(sum(children) - before.children_user - before.children_system)
+        return seconds
+
+    seconds = interleave({OURS: sample}, rounds, on_sample=on_sample)
+    return Samples(seconds, {}), {OURS: {"cpu_s": sorted(cpu)[len(cpu) // 2]}}
+
+
 _MEASURES: dict[str, Callable[[Path, int, Callable[[str], None]], tuple[Samples, Counts]]] = {
     "load-cold": _cold,
     "load-warm": _warm,
     "load-again": _again,
     "load-together": _together,
     "import": _import,
+    "build-npu": _build_npu,
 }
 
 

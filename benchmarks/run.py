@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from .cases import OPTIMIZERS, Case, StepCase
+from ascend_ops import emulator
+
+from .cases import NPU, OPTIMIZERS, CallCase, Case, StepCase
 from .kernels import isa_in_use
 from .loads import measure_load, runs
 from .peers import implementations
@@ -41,12 +43,19 @@ def run(bench: str, cases: Sequence[Case], quick: bool, listener: Listener | Non
 
     listener = listener or Silent()
     first_step = next((case for case in cases if isinstance(case, StepCase)), _ADAMW)
-    machine = machine_facts(torch.get_num_threads(), isa_in_use(first_step))
+    emulated = bench == NPU and emulator.is_active()
+    machine = machine_facts(torch.get_num_threads(), isa_in_use(first_step), emulated=emulated)
     records: list[Record] = []
     absences: list[Absence] = []
     for case in cases:
         if isinstance(case, StepCase):
             samples, counts = _step(bench, case, quick, listener)
+        elif isinstance(case, CallCase):
+            from .npu_calls import measure_call  # imports torch_npu, where there is one
+
+            effort = Effort.of(quick)
+            listener.begin(case, 3 * effort.rounds)
+            samples, counts = measure_call(case, effort, listener.sampled), {}
         else:
             listener.begin(case, runs(case, quick))
             samples, counts = measure_load(case, quick, listener.sampled)

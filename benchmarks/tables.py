@@ -9,7 +9,7 @@ from rich.console import Group, JustifyMethod, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from .cases import format_seconds
+from .cases import NPU, format_seconds
 from .implementation import OURS
 from .records import Absence, Record, Report
 
@@ -27,7 +27,8 @@ def render(report: Report) -> RenderableType:
         parts.append(_steps(steps, absences))
     if loads:
         absences = [absence for absence in absent if absence.case not in of_steps]
-        parts.append(_loads(loads, absences))
+        title = "Host time of calls, and the build" if report.bench == NPU else "Loads"
+        parts.append(_loads(title, loads, absences))
     lacking = [f"{a.impl}: no {a.reason}" for a in report.absences if a not in absent]
     parts += [Text(line, style="dim") for line in dict.fromkeys(lacking)]
     parts.append(Text(circumstances(report), style="dim"))
@@ -75,8 +76,8 @@ def _instructions(record: Record) -> str:
     return "" if count is None else f"{count:.2f}"
 
 
-def _loads(records: Sequence[Record], absences: Sequence[Absence]) -> Table:
-    table = _table("Loads", "runs", "counted", "vs best peer")
+def _loads(title: str, records: Sequence[Record], absences: Sequence[Absence]) -> Table:
+    table = _table(title, "runs", "counted", "vs best peer")
     for case in dict.fromkeys(record.case for record in records):
         of_case = [record for record in records if record.case == case]
         target = next((f"target: {r.target}" for r in of_case if r.target), "")

@@ -19,6 +19,7 @@ app = typer.Typer(help="Measure ops beside their peers, in one run.", no_args_is
 
 _PACKAGE = "ascend_ops.benchmarks"
 _LEAST_WIDTH = 118
+_NO_NPU = "On an emulated one: `ascend-ops bench npu --emulated`"
 
 
 @app.callback()
@@ -62,6 +63,33 @@ def optimizers(
 ) -> None:
     """Steps of Adam, Lion, Adagrad and ZeRO-Offload beside their peers and memory's limit."""
     _bench("optimizers", json, plot, quick, case or [])
+
+
+@app.command("npu")
+def npu(
+    emulated: Annotated[
+        bool,
+        typer.Option("--emulated", help="On the emulated NPU: host time only, no device's speed."),
+    ] = False,
+    json: JsonOption = None,
+    plot: PlotOption = None,
+    quick: QuickOption = False,
+    case: CaseOption = None,
+) -> None:
+    """What a call of an NPU op costs the host, beside torch_npu's own; the build of all of them."""
+    if emulated:
+        from ascend_ops.emulator import activate
+
+        activate()
+    try:
+        importlib.import_module("torch_npu")
+        devices = importlib.import_module("torch").npu.device_count()
+    except (ImportError, OSError, RuntimeError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise fail(f"torch_npu does not import: {reason}. {_NO_NPU}") from error
+    if devices == 0:
+        raise fail(f"torch_npu finds no NPU. {_NO_NPU}")
+    _bench("npu", json, plot, quick, case or [])
 
 
 def _bench(name: str, json: Path | None, plot: Path | None, quick: bool, case: list[str]) -> None:

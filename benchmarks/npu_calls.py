@@ -1,0 +1,111 @@
+"""Calls on an NPU beside torch_npu's own, by the time until they return to Python.
+
+What the device does is not in it: a sample makes some calls, and only then, and outside of the
+time, waits for the device. So the figures of an emulated NPU say what a call costs the host, and
+nothing about a device.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from .cases import CallCase
+from .implementation import OURS, DisagreementError
+from .measure import Sampler, interleave, no_garbage_collection
+from .npu_optimizers import optimizer_steps
+from .steps import Effort, Samples
+
+Call = Callable[[], Any]
+
+_DRAINING = f"{OURS}, draining the queue"
+_TORCH_NPU = "torch_npu"
+_CALLS_A_SAMPLE = {"rms-norm": 200, "flash-attention": 50, "fused-adamw": 1}
+
+
+def measure_call(case: CallCase, effort: Effort, on_sample: Callable[[str], None]) -> Samples:
+    """All contenders in turns; raises DisagreementError where they do not compute the same."""
+    calls = _CONTENDERS[case.selector]()
+    count = _CALLS_A_SAMPLE[case.selector]
+    with no_garbage_collection():
+        samplers = {name: _sampler(call, count) for name, call in calls.items()}
+        return Samples(interleave(samplers, effort.rounds, on_sample=on_sample))
+
+
+def _sampler(call: Call, count: int) -> Sampler:
+    def sample() -> float:
+        started = time.perf_counter()
+        for _ in range(count):
+            call()
+        seconds = time.perf_counter() - started
+        torch.npu.synchronize()  # type: ignore[attr-defined]
+        return seconds / count
+
+    sample()
+    return sample
+
+
+def _rms_norm() -> dict[str, Call]:
+    import torch_npu
+
+    from ascend_ops import rms_norm
+
+    x = torch.randn(4, 64, dtype=torch.float16).npu()  # type: ignore[attr-defined]
+    weight = torch.randn(64, dtype=torch.float16).npu()  # type: ignore[attr-defined]
+
+    def ours() -> Any:
+        return rms_norm(x, weight, 1e-6)
+
+    def draining() -> Any:
+        _drain()
+        return rms_norm(x, weight, 1e-6)
+
+    def theirs() -> Any:
+        return torch_npu.npu_rms_norm(x, weight, 1e-6)[0]
+
+    return _agreeing({OURS: ours, _DRAINING: draining, _TORCH_NPU: theirs})
+
+
+def _flash_attention() -> dict[str, Call]:
+    import torch_npu
+
+    from ascend_ops import flash_attention
+
+    shape = (1, 2, 16, 64)
+    query, key, value = (torch.randn(shape).half().npu() for _ in range(3))  # type: ignore[attr-defined]
+    mask = torch.ones(2048, 2048, dtype=torch.bool).triu(1).npu()  # type: ignore[attr-defined]
+
+    def ours() -> Any:
+        return flash_attention(query, key, value, is_causal=True)
+
+    def theirs() -> Any:
+        return torch_npu.npu_fusion_attention(
+            query, key, value, 2, "BNSD", atten_mask=mask, scale=0.125, sparse_mode=2
+        )[0]
+
+    return _agreeing({OURS: ours, _TORCH_NPU: theirs})
+
+
+def _drain() -> None:
+    """Asking for the raw stream waits until torch_npu's queue is empty."""
+    torch.npu.current_stream().npu_stream  # type: ignore[attr-defined]  # noqa: B018
+
+
+def _agreeing(calls: dict[str, Call]) -> dict[str, Call]:
+    expected = calls[_TORCH_NPU]().float().cpu()
+    for name, call in calls.items():
+        found = call().float().cpu()
+        if not torch.allclose(found, expected, rtol=2e-3, atol=2e-3):
+            worst = (found - expected).abs().max().item()
+            raise DisagreementError(f"{name}: differs from {_TORCH_NPU} by {worst:.2g}")
+    return calls
+
+
+_CONTENDERS: dict[str, Callable[[], dict[str, Call]]] = {
+    "rms-norm": _rms_norm,
+    "flash-attention": _flash_attention,
+    "fused-adamw": optimizer_steps,
+}
