@@ -32,6 +32,11 @@ void bind(void* library, const char* symbol, const char* what, Signature*& targe
 TorchNpu::TorchNpu() {
     void* library = loaded_torch_npu();
     bind(library, "_Z16GetOpApiFuncAddrPKc", "GetOpApiFuncAddr", find_aclnn_);
+    bind(
+        library,
+        "_ZN6at_npu6native13OpPreparation27apply_tensor_without_formatERKN2at6TensorEN3c108ArrayRef"
+        "IlEE",
+        "OpPreparation::apply_tensor_without_format", new_tensor_);
     bind(library, "_ZN7c10_npu19getCurrentNPUStreamEa", "getCurrentNPUStream", current_stream_);
     bind(library, "_ZNK7c10_npu9NPUStream6streamEb", "NPUStream::stream", stream_handle_);
     bind(library,
@@ -60,6 +65,10 @@ void TorchNpu::queue(const std::string& name, const std::function<int()>& work) 
 
 void TorchNpu::apply_determinism() const {
     apply_level_(level_(), deterministic_(context_()), true);
+}
+
+void* TorchNpu::new_tensor(void* like, const std::int64_t* sizes, std::size_t count) const {
+    return new TensorObject(new_tensor_(like, {sizes, count}));
 }
 
 std::int64_t TorchNpu::format_of(void* tensor) const { return format_(tensor); }

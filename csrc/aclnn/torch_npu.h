@@ -29,6 +29,10 @@ class TorchNpu {
     /// Hands torch.use_deterministic_algorithms and torch_npu's own level on to CANN.
     void apply_determinism() const;
 
+    /// A new tensor object: an uninitialised, contiguous tensor with the dtype and the device of
+    /// `like`, an `at::Tensor*`, as torch_npu makes those of its own ops: no dispatcher on the way.
+    void* new_tensor(void* like, const std::int64_t* sizes, std::size_t count) const;
+
     /// CANN's number of the format of a tensor, an `at::Tensor*`.
     std::int64_t format_of(void* tensor) const;
 
@@ -39,7 +43,19 @@ class TorchNpu {
         std::int64_t fields[2];
     };
 
+    /// at::Tensor as the ABI sees it: a pointer, returned through a hidden one.
+    struct TensorObject {
+        ~TensorObject() {}  // NOLINT: user-provided, so that it is not returned in a register
+        void* implementation;
+    };
+    /// c10::IntArrayRef.
+    struct Sizes {
+        const std::int64_t* data;
+        std::size_t count;
+    };
+
     void* (*find_aclnn_)(const char*);
+    TensorObject (*new_tensor_)(const void*, Sizes);
     Stream (*current_stream_)(signed char);
     void* (*stream_handle_)(const Stream*, bool);
     void (*run_)(const std::string&, const std::function<int()>&, bool);
