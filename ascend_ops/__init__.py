@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from .activation import gelu, swiglu
     from .adagrad import CPUAdagrad
     from .adam import CPUAdam
+    from .fused_optimizers.adamw import FusedAdamW
+    from .fused_optimizers.lamb import FusedLamb
+    from .fused_optimizers.lion import FusedLion
     from .lion import CPULion
     from .norm.layer import layer_norm
     from .norm.rms import add_rms_norm, rms_norm
@@ -24,6 +27,9 @@ _HOME = {
     "CPUAdagrad": ".adagrad",
     "CPUAdam": ".adam",
     "CPULion": ".lion",
+    "FusedAdamW": ".fused_optimizers.adamw",
+    "FusedLamb": ".fused_optimizers.lamb",
+    "FusedLion": ".fused_optimizers.lion",
     "add_rms_norm": ".norm.rms",
     "apply_rotary_pos_emb_": ".position",
     "gelu": ".activation",
@@ -37,6 +43,9 @@ __all__ = [
     "CPUAdagrad",
     "CPUAdam",
     "CPULion",
+    "FusedAdamW",
+    "FusedLamb",
+    "FusedLion",
     "__version__",
     "add_rms_norm",
     "apply_rotary_pos_emb_",

@@ -166,6 +166,11 @@ class NPUOp:
         self.family = family_of(builder)
         self.family.add(self.name)
 
+    def function(self) -> str:
+        """The aclnn function that computes it on this NPU, "" for none; loads the family."""
+        found = (i.function for i in self.family.load() if i.op == self.name)
+        return next(found, "")
+
     def __call__(self, *arguments: Any) -> Any:
         """Arguments in the order of the schema, checked before."""
         # torch's Python kernel of autograd costs as much as all the rest: pass it by where no

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from .ops.cpu_adagrad import CPUAdagradBuilder
     from .ops.cpu_adam import CPUAdamBuilder
     from .ops.cpu_lion import CPULionBuilder
+    from .ops.fused_optimizers import FusedOptimizersBuilder
     from .ops.norm import NormBuilder
     from .ops.position import PositionBuilder
     from .registry import ALL_OPS, all_builders, builder_of
@@ -49,6 +50,7 @@ __all__ = [
     "CPUAdamBuilder",
     "CPULionBuilder",
     "CPUOpBuilder",
+    "FusedOptimizersBuilder",
     "NPUOpBuilder",
     "NormBuilder",
     "OpBuilder",
@@ -68,6 +70,7 @@ _HOME = {
     "CPULionBuilder": ".ops.cpu_lion",
     "CPUOpBuilder": ".cpu",
     "NPUOpBuilder": ".npu",
+    "FusedOptimizersBuilder": ".ops.fused_optimizers",
     "NormBuilder": ".ops.norm",
     "OpBuilder": ".builder",
     "PositionBuilder": ".ops.position",

@@ -6,6 +6,7 @@ using namespace ascend_emulator;
 #include "ops/adamw.h"
 
 #include <cmath>
+#include <stdexcept>
 
 namespace ascend_emulator {
 
@@ -46,4 +47,37 @@ ACLNN(aclnnApplyAdamWV2, InOut var, InOut exp_avg, InOut exp_avg_sq, InOut max_e
                          eps,
                          maximize};
     adamw.step(var, exp_avg, exp_avg_sq, amsgrad ? max_exp_avg_sq : Out(), grad);
+}
+
+// Each `step` is the number of steps before this one. A gradient scale is divided out; where
+// found_inf is not 0, nothing changes.
+ACLNN(aclnnFusedAdamw, InOuts params, Tensors grads, InOuts exp_avgs, InOuts exp_avg_sqs,
+      InOuts max_exp_avg_sqs, Tensors steps, Tensor grad_scale, Tensor found_inf, double lr,
+      double beta1, double beta2, double weight_decay, double eps, bool amsgrad, bool maximize) {
+    const std::size_t count = params.tensors.size();
+    for (const std::size_t size : {grads.size(), exp_avgs.tensors.size(),
+                                   exp_avg_sqs.tensors.size(), steps.size(),
+                                   amsgrad ? max_exp_avg_sqs.tensors.size() : count}) {
+        if (size != count) {
+            throw std::invalid_argument("the lists have " + std::to_string(count) + " and " +
+                                        std::to_string(size) + " tensors");
+        }
+    }
+    if (found_inf.defined() && found_inf.item() != 0) {
+        return;
+    }
+    const double scale = grad_scale.defined() ? grad_scale.item() : 1;
+    for (std::size_t i = 0; i < count; ++i) {
+        const double number = steps[i].item() + 1;
+        const AdamW adamw = {std::pow(beta1, number),
+                             std::pow(beta2, number),
+                             lr,
+                             weight_decay,
+                             beta1,
+                             beta2,
+                             eps,
+                             maximize};
+        adamw.step({params.tensors[i]}, {exp_avgs.tensors[i]}, {exp_avg_sqs.tensors[i]},
+                   amsgrad ? Out{max_exp_avg_sqs.tensors[i]} : Out(), grads[i] / scale);
+    }
 }

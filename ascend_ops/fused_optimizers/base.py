@@ -1,0 +1,169 @@
+"""What the fused optimizers share: arguments, states, ``state_dict``, loss scaling, the step."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from torch.optim.optimizer import Optimizer
+
+from .tensor_lists import TensorLists, check_param, collect
+
+Tensor = torch.Tensor
+Params = Iterable[Tensor] | Iterable[dict[str, Any]]
+_Update = tuple[TensorLists, list[Tensor], dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """What a :class:`torch.amp.GradScaler` says, in fp32 on the device of a step, or None."""
+
+    grad_scale: Tensor | None
+    found_inf: Tensor | None
+
+    @classmethod
+    def on(
+        cls, device: torch.device, grad_scale: Tensor | None, found_inf: Tensor | None
+    ) -> Scaling:
+        """Moved to ``device``."""
+        scale, inf = (
+            None if tensor is None else tensor.to(device, torch.float32).reshape(())
+            for tensor in (grad_scale, found_inf)
+        )
+        return cls(scale, inf)
+
+    def unscaled(self, grads: list[Tensor]) -> list[Tensor]:
+        """The gradients divided by ``grad_scale``; ``param.grad`` itself stays scaled."""
+        if self.grad_scale is None:
+            return grads
+        return list(torch._foreach_mul(grads, self.grad_scale.reciprocal()))
+
+
+class FusedOptimizer(Optimizer):
+    """Base of the optimizers that update all tensors of a group at once.
+
+    A subclass names its states and updates some lists (:meth:`update`). A
+    :class:`torch.amp.GradScaler` hands its scale and its ``found_inf`` to the step, as to torch's
+    fused optimizers. ``state_dict`` has torch's names; in a state, ``step`` is shared by the
+    parameters that have made the same number of steps.
+    """
+
+    STATES: ClassVar[tuple[str, ...]]
+    #: torch.amp.GradScaler then sets ``grad_scale`` and ``found_inf`` before the step.
+    _step_supports_amp_scaling = True
+
+    def __init__(self, params: Params, defaults: dict[str, Any]) -> None:
+        self._collected: dict[int, tuple[list[TensorLists], list[Tensor]]] = {}
+        super().__init__(params, defaults)
+
+    def update(
+        self,
+        lists: TensorLists,
+        grads: list[Tensor],
+        group: dict[str, Any],
+        scaling: Scaling,
+    ) -> None:
+        """One step of ``lists``, whose gradients are ``grads``; ``lists.step`` is left as it is."""
+        raise NotImplementedError
+
+    def takes_found_inf(self, lists: TensorLists) -> bool:  # noqa: ARG002
+        """Whether :meth:`update` skips its work on the device, by itself, where found_inf is 1."""
+        return False
+
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        """Add a group; its hyperparameters and parameters are checked first."""
+        self._check_group({**self.defaults, **param_group})
+        super().add_param_group(param_group)
+        for param in self.param_groups[-1]["params"]:
+            try:
+                check_param(param)
+            except (TypeError, ValueError):
+                self.param_groups.pop()
+                raise
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Fill in what a ``state_dict`` of torch's class does not have."""
+        super().__setstate__(state)
+        self._collected = {}
+        for group in self.param_groups:
+            for name, value in self.defaults.items():
+                group.setdefault(name, value)
+            self._check_group(group)
+
+    def state_dict(self) -> dict[str, Any]:
+        """torch's, with a ``step`` of its own for each parameter: any optimizer loads it."""
+        found = super().state_dict()
+        counts: dict[int, float] = {}
+        for index, states in found["state"].items():
+            step = states.get("step")
+            if isinstance(step, Tensor):
+                count = counts.setdefault(id(step), float(step))
+                found["state"][index] = {**states, "step": torch.tensor(count)}
+        return found
+
+    @torch.no_grad()
+    def step(  # type: ignore[override]
+        self,
+        closure: Callable[[], Tensor] | None = None,
+        *,
+        noop_flag: Tensor | None = None,
+    ) -> Tensor | None:
+        """Update every parameter that has a gradient; returns the closure's loss, if any.
+
+        ``noop_flag`` is one number on any device: where it is not 0 the whole step is skipped.
+        Everything is checked before the first parameter is changed. Raises RuntimeError for a
+        gradient, ValueError for a hyperparameter that cannot be used.
+        """
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        updates = [update for group in self.param_groups for update in self._updates(group)]
+        found_inf = _either(getattr(self, "found_inf", None), noop_flag)
+        on_host = any(not self.takes_found_inf(lists) for lists, _, _ in updates)
+        if found_inf is not None and on_host and bool(found_inf):  # waits for the device
+            return loss
+        for lists, grads, group in updates:
+            scaling = Scaling.on(lists.step.device, getattr(self, "grad_scale", None), found_inf)
+            self.update(lists, grads, group, scaling)
+            lists.step.add_(1 if scaling.found_inf is None else 1 - scaling.found_inf)
+            torch.autograd.graph.increment_version(lists.params)
+        return loss
+
+    def _updates(self, group: dict[str, Any]) -> list[_Update]:
+        self._check_group(group)
+        known, absent = self._collected.get(id(group), ([], []))
+        updates: list[_Update] = []
+        if known and all(param.grad is None for param in absent):
+            for lists in known:
+                grads = lists.grads()
+                if grads is None:
+                    break
+                updates.append((lists, grads, group))
+            else:
+                return updates
+        known = collect(group["params"], self.state, self._initial)
+        absent = [param for param in group["params"] if param.grad is None]
+        self._collected[id(group)] = (known, absent)
+        return [(lists, lists.grads() or [], group) for lists in known]
+
+    def _initial(self, param: Tensor) -> dict[str, Tensor]:
+        return {name: torch.zeros_like(param) for name in self.STATES}
+
+    def _check_group(self, group: dict[str, Any]) -> None:
+        numbers = {name: group[name] for name in ("lr", "weight_decay", "eps") if name in group}
+        for name, value in numbers.items():
+            if isinstance(value, Tensor) or not math.isfinite(value) or value < 0:
+                raise ValueError(f"{name}: expected a finite number of at least 0, found {value}")
+        for beta in group["betas"]:
+            if isinstance(beta, Tensor) or not 0 <= beta < 1:
+                raise ValueError(f"betas: expected numbers from 0 to below 1, found {beta}")
+
+
+def _either(found_inf: Tensor | None, noop_flag: Tensor | None) -> Tensor | None:
+    if noop_flag is None or found_inf is None:
+        return found_inf if noop_flag is None else (noop_flag != 0).float().reshape(())
+    return torch.maximum(found_inf, (noop_flag.to(found_inf.device) != 0).to(found_inf))

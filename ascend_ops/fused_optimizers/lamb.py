@@ -1,0 +1,122 @@
+"""``FusedLamb``: LAMB of all tensors at once, by torch's list functions."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+
+from .base import FusedOptimizer, Params, Scaling
+from .tensor_lists import TensorLists
+
+Tensor = torch.Tensor
+
+
+class FusedLamb(FusedOptimizer):
+    r"""LAMB that updates all tensors of a group at once.
+
+    .. math::
+        m_t &= \beta_1 m_{t-1} + (1 - \beta_1) g_t \\
+        v_t &= \beta_2 v_{t-1} + (1 - \beta_2) g_t^2 \\
+        u_t &= \frac{m_t / (1 - \beta_1^t)}{\sqrt{v_t / (1 - \beta_2^t)} + \epsilon}
+            + \lambda \theta_{t-1} \\
+        \theta_t &= \theta_{t-1}
+            - \eta \operatorname{clamp}(\|\theta_{t-1}\| / \|u_t\|, c_{min}, c_{max}) \, u_t
+
+    (You et al. 2019, arXiv:1904.00962), with a ratio of 1 where one of the norms is 0. The norms
+    are those of each tensor. CANN has no function for it: on every device it is a composition of
+    torch's list functions, a pass over all tensors each.
+
+    Args:
+        params: parameters, or groups of them: dense tensors, fp32, fp16 or bf16, of any shape.
+            ``exp_avg`` and ``exp_avg_sq`` have the parameter's dtype.
+        lr, betas, eps, weight_decay, maximize: numbers, as in the paper.
+        max_coeff, min_coeff: the limits of the ratio, DeepSpeed's names and values.
+        bias_correction: False leaves both corrections out.
+
+    With a :class:`torch.amp.GradScaler` the gradients are unscaled in the step, for which the host
+    waits for ``found_inf``; ``param.grad`` stays scaled. Raises TypeError or ValueError for a
+    parameter or hyperparameter that cannot be used.
+    """
+
+    STATES = ("exp_avg", "exp_avg_sq")
+
+    def __init__(
+        self,
+        params: Params,
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+        *,
+        max_coeff: float = 10.0,
+        min_coeff: float = 0.01,
+        bias_correction: bool = True,
+        maximize: bool = False,
+    ) -> None:
+        defaults = {
+            "lr": lr,
+            "betas": betas,
+            "eps": eps,
+            "weight_decay": weight_decay,
+            "max_coeff": max_coeff,
+            "min_coeff": min_coeff,
+            "bias_correction": bias_correction,
+            "maximize": maximize,
+        }
+        super().__init__(params, defaults)
+
+    def update(
+        self,
+        lists: TensorLists,
+        grads: list[Tensor],
+        group: dict[str, Any],
+        scaling: Scaling,
+    ) -> None:
+        """A direction for each tensor, then as much of it as its norm allows."""
+        grads = scaling.unscaled(grads)
+        if group["maximize"]:
+            grads = list(torch._foreach_neg(grads))
+        directions = _directions(lists, grads, group)
+        ratios = [
+            _ratio(of_param, of_direction, group["min_coeff"], group["max_coeff"])
+            for of_param, of_direction in zip(
+                torch._foreach_norm(lists.params), torch._foreach_norm(directions), strict=True
+            )
+        ]
+        torch._foreach_mul_(directions, ratios)
+        torch._foreach_add_(lists.params, directions, alpha=-group["lr"])
+
+    def _check_group(self, group: dict[str, Any]) -> None:
+        super()._check_group(group)
+        least, most = group["min_coeff"], group["max_coeff"]
+        if not (math.isfinite(least) and math.isfinite(most) and 0 <= least <= most):
+            raise ValueError(
+                f"min_coeff, max_coeff: expected 0 <= min_coeff <= max_coeff, found {least}, {most}"
+            )
+
+
+def _directions(lists: TensorLists, grads: list[Tensor], group: dict[str, Any]) -> list[Tensor]:
+    """Adam's, after its moments were updated, and the decay."""
+    beta1, beta2 = group["betas"]
+    exp_avgs, exp_avg_sqs = lists.states["exp_avg"], lists.states["exp_avg_sq"]
+    torch._foreach_lerp_(exp_avgs, grads, 1 - beta1)
+    torch._foreach_mul_(exp_avg_sqs, beta2)
+    torch._foreach_addcmul_(exp_avg_sqs, grads, grads, value=1 - beta2)
+    denominators = list(torch._foreach_sqrt(exp_avg_sqs))
+    directions = list(exp_avgs)
+    if group["bias_correction"]:
+        count = lists.step + 1
+        torch._foreach_mul_(denominators, (1 - beta2**count).rsqrt())
+        directions = list(torch._foreach_mul(directions, (1 - beta1**count).reciprocal()))
+    torch._foreach_add_(denominators, group["eps"])
+    directions = list(torch._foreach_div(directions, denominators))
+    if group["weight_decay"]:
+        torch._foreach_add_(directions, lists.params, alpha=group["weight_decay"])
+    return directions
+
+
+def _ratio(of_param: Tensor, of_direction: Tensor, least: float, most: float) -> Tensor:
+    ratio = (of_param / of_direction).clamp(least, most)
+    return torch.where((of_param > 0) & (of_direction > 0), ratio, torch.ones_like(ratio))
