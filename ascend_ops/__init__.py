@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from .activation import gelu, swiglu
     from .adagrad import CPUAdagrad
     from .adam import CPUAdam
+    from .attention.flash import flash_attention
     from .fused_optimizers.adamw import FusedAdamW
     from .fused_optimizers.lamb import FusedLamb
     from .fused_optimizers.lion import FusedLion
@@ -32,6 +33,7 @@ _HOME = {
     "FusedLion": ".fused_optimizers.lion",
     "add_rms_norm": ".norm.rms",
     "apply_rotary_pos_emb_": ".position",
+    "flash_attention": ".attention.flash",
     "gelu": ".activation",
     "layer_norm": ".norm.layer",
     "rms_norm": ".norm.rms",
@@ -49,6 +51,7 @@ __all__ = [
     "__version__",
     "add_rms_norm",
     "apply_rotary_pos_emb_",
+    "flash_attention",
     "gelu",
     "layer_norm",
     "rms_norm",

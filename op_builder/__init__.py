@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from .ops.cpu_adagrad import CPUAdagradBuilder
     from .ops.cpu_adam import CPUAdamBuilder
     from .ops.cpu_lion import CPULionBuilder
+    from .ops.flash_attention import FlashAttentionBuilder
     from .ops.fused_optimizers import FusedOptimizersBuilder
     from .ops.norm import NormBuilder
     from .ops.position import PositionBuilder
@@ -50,6 +51,7 @@ __all__ = [
     "CPUAdamBuilder",
     "CPULionBuilder",
     "CPUOpBuilder",
+    "FlashAttentionBuilder",
     "FusedOptimizersBuilder",
     "NPUOpBuilder",
     "NormBuilder",
@@ -70,6 +72,7 @@ _HOME = {
     "CPULionBuilder": ".ops.cpu_lion",
     "CPUOpBuilder": ".cpu",
     "NPUOpBuilder": ".npu",
+    "FlashAttentionBuilder": ".ops.flash_attention",
     "FusedOptimizersBuilder": ".ops.fused_optimizers",
     "NormBuilder": ".ops.norm",
     "OpBuilder": ".builder",

@@ -21,6 +21,7 @@ from .ops.cpu_adagrad import CPUAdagradBuilder
 from .ops.cpu_adam import CPUAdamBuilder
 from .ops.cpu_lion import CPULionBuilder
 from .ops.emulator import EMULATOR_LIBRARIES
+from .ops.flash_attention import FlashAttentionBuilder
 from .ops.fused_optimizers import FusedOptimizersBuilder
 from .ops.norm import NormBuilder
 from .ops.position import PositionBuilder
@@ -37,6 +38,7 @@ ALL_OPS: tuple[type[OpBuilder], ...] = (
     NormBuilder,
     PositionBuilder,
     ActivationBuilder,
+    FlashAttentionBuilder,
     FusedOptimizersBuilder,
     *EMULATOR_LIBRARIES,
 )

@@ -24,7 +24,8 @@ _HCCL_HEADERS = Path("include", "third_party", "hccl", "inc")
 _ACL_FLAGS = ("-g1", "-DFUNC_VISIBILITY", "-Wno-deprecated-declarations")
 
 _OPERATOR_FAMILIES = (
-    *("activation", "attention", "comparison", "elementwise", "foreach", "image", "indexing"),
+    *("activation", "attention", "attention_varlen", "comparison", "elementwise"),
+    *("flash_attention_formula", "foreach", "image", "indexing"),
     *("linalg", "loss", "normalization", "optimizer", "position", "random", "reduction"),
     *("shape", "single_op"),
 )

@@ -1,0 +1,131 @@
+"""``flash_attention``: attention of training, on aclnn where the tensors are on an NPU."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+
+from .flash_arguments import (
+    alibi_bias,
+    check_numbers,
+    check_sinks,
+    checked_prefix,
+    chosen_window,
+    sizes_in_bnsd,
+    split_mask,
+)
+from .flash_op import flash_attention_op
+from .masks import ALL, NO_MASK, Window, compressed_mask, make_drop_mask
+
+Tensor = torch.Tensor
+
+
+def flash_attention(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attn_mask: Tensor | None = None,
+    dropout_p: float = 0.0,
+    is_causal: bool = False,
+    scale: float | None = None,
+    *,
+    layout: str = "BNSD",
+    num_heads: int | None = None,
+    causal_alignment: str = "upper_left",
+    window: tuple[int, int] | None = None,
+    prefix: Sequence[int] | None = None,
+    alibi_slopes: Tensor | None = None,
+    sinks: Tensor | None = None,
+) -> Tensor:
+    """``softmax(query key^T scale + bias) value`` over the keys that each query may see.
+
+    The first arguments are those of :func:`torch.nn.functional.scaled_dot_product_attention`. Heads
+    of key and value may be fewer (grouped and multi-query attention): each serves equally many.
+
+    Args:
+        query: ``[B, N, S, D]`` in layout ``"BNSD"``, ``[B, S, N, D]`` in ``"BSND"``,
+            ``[B, S, N D]`` in ``"BSH"``, ``[S, B, N D]`` in ``"SBH"``; fp32, fp16 or bf16 (fp64 on
+            the CPU only); N up to 256, D up to 768, S up to 2^20.
+        key, value: the same with S and N of their own, N dividing the query's; value's D may be
+            smaller.
+        attn_mask: ``[B or 1, N or 1, Sq, Skv]`` or ``[Sq, Skv]``: bool, True where a query may see
+            a key, or of query's dtype, added to the scaled scores; without a gradient.
+        dropout_p: the part of the probabilities that is dropped, from 0 to below 1, by torch's
+            generator of the device. It drops whenever it is not 0: pass 0 in evaluation.
+        is_causal: query i sees the keys up to i (``causal_alignment="upper_left"``, as in torch) or
+            up to i + Skv - Sq (``"lower_right"``, as in flash-attn).
+        scale: of the scores; ``1 / sqrt(D)`` by default.
+        num_heads: N of the query, for ``"BSH"`` and ``"SBH"``.
+        window: (left, right): query i sees the keys from i + Skv - Sq - left to i + Skv - Sq +
+            right; -1 for no limit. Without ``is_causal``.
+        prefix: a length a batch (up to 32 of them): causal to the lower right, and the first keys
+            are seen by all.
+        alibi_slopes: fp32 ``[N]`` or ``[B, N]``: adds ``-slope |i + Skv - Sq - j|``
+            (arXiv:2108.12409). Not differentiable.
+        sinks: fp32 ``[N]``: a further score in the softmax of each row, without a value
+            (arXiv:2309.17453).
+
+    The result has query's shape (value's D) and dtype; softmax is in fp32. Differentiable in query,
+    key, value and sinks. A query that sees no key gets 0, where torch's function gives NaN. Under
+    autocast the inputs are cast to its dtype. On an NPU: aclnnFlashAttentionScoreV3, else V2, else
+    the first; only V3 takes sinks. Gradients add in no fixed order unless
+    ``torch.use_deterministic_algorithms(True)``. Formula: Dao et al. 2022, arXiv:2205.14135.
+
+    Raises TypeError for a dtype, ValueError for a shape, a device, a layout or options that
+    contradict each other, RuntimeError for sinks that this CANN has no function for.
+    """
+    query, key, value = lowered(query, key, value)
+    sizes = sizes_in_bnsd(query, key, value, layout, num_heads)
+    batch, heads, queries, keys = sizes
+    chosen = chosen_window(is_causal, causal_alignment, window)
+    prefix_lengths, chosen = checked_prefix(prefix, batch, keys, chosen)
+    if scale is None:
+        scale = (query.shape[-1] if query.dim() == 4 else query.shape[-1] // heads) ** -0.5
+    check_numbers(scale, dropout_p)
+    mask = bias = drop_mask = None
+    if attn_mask is not None:
+        mask, bias = split_mask(attn_mask, query, sizes)
+        if mask is not None and chosen.mode != NO_MASK:
+            raise ValueError("attn_mask: expected no boolean mask with is_causal, window or prefix")
+    if alibi_slopes is not None:
+        slopes = alibi_bias(alibi_slopes, query, sizes)
+        bias = slopes if bias is None else bias + slopes
+    if sinks is not None:
+        check_sinks(sinks, query, heads)
+    if dropout_p:
+        drop_mask = make_drop_mask(batch * heads * queries * keys, dropout_p, query.device)
+    if mask is not None:
+        chosen = Window(ALL)
+    elif chosen.mode != NO_MASK:
+        mask = compressed_mask(chosen.mode, query.device)
+    output: Tensor = flash_attention_op(
+        query,
+        key,
+        value,
+        bias,
+        drop_mask,
+        mask,
+        sinks,
+        prefix_lengths,
+        scale,
+        1.0 - dropout_p,
+        chosen.before,
+        chosen.after,
+        heads,
+        layout,
+        chosen.mode,
+    )[0]
+    return output
+
+
+def lowered(*tensors: Tensor) -> tuple[Tensor, ...]:
+    """Under autocast in its dtype; fp64 stays."""
+    device = tensors[0].device.type
+    if not torch.is_autocast_enabled(device):
+        return tensors
+    dtype = torch.get_autocast_dtype(device)
+    return tuple(
+        t.to(dtype) if t.is_floating_point() and t.dtype is not torch.float64 else t
+        for t in tensors
+    )

@@ -1,0 +1,60 @@
+// Attention and its gradient as their plain fp32 formula, on [batch, heads, sequence, head
+// dimension].
+#pragma once
+
+#include "aclnn/operation.h"
+
+namespace ascend_emulator {
+
+/// Which scores count, besides those that an explicit mask takes out. `mode` is CANN's sparseMode.
+struct Window {
+    Int mode = 0;
+    Int before = 0;
+    Int after = 0;
+};
+
+/// What both passes take. Undefined and empty tensors stand for what is not given.
+struct AttentionInputs {
+    Tensor query;
+    Tensor key;
+    Tensor value;
+    Tensor bias;       // "pse", added to the scores
+    Tensor drop_mask;  // packed bits, 1 keeps
+    Tensor mask;       // 1 takes out
+    Tensor sink;       // [heads], a score without a value
+    std::optional<IntList> prefix;
+    double scale = 1;
+    double keep_probability = 1;
+    Window window;
+};
+
+/// How the heads lie in a tensor.
+struct Layout {
+    String name;
+    Int heads;
+
+    Tensor to_bnsd(const Tensor& x, Int count) const;
+    Tensor from_bnsd(const Tensor& x) const;
+    Int kv_heads(const Tensor& query, const Tensor& key) const;
+    /// The inputs in BNSD.
+    AttentionInputs converted(AttentionInputs inputs) const;
+};
+
+struct AttentionResult {
+    Tensor output;
+    Tensor max;  // [batch, heads, queries, 1]
+    Tensor sum;
+};
+struct AttentionGradients {
+    Tensor query;
+    Tensor key;
+    Tensor value;
+    Tensor sink;  // undefined without one
+};
+
+/// A row in which nothing counts is 0. Throws std::runtime_error for what is not emulated, and
+/// std::invalid_argument for what a device refuses.
+AttentionResult attention(const AttentionInputs& inputs);
+AttentionGradients attention_gradients(const AttentionInputs& inputs, const Tensor& grad);
+
+}  // namespace ascend_emulator

@@ -1,0 +1,15 @@
+"""Builder of attention for training."""
+
+from __future__ import annotations
+
+from .npu_family import NPUFamilyBuilder
+
+
+class FlashAttentionBuilder(NPUFamilyBuilder):
+    """``flash_attention``: of equally long sequences and of any lengths, with gradients."""
+
+    BUILD_VAR = "DS_BUILD_FLASH_ATTENTION"
+    NAME = "flash_attention"
+    NAMESPACE = "ascend_ops_flash_attention"
+    FAMILY = "attention"
+    SOURCES = ("flash", "varlen")
