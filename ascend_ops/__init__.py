@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from .adagrad import CPUAdagrad
     from .adam import CPUAdam
     from .attention.flash import flash_attention
+    from .attention.varlen import flash_attention_varlen
     from .fused_optimizers.adamw import FusedAdamW
     from .fused_optimizers.lamb import FusedLamb
     from .fused_optimizers.lion import FusedLion
@@ -34,6 +35,7 @@ _HOME = {
     "add_rms_norm": ".norm.rms",
     "apply_rotary_pos_emb_": ".position",
     "flash_attention": ".attention.flash",
+    "flash_attention_varlen": ".attention.varlen",
     "gelu": ".activation",
     "layer_norm": ".norm.layer",
     "rms_norm": ".norm.rms",
@@ -52,6 +54,7 @@ __all__ = [
     "add_rms_norm",
     "apply_rotary_pos_emb_",
     "flash_attention",
+    "flash_attention_varlen",
     "gelu",
     "layer_norm",
     "rms_norm",

@@ -54,42 +54,46 @@ class Family:
         self._lock = threading.RLock()
         self._stubs: torch.library.Library | None = None
         self._names: list[str] = []
-        self._implementations: list[Implementation] | None = None
+        self._found: Callable[[str], Implementation] | None = None
 
     def add(self, name: str) -> None:
         """Let the first NPU call of ``name`` load the family."""
-        if self._stubs is None:
-            self._stubs = torch.library.Library(NAMESPACE, "IMPL")
-        self._names.append(name)
-        operator = getattr(torch.ops.ascend_ops, name).default
+        with self._lock:
+            self._names.append(name)
+            if self._found is not None:  # by an op of another module
+                _warn_of_composition(self._found(name))
+                return
+            if self._stubs is None:
+                self._stubs = torch.library.Library(NAMESPACE, "IMPL")
+            operator = getattr(torch.ops.ascend_ops, name).default
 
-        def load_and_call(*arguments: Any, **options: Any) -> Any:
-            self.load()
-            return operator(*arguments, **options)
+            def load_and_call(*arguments: Any, **options: Any) -> Any:
+                self.load()
+                return operator(*arguments, **options)
 
-        self._stubs.impl(name, load_and_call, "PrivateUse1")
+            self._stubs.impl(name, load_and_call, "PrivateUse1")
 
     def load(self) -> list[Implementation]:
         """Load the kernels, once; what computes each op. Warns of those that have none."""
         with self._lock:
-            if self._implementations is None:
-                self._implementations = self._load_kernels()
-                for implementation in self._implementations:
-                    if not implementation.function:
-                        _warn(implementation)
-        return self._implementations
+            if self._found is None:
+                self._found = self._load_kernels()
+                for name in self._names:
+                    _warn_of_composition(self._found(name))
+            return [self._found(name) for name in self._names]
 
-    def _load_kernels(self) -> list[Implementation]:
+    def _load_kernels(self) -> Callable[[str], Implementation]:
         if self._stubs is not None:
             self._stubs._destroy()  # or the kernels would replace them with a warning for each
             self._stubs = None
         try:
             lines = load(self.builder).implementations().splitlines()
         except AscendOpsError as error:
-            return [Implementation(name, "", (), str(error)) for name in self._names]
+            reason = str(error)
+            return lambda name: Implementation(name, "", (), reason)
         problem = lines.pop(0).partition("=")[2] if lines[0].startswith("problem=") else ""
-        found = [_implementation(line, problem) for line in lines]
-        return [implementation for implementation in found if implementation.op in self._names]
+        found = {line.partition("=")[0]: _implementation(line, problem) for line in lines}
+        return found.__getitem__
 
 
 def _implementation(line: str, problem: str) -> Implementation:
@@ -107,7 +111,9 @@ def _implementation(line: str, problem: str) -> Implementation:
     return Implementation(op, function, candidates, "; ".join(reasons))
 
 
-def _warn(implementation: Implementation) -> None:
+def _warn_of_composition(implementation: Implementation) -> None:
+    if implementation.function:
+        return
     warnings.warn(
         f"ascend_ops.{implementation.op} runs as its plain torch composition on this NPU: "
         f"{implementation.reason}",

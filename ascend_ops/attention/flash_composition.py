@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 
 from ..arithmetic import wide_dtype
-from .masks import Window, masked_out, unpacked
+from .masks import Window, masked_out
 
 Tensor = torch.Tensor
 
@@ -58,13 +58,13 @@ class Scores:
         scale: float,
         window: Window,
         bias: Tensor | None = None,
-        drop_mask: Tensor | None = None,
+        keep: Tensor | None = None,
         mask: Tensor | None = None,
         sinks: Tensor | None = None,
         prefix: list[int] | None = None,
         keep_probability: float = 1.0,
     ) -> Scores:
-        """Of inputs in ``[B, N, S, D]``."""
+        """Of inputs in ``[B, N, S, D]``; ``keep`` has a boolean for each score."""
         wide = wide_dtype(query)
         group = query.shape[1] // key.shape[1]
         q, k, v = (
@@ -77,10 +77,8 @@ class Scores:
         out = masked_out(scores.shape[2], scores.shape[3], window, prefix, mask, query.device)
         if out is not None:
             scores = scores.masked_fill(out, torch.finfo(wide).min / 2)
-        keep = None
-        if drop_mask is not None and keep_probability < 1:
-            bits = unpacked(drop_mask, scores.numel()).reshape(scores.shape)
-            keep = bits.to(wide) / keep_probability
+        if keep is not None:
+            keep = keep.reshape(scores.shape).to(wide) / keep_probability
         shaped = None if sinks is None else sinks.to(wide).reshape(1, -1, 1, 1)
         return cls(q, k, v, scores, out, keep, shaped, group)
 
@@ -105,8 +103,8 @@ class Scores:
 
     def gradients(
         self, grad: Tensor, largest: Tensor, total: Tensor, scale: float
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
-        """Of query, key, value and sinks, in ``[B, N, S, D]`` and wide.
+    ) -> tuple[tuple[Tensor, Tensor, Tensor], Tensor | None]:
+        """Of query, key and value, and of sinks, in ``[B, N, S, D]`` and wide.
 
         With P the probabilities, dP = grad V^T (after dropout) and r = sum(P dP) over the keys:
         dS = P (dP - r), dQ = dS K scale, dK = dS^T Q scale, dV = P^T grad; the sink's score has no
@@ -120,12 +118,12 @@ class Scores:
         of_sinks = None
         if self.sinks is not None:
             of_sinks = -((self.sinks - largest).exp() / total * row).sum((0, 2, 3))
-        return (
+        of_inputs = (
             of_scores @ self.key * scale,
             self._summed(of_scores.transpose(2, 3) @ self.query * scale),
             self._summed(self.dropped(probabilities).transpose(2, 3) @ wide),
-            of_sinks,
         )
+        return of_inputs, of_sinks
 
     def _summed(self, x: Tensor) -> Tensor:
         """Over the query heads that share a key."""

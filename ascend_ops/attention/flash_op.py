@@ -10,7 +10,7 @@ from op_builder.ops.flash_attention import FlashAttentionBuilder
 
 from ..npu_op import NPUOp
 from .flash_composition import Scores, from_bnsd, repeated, to_bnsd
-from .masks import Window
+from .masks import Window, unpacked
 
 Tensor = torch.Tensor
 
@@ -42,14 +42,20 @@ def _scores(
     sparse_mode: int,
 ) -> Scores:
     shared = shared_heads(query, key, layout, num_heads)
+    wanted = to_bnsd(query, layout, num_heads)
+    known = to_bnsd(key, layout, shared)
+    keep = None
+    if drop_mask is not None:
+        count = wanted.shape[0] * num_heads * wanted.shape[2] * known.shape[2]
+        keep = unpacked(drop_mask, count)
     return Scores.of(
-        to_bnsd(query, layout, num_heads),
-        to_bnsd(key, layout, shared),
+        wanted,
+        known,
         to_bnsd(value, layout, shared),
         scale=scale,
         window=Window(sparse_mode, before, after),
         bias=bias,
-        drop_mask=drop_mask,
+        keep=keep,
         mask=mask,
         sinks=sinks,
         prefix=prefix,
@@ -88,7 +94,7 @@ def _flash_attention_backward(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     scores = _scores(query, key, value, bias, drop_mask, mask, sinks, *attributes)
     scale, num_heads, layout = attributes[1], attributes[5], attributes[6]
-    *grads, of_sinks = scores.gradients(
+    grads, of_sinks = scores.gradients(
         to_bnsd(grad, layout, num_heads), softmax_max[..., :1], softmax_sum[..., :1], scale
     )
     made = [
