@@ -1,0 +1,62 @@
+"""Attention by explicit loops over what each query may see, in fp64: no code of the ops is used."""
+
+from __future__ import annotations
+
+
+def attention(query, key, value, sees, *, scale=None, bias=None, sinks=None, keep=None):
+    """``[B, N, S, D]``; ``sees(batch, query, key)`` says whether a query sees a key."""
+    import torch
+
+    group = query.shape[1] // key.shape[1]
+    batch, heads, queries, keys = (*query.shape[:3], key.shape[2])
+    seen = torch.tensor(
+        [[[bool(sees(b, i, j)) for j in range(keys)] for i in range(queries)] for b in range(batch)]
+    )[:, None]
+    rows = []
+    for head in range(heads):
+        k, v = key[:, head // group], value[:, head // group]
+        scores = torch.einsum("bqd,bkd->bqk", query[:, head], k)
+        scores = scores * (query.shape[3] ** -0.5 if scale is None else scale)
+        if bias is not None:
+            scores = scores + bias.expand(batch, heads, queries, keys)[:, head]
+        scores = scores.masked_fill(~seen[:, 0], -1e9)
+        if sinks is not None:
+            column = sinks[head].expand(batch, queries, 1)
+            scores = torch.cat([scores, column], -1)
+        probabilities = scores.softmax(-1)[..., :keys] * seen[:, 0]
+        if keep is not None:
+            probabilities = probabilities * keep[:, head]
+        rows.append(probabilities @ v)
+    return torch.stack(rows, 1)
+
+
+def tensors(batch=2, heads=4, shared=2, queries=5, keys=7, dim=8, value_dim=None, seed=0):
+    """Query, key and value in ``[B, N, S, D]`` and fp64."""
+    import torch
+
+    generator = torch.Generator().manual_seed(seed)
+
+    def made(*shape):
+        return torch.randn(shape, generator=generator, dtype=torch.float64)
+
+    return (
+        made(batch, heads, queries, dim),
+        made(batch, shared, keys, dim),
+        made(batch, shared, keys, value_dim or dim),
+    )
+
+
+def laid_out(x, layout):
+    """``[B, N, S, D]`` in another layout."""
+    if layout == "BNSD":
+        return x
+    if layout == "BSND":
+        return x.transpose(1, 2).contiguous()
+    if layout == "BSH":
+        return x.transpose(1, 2).flatten(2).contiguous()
+    return x.permute(2, 0, 1, 3).flatten(2).contiguous()
+
+
+def everything(batch, query, key):
+    """A window that leaves all keys."""
+    return True
