@@ -8,7 +8,7 @@ import torch
 
 from op_builder.ops.position import PositionBuilder
 
-from .norm_arguments import wide_dtype
+from .arithmetic import wide_dtype
 from .npu_op import NPUOp
 from .position_arguments import LAYOUTS, MODES, check_apply, check_rotary
 
