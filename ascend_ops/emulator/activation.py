@@ -27,13 +27,13 @@ def activate(**options: object) -> EmulatedCann:
     """Make torch_npu find the emulated NPU in this process and in those it starts.
 
     Before ``import torch_npu``. ``options`` are the emulator's variables without their prefix, in
-    lower case: ``activate(devices=2, races=1)`` sets ASCEND_EMULATOR_DEVICES and _RACES. Does
+    lower case: ``activate(devices=2, races=True)`` sets ASCEND_EMULATOR_DEVICES and _RACES. Does
     nothing a second time. Raises ActivationError where torch_npu was imported before.
     """
     global _active
     if _active is not None:
         return _active
-    envs.export({f"{envs.EMULATOR_PREFIX}{name.upper()}": str(options[name]) for name in options})
+    envs.export({f"{envs.EMULATOR_PREFIX}{n.upper()}": _text(v) for n, v in options.items()})
     started_with = envs.EMULATOR_HOME.get()
     if started_with and "torch_npu" in sys.modules:  # by `ascend-ops emulate`
         _active = EmulatedCann(started_with, envs.EMULATOR_CANN_VERSION.get())
@@ -53,6 +53,10 @@ def activate(**options: object) -> EmulatedCann:
     _preload(cann)
     _active = cann
     return cann
+
+
+def _text(value: object) -> str:
+    return str(int(value) if isinstance(value, bool) else value)
 
 
 def is_active() -> bool:
