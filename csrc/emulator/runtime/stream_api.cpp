@@ -6,7 +6,9 @@
 
 #include "acl/acl_rt.h"
 #include "checks/live_handles.h"
+#include "checks/races.h"
 #include "checks/stack.h"
+#include "options/options.h"
 #include "runtime/device.h"
 #include "runtime/entry.h"
 #include "runtime/error.h"
@@ -59,7 +61,11 @@ int destroy(aclrtStream handle, bool drop) {
         }
         state.streams.erase(stream);
     }
+    const int id = stream->id();
     retire_stream(stream, drop);
+    if (options().races) {  // it has run to its end
+        note_host_wait(state.id, id);
+    }
     return 0;
 }
 
@@ -127,7 +133,11 @@ aclError aclrtStreamQuery(aclrtStream handle, aclrtStreamStatus* status) {
     if (stream == nullptr) {
         return ACL_ERROR_RT_INVALID_HANDLE;
     }
-    *status = stream->is_idle() ? ACL_STREAM_STATUS_COMPLETE : ACL_STREAM_STATUS_NOT_READY;
+    const bool idle = stream->is_idle();
+    if (idle && options().races) {  // the host knows now
+        note_host_wait(stream->device(), stream->id());
+    }
+    *status = idle ? ACL_STREAM_STATUS_COMPLETE : ACL_STREAM_STATUS_NOT_READY;
     return 0;
 }
 
