@@ -75,7 +75,8 @@ int synchronize(aclrtStream handle, int timeout_ms) {
         return ACL_ERROR_RT_INVALID_HANDLE;
     }
     if (capture_of(*stream) != nullptr) {
-        return fail(ACL_ERROR_RT_MODEL_CAPTURED, "a stream that is being captured has no end");
+        return fail(ACL_ERROR_RT_MODEL_CAPTURED,
+                    "a stream cannot be waited for while it is being captured");
     }
     return stream->synchronize(timeout_ms);
 }

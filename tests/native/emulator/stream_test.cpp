@@ -189,7 +189,8 @@ TEST(a_captured_graph_runs_when_it_is_replayed) {
     CHECK_EQUAL(aclrtRecordEvent(event, stream), 0);
     CHECK_EQUAL(aclrtStreamWaitEvent(side, event), 0);
     CHECK_EQUAL(aclrtLaunchHostFunc(side, increment, &counter), 0);
-    CHECK_REFUSED(aclrtSynchronizeStream(stream), 107026, "is being captured has no end");
+    CHECK_REFUSED(aclrtSynchronizeStream(stream), 107026,
+                  "cannot be waited for while it is being captured");
     CHECK_EQUAL(aclmdlRICaptureEnd(stream, &graph), 0);
     CHECK_EQUAL(aclrtSynchronizeDevice(), 0);
     CHECK_EQUAL(counter, 0);
