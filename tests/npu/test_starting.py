@@ -108,6 +108,12 @@ def test_the_folder_is_found_as_any_cann_is():
         assert (cann.root / part).exists()
 
 
+def test_its_use_keeps_the_folder_from_being_pruned():
+    root = emulated_cann().root
+    os.utime(root, (0, 0))
+    assert emulated_cann().root.stat().st_mtime > 0
+
+
 def test_the_report_points_to_it_where_there_is_no_cann():
     done = ascend_ops("report")
     assert "ascend-ops emulate -- python ..." in " ".join(done.stdout.split())
