@@ -51,7 +51,7 @@ def programs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     assert torch is not None
     libraries = ["-lopapi", f"-L{torch.library_dir}", "-ltorch_cpu", "-lc10"]
     others = sorted({file for file in CASES.values() if file != "aclnn_test.cpp"})
-    runtime = build(folder, "runtime_tests", others, ["-lhccl"])
+    runtime = build(folder, "runtime_tests", others, ["-lhccl", "-lacl_op_compiler"])
     aclnn = build(
         folder,
         "aclnn_tests",
@@ -114,6 +114,7 @@ SAYS = {
     "options_that_cannot_be_read_fail_aclInit": [
         "ASCEND_EMULATOR_DEVICES='many': expected a whole number from 1 to 64"
     ],
+    "a_descriptor_that_is_left_is_a_leak": ["1 of kind descriptor not destroyed"],
     "a_group_that_is_left_is_a_leak": ["1 of kind communicator not destroyed"],
     "a_fault_that_did_not_happen_is_reported": [
         "the fault of call 1 of aclrtMaloc did not happen: it was called 0 times",

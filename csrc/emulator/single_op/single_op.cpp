@@ -79,6 +79,18 @@ SingleOpCall call_of(const char* type, int input_count,
     return call;
 }
 
+/// 0, or the code of a descriptor that is none.
+int check(int count, const aclTensorDesc* const descriptors[]) {
+    for (int i = 0; i < count; ++i) {
+        const std::string problem = why_unusable(descriptors[i], HandleKind::descriptor);
+        if (!problem.empty()) {
+            return services().fail(ACL_ERROR_INVALID_PARAM,
+                                   "operand " + std::to_string(i) + ": " + problem);
+        }
+    }
+    return 0;
+}
+
 SingleOpRunner kernels() {
     static const SingleOpRunner runner = [] {
         void* library = dlopen("libopapi.so", RTLD_LAZY);
@@ -252,7 +264,10 @@ aclError aclopCompileAndExecute(const char* type, int input_count,
     (void)engine;
     (void)compile_type;
     (void)path;
-    if (const int refused = services().enter(__func__)) {
+    int refused = services().enter(__func__);
+    refused = refused != 0 ? refused : check(input_count, input_descriptors);
+    refused = refused != 0 ? refused : check(output_count, output_descriptors);
+    if (refused != 0) {
         return refused;
     }
     return run(call_of(type, input_count, input_descriptors, inputs, output_count,
@@ -269,7 +284,10 @@ aclError aclopCompileAndExecuteV2(const char* type, int input_count,
     (void)engine;
     (void)compile_type;
     (void)path;
-    if (const int refused = services().enter(__func__)) {
+    int refused = services().enter(__func__);
+    refused = refused != 0 ? refused : check(input_count, input_descriptors);
+    refused = refused != 0 ? refused : check(output_count, output_descriptors);
+    if (refused != 0) {
         return refused;
     }
     return run(call_of(type, input_count, input_descriptors, inputs, output_count,
