@@ -14,6 +14,7 @@
 #include "runtime/entry.h"
 #include "runtime/error.h"
 #include "runtime/services.h"
+#include "trace/trace.h"
 
 namespace ascend_emulator {
 namespace {
@@ -21,6 +22,7 @@ namespace {
 void report_at_exit() {
     report_leaks();
     report_missed_faults();
+    end_trace();
     if (options().races) {
         std::fprintf(stderr, "[emulated NPU] %ld races were reported\n", race_count());
     }
