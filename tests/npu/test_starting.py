@@ -85,6 +85,22 @@ def test_activate_after_torch_npu_says_what_to_do():
     assert "Call it first" in done.stderr
 
 
+def test_options_that_come_too_late_are_refused_and_not_ignored():
+    done = program("""
+    from ascend_ops.emulator import activate
+    activate()
+    activate(devices=3, banner=0)
+    import torch, torch_npu
+    print(torch.npu.device_count())
+    activate(devices=3)
+    activate(devices=4)
+    """)
+    assert done.stdout.startswith("3\n"), done.stderr
+    assert "Set ASCEND_EMULATOR_DEVICES=4 in the environment, or activate first" in done.stderr
+    late = run("import torch; from ascend_ops.emulator import activate; activate(races=True)")
+    assert "Set ASCEND_EMULATOR_RACES=1 in the environment" in late.stderr, late.stderr
+
+
 @pytest.mark.parametrize("version", ["abc", "../../x"])
 def test_a_version_that_is_none_is_refused(version):
     done = ascend_ops("emulate", ASCEND_EMULATOR_CANN_VERSION=version)
