@@ -7,6 +7,7 @@ other module reads ``os.environ``; a test pins it. ``ascend-ops report --env`` p
 from __future__ import annotations
 
 import os
+import re
 import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -43,6 +44,12 @@ def _seconds(text: str) -> float:
     if not seconds >= 0:
         raise ValueError("a number of seconds, 0 or more")
     return seconds
+
+
+def _version(text: str) -> str:
+    if not re.fullmatch(r"\d+([.-]\w+)*", text):  # it becomes the name of a folder
+        raise ValueError("a version like 9.1.0 or 8.3.RC1")
+    return text
 
 
 def _absolute(text: str) -> Path:
@@ -242,7 +249,7 @@ EMULATOR_HOME: Variable[Path | None] = Variable(
     "the emulated CANN this process was started on; set by ascend-ops emulate",
 )
 EMULATOR_CANN_VERSION: Variable[str] = Variable(
-    "ASCEND_EMULATOR_CANN_VERSION", str, "9.1.0", "version", "the version of the emulated CANN"
+    "ASCEND_EMULATOR_CANN_VERSION", _version, "9.1.0", "version", "the version of the emulated CANN"
 )
 
 

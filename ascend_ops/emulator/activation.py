@@ -27,13 +27,14 @@ def activate(**options: object) -> EmulatedCann:
     """Make torch_npu find the emulated NPU in this process and in those it starts.
 
     Before ``import torch_npu``. ``options`` are the emulator's variables without their prefix, in
-    lower case: ``activate(devices=2, races=1)`` sets ASCEND_EMULATOR_DEVICES and _RACES. Does
-    nothing a second time. Raises ActivationError where torch_npu was imported before.
+    lower case: ``activate(devices=2, races=True)`` sets ASCEND_EMULATOR_DEVICES and _RACES. The
+    second call of a process only sets options. Raises ActivationError where torch_npu was imported
+    before and does not run on the emulated NPU, or has read other options.
     """
     global _active
+    _set(options)
     if _active is not None:
         return _active
-    envs.export({f"{envs.EMULATOR_PREFIX}{name.upper()}": str(options[name]) for name in options})
     started_with = envs.EMULATOR_HOME.get()
     if started_with and "torch_npu" in sys.modules:  # by `ascend-ops emulate`
         _active = EmulatedCann(started_with, envs.EMULATOR_CANN_VERSION.get())
@@ -53,6 +54,22 @@ def activate(**options: object) -> EmulatedCann:
     _preload(cann)
     _active = cann
     return cann
+
+
+def _set(options: dict[str, object]) -> None:
+    wanted = {f"{envs.EMULATOR_PREFIX}{n.upper()}": _text(v) for n, v in options.items()}
+    current = envs.process_environment()
+    late = [f"{name}={text}" for name, text in wanted.items() if current.get(name) != text]
+    if late and is_active() and "torch_npu" in sys.modules:
+        raise ActivationError(
+            "torch_npu was imported before ascend_ops.emulator.activate() and read its options. "
+            f"Set {' '.join(late)} in the environment, or activate first."
+        )
+    envs.export(wanted)
+
+
+def _text(value: object) -> str:
+    return str(int(value) if isinstance(value, bool) else value)
 
 
 def is_active() -> bool:

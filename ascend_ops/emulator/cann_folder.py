@@ -13,7 +13,7 @@ from pathlib import Path
 
 from op_builder import envs, file_identity, jit
 from op_builder.cache.entry import Entry
-from op_builder.cache.layers import Layer, user_root
+from op_builder.cache.layers import EMULATED_CANNS, Layer, user_root
 from op_builder.errors import IncompatibleOpError
 from op_builder.ninja import ProgressListener
 from op_builder.ops.emulator import ACL_HEADERS, EMULATOR_LIBRARIES
@@ -85,8 +85,11 @@ def emulated_cann(
     parts = [version, str(headers), *(str(entry.path) for entry in entries.values())]
     digest = file_identity.digest_bytes("\n".join(parts).encode())[:16]
     cache = user_root(environ)
-    root = cache / "emulated" / digest / f"cann-{version}"
-    if not root.is_dir():
+    root = cache / EMULATED_CANNS / digest / f"cann-{version}"
+    if root.is_dir():
+        with contextlib.suppress(OSError):
+            os.utime(root)  # note the use, for pruning
+    else:
         Layer("user", cache, shipped=False).prepare()
         _assemble(root, version, headers, entries)
     return EmulatedCann(root, version)

@@ -1,25 +1,28 @@
 """A pytest plugin for tests that need an NPU: ``--npu=emulated|real|none`` and the marker ``npu``.
 
-    pytest -p ascend_ops.emulator.pytest_plugin --npu=emulated
+    pytest --npu=emulated
 
-Each marked test runs in a forked process of its own, because torch_npu runs nothing any more after
-a first failed operator, and because an NPU cannot be used on both sides of a fork. ``none``, the
-default, skips them.
+Each marked test runs in a process of its own, because torch_npu runs nothing any more after a first
+failed operator, and because an NPU cannot be used on both sides of a fork. ``none``, the default,
+skips them. The processes are forked from one that was set aside before the first test, so tests
+without the marker may come before, between and after, and may use autograd; a fixture of a wide
+scope is set up for each marked test anew. ``--npu=emulated`` turns pytest over to the emulated NPU
+before conftest files and tests are imported: they may import torch and torch_npu as usual.
 """
 
 from __future__ import annotations
 
-import json
-import os
-import select
-import signal
-import time
-from typing import Any
+from typing import TYPE_CHECKING
 
 import pytest
 
-_READ_BYTES = 65536
+from op_builder.errors import AscendOpsError
+
+if TYPE_CHECKING:
+    from .forked_tests import ForkServer
+
 _SECONDS = 120.0
+_server: pytest.StashKey[ForkServer] = pytest.StashKey()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -33,17 +36,38 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
+    """Before a conftest file imports torch, which imports torch_npu by itself."""
+    _activate(early_config.known_args_namespace.npu)
+
+
 def pytest_configure(config: pytest.Config) -> None:
-    """The marker."""
+    """The marker; and the NPU, where a conftest file brought this plugin."""
     config.addinivalue_line(
         "markers", "npu(timeout=120): needs an NPU, see --npu; runs in a process of its own"
     )
+    _activate(config.getoption("npu"))
+
+
+def _activate(chosen: str | None) -> None:
+    if chosen != "emulated":
+        return
+    from . import activate
+
+    try:
+        activate()
+    except AscendOpsError as error:
+        raise pytest.UsageError(f"--npu=emulated: {error}") from error
 
 
 def pytest_report_header(config: pytest.Config) -> str:
-    """Says what the NPU is in the report."""
+    """Says what the NPU is in the report, also where the whole of pytest was started on it."""
+    from . import is_active
+
     chosen = config.getoption("npu") or "none"
-    return f"npu: {'EMULATED, computed on the CPU' if chosen == 'emulated' else chosen}"
+    emulated = chosen == "emulated" or (chosen == "real" and is_active())
+    return f"npu: {'EMULATED, computed on the CPU' if emulated else chosen}"
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -57,88 +81,44 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 @pytest.hookimpl(tryfirst=True)
+def pytest_runtestloop(session: pytest.Session) -> None:
+    """Set aside the process that the marked tests are forked from."""
+    items = [item for item in session.items if _has_own_process(item)]
+    if not items or session.config.option.collectonly:
+        return
+    chosen = session.config.getoption("npu")
+    _activate(chosen)
+    from .forked_tests import ForkServer
+
+    try:
+        session.config.stash[_server] = ForkServer(items)
+    except ImportError as error:
+        raise pytest.UsageError(f"--npu={chosen}: {error}") from error
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """End that process."""
+    server = session.config.stash.get(_server, None)
+    if server is not None:
+        server.stop()
+
+
+def _has_own_process(item: pytest.Item) -> bool:
+    return bool(item.get_closest_marker("npu")) and not item.get_closest_marker("skip")
+
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
-    """Run a marked test in a forked process and take over its reports."""
+    """Have a marked test run in its process and take over its reports."""
     del nextitem
-    marker = item.get_closest_marker("npu")
-    if marker is None or item.get_closest_marker("skip"):
+    if not _has_own_process(item):
         return None
-    if item.config.getoption("npu") == "emulated":
-        from . import activate
-
-        activate()
-    import torch_npu  # type: ignore[import-not-found,import-untyped,unused-ignore]  # noqa: F401
-
+    marker = item.get_closest_marker("npu")
+    assert marker is not None
     hook = item.ihook
     hook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
-    for report in _reports(item, float(marker.kwargs.get("timeout", _SECONDS))):
+    server = item.config.stash[_server]
+    for report in server.run(item, float(marker.kwargs.get("timeout", _SECONDS))):
         hook.pytest_runtest_logreport(report=report)
     hook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
     return True
-
-
-def _reports(item: pytest.Item, timeout: float) -> list[pytest.TestReport]:
-    reader, writer = os.pipe()
-    child = os.fork()
-    if child == 0:
-        os.close(reader)
-        _run_in_child(item, writer)
-    os.close(writer)
-    started = time.monotonic()
-    text, timed_out = _read(reader, timeout)
-    if timed_out:
-        os.kill(child, signal.SIGKILL)
-    _, status = os.waitpid(child, 0)
-    if text and not timed_out:
-        return [pytest.TestReport._from_json(data) for data in json.loads(text)]
-    ended = f"no end within {timeout:g} s" if timed_out else f"ended by {_ending(status)}"
-    return [_failure(item, f"the test's process {ended}", time.monotonic() - started)]
-
-
-def _run_in_child(item: pytest.Item, writer: int) -> None:
-    """Never returns; no exit handler of pytest runs twice."""
-    import torch
-    from _pytest.runner import runtestprotocol
-
-    torch.set_num_threads(1)  # an OpenMP team does not survive a fork
-    try:
-        reports = runtestprotocol(item, log=False, nextitem=None)
-        data = json.dumps([report._to_json() for report in reports], default=str).encode()
-        while data:
-            data = data[os.write(writer, data) :]
-    finally:
-        os._exit(0)
-
-
-def _read(reader: int, timeout: float) -> tuple[bytes, bool]:
-    """Everything up to the end of the pipe, and whether the time was up before."""
-    chunks: list[bytes] = []
-    deadline = time.monotonic() + timeout
-    with os.fdopen(reader, "rb", buffering=0) as pipe:
-        while True:
-            left = deadline - time.monotonic()
-            if left <= 0 or not select.select([pipe], [], [], left)[0]:
-                return b"".join(chunks), True
-            chunk = pipe.read(_READ_BYTES)
-            if not chunk:
-                return b"".join(chunks), False
-            chunks.append(chunk)
-
-
-def _ending(status: int) -> str:
-    if os.WIFSIGNALED(status):
-        return signal.Signals(os.WTERMSIG(status)).name
-    return f"exit with status {os.WEXITSTATUS(status)}"
-
-
-def _failure(item: pytest.Item, text: str, seconds: float) -> pytest.TestReport:
-    keywords: dict[str, Any] = dict.fromkeys(item.keywords, 1)
-    return pytest.TestReport(
-        nodeid=item.nodeid,
-        location=item.location,
-        keywords=keywords,
-        outcome="failed",
-        longrepr=text,
-        when="call",
-        duration=seconds,
-    )

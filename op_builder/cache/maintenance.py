@@ -13,7 +13,7 @@ from ..errors import CacheError
 from ..private_folder import CACHEDIR_TAG
 from .entry import Entry
 from .key import BuildKey, differences
-from .layers import Layer
+from .layers import EMULATED_CANNS, Layer
 from .store import entry_folders
 
 _STAGING_SECONDS = 86_400  # longer than any build: what is older was left by a killed one
@@ -23,7 +23,8 @@ def all_entries(layers: list[Layer]) -> Iterator[Entry | str]:
     """Every entry of every layer; a string for a folder that is none, saying why."""
     for layer in layers:
         for path in entry_folders(layer.root):
-            if path.name not in ("toolchain", "failed"):
+            is_cann = path.relative_to(layer.root).parts[0] == EMULATED_CANNS
+            if path.name not in ("toolchain", "failed") and not is_cann:
                 yield Entry.read(path, layer.name)
 
 

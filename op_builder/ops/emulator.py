@@ -127,7 +127,7 @@ class EmulatorHcclBuilder(EmulatorLibrary):
     LIBRARY = "libhccl.so"
     SOURCES: ClassVar[tuple[str, ...]] = (
         *("hccl/communicator", "hccl/communicator_api", "hccl/collectives"),
-        *("hccl/hccl_api", "hccl/transfer"),
+        *("hccl/hccl_api", "hccl/queue", "hccl/transfer"),
     )
 
     def include_paths(self) -> list[str | Path]:

@@ -128,7 +128,6 @@ def test_autocast_leaves_the_dtype(device):
             assert swiglu(x).dtype == gelu(x).dtype == dtype
 
 
-@npu  # autograd's threads do not survive the forks of the others
 def test_opcheck_and_gradcheck_pass_on_the_cpu():
     import torch
 

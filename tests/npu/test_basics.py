@@ -213,12 +213,33 @@ def test_an_unknown_option_is_refused_with_the_table():
     assert "ASCEND_EMULATOR_DEVICES (default '1'): number of devices" in done.stderr
 
 
-def test_soc_devices_and_version_are_what_the_options_say():
+@pytest.mark.parametrize("soc", ["Ascend910_9382", "Ascend950PR_9599", "Ascend910B4"])
+def test_soc_and_devices_are_what_the_options_say(soc):
     code = """
     import torch, torch_npu
     print(torch.npu.get_device_name(), torch.npu.device_count())
-    torch.ones(2, device="npu:1").add_(1)
-    torch.npu.synchronize()
+    x = torch.ones(2, 2, device="npu:1").add_(1)
+    x = torch.nn.functional.layer_norm(x @ x, (2,)).sum()
+    print("sum", x.item())
     """
-    done = run(code, ASCEND_EMULATOR_SOC="Ascend910_9382", ASCEND_EMULATOR_DEVICES="2")
-    assert "Ascend910_9382 2" in done.stdout, done.stderr[-2000:]
+    done = run(code, ASCEND_EMULATOR_SOC=soc, ASCEND_EMULATOR_DEVICES="2")
+    assert f"{soc} 2\nsum 0.0" in done.stdout, done.stderr[-2000:]
+
+
+def test_without_torch_npus_pool_a_use_of_a_freed_tensor_is_reported():
+    code = """
+    import ctypes, torch, torch_npu
+    x = torch.ones(64).npu()
+    address = x.data_ptr()
+    torch.npu.synchronize()
+    del x
+    acl = ctypes.CDLL("libascendcl.so")
+    acl.aclGetRecentErrMsg.restype = ctypes.c_char_p
+    host = ctypes.create_string_buffer(256)
+    code = acl.aclrtMemcpy(host, ctypes.c_size_t(256), ctypes.c_void_p(address),
+                           ctypes.c_size_t(256), 2)
+    print(code, acl.aclGetRecentErrMsg().decode())
+    """
+    done = run(code, PYTORCH_NO_NPU_MEMORY_CACHING="1")
+    assert "107000 [emulated NPU] aclrtMemcpy: source: 0x" in done.stdout, done.stderr[-2000:]
+    assert "The block was freed by:" in done.stdout

@@ -50,7 +50,8 @@ def programs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     torch = find_torch()
     assert torch is not None
     libraries = ["-lopapi", f"-L{torch.library_dir}", "-ltorch_cpu", "-lc10"]
-    runtime = build(folder, "runtime_tests", ["memory_test.cpp", "stream_test.cpp"], [])
+    others = sorted({file for file in CASES.values() if file != "aclnn_test.cpp"})
+    runtime = build(folder, "runtime_tests", others, ["-lhccl", "-lacl_op_compiler"])
     aclnn = build(
         folder,
         "aclnn_tests",
@@ -76,14 +77,20 @@ def run(
 
 
 FAULTING = "a_host_access_to_device_memory_faults"
+THOUSANDS = [case for case in CASES if case.startswith("a_thousand")]
 #: What a case is run with, and what it has to say on standard error, by its name.
 OPTIONS: dict[str, dict[str, object]] = {
     "a_device_has_as_much_memory_as_was_said": {"MEMORY_MB": 64},
     "a_fault_fails_the_nth_call": {"FAULT": "aclrtMalloc:3:207001"},
     "a_fault_delays_what_is_queued": {"FAULT": "aclrtMemsetAsync:2:delay=80"},
     "a_fault_hangs_what_is_queued": {"FAULT": "aclrtMemsetAsync:1:hang"},
-    "races_are_found_whatever_the_timing": {"RACES": 1},
-    "a_host_copy_without_waiting_is_a_race": {"RACES": 1},
+    "a_fault_delays_a_call": {"FAULT": "aclrtCreateEvent:1:delay=80"},
+    "a_fault_delays_a_replay_and_not_its_call": {"FAULT": "aclmdlRIExecuteAsync:1:delay=80"},
+    "a_fault_delays_phase_one": {"FAULT": "aclnnNegGetWorkspaceSize:1:delay=80"},
+    "a_fault_fails_aclInit": {"FAULT": "aclInit:1:500000"},
+    "a_fault_fails_a_collective_with_its_code": {"FAULT": "HcclAllReduce:1:4"},
+    "a_fault_that_did_not_happen_is_reported": {"FAULT": "aclrtMaloc:1:1;aclrtCreateEvent:3:1"},
+    **{case: {"RACES": 1} for case, file in CASES.items() if file == "race_test.cpp"},
     "options_that_cannot_be_read_fail_aclInit": {"DEVICES": "many"},
 }
 SAYS = {
@@ -96,6 +103,7 @@ SAYS = {
         "left at the end of the process",
         "1 of kind stream not destroyed",
         "1 of kind event not destroyed",
+        "1 of kind physical memory not destroyed",
         "512 bytes of device 0 at 0x",
         "allocated by:",
     ],
@@ -104,7 +112,13 @@ SAYS = {
         "1 of kind executor not destroyed",
     ],
     "options_that_cannot_be_read_fail_aclInit": [
-        "ASCEND_EMULATOR_DEVICES='many': expected a whole number, 0 or more"
+        "ASCEND_EMULATOR_DEVICES='many': expected a whole number from 1 to 64"
+    ],
+    "a_descriptor_that_is_left_is_a_leak": ["1 of kind descriptor not destroyed"],
+    "a_group_that_is_left_is_a_leak": ["1 of kind communicator not destroyed"],
+    "a_fault_that_did_not_happen_is_reported": [
+        "the fault of call 1 of aclrtMaloc did not happen: it was called 0 times",
+        "the fault of call 3 of aclrtCreateEvent did not happen: it was called 1 times",
     ],
 }
 
@@ -116,7 +130,7 @@ def test_case(programs, case):
     assert done.returncode == 0, done.stderr
     for text in SAYS.get(case, []):
         assert text in done.stderr
-    if case in ("nothing_left_is_nothing_reported", "a_thousand_of_each_lose_nothing"):
+    if case == "nothing_left_is_nothing_reported" or case in THOUSANDS:
         assert "left at the end" not in done.stderr
 
 
@@ -130,6 +144,24 @@ def test_a_host_access_faults_with_words(programs):
 def test_poison_can_be_switched_off(programs):
     done = run(programs, "new_memory_is_poisoned", POISON=0)
     assert "received[0] is 0, wanted 203" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("DEVICES", "65"),
+        ("DEVICES", "99999999999999999999"),
+        ("WINDOW_GB", "0"),
+        ("MEMORY_MB", "-1"),
+        ("OP_THREADS", "0"),
+        ("RACES", "yes"),
+        ("LOG_LEVEL", "5"),
+    ],
+)
+def test_an_option_that_makes_no_sense_is_refused(programs, name, value):
+    done = run(programs, "options_that_cannot_be_read_fail_aclInit", **{name: value})
+    assert done.stdout.endswith("passed\n")
+    assert f"ASCEND_EMULATOR_{name}='{value}': expected " in done.stderr
 
 
 @pytest.mark.parametrize(

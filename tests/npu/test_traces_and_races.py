@@ -20,16 +20,37 @@ def test_the_trace_has_each_call_with_shapes_dtypes_formats_and_stream(tmp_path)
     """
     done = run(code, ASCEND_EMULATOR_TRACE_FILE=str(path), ASCEND_EMULATOR_TRACE="1")
     assert done.returncode == 0, done.stderr[-2000:]
-    events = json.loads(path.read_text().rstrip().rstrip(",") + "]")
+    events = json.loads(path.read_text())
     (multiply,) = [event for event in events if event["name"] == "aclnnMul"]
     assert multiply["ph"] == "X"
     assert multiply["dur"] > 0
     tensor = {"dtype": "Half", "shape": [2, 3], "format": 2}
     assert multiply["args"]["tensors"] == [tensor] * 3
     assert multiply["args"]["stream"] > 0
+    assert any("emulated" in str(event["args"]) for event in events if event["ph"] == "M")
     names = {event["args"]["name"] for event in events if event["name"] == "thread_name"}
     assert any(name.startswith("emulated npu:0 stream") for name in names)
     assert "aclnnMul on stream" in done.stderr
+
+
+def test_two_processes_do_not_write_into_one_trace(tmp_path):
+    path = tmp_path / "trace.json"
+    code = """
+    import os, torch
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child != 0:
+        (torch.ones(4).npu() + 1).cpu()
+        os.write(writer, b"x")
+        os.waitpid(child, 0)
+    else:
+        os.read(reader, 1)
+        (torch.ones(4).npu() + 1).cpu()
+    """
+    done = run(code, ASCEND_EMULATOR_TRACE_FILE=str(path))
+    assert f"is not traced: another process writes {path}" in done.stderr, done.stderr[-2000:]
+    assert "A name with %p in it is one a process" in done.stderr
+    assert len({event["pid"] for event in json.loads(path.read_text())}) == 1
 
 
 RACE = """

@@ -66,6 +66,21 @@ def test_a_hit_keeps_an_entry_from_being_pruned(shelf: Shelf) -> None:
     assert maintenance.prune(shelf.layer, 30) == []
 
 
+def test_an_emulated_cann_is_no_damaged_entry_and_is_pruned_like_one(shelf: Shelf) -> None:
+    shelf.publish()
+    canns = [shelf.layer.root / "emulated" / name / "cann-9.1.0" for name in ("old", "new")]
+    for cann in canns:
+        (cann / "lib64").mkdir(parents=True)
+        (cann / "ascend_toolkit_install.info").write_text("version=9.1.0\n", encoding="utf-8")
+    _age(canns[0], 31)
+    assert [
+        entry for entry in maintenance.all_entries([shelf.layer]) if isinstance(entry, str)
+    ] == []
+    assert maintenance.prune(shelf.layer, 30) == [canns[0]]
+    assert not canns[0].parent.exists()
+    assert canns[1].exists()
+
+
 def test_pruning_leaves_no_empty_folders_and_keeps_the_cache(shelf: Shelf) -> None:
     shelf.publish()
     assert len(maintenance.prune(shelf.layer, 0)) == 1

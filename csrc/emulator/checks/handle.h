@@ -20,12 +20,14 @@ enum class HandleKind {
     executor,
     descriptor,
     communicator,
+    physical_memory,
     count
 };
 
 inline const char* name_of(HandleKind kind) {
-    constexpr const char* names[] = {"stream", "event", "graph",    "tensor",     "scalar",
-                                     "array",  "list",  "executor", "descriptor", "communicator"};
+    constexpr const char* names[] = {"stream",     "event",        "graph",          "tensor",
+                                     "scalar",     "array",        "list",           "executor",
+                                     "descriptor", "communicator", "physical memory"};
     return names[static_cast<int>(kind)];
 }
 

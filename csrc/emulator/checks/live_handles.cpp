@@ -5,6 +5,7 @@
 #include <cstdio>
 
 #include "options/options.h"
+#include "runtime/error.h"
 #include "runtime/memory.h"
 
 namespace ascend_emulator {
@@ -39,7 +40,9 @@ void report_leaks() {
     }
     const std::string leaks = describe_leaks();
     if (!leaks.empty()) {
-        std::fprintf(stderr, "[emulated NPU] left at the end of the process:\n%s", leaks.c_str());
+        std::fprintf(stderr, "[emulated NPU] left at the end of the process%s:\n%s",
+                     has_failed() ? " (torch_npu destroys nothing of a call that failed)" : "",
+                     leaks.c_str());
     }
 }
 

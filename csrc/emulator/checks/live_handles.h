@@ -10,7 +10,7 @@ namespace ascend_emulator {
 void count_handle(HandleKind kind, int change);
 long live_handles(HandleKind kind);
 
-/// What aclFinalize or the end of the process finds undestroyed and unfreed; "" for nothing.
+/// What the end of the process finds undestroyed and unfreed; "" for nothing.
 std::string describe_leaks();
 
 /// Prints describe_leaks() once, where ASCEND_EMULATOR_LEAKS asks for it.

@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <cstdio>
 #include <cstdlib>
 #include <map>
 #include <mutex>
@@ -12,6 +13,8 @@
 
 namespace ascend_emulator {
 namespace {
+
+constexpr const char* phase_one = "GetWorkspaceSize";
 
 thread_local bool has_task_fault = false;
 thread_local Fault task_fault;
@@ -43,16 +46,23 @@ bool parse_one(const std::string& text, Fault* fault) {
 
 /// Codes of aclnn functions come from phase 1; hangs and delays happen in phase 2.
 void aim_at_phase_one(Fault* fault) {
-    const std::string suffix = "GetWorkspaceSize";
     if (fault->kind == Fault::Kind::code && fault->function.rfind("aclnn", 0) == 0 &&
-        fault->function.find(suffix) == std::string::npos) {
-        fault->function += suffix;
+        fault->function.find(phase_one) == std::string::npos) {
+        fault->function += phase_one;
     }
 }
 
+/// Whether a hang or a delay is one of the work that the function queues, and not of the call.
 bool queues_work(const std::string& function) {
-    return function.rfind("aclnn", 0) == 0 || function.rfind("Hccl", 0) == 0 ||
-           function.rfind("aclop", 0) == 0 || function.find("Async") != std::string::npos;
+    const auto begins = [&function](const char* text) { return function.rfind(text, 0) == 0; };
+    if (begins("aclnn")) {
+        return function.find(phase_one) == std::string::npos;
+    }
+    if (begins("Hccl")) {
+        return !begins("HcclComm") && !begins("HcclGet") && !begins("HcclGroup");
+    }
+    return begins("aclopCompileAndExecute") || begins("aclrtMemcpyAsync") ||
+           function == "aclrtMemsetAsync" || function == "aclmdlRIExecuteAsync";
 }
 
 const std::vector<Fault>& plan() {
@@ -63,11 +73,12 @@ const std::vector<Fault>& plan() {
     return *faults;
 }
 
-long count_call(const std::string& function) {
+/// The calls of a function so far, with `added` ones.
+long count_calls(const std::string& function, long added) {
     static std::mutex mutex;
     static auto* const counts = new std::map<std::string, long>;
     const std::lock_guard<std::mutex> lock(mutex);
-    return ++(*counts)[function];
+    return (*counts)[function] += added;
 }
 
 int apply(const Fault& fault) {
@@ -122,13 +133,25 @@ int inject_fault(const char* function) {
     if (!watched) {
         return 0;
     }
-    const long call = count_call(function);
+    const long call = count_calls(function, 1);
     for (const Fault& fault : plan()) {
         if (fault.function == function && fault.nth == call) {
             return apply(fault);
         }
     }
     return 0;
+}
+
+void report_missed_faults() {
+    for (const Fault& fault : plan()) {
+        const long calls = count_calls(fault.function, 0);
+        if (calls < fault.nth) {
+            std::fprintf(stderr,
+                         "[emulated NPU] ASCEND_EMULATOR_FAULT: the fault of call %ld of %s did "
+                         "not happen: it was called %ld times\n",
+                         fault.nth, fault.function.c_str(), calls);
+        }
+    }
 }
 
 bool take_task_fault(Fault* fault) {

@@ -23,6 +23,9 @@ bool has_faults();
 /// function that queues work is left for take_task_fault; any other sleeps here.
 int inject_fault(const char* function);
 
+/// Says on standard error which faults of the plan did not happen: a name may be misspelt.
+void report_missed_faults();
+
 /// The hang or delay that the work being queued by this thread has to suffer.
 bool take_task_fault(Fault* fault);
 

@@ -19,9 +19,10 @@ Communicator* ascend_emulator::group_of(HcclComm handle) {
 
 namespace {
 
-HcclResult join(std::uint32_t size, const HcclRootInfo* info, std::uint32_t rank, HcclComm* comm) {
-    if (services().enter("HcclCommInitRootInfo") != 0) {
-        return HCCL_E_INTERNAL;
+HcclResult join(const char* function, std::uint32_t size, const HcclRootInfo* info,
+                std::uint32_t rank, HcclComm* comm) {
+    if (const int refused = services().enter(function)) {
+        return static_cast<HcclResult>(refused);
     }
     std::string problem;
     Communicator* group = Communicator::join(size, rank, info->internal, &problem);
@@ -36,6 +37,9 @@ HcclResult join(std::uint32_t size, const HcclRootInfo* info, std::uint32_t rank
 }  // namespace
 
 EMULATOR_EXPORT HcclResult HcclGetRootInfo(HcclRootInfo* info) {
+    if (const int refused = services().enter(__func__)) {
+        return static_cast<HcclResult>(refused);
+    }
     std::memset(info, 0, sizeof *info);
     std::snprintf(info->internal, sizeof info->internal, "%s", make_root_info().c_str());
     return HCCL_SUCCESS;
@@ -43,7 +47,7 @@ EMULATOR_EXPORT HcclResult HcclGetRootInfo(HcclRootInfo* info) {
 
 EMULATOR_EXPORT HcclResult HcclCommInitRootInfo(std::uint32_t size, const HcclRootInfo* info,
                                                 std::uint32_t rank, HcclComm* comm) {
-    return join(size, info, rank, comm);
+    return join(__func__, size, info, rank, comm);
 }
 
 EMULATOR_EXPORT HcclResult HcclCommInitRootInfoConfig(std::uint32_t size, const HcclRootInfo* info,
@@ -51,10 +55,13 @@ EMULATOR_EXPORT HcclResult HcclCommInitRootInfoConfig(std::uint32_t size, const 
                                                       const HcclCommConfig* config,
                                                       HcclComm* comm) {
     (void)config;
-    return join(size, info, rank, comm);
+    return join(__func__, size, info, rank, comm);
 }
 
 EMULATOR_EXPORT HcclResult HcclCommDestroy(HcclComm comm) {
+    if (const int refused = services().enter(__func__)) {
+        return static_cast<HcclResult>(refused);
+    }
     static auto* const quarantine = new Quarantine<Communicator, 16>;
     Communicator* group = group_of(comm);
     if (group == nullptr) {

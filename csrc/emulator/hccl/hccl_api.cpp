@@ -1,50 +1,38 @@
 // The collectives of HCCL, and its sends and receives. Each is queued on the caller's stream.
+#include <algorithm>
 #include <cstring>
-#include <functional>
 
 #include "hccl/collectives.h"
 #include "hccl/live_communicator.h"
+#include "hccl/queue.h"
 #include "hccl/transfer.h"
 
 using namespace ascend_emulator;
 
 namespace {
 
-using Work = std::function<int(Communicator&)>;
+void* bytes_of(const void* address) { return services().bytes_of(address); }
 
-class Collective : public Task {
-  public:
-    Collective(const char* name, Communicator& group, Work work, std::vector<Access> accesses)
-        : name_(name), group_(group), work_(std::move(work)), accesses_(std::move(accesses)) {}
-    int run() override { return work_(group_); }
-    const char* name() const override { return name_; }
-    std::vector<Access> accesses() const override { return accesses_; }
-    std::string arguments() const override {
-        return "\"rank\":" + std::to_string(group_.rank()) +
-               ",\"ranks\":" + std::to_string(group_.size());
-    }
-
-  private:
-    const char* name_;
-    Communicator& group_;
-    Work work_;
-    std::vector<Access> accesses_;
-};
-
-HcclResult queue(const char* name, HcclComm handle, void* stream, std::vector<Access> accesses,
-                 Work work) {
-    if (services().enter(name) != 0) {
-        return HCCL_E_INTERNAL;
-    }
-    Communicator* group = group_of(handle);
-    if (group == nullptr) {
-        return HCCL_E_PARA;
-    }
-    auto task = std::make_shared<Collective>(name, *group, std::move(work), std::move(accesses));
-    return services().enqueue(stream, std::move(task)) == 0 ? HCCL_SUCCESS : HCCL_E_RUNTIME;
+/// 0 where the handle is none: queue refuses it.
+std::size_t size_of(HcclComm handle) {
+    const Communicator* group = group_of(handle);
+    return group == nullptr ? 0 : group->size();
 }
 
-void* bytes_of(const void* address) { return services().bytes_of(address); }
+bool has_rank(HcclComm handle, std::uint32_t rank) {
+    const Communicator* group = group_of(handle);
+    return group != nullptr && group->rank() == rank;
+}
+
+/// From the first byte of the blocks to the last.
+Access extent(const void* base, const Blocks& blocks, bool writes) {
+    const char* begin = static_cast<char*>(bytes_of(base));
+    std::size_t size = 0;
+    for (const Block& block : blocks) {
+        size = std::max<std::size_t>(size, block.size == 0 ? 0 : block.bytes + block.size - begin);
+    }
+    return {base, size, writes};
+}
 
 // ---- sends and receives of a group run together, else two ranks that send first would block
 
@@ -59,14 +47,17 @@ thread_local int group_depth = 0;
 thread_local std::vector<Pending> pending;
 
 HcclResult queue_transfers(Pending one) {
-    return queue("HcclSendRecv", one.group, one.stream, std::move(one.accesses),
-                 [transfers = std::move(one.transfers)](Communicator& group) {
-                     return run_transfers(group, transfers);
-                 });
+    return queue_entered("HcclSendRecv", one.group, one.stream, std::move(one.accesses),
+                         [transfers = std::move(one.transfers)](Communicator& group) {
+                             return run_transfers(group, transfers);
+                         });
 }
 
-HcclResult add_transfer(HcclComm group, void* stream, const Transfer& transfer,
+HcclResult add_transfer(const char* name, HcclComm group, void* stream, const Transfer& transfer,
                         const Access& access) {
+    if (const int refused = services().enter(name)) {
+        return static_cast<HcclResult>(refused);
+    }
     if (group_depth == 0) {
         return queue_transfers({group, stream, {transfer}, {access}});
     }
@@ -120,7 +111,8 @@ EMULATOR_EXPORT HcclResult HcclReduce(void* from, void* to, std::uint64_t count,
                                       HcclReduceOp op, std::uint32_t root, HcclComm comm,
                                       void* stream) {
     const std::size_t size = count * width_of(type);
-    return queue("HcclReduce", comm, stream, {{from, size, false}, {to, size, true}},
+    const std::size_t result = has_rank(comm, root) ? size : 0;
+    return queue("HcclReduce", comm, stream, {{from, size, false}, {to, result, true}},
                  [=](Communicator& group) {
                      char* bytes = static_cast<char*>(bytes_of(from));
                      if (group.rank() != root) {
@@ -136,8 +128,7 @@ EMULATOR_EXPORT HcclResult HcclReduceScatter(void* from, void* to, std::uint64_t
                                              HcclDataType type, HcclReduceOp op, HcclComm comm,
                                              void* stream) {
     const std::size_t size = count * width_of(type);
-    const Communicator* known = group_of(comm);
-    const std::size_t ranks = known == nullptr ? 0 : known->size();
+    const std::size_t ranks = size_of(comm);
     return queue("HcclReduceScatter", comm, stream, {{from, ranks * size, false}, {to, size, true}},
                  [=](Communicator& group) {
                      return reduce_to(group, split_by_rank(group, bytes_of(from), size),
@@ -148,26 +139,27 @@ EMULATOR_EXPORT HcclResult HcclReduceScatter(void* from, void* to, std::uint64_t
 EMULATOR_EXPORT HcclResult HcclBroadcast(void* buffer, std::uint64_t count, HcclDataType type,
                                          std::uint32_t root, HcclComm comm, void* stream) {
     const std::size_t size = count * width_of(type);
-    return queue("HcclBroadcast", comm, stream, {{buffer, size, true}}, [=](Communicator& group) {
-        char* bytes = static_cast<char*>(bytes_of(buffer));
-        std::vector<Transfer> transfers;
-        for (std::uint32_t rank = 0; rank < group.size(); ++rank) {
-            if (group.rank() == root && rank != root) {
-                transfers.push_back({true, rank, bytes, size});
-            }
-        }
-        if (group.rank() != root) {
-            transfers.push_back({false, root, bytes, size});
-        }
-        return run_transfers(group, std::move(transfers));
-    });
+    const bool receives = !has_rank(comm, root);
+    return queue("HcclBroadcast", comm, stream, {{buffer, size, receives}},
+                 [=](Communicator& group) {
+                     char* bytes = static_cast<char*>(bytes_of(buffer));
+                     std::vector<Transfer> transfers;
+                     for (std::uint32_t rank = 0; rank < group.size(); ++rank) {
+                         if (group.rank() == root && rank != root) {
+                             transfers.push_back({true, rank, bytes, size});
+                         }
+                     }
+                     if (group.rank() != root) {
+                         transfers.push_back({false, root, bytes, size});
+                     }
+                     return run_transfers(group, std::move(transfers));
+                 });
 }
 
 EMULATOR_EXPORT HcclResult HcclAllGather(void* from, void* to, std::uint64_t count,
                                          HcclDataType type, HcclComm comm, void* stream) {
     const std::size_t size = count * width_of(type);
-    const Communicator* known = group_of(comm);
-    const std::size_t ranks = known == nullptr ? 0 : known->size();
+    const std::size_t ranks = size_of(comm);
     return queue("HcclAllGather", comm, stream, {{from, size, false}, {to, ranks * size, true}},
                  [=](Communicator& group) {
                      return exchange(group, same_for_all(group, bytes_of(from), size),
@@ -178,21 +170,23 @@ EMULATOR_EXPORT HcclResult HcclAllGather(void* from, void* to, std::uint64_t cou
 EMULATOR_EXPORT HcclResult HcclScatter(void* from, void* to, std::uint64_t count, HcclDataType type,
                                        std::uint32_t root, HcclComm comm, void* stream) {
     const std::size_t size = count * width_of(type);
-    return queue("HcclScatter", comm, stream, {{to, size, true}}, [=](Communicator& group) {
-        char* received = static_cast<char*>(bytes_of(to));
-        if (group.rank() != root) {
-            return run_transfers(group, {{false, root, received, size}});
-        }
-        const Blocks blocks = split_by_rank(group, bytes_of(from), size);
-        std::vector<Transfer> transfers;
-        for (std::uint32_t rank = 0; rank < group.size(); ++rank) {
-            if (rank != root) {
-                transfers.push_back({true, rank, blocks[rank].bytes, size});
-            }
-        }
-        std::memmove(received, blocks[root].bytes, size);
-        return run_transfers(group, std::move(transfers));
-    });
+    const std::size_t sent = has_rank(comm, root) ? size_of(comm) * size : 0;
+    return queue("HcclScatter", comm, stream, {{from, sent, false}, {to, size, true}},
+                 [=](Communicator& group) {
+                     char* received = static_cast<char*>(bytes_of(to));
+                     if (group.rank() != root) {
+                         return run_transfers(group, {{false, root, received, size}});
+                     }
+                     const Blocks blocks = split_by_rank(group, bytes_of(from), size);
+                     std::vector<Transfer> transfers;
+                     for (std::uint32_t rank = 0; rank < group.size(); ++rank) {
+                         if (rank != root) {
+                             transfers.push_back({true, rank, blocks[rank].bytes, size});
+                         }
+                     }
+                     std::memmove(received, blocks[root].bytes, size);
+                     return run_transfers(group, std::move(transfers));
+                 });
 }
 
 EMULATOR_EXPORT HcclResult HcclAlltoAll(const void* from, std::uint64_t send_count,
@@ -201,10 +195,13 @@ EMULATOR_EXPORT HcclResult HcclAlltoAll(const void* from, std::uint64_t send_cou
                                         HcclComm comm, void* stream) {
     const std::size_t sent = send_count * width_of(send_type);
     const std::size_t received = receive_count * width_of(receive_type);
-    return queue("HcclAlltoAll", comm, stream, {}, [=](Communicator& group) {
-        return exchange(group, split_by_rank(group, bytes_of(from), sent),
-                        split_by_rank(group, bytes_of(to), received));
-    });
+    const std::size_t ranks = size_of(comm);
+    return queue("HcclAlltoAll", comm, stream,
+                 {{from, ranks * sent, false}, {to, ranks * received, true}},
+                 [=](Communicator& group) {
+                     return exchange(group, split_by_rank(group, bytes_of(from), sent),
+                                     split_by_rank(group, bytes_of(to), received));
+                 });
 }
 
 // The arrays of counts belong to the caller: they are read now.
@@ -228,23 +225,26 @@ EMULATOR_EXPORT HcclResult HcclAlltoAllV(const void* from, const void* send_coun
         }
         return all;
     };
-    return queue("HcclAlltoAllV", comm, stream, {},
-                 [outgoing = blocks(from, send_counts, send_offsets, send_type),
-                  incoming = blocks(to, receive_counts, receive_offsets, receive_type)](
-                     Communicator& ranks) { return exchange(ranks, outgoing, incoming); });
+    const Blocks outgoing = blocks(from, send_counts, send_offsets, send_type);
+    const Blocks incoming = blocks(to, receive_counts, receive_offsets, receive_type);
+    return queue("HcclAlltoAllV", comm, stream,
+                 {extent(from, outgoing, false), extent(to, incoming, true)},
+                 [=](Communicator& ranks) { return exchange(ranks, outgoing, incoming); });
 }
 
 EMULATOR_EXPORT HcclResult HcclSend(void* buffer, std::uint64_t count, HcclDataType type,
                                     std::uint32_t peer, HcclComm comm, void* stream) {
     const std::size_t size = count * width_of(type);
-    return add_transfer(comm, stream, {true, peer, static_cast<char*>(bytes_of(buffer)), size},
+    return add_transfer("HcclSend", comm, stream,
+                        {true, peer, static_cast<char*>(bytes_of(buffer)), size},
                         {buffer, size, false});
 }
 
 EMULATOR_EXPORT HcclResult HcclRecv(void* buffer, std::uint64_t count, HcclDataType type,
                                     std::uint32_t peer, HcclComm comm, void* stream) {
     const std::size_t size = count * width_of(type);
-    return add_transfer(comm, stream, {false, peer, static_cast<char*>(bytes_of(buffer)), size},
+    return add_transfer("HcclRecv", comm, stream,
+                        {false, peer, static_cast<char*>(bytes_of(buffer)), size},
                         {buffer, size, true});
 }
 

@@ -18,18 +18,20 @@ struct Row {
     const char* name;  // after the prefix
     Field field;
     const char* meaning;
+    long least = 0;  // of a number
+    long most = 1'000'000'000;
 };
 
 const Row table[] = {
-    {"DEVICES", &Options::devices, "number of devices"},
-    {"MEMORY_MB", &Options::memory_mb, "memory of each device"},
+    {"DEVICES", &Options::devices, "number of devices", 1, 64},
+    {"MEMORY_MB", &Options::memory_mb, "memory of each device", 1},
     {"SOC", &Options::soc, "what aclrtGetSocName says: Ascend910B2, Ascend910_9382, Ascend950 ..."},
     {"CANN_VERSION", &Options::cann_version, "what aclsysGetCANNVersion says"},
     {"DRIVER_VERSION", &Options::driver_version, "what it says of the driver"},
-    {"WINDOW_GB", &Options::window_gb, "device addresses reserved, for all devices together"},
+    {"WINDOW_GB", &Options::window_gb, "device addresses reserved, for all devices together", 1},
     {"SYNCHRONOUS", &Options::synchronous, "1: each task ends before the call that queued it"},
     {"TASK_DELAY_US", &Options::task_delay_us, "sleep before each task, to make races show"},
-    {"OP_THREADS", &Options::op_threads, "threads that one operator computes with"},
+    {"OP_THREADS", &Options::op_threads, "threads that one operator computes with", 1},
     {"HCCL_TIMEOUT_S", &Options::hccl_timeout_s, "how long a collective waits for its peers"},
     {"POISON", &Options::poison, "0: do not fill new memory with 0xCB"},
     {"LEAKS", &Options::leaks, "0: no report at exit of what was not freed or destroyed"},
@@ -38,11 +40,12 @@ const Row table[] = {
     {"BANNER", &Options::banner, "0: do not say at aclInit that the NPU is emulated"},
     {"TRACE", &Options::trace, "1: each call on standard error"},
     {"TRACE_FILE", &Options::trace_file, "Chrome trace of the tasks; %p is the process id"},
-    {"LOG_LEVEL", &Options::log_level, "torch_npu's log from this level on: 0 debug ... 4 none"},
+    {"LOG_LEVEL", &Options::log_level, "torch_npu's log from this level on: 0 debug ... 4 none", 0,
+     4},
     {"HOME", &Options::home, "the emulated CANN in use; set by ascend_ops.emulator"},
 };
 
-std::string wanted(const Row& row, std::string_view value, const char* kind) {
+std::string wanted(const Row& row, std::string_view value, const std::string& kind) {
     return "environment variable " + std::string(prefix) + row.name + "='" + std::string(value) +
            "': expected " + kind;
 }
@@ -60,8 +63,10 @@ void set(Options& options, const Row& row, std::string_view value) {
     } else {
         char* end = nullptr;
         const long number = std::strtol(text.c_str(), &end, 10);
-        if (*end != '\0' || number < 0) {
-            options.problem = wanted(row, value, "a whole number, 0 or more");
+        if (*end != '\0' || number < row.least || number > row.most) {  // also what overflows
+            options.problem = wanted(row, value,
+                                     "a whole number from " + std::to_string(row.least) + " to " +
+                                         std::to_string(row.most));
         } else {
             options.*std::get<long Options::*>(row.field) = number;
         }
@@ -103,9 +108,6 @@ Options read_options(const char* const* environment) {
             const std::string_view name = entry.substr(prefix.size(), equals - prefix.size());
             set_by_name(options, name, entry.substr(equals + 1));
         }
-    }
-    if (options.problem.empty() && (options.devices < 1 || options.devices > 64)) {
-        options.problem = std::string(prefix) + "DEVICES: expected 1 to 64";
     }
     return options;
 }

@@ -70,6 +70,10 @@ int check_copy(void* to, std::size_t room, const void* from, std::size_t bytes,
     if (const int code = check_room(room, bytes)) {
         return code;
     }
+    if (bytes != 0 && (to == nullptr || from == nullptr)) {
+        return fail(ACL_ERROR_RT_PARAM_INVALID,
+                    std::string("the ") + (to == nullptr ? "destination" : "source") + " is null");
+    }
     const Window& window = Window::instance();
     if (!fits(kind, window.holds(to), window.holds(from))) {
         return fail(ACL_ERROR_RT_PARAM_INVALID,

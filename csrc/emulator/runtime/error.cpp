@@ -1,5 +1,6 @@
 #include "runtime/error.h"
 
+#include <atomic>
 #include <mutex>
 
 #include "acl/acl_rt.h"
@@ -14,6 +15,7 @@ thread_local std::string message_of_thread;
 thread_local std::string message_given_out;
 thread_local int last_code = 0;
 
+std::atomic<bool> any_failed{false};
 std::mutex task_mutex;
 std::string message_of_tasks;
 
@@ -24,9 +26,12 @@ void set_current_function(const char* name) { current_function = name; }
 int fail(int code, const std::string& message) {
     message_of_thread = "[emulated NPU] " + std::string(current_function) + ": " + message;
     last_code = code;
+    any_failed = true;
     trace_text("error " + std::to_string(code) + ": " + message_of_thread);
     return code;
 }
+
+bool has_failed() { return any_failed; }
 
 void note_task_error(const char* task, int code) {
     const std::lock_guard<std::mutex> lock(task_mutex);

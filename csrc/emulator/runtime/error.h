@@ -13,6 +13,9 @@ void set_current_function(const char* name);
 /// Notes the message, headed by the current function; returns `code`.
 int fail(int code, const std::string& message);
 
+/// Whether anything failed in this process.
+bool has_failed();
+
 /// As fail, from a stream's worker: any thread may fetch the message.
 void note_task_error(const char* task, int code);
 

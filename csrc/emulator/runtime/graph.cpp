@@ -161,11 +161,7 @@ aclError aclmdlRIExecuteAsync(aclmdlRI model, aclrtStream handle) {
     if (!problem.empty()) {
         return refuse_graph(problem);
     }
-    Stream* stream = stream_of(handle);
-    if (stream == nullptr) {
-        return ACL_ERROR_RT_INVALID_HANDLE;
-    }
-    return stream->push(std::make_shared<Replay>(static_cast<const GraphHandle*>(graph)->graph));
+    return enqueue(handle, std::make_shared<Replay>(static_cast<const GraphHandle*>(graph)->graph));
 }
 
 aclError aclmdlRIDestroy(aclmdlRI model) {

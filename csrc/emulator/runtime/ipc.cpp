@@ -1,5 +1,7 @@
 // Memory shared between processes: an exported block moves into a file without a name, which the
 // importer opens through /proc. Nothing is left behind, however a process ends.
+#include "runtime/ipc.h"
+
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -21,9 +23,17 @@
 namespace ascend_emulator {
 namespace {
 
+constexpr const char* file_name = "emulated NPU memory";
+
+struct Export {
+    int file;
+    long number;  // descriptors are used again
+};
+
 struct Sharing {
     std::mutex mutex;
-    std::map<const void*, int> exported;          // block -> its file
+    std::map<const void*, Export> exported;  // by block
+    long exports = 0;
     std::map<std::string, const void*> imported;  // key -> block here
 };
 
@@ -34,7 +44,7 @@ Sharing& sharing() {
 
 /// Puts the block's bytes into a file and the file in their place; its descriptor, or -1.
 int move_to_file(const BlockInfo& block) {
-    const int descriptor = memfd_create("emulated NPU memory", MFD_CLOEXEC);
+    const int descriptor = memfd_create(file_name, MFD_CLOEXEC);
     void* address = const_cast<void*>(block.begin);
     const char* bytes = static_cast<char*>(Window::instance().bytes_of(address));
     const bool moved =
@@ -52,7 +62,36 @@ int refuse_key(const char* key, const char* why) {
                 "memory '" + std::string(key) + "' cannot be imported: " + why);
 }
 
+/// The file of a key, or -1 where its process has none by that descriptor any more.
+int open_export(int pid, int descriptor, std::size_t bytes) {
+    const std::string path = "/proc/" + std::to_string(pid) + "/fd/" + std::to_string(descriptor);
+    char name[256] = {};
+    struct stat status;
+    if (readlink(path.c_str(), name, sizeof name - 1) < 0 ||
+        std::strstr(name, file_name) == nullptr) {
+        return -1;
+    }
+    const int file = open(path.c_str(), O_RDWR | O_CLOEXEC);
+    if (file >= 0 &&
+        (fstat(file, &status) != 0 || static_cast<std::size_t>(status.st_size) != bytes)) {
+        close(file);
+        return -1;
+    }
+    return file;
+}
+
 }  // namespace
+
+void end_export(const void* address) {
+    Sharing& all = sharing();
+    const std::lock_guard<std::mutex> lock(all.mutex);
+    const auto found = all.exported.find(address);
+    if (found != all.exported.end()) {
+        close(found->second.file);
+        all.exported.erase(found);
+    }
+}
+
 }  // namespace ascend_emulator
 
 using namespace ascend_emulator;
@@ -70,15 +109,16 @@ aclError aclrtIpcMemGetExportKey(void* address, size_t bytes, char* key, size_t 
     synchronize_device(block.device, -1);
     Sharing& all = sharing();
     const std::lock_guard<std::mutex> lock(all.mutex);
-    int& descriptor = all.exported.try_emplace(address, -1).first->second;
-    if (descriptor < 0) {
-        descriptor = move_to_file(block);
+    auto found = all.exported.find(address);
+    if (found == all.exported.end()) {
+        const int file = move_to_file(block);
+        if (file < 0) {
+            return fail(ACL_ERROR_RT_MEMORY_ALLOCATION, "no memory to share the block in");
+        }
+        found = all.exported.emplace(address, Export{file, all.exports++}).first;
     }
-    if (descriptor < 0) {
-        all.exported.erase(address);
-        return fail(ACL_ERROR_RT_MEMORY_ALLOCATION, "no memory to share the block in");
-    }
-    std::snprintf(key, room, "emulated-%d-%d-%zu", getpid(), descriptor, block.bytes);
+    const auto& [file, number] = found->second;
+    std::snprintf(key, room, "emulated-%d-%d-%zu-%ld", getpid(), file, block.bytes, number);
     return 0;
 }
 
@@ -96,13 +136,14 @@ aclError aclrtIpcMemImportByKey(void** address, const char* key, uint64_t flags)
     int pid = 0;
     int descriptor = 0;
     std::size_t bytes = 0;
-    if (std::sscanf(key, "emulated-%d-%d-%zu", &pid, &descriptor, &bytes) != 3) {
+    if (std::sscanf(key, "emulated-%d-%d-%zu-", &pid, &descriptor, &bytes) != 3) {
         return refuse_key(key, "it is no key of the emulator's");
     }
-    const std::string path = "/proc/" + std::to_string(pid) + "/fd/" + std::to_string(descriptor);
-    const int file = open(path.c_str(), O_RDWR | O_CLOEXEC);
+    const int file = open_export(pid, descriptor, bytes);
     if (file < 0) {
-        return refuse_key(key, "the process that exported it has ended, or is another user's");
+        return refuse_key(key,
+                          "the process that exported it has ended, or is another user's, or has "
+                          "freed the memory");
     }
     void* reserved = Window::instance().reserve(bytes);
     const bool mapped = reserved != nullptr && Window::instance().map_file(reserved, bytes, file);
@@ -124,7 +165,7 @@ aclError aclrtIpcMemClose(const char* key) {
     const std::lock_guard<std::mutex> lock(all.mutex);
     const auto found = all.imported.find(key);
     if (found == all.imported.end()) {
-        return 0;  // the exporter's own: the file goes with the block
+        return 0;  // the exporter's own: it ends with the block
     }
     BlockInfo block;
     if (remove_block(found->second, BlockKind::imported, &block)) {

@@ -13,6 +13,7 @@
 #include "runtime/device.h"
 #include "runtime/entry.h"
 #include "runtime/error.h"
+#include "runtime/ipc.h"
 #include "runtime/window.h"
 
 namespace ascend_emulator {
@@ -63,11 +64,13 @@ std::string position_text(const BlockInfo& block, const void* address) {
            std::to_string(block.bytes) + " bytes";
 }
 
+}  // namespace
+
 int take_from_device(int device, std::size_t bytes) {
     DeviceState& state = device_state(device);
     const std::lock_guard<std::mutex> lock(state.mutex);
     const std::size_t total = total_memory();
-    if (state.used + bytes > total) {
+    if (bytes > total - state.used) {
         return fail(ACL_ERROR_RT_MEMORY_ALLOCATION,
                     "device " + std::to_string(device) +
                         " is out of memory: " + std::to_string(bytes) + " bytes asked, " +
@@ -85,8 +88,6 @@ void give_to_device(int device, std::size_t bytes) {
     state.used -= bytes;
 }
 
-}  // namespace
-
 void poison(void* address, std::size_t bytes) {
     if (options().poison) {
         std::memset(Window::instance().bytes_of(address), 0xCB, bytes);
@@ -94,7 +95,9 @@ void poison(void* address, std::size_t bytes) {
 }
 
 int allocate_device(void** address, std::size_t bytes, int device) {
-    bytes = (bytes + granule - 1) / granule * granule;
+    if (bytes <= total_memory()) {  // more is refused, and must not wrap round to little
+        bytes = (bytes + granule - 1) / granule * granule;
+    }
     if (const int refused = take_from_device(device, bytes)) {
         return refused;
     }
@@ -132,6 +135,7 @@ int free_block(void* address, BlockKind kind) {
                     "cannot free " + to_text(address) + ": " + why_not_live(address, 1));
     }
     if (kind == BlockKind::device) {
+        end_export(address);
         Window::instance().release(address, block.bytes);
         give_to_device(block.device, block.bytes);
     } else {

@@ -20,6 +20,10 @@ struct BlockInfo {
 int allocate_device(void** address, std::size_t bytes, int device);
 int allocate_pinned(void** address, std::size_t bytes);
 
+/// Counts bytes against a device's total, or no more. 0 or a code.
+int take_from_device(int device, std::size_t bytes);
+void give_to_device(int device, std::size_t bytes);
+
 /// Frees a block of `kind`; waits for the device's streams first, as a device does.
 int free_block(void* address, BlockKind kind);
 

@@ -14,12 +14,15 @@
 #include "runtime/entry.h"
 #include "runtime/error.h"
 #include "runtime/services.h"
+#include "trace/trace.h"
 
 namespace ascend_emulator {
 namespace {
 
 void report_at_exit() {
     report_leaks();
+    report_missed_faults();
+    end_trace();
     if (options().races) {
         std::fprintf(stderr, "[emulated NPU] %ld races were reported\n", race_count());
     }
@@ -60,6 +63,9 @@ aclError aclInit(const char* config_path) {
     if (!problem.empty()) {
         std::fprintf(stderr, "[emulated NPU] %s\n", problem.c_str());
         return fail(ACL_ERROR_INVALID_PARAM, problem);
+    }
+    if (const int code = has_faults() ? inject_fault(__func__) : 0) {
+        return code;
     }
     if (state() == State::initialised) {
         return fail(ACL_ERROR_REPEAT_INITIALIZE, "was called before");
@@ -180,16 +186,5 @@ void aclAppLog(aclLogLevel level, const char* function, const char* file, uint32
                  line, text);
 }
 
-/// The option table as text, for ascend_ops.emulator; the caller does not free it.
-EMULATOR_EXPORT const char* ascend_emulator_describe_options() {
-    static const auto* const text = new std::string(describe_options());
-    return text->c_str();
-}
-
-/// For tests: races reported so far, and live handles and blocks as text.
+/// For tests: races reported so far.
 EMULATOR_EXPORT long ascend_emulator_race_count() { return race_count(); }
-EMULATOR_EXPORT const char* ascend_emulator_leaks() {
-    static thread_local std::string text;
-    text = describe_leaks();
-    return text.c_str();
-}

@@ -6,7 +6,9 @@
 
 #include "acl/acl_rt.h"
 #include "checks/live_handles.h"
+#include "checks/races.h"
 #include "checks/stack.h"
+#include "options/options.h"
 #include "runtime/device.h"
 #include "runtime/entry.h"
 #include "runtime/error.h"
@@ -59,7 +61,11 @@ int destroy(aclrtStream handle, bool drop) {
         }
         state.streams.erase(stream);
     }
+    const int id = stream->id();
     retire_stream(stream, drop);
+    if (options().races) {  // it has run to its end
+        note_host_wait(state.id, id);
+    }
     return 0;
 }
 
@@ -69,7 +75,8 @@ int synchronize(aclrtStream handle, int timeout_ms) {
         return ACL_ERROR_RT_INVALID_HANDLE;
     }
     if (capture_of(*stream) != nullptr) {
-        return fail(ACL_ERROR_RT_MODEL_CAPTURED, "a stream that is being captured has no end");
+        return fail(ACL_ERROR_RT_MODEL_CAPTURED,
+                    "a stream cannot be waited for while it is being captured");
     }
     return stream->synchronize(timeout_ms);
 }
@@ -127,7 +134,11 @@ aclError aclrtStreamQuery(aclrtStream handle, aclrtStreamStatus* status) {
     if (stream == nullptr) {
         return ACL_ERROR_RT_INVALID_HANDLE;
     }
-    *status = stream->is_idle() ? ACL_STREAM_STATUS_COMPLETE : ACL_STREAM_STATUS_NOT_READY;
+    const bool idle = stream->is_idle();
+    if (idle && options().races) {  // the host knows now
+        note_host_wait(stream->device(), stream->id());
+    }
+    *status = idle ? ACL_STREAM_STATUS_COMPLETE : ACL_STREAM_STATUS_NOT_READY;
     return 0;
 }
 

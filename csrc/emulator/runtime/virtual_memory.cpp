@@ -1,6 +1,8 @@
 // Virtual memory, for torch_npu's expandable segments: a range of addresses is reserved, and
 // physical memory is mapped into parts of it.
 #include "acl/acl_rt.h"
+#include "checks/live_handles.h"
+#include "checks/stack.h"
 #include "runtime/device.h"
 #include "runtime/entry.h"
 #include "runtime/error.h"
@@ -12,10 +14,35 @@ namespace {
 
 /// What an aclrtDrvMemHandle points to: a size that counts against its device. The host's memory
 /// is taken when it is mapped.
-struct Physical {
-    std::size_t bytes;
-    int device;
+struct Physical : Handle {
+    Physical(std::size_t its_bytes, int its_device, bool is_counted)
+        : Handle(HandleKind::physical_memory),
+          bytes(its_bytes),
+          device(its_device),
+          counted(is_counted) {}
+    const std::size_t bytes;
+    const int device;
+    const bool counted;  // a leak where it is not freed
 };
+
+/// Null, with an error noted, where the handle is no live physical memory.
+Physical* physical_of(aclrtDrvMemHandle handle) {
+    auto* physical = static_cast<Physical*>(handle);
+    const std::string problem = why_unusable(physical, HandleKind::physical_memory);
+    if (!problem.empty()) {
+        fail(ACL_ERROR_RT_PARAM_INVALID, problem);
+        return nullptr;
+    }
+    return physical;
+}
+
+/// Whether the range lies in a reserved one, in a part where nothing is mapped.
+bool may_be_mapped(const void* address, std::size_t bytes) {
+    BlockInfo block;
+    return find_block(address, &block) && block.kind == BlockKind::reserved &&
+           static_cast<const char*>(address) + bytes <=
+               static_cast<const char*>(block.begin) + block.bytes;
+}
 
 }  // namespace
 }  // namespace ascend_emulator
@@ -54,24 +81,30 @@ aclError aclrtMallocPhysical(aclrtDrvMemHandle* handle, size_t bytes,
     (void)properties;
     (void)flags;
     ACL_ENTER();
-    DeviceState& state = device_state(current_device());
-    const std::lock_guard<std::mutex> lock(state.mutex);
-    if (state.used + bytes > total_memory()) {
-        return fail(ACL_ERROR_RT_MEMORY_ALLOCATION,
-                    "device " + std::to_string(state.id) + " is out of memory");
+    const int device = current_device();
+    if (const int refused = take_from_device(device, bytes)) {
+        return refused;
     }
-    state.used += bytes;
-    *handle = new Physical{bytes, state.id};
+    const bool counted = !is_torch_npu(__builtin_return_address(0));
+    if (counted) {
+        count_handle(HandleKind::physical_memory, 1);
+    }
+    *handle = new Physical(bytes, device, counted);
     return 0;
 }
 
 aclError aclrtFreePhysical(aclrtDrvMemHandle handle) {
     ACL_ENTER();
-    auto* physical = static_cast<Physical*>(handle);
-    DeviceState& state = device_state(physical->device);
-    const std::lock_guard<std::mutex> lock(state.mutex);
-    state.used -= physical->bytes;
-    delete physical;
+    static auto* const quarantine = new Quarantine<Physical>;
+    Physical* physical = physical_of(handle);
+    if (physical == nullptr) {
+        return ACL_ERROR_RT_PARAM_INVALID;
+    }
+    give_to_device(physical->device, physical->bytes);
+    if (physical->counted) {
+        count_handle(HandleKind::physical_memory, -1);
+    }
+    quarantine->put(physical);
     return 0;
 }
 
@@ -80,11 +113,20 @@ aclError aclrtMapMem(void* address, size_t bytes, size_t offset, aclrtDrvMemHand
     (void)offset;
     (void)flags;
     ACL_ENTER();
+    const Physical* physical = physical_of(handle);
+    if (physical == nullptr) {
+        return ACL_ERROR_RT_PARAM_INVALID;
+    }
+    if (!may_be_mapped(address, bytes)) {
+        return fail(ACL_ERROR_RT_PARAM_INVALID,
+                    std::to_string(bytes) + " bytes at " + to_text(address) +
+                        " are not in a reserved range, or something is mapped there");
+    }
     if (!Window::instance().make_usable(address, bytes)) {
         return fail(ACL_ERROR_RT_MEMORY_ALLOCATION, "the host has no memory to map");
     }
     poison(address, bytes);
-    add_block({address, bytes, BlockKind::mapped, static_cast<Physical*>(handle)->device});
+    add_block({address, bytes, BlockKind::mapped, physical->device});
     return 0;
 }
 

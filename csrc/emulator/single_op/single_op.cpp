@@ -63,6 +63,34 @@ SingleOpTensor operand(const aclTensorDesc* descriptor, const aclDataBuffer* buf
     return tensor;
 }
 
+SingleOpCall call_of(const char* type, int input_count,
+                     const aclTensorDesc* const input_descriptors[],
+                     const aclDataBuffer* const inputs[], int output_count,
+                     const aclTensorDesc* const output_descriptors[],
+                     const aclDataBuffer* const outputs[], const aclopAttr* attribute) {
+    SingleOpCall call = attribute == nullptr ? SingleOpCall() : attribute->values;
+    call.type = type;
+    for (int i = 0; i < input_count; ++i) {
+        call.inputs.push_back(operand(input_descriptors[i], inputs[i]));
+    }
+    for (int i = 0; i < output_count; ++i) {
+        call.outputs.push_back(operand(output_descriptors[i], outputs[i]));
+    }
+    return call;
+}
+
+/// 0, or the code of a descriptor that is none.
+int check(int count, const aclTensorDesc* const descriptors[]) {
+    for (int i = 0; i < count; ++i) {
+        const std::string problem = why_unusable(descriptors[i], HandleKind::descriptor);
+        if (!problem.empty()) {
+            return services().fail(ACL_ERROR_INVALID_PARAM,
+                                   "operand " + std::to_string(i) + ": " + problem);
+        }
+    }
+    return 0;
+}
+
 SingleOpRunner kernels() {
     static const SingleOpRunner runner = [] {
         void* library = dlopen("libopapi.so", RTLD_LAZY);
@@ -73,9 +101,6 @@ SingleOpRunner kernels() {
 }
 
 int run(const SingleOpCall& call, void* stream) {
-    if (const int refused = services().enter("aclopCompileAndExecute")) {
-        return refused;
-    }
     const int code = kernels() == nullptr ? no_such_kernel : kernels()(call, stream);
     if (code != no_such_kernel) {
         return code;
@@ -239,15 +264,15 @@ aclError aclopCompileAndExecute(const char* type, int input_count,
     (void)engine;
     (void)compile_type;
     (void)path;
-    SingleOpCall call = attribute == nullptr ? SingleOpCall() : attribute->values;
-    call.type = type;
-    for (int i = 0; i < input_count; ++i) {
-        call.inputs.push_back(operand(input_descriptors[i], inputs[i]));
+    int refused = services().enter(__func__);
+    refused = refused != 0 ? refused : check(input_count, input_descriptors);
+    refused = refused != 0 ? refused : check(output_count, output_descriptors);
+    if (refused != 0) {
+        return refused;
     }
-    for (int i = 0; i < output_count; ++i) {
-        call.outputs.push_back(operand(output_descriptors[i], outputs[i]));
-    }
-    return run(call, stream);
+    return run(call_of(type, input_count, input_descriptors, inputs, output_count,
+                       output_descriptors, outputs, attribute),
+               stream);
 }
 
 aclError aclopCompileAndExecuteV2(const char* type, int input_count,
@@ -256,7 +281,16 @@ aclError aclopCompileAndExecuteV2(const char* type, int input_count,
                                   aclDataBuffer* outputs[], aclopAttr* attribute,
                                   aclopEngineType engine, aclopCompileType compile_type,
                                   const char* path, aclrtStream stream) {
-    return aclopCompileAndExecute(type, input_count, input_descriptors, inputs, output_count,
-                                  output_descriptors, outputs, attribute, engine, compile_type,
-                                  path, stream);
+    (void)engine;
+    (void)compile_type;
+    (void)path;
+    int refused = services().enter(__func__);
+    refused = refused != 0 ? refused : check(input_count, input_descriptors);
+    refused = refused != 0 ? refused : check(output_count, output_descriptors);
+    if (refused != 0) {
+        return refused;
+    }
+    return run(call_of(type, input_count, input_descriptors, inputs, output_count,
+                       output_descriptors, outputs, attribute),
+               stream);
 }

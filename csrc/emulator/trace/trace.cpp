@@ -1,7 +1,11 @@
 #include "trace/trace.h"
 
+#include <fcntl.h>
+#include <sys/file.h>
 #include <unistd.h>
 
+#include <atomic>
+#include <cerrno>
 #include <cstdio>
 #include <mutex>
 #include <set>
@@ -23,14 +27,30 @@ std::string file_name() {
     return found == std::string::npos ? name : name.replace(found, 2, std::to_string(getpid()));
 }
 
+/// Null, with a line on standard error, where it cannot be written.
+std::FILE* open_alone(const std::string& path) {
+    const int descriptor = open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
+    if (descriptor < 0) {
+        std::fprintf(stderr, "[emulated NPU] trace file %s cannot be written: %m\n", path.c_str());
+        return nullptr;
+    }
+    if (flock(descriptor, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
+        std::fprintf(stderr,
+                     "[emulated NPU] process %d is not traced: another process writes %s. A name "
+                     "with %%p in it is one a process.\n",
+                     getpid(), path.c_str());
+        close(descriptor);
+        return nullptr;
+    }
+    return ftruncate(descriptor, 0) == 0 ? fdopen(descriptor, "w") : nullptr;
+}
+
 /// The "JSON array format": the closing bracket may be missing, so a killed process leaves a
 /// trace that can be read.
 class ChromeTrace {
   public:
-    explicit ChromeTrace(const std::string& path) : file_(std::fopen(path.c_str(), "w")) {
+    explicit ChromeTrace(const std::string& path) : file_(open_alone(path)) {
         if (file_ == nullptr) {
-            std::fprintf(stderr, "[emulated NPU] trace file %s cannot be written: %m\n",
-                         path.c_str());
             return;
         }
         std::fputs("[\n", file_);
@@ -63,6 +83,19 @@ class ChromeTrace {
         std::fflush(file_);
     }
 
+    void end() {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        if (file_ != nullptr) {
+            std::fprintf(file_,
+                         R"({"name":"process_name","ph":"M","pid":%d,)"
+                         R"("args":{"name":"emulated NPU, computed on the CPU"}}])"
+                         "\n",
+                         getpid());
+            std::fclose(file_);
+            file_ = nullptr;
+        }
+    }
+
   private:
     static int track(int device, int stream) { return device * 10000 + stream; }
 
@@ -70,6 +103,9 @@ class ChromeTrace {
     std::mutex mutex_;
     std::set<std::pair<int, int>> named_;
 };
+
+/// Made with the first task of the process; null before.
+std::atomic<ChromeTrace*> chrome_trace{nullptr};
 
 }  // namespace
 
@@ -87,7 +123,14 @@ void trace_task(const char* name, int device, int stream, Clock::time_point begi
                std::to_string(device) + " {" + arguments + "}");
     if (!options().trace_file.empty()) {
         static auto* const chrome = new ChromeTrace(file_name());
+        chrome_trace = chrome;
         chrome->add(name, device, stream, begin, end, arguments);
+    }
+}
+
+void end_trace() {
+    if (ChromeTrace* chrome = chrome_trace) {
+        chrome->end();
     }
 }
 

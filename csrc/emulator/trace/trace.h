@@ -16,6 +16,9 @@ void trace_task(const char* name, int device, int stream,
                 std::chrono::steady_clock::time_point begin,
                 std::chrono::steady_clock::time_point end, const std::string& arguments);
 
+/// Ends the Chrome trace where one was begun; later tasks are not in it.
+void end_trace();
+
 /// `text` as the inside of a JSON string.
 std::string json_escaped(const std::string& text);
 

@@ -1,4 +1,5 @@
 // The two phases of aclnn and its handles, called as an operator library calls them.
+#include <chrono>
 #include <vector>
 
 #include "check.h"
@@ -10,6 +11,20 @@ extern "C" {
 aclTensor* aclCreateTensor(const int64_t*, uint64_t, aclDataType, const int64_t*, int64_t,
                            aclFormat, const int64_t*, uint64_t, void*);
 int aclDestroyTensor(const aclTensor*);
+int aclGetDataType(const aclTensor*, aclDataType*);
+int aclGetFormat(const aclTensor*, aclFormat*);
+struct aclScalar* aclCreateScalar(void*, aclDataType);
+int aclDestroyScalar(const aclScalar*);
+struct aclIntArray* aclCreateIntArray(const int64_t*, uint64_t);
+int aclDestroyIntArray(const aclIntArray*);
+struct aclFloatArray* aclCreateFloatArray(const float*, uint64_t);
+int aclDestroyFloatArray(const aclFloatArray*);
+struct aclBoolArray* aclCreateBoolArray(const bool*, uint64_t);
+int aclDestroyBoolArray(const aclBoolArray*);
+struct aclTensorList* aclCreateTensorList(const aclTensor* const*, uint64_t);
+int aclDestroyTensorList(const aclTensorList*);
+struct aclScalarList* aclCreateScalarList(const aclScalar* const*, uint64_t);
+int aclDestroyScalarList(const aclScalarList*);
 int aclSetAclOpExecutorRepeatable(aclOpExecutor*);
 int aclDestroyAclOpExecutor(aclOpExecutor*);
 int aclnnNegGetWorkspaceSize(const aclTensor*, const aclTensor*, uint64_t*, aclOpExecutor**);
@@ -118,6 +133,26 @@ TEST(a_tensor_that_was_destroyed_is_refused) {
                   161002, "argument 0: tensor 0x");
 }
 
+TEST(a_tensor_that_was_destroyed_cannot_be_asked) {
+    begin();
+    const Operands operands;
+    aclDataType type = ACL_DT_UNDEFINED;
+    aclFormat format = ACL_FORMAT_UNDEFINED;
+    CHECK_EQUAL(aclGetDataType(operands.in, &type), 0);
+    CHECK_EQUAL(type, ACL_FLOAT);
+    CHECK_EQUAL(aclDestroyTensor(operands.in), 0);
+    CHECK_REFUSED(aclGetDataType(operands.in, &type), 161002, "was destroyed before this call");
+    CHECK_REFUSED(aclGetFormat(nullptr, &format), 161002, "the tensor is null");
+}
+
+TEST(a_fault_delays_phase_one) {  // run with aclnnNegGetWorkspaceSize:1:delay=80
+    begin();
+    const Operands operands;
+    const auto began = std::chrono::steady_clock::now();
+    operands.negate();
+    CHECK(std::chrono::steady_clock::now() - began >= std::chrono::milliseconds(80));
+}
+
 TEST(an_operand_in_freed_memory_is_refused) {
     begin();
     const Operands operands;
@@ -155,7 +190,18 @@ TEST(a_thousand_handles_lose_nothing) {
         uint64_t workspace = 0;
         CHECK_EQUAL(aclnnNegGetWorkspaceSize(in, in, &workspace, &executor), 0);
         CHECK_EQUAL(aclDestroyAclOpExecutor(executor), 0);
-        CHECK_EQUAL(aclDestroyTensor(in), 0);
+        float value = 1;
+        aclScalar* scalar = aclCreateScalar(&value, ACL_FLOAT);
+        aclTensorList* tensors = aclCreateTensorList(&in, 1);
+        aclScalarList* scalars = aclCreateScalarList(&scalar, 1);
+        const bool flag = true;
+        CHECK_EQUAL(aclDestroyTensorList(tensors), 0);  // with what is in it
+        CHECK_EQUAL(aclDestroyScalarList(scalars), 0);
+        CHECK_EQUAL(aclDestroyScalar(aclCreateScalar(&value, ACL_FLOAT)), 0);
+        CHECK_EQUAL(aclDestroyTensor(tensor(data)), 0);
+        CHECK_EQUAL(aclDestroyIntArray(aclCreateIntArray(sizes, 2)), 0);
+        CHECK_EQUAL(aclDestroyFloatArray(aclCreateFloatArray(&value, 1)), 0);
+        CHECK_EQUAL(aclDestroyBoolArray(aclCreateBoolArray(&flag, 1)), 0);
     }
     CHECK_EQUAL(aclrtFree(data), 0);
 }

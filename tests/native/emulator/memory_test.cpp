@@ -111,6 +111,26 @@ TEST(a_device_has_as_much_memory_as_was_said) {  // run with 64 MB
     CHECK_EQUAL(aclrtFree(more), 0);
 }
 
+TEST(more_than_there_can_be_is_out_of_memory_too) {
+    begin();
+    void* memory = nullptr;
+    void* pinned = nullptr;
+    CHECK_REFUSED(aclrtMalloc(&memory, SIZE_MAX, ACL_MEM_MALLOC_HUGE_FIRST), 207001,
+                  "is out of memory");
+    CHECK_REFUSED(aclrtMalloc(&memory, SIZE_MAX - 1000, ACL_MEM_MALLOC_HUGE_FIRST), 207001,
+                  "is out of memory");
+    CHECK_REFUSED(aclrtMallocHost(&pinned, SIZE_MAX), 207001, "the host has no");
+}
+
+TEST(a_copy_from_or_to_nowhere_is_refused) {
+    begin();
+    auto* memory = device_memory(512);
+    CHECK_REFUSED(aclrtMemcpy(memory, 512, nullptr, 512, ACL_MEMCPY_HOST_TO_DEVICE), 107000,
+                  "the source is null");
+    CHECK_REFUSED(aclrtMemcpyAsync(nullptr, 8, memory, 8, ACL_MEMCPY_DEVICE_TO_HOST, nullptr),
+                  107000, "the destination is null");
+}
+
 TEST(addresses_tell_what_they_are) {
     begin();
     auto* memory = device_memory<char>(512);
@@ -152,8 +172,43 @@ TEST(mapped_memory_works_and_unmapped_memory_does_not) {
     CHECK_EQUAL(aclrtReleaseMemAddress(range), 0);
 }
 
+TEST(physical_memory_is_checked_as_other_handles_are) {
+    begin();
+    constexpr std::size_t bytes = 2 << 20;
+    void* range = nullptr;
+    aclrtDrvMemHandle handle = nullptr;
+    aclrtPhysicalMemProp properties = {};
+    CHECK_EQUAL(aclrtReserveMemAddress(&range, bytes, 0, nullptr, 0), 0);
+    CHECK_EQUAL(aclrtMallocPhysical(&handle, bytes, &properties, 0), 0);
+    CHECK_REFUSED(aclrtMapMem(range, 2 * bytes, 0, handle, 0), 107000, "not in a reserved range");
+    CHECK_REFUSED(aclrtMapMem(&range, 8, 0, handle, 0), 107000, "not in a reserved range");
+    CHECK_EQUAL(aclrtFreePhysical(handle), 0);
+    CHECK_REFUSED(aclrtFreePhysical(handle), 107000, "was destroyed before this call");
+    CHECK_REFUSED(aclrtMapMem(range, bytes, 0, handle, 0), 107000, "physical memory 0x");
+}
+
+TEST(memory_that_is_freed_is_shared_no_more) {
+    begin();
+    char first[65] = {};
+    char second[65] = {};
+    void* imported = nullptr;
+    auto* memory = device_memory(4096);
+    CHECK_EQUAL(aclrtIpcMemGetExportKey(memory, 4096, first, sizeof first, 0), 0);
+    CHECK_EQUAL(aclrtIpcMemGetExportKey(memory, 4096, second, sizeof second, 0), 0);
+    CHECK_EQUAL(std::strcmp(first, second), 0);
+    CHECK_EQUAL(aclrtFree(memory), 0);
+    CHECK_REFUSED(aclrtIpcMemImportByKey(&imported, first, 0), 107000, "has freed the memory");
+    auto* other = device_memory(4096);
+    CHECK_EQUAL(aclrtIpcMemGetExportKey(other, 4096, second, sizeof second, 0), 0);
+    CHECK(std::strcmp(first, second) != 0);
+    CHECK_EQUAL(aclrtFree(other), 0);
+}
+
 TEST(what_is_left_at_exit_is_reported) {
     begin();
+    aclrtDrvMemHandle handle = nullptr;
+    aclrtPhysicalMemProp properties = {};
+    CHECK_EQUAL(aclrtMallocPhysical(&handle, 512, &properties, 0), 0);
     device_memory(512);
     new_stream();
     new_event();
