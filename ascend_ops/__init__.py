@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from .activation import gelu, swiglu
     from .adagrad import CPUAdagrad
     from .adam import CPUAdam
+    from .attention.incre import incre_flash_attention
+    from .attention.paged import paged_attention
+    from .attention.prompt import prompt_flash_attention
+    from .kv_cache import kv_cache_gather, kv_cache_scatter
     from .lion import CPULion
     from .norm.layer import layer_norm
     from .norm.rms import add_rms_norm, rms_norm
@@ -27,7 +31,12 @@ _HOME = {
     "add_rms_norm": ".norm.rms",
     "apply_rotary_pos_emb_": ".position",
     "gelu": ".activation",
+    "incre_flash_attention": ".attention.incre",
+    "kv_cache_gather": ".kv_cache",
+    "kv_cache_scatter": ".kv_cache",
     "layer_norm": ".norm.layer",
+    "paged_attention": ".attention.paged",
+    "prompt_flash_attention": ".attention.prompt",
     "rms_norm": ".norm.rms",
     "rotary_embedding": ".position",
     "swiglu": ".activation",
@@ -41,7 +50,12 @@ __all__ = [
     "add_rms_norm",
     "apply_rotary_pos_emb_",
     "gelu",
+    "incre_flash_attention",
+    "kv_cache_gather",
+    "kv_cache_scatter",
     "layer_norm",
+    "paged_attention",
+    "prompt_flash_attention",
     "rms_norm",
     "rotary_embedding",
     "swiglu",

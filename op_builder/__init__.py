@@ -35,8 +35,10 @@ if TYPE_CHECKING:
     from .ops.cpu_adagrad import CPUAdagradBuilder
     from .ops.cpu_adam import CPUAdamBuilder
     from .ops.cpu_lion import CPULionBuilder
+    from .ops.kv_cache import KVCacheBuilder
     from .ops.norm import NormBuilder
     from .ops.position import PositionBuilder
+    from .ops.serving_attention import ServingAttentionBuilder
     from .registry import ALL_OPS, all_builders, builder_of
 
 __all__ = [
@@ -47,10 +49,12 @@ __all__ = [
     "CPUAdamBuilder",
     "CPULionBuilder",
     "CPUOpBuilder",
+    "KVCacheBuilder",
     "NPUOpBuilder",
     "NormBuilder",
     "OpBuilder",
     "PositionBuilder",
+    "ServingAttentionBuilder",
     "__version__",
     "all_builders",
     "builder_of",
@@ -64,10 +68,12 @@ _HOME = {
     "CPUAdamBuilder": ".ops.cpu_adam",
     "CPULionBuilder": ".ops.cpu_lion",
     "CPUOpBuilder": ".cpu",
+    "KVCacheBuilder": ".ops.kv_cache",
     "NPUOpBuilder": ".npu",
     "NormBuilder": ".ops.norm",
     "OpBuilder": ".builder",
     "PositionBuilder": ".ops.position",
+    "ServingAttentionBuilder": ".ops.serving_attention",
     "all_builders": ".registry",
     "builder_of": ".registry",
 }

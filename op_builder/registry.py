@@ -20,8 +20,10 @@ from .ops.cpu_adagrad import CPUAdagradBuilder
 from .ops.cpu_adam import CPUAdamBuilder
 from .ops.cpu_lion import CPULionBuilder
 from .ops.emulator import EMULATOR_LIBRARIES
+from .ops.kv_cache import KVCacheBuilder
 from .ops.norm import NormBuilder
 from .ops.position import PositionBuilder
+from .ops.serving_attention import ServingAttentionBuilder
 
 logger = logging.getLogger(__name__)
 
@@ -34,6 +36,8 @@ ALL_OPS: tuple[type[OpBuilder], ...] = (
     NormBuilder,
     PositionBuilder,
     ActivationBuilder,
+    ServingAttentionBuilder,
+    KVCacheBuilder,
     *EMULATOR_LIBRARIES,
 )
 

@@ -25,8 +25,9 @@ _ACL_FLAGS = ("-g1", "-DFUNC_VISIBILITY", "-Wno-deprecated-declarations")
 
 _OPERATOR_FAMILIES = (
     *("activation", "attention", "comparison", "elementwise", "foreach", "image", "indexing"),
-    *("linalg", "loss", "normalization", "optimizer", "position", "random", "reduction"),
-    *("shape", "single_op"),
+    *("kv_cache", "linalg", "loss", "normalization", "optimizer", "position", "random"),
+    *("reduction", "serving_attention", "serving_functions", "serving_operands", "shape"),
+    "single_op",
 )
 
 
