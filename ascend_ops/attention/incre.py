@@ -9,19 +9,19 @@ import torch
 from op_builder.ops.serving_attention import ServingAttentionBuilder
 
 from ..argument_checks import check_shape
-from ..host_values import holds_values, host_lengths
+from ..host_values import holds_values
 from ..kv_cache import check_block_table, check_blocks
 from ..npu_op import NPUOp
-from .paged_arguments import CACHE_LAYOUTS, block_size_and_heads, check_caches
+from .paged_arguments import CACHE_LAYOUTS, Lengths, block_size_and_heads, check_caches
 from .serving_arguments import (
     DenseShapes,
-    autocast_dtype,
-    check_floating,
     check_heads,
-    check_like,
     check_not_ascend950,
+    check_operands,
+    optional_lengths,
     scale_of,
     split_mask,
+    under_autocast,
 )
 from .serving_composition import attend, from_bnsd, gathered, to_bnsd
 
@@ -72,8 +72,7 @@ _incre_op = NPUOp(
     "Tensor? bias, SymInt[]? seq_lens_kv, Tensor? block_table, str layout, str cache_layout, "
     "int num_heads, int num_kv_heads, float scale) -> Tensor",
     ServingAttentionBuilder,
-    _incre,
-    autocast="lower",
+    _incre,  # no autocast of torch's: it would copy the paged caches
 )
 
 
@@ -119,40 +118,25 @@ def incre_flash_attention(
     """
     check_not_ascend950("incre_flash_attention", query)
     paged = block_table is not None
-    dtype = autocast_dtype(query)
-    if dtype is not None:
-        query = query.to(key.dtype if paged else dtype)
-        key, value = (x if paged else x.to(dtype) for x in (key, value))
-        if attn_mask is not None and attn_mask.is_floating_point():
-            attn_mask = attn_mask.to(query.dtype)
-    check_floating("query", query)
-    check_like(query, "key", key)
-    check_like(query, "value", value)
+    query, key, value, attn_mask = under_autocast(query, key, value, attn_mask, paged)
+    check_operands(query, key, value)
     shapes = DenseShapes(query, key, layout, num_heads, num_key_value_heads, paged=paged)
     if shapes.queries != 1:
         raise ValueError(f"query: expected one query a sequence, found {shapes.queries}")
     capacity = shapes.keys
-    if block_table is not None:
-        capacity = _check_paged(query, key, value, block_table, attn_mask, shapes, cache_layout)
-        if seq_lens_kv is None:
-            raise ValueError("seq_lens_kv: expected lengths where there is a block_table")
-    else:
+    if block_table is None:
         check_shape("value", value, key.shape, "the shape of key")
-    on_npu = query.device.type == "npu"
-    check_heads(on_npu, shapes.heads, shapes.kv_heads, shapes.size)
+    else:
+        _check_none_or_given(attn_mask, seq_lens_kv)
+        capacity = _check_paged(query, key, value, block_table, shapes, cache_layout)
+    check_heads(query.device.type == "npu", shapes.heads, shapes.kv_heads, shapes.size)
     masked_out, bias = split_mask(attn_mask, query, shapes, each_sequence=True)
-    if on_npu and bias is not None and shapes.size % 16:
-        raise ValueError(
-            f"query: expected D to be a multiple of 16 with a float attn_mask on npu, "
-            f"found {shapes.size}"
-        )
+    _check_bias(query, bias, shapes.size)
     out: Tensor = _incre_op(
         *(x.contiguous() for x in (query, key, value)),
         masked_out,
         bias,
-        None
-        if seq_lens_kv is None
-        else host_lengths("seq_lens_kv", seq_lens_kv, shapes.sequences, capacity),
+        optional_lengths("seq_lens_kv", seq_lens_kv, shapes.sequences, capacity),
         None if block_table is None else block_table.contiguous(),
         layout,
         cache_layout,
@@ -163,19 +147,30 @@ def incre_flash_attention(
     return out
 
 
+def _check_bias(query: Tensor, bias: Tensor | None, size: int) -> None:
+    if query.device.type == "npu" and bias is not None and size % 16:
+        raise ValueError(
+            f"query: expected D to be a multiple of 16 with a float attn_mask on npu, found {size}"
+        )
+
+
+def _check_none_or_given(attn_mask: Tensor | None, seq_lens_kv: Lengths | None) -> None:
+    if attn_mask is not None:
+        raise ValueError("attn_mask: expected none where there is a block_table, found one")
+    if seq_lens_kv is None:
+        raise ValueError("seq_lens_kv: expected lengths where there is a block_table, found none")
+
+
 def _check_paged(
     query: Tensor,
     key: Tensor,
     value: Tensor,
     block_table: Tensor,
-    attn_mask: Tensor | None,
     shapes: DenseShapes,
     cache_layout: str,
 ) -> int:
     """How many keys a sequence can have."""
-    if attn_mask is not None:
-        raise ValueError("attn_mask: expected none where there is a block_table, found one")
-    check_caches(query, (key, value), cache_layout)
+    check_caches(query, shapes.size, (key, value), cache_layout)
     check_block_table(block_table, key)
     block_size, shapes.kv_heads = block_size_and_heads(key, cache_layout)
     count, columns = block_table.shape

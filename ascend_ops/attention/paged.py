@@ -13,7 +13,7 @@ from ..host_values import holds_values
 from ..kv_cache import check_blocks
 from ..npu_op import NPUOp
 from .paged_arguments import CACHE_LAYOUTS, check_paged
-from .serving_arguments import autocast_dtype
+from .serving_arguments import under_autocast
 from .serving_composition import attend, from_bnsd, gathered, lower_right, to_bnsd
 
 Tensor = torch.Tensor
@@ -128,8 +128,7 @@ def paged_attention(
     Raises TypeError for a dtype, ValueError for a shape, a layout, a length or a device, or a
     tensor that requires grad while gradients are recorded.
     """
-    if autocast_dtype(query) is not None:
-        query = query.to(key_cache.dtype)
+    query, *_ = under_autocast(query, key_cache, value_cache, None, paged=True)
     lengths, places, causal, scale = check_paged(
         query,
         (key_cache, value_cache),

@@ -29,8 +29,10 @@ _MOST_D_RAGGED = 256
 _MOST_JOINED = 65535
 
 
-def check_caches(query: Tensor, caches: tuple[Tensor, Tensor], cache_layout: str) -> None:
-    """Raises for two caches that are not of one shape, in that layout and in query's dtype."""
+def check_caches(
+    query: Tensor, size: int, caches: tuple[Tensor, Tensor], cache_layout: str
+) -> None:
+    """Raises for two caches that are not of one shape, of D ``size``, in query's dtype."""
     if cache_layout not in CACHE_LAYOUTS:
         raise ValueError(
             f"cache_layout: expected {' or '.join(CACHE_LAYOUTS)}, found {cache_layout!r}"
@@ -39,9 +41,9 @@ def check_caches(query: Tensor, caches: tuple[Tensor, Tensor], cache_layout: str
         check_like(query, name, cache)
         check_cache(name, cache, _DIMENSIONS[cache_layout])
     check_shape("value_cache", caches[1], caches[0].shape, "the shape of key_cache")
-    if caches[0].shape[3] != query.shape[-1]:
+    if caches[0].shape[3] != size:
         raise ValueError(
-            f"key_cache: expected D = {query.shape[-1]} as of query, found {list(caches[0].shape)}"
+            f"key_cache: expected D = {size} as of query, found {list(caches[0].shape)}"
         )
 
 
@@ -67,28 +69,12 @@ def check_paged(
     check_floating("query", query)
     if query.dim() != len(layout):
         raise ValueError(f"query: expected {layout}, found {list(query.shape)}")
-    check_caches(query, caches, cache_layout)
+    check_caches(query, query.shape[-1], caches, cache_layout)
     check_block_table(block_table, caches[0])
     block_size, kv_heads = block_size_and_heads(caches[0], cache_layout)
     count, columns = block_table.shape
     seq_lens = host_lengths("seq_lens", lengths[0], count, columns * block_size)
-    places = None
-    queries = query.shape[2 if layout == "BNSD" else 1]
-    if layout == "TND":
-        queries = 1
-        if lengths[1] is not None:
-            places, queries = _places(lengths[1], query, count)
-        elif query.shape[0] != count:
-            raise ValueError(
-                f"query: expected one query for each of the {count} sequences of block_table, or "
-                f"cu_seqlens_q, found {list(query.shape)}"
-            )
-    elif lengths[1] is not None:
-        raise ValueError(f"cu_seqlens_q: expected none in layout {layout}, found some")
-    elif query.shape[0] != count:
-        raise ValueError(
-            f"query: expected B = {count} as of block_table, found {list(query.shape)}"
-        )
+    places, queries = _queries(query, layout, lengths[1], count)
     causal = is_causal and queries > 1
     if causal:
         _check_causal(seq_lens, places, queries)
@@ -98,6 +84,23 @@ def check_paged(
     if on_npu:
         _check_limits(query.shape[-1], layouts, block_size, kv_heads, queries, places is not None)
     return seq_lens, places, causal, scale_of(scale, query.shape[-1])
+
+
+def _queries(
+    query: Tensor, layout: str, cu_seqlens_q: Lengths | None, count: int
+) -> tuple[list[int] | None, int]:
+    """Where the sequences begin in layout TND, and the most queries of one."""
+    if layout != "TND" and cu_seqlens_q is not None:
+        raise ValueError(f"cu_seqlens_q: expected none in layout {layout}, found some")
+    if cu_seqlens_q is not None:
+        return _places(cu_seqlens_q, query, count)
+    if query.shape[0] != count:
+        other = ", or cu_seqlens_q" if layout == "TND" else ""
+        raise ValueError(
+            f"query: expected one row for each of the {count} sequences of block_table{other}, "
+            f"found {list(query.shape)}"
+        )
+    return None, 1 if layout == "TND" else query.shape[2 if layout == "BNSD" else 1]
 
 
 def _places(cu_seqlens_q: Lengths, query: Tensor, count: int) -> tuple[list[int], int]:

@@ -9,17 +9,17 @@ import torch
 from op_builder.ops.serving_attention import ServingAttentionBuilder
 
 from ..argument_checks import check_shape
-from ..host_values import holds_values, host_lengths
+from ..host_values import holds_values
 from ..npu_op import NPUOp
 from .serving_arguments import (
     DenseShapes,
-    autocast_dtype,
-    check_floating,
     check_heads,
-    check_like,
     check_not_ascend950,
+    check_operands,
+    optional_lengths,
     scale_of,
     split_mask,
+    under_autocast,
 )
 from .serving_composition import attend, from_bnsd, to_bnsd
 
@@ -127,38 +127,37 @@ def prompt_flash_attention(
     each other, or a tensor that requires grad while gradients are recorded.
     """
     check_not_ascend950("prompt_flash_attention", query)
-    dtype = autocast_dtype(query)
-    if dtype is not None:
-        query, key, value = (x.to(dtype) for x in (query, key, value))
-        if attn_mask is not None and attn_mask.is_floating_point():
-            attn_mask = attn_mask.to(dtype)
-    check_floating("query", query)
-    check_like(query, "key", key)
-    check_like(query, "value", value)
+    query, key, value, attn_mask = under_autocast(query, key, value, attn_mask)
+    check_operands(query, key, value)
     shapes = DenseShapes(query, key, layout, num_heads, num_key_value_heads)
     check_shape("value", value, key.shape, "the shape of key")
     _check_limits(query, shapes)
-    if is_causal and attn_mask is not None:
-        raise ValueError("attn_mask: expected none where is_causal, found one")
-    if causal_alignment not in _ALIGNMENTS:
-        raise ValueError(
-            f"causal_alignment: expected {' or '.join(_ALIGNMENTS)}, found {causal_alignment!r}"
-        )
+    sparse_mode = _sparse_mode(is_causal, causal_alignment, attn_mask)
     masked_out, bias = split_mask(attn_mask, query, shapes, each_sequence=False)
     b = shapes.sequences
     out: Tensor = _prompt_op(
         *(x.contiguous() for x in (query, key, value)),
         masked_out,
         bias,
-        None if seq_lens_q is None else host_lengths("seq_lens_q", seq_lens_q, b, shapes.queries),
-        None if seq_lens_kv is None else host_lengths("seq_lens_kv", seq_lens_kv, b, shapes.keys),
+        optional_lengths("seq_lens_q", seq_lens_q, b, shapes.queries),
+        optional_lengths("seq_lens_kv", seq_lens_kv, b, shapes.keys),
         layout,
         shapes.heads,
         shapes.kv_heads,
-        _ALIGNMENTS[causal_alignment] if is_causal else _EVERYTHING,
+        sparse_mode,
         scale_of(scale, shapes.size),
     )
     return out
+
+
+def _sparse_mode(is_causal: bool, causal_alignment: str, attn_mask: Tensor | None) -> int:
+    if is_causal and attn_mask is not None:
+        raise ValueError("attn_mask: expected none where is_causal, found one")
+    if causal_alignment not in _ALIGNMENTS:
+        raise ValueError(
+            f"causal_alignment: expected {' or '.join(_ALIGNMENTS)}, found {causal_alignment!r}"
+        )
+    return _ALIGNMENTS[causal_alignment] if is_causal else _EVERYTHING
 
 
 def _check_limits(query: Tensor, shapes: DenseShapes) -> None:

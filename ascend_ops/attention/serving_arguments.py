@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 
 from ..argument_checks import FLOATING, check_dtype, check_finite, check_same_device
+from ..host_values import host_lengths
 from ..kv_cache import check_no_gradient
 from ..npu_soc import is_ascend950
 
@@ -29,6 +31,13 @@ def check_like(query: Tensor, name: str, x: Tensor) -> None:
     check_same_device(query, name, x)
     check_dtype(name, x, (query.dtype,))
     check_no_gradient(name, x)
+
+
+def check_operands(query: Tensor, key: Tensor, value: Tensor) -> None:
+    """Raises for dtypes, devices and tensors that require grad."""
+    check_floating("query", query)
+    check_like(query, "key", key)
+    check_like(query, "value", value)
 
 
 def check_heads(on_npu: bool, heads: int, kv_heads: int, size: int) -> None:
@@ -141,7 +150,23 @@ def split_mask(
     return (full.logical_not().contiguous(), None) if is_bool else (None, full.contiguous())
 
 
-def autocast_dtype(x: Tensor) -> torch.dtype | None:
-    """To what autocast casts attention's operands; None where it is off."""
-    device = x.device.type
-    return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else None
+def under_autocast(
+    query: Tensor, key: Tensor, value: Tensor, attn_mask: Tensor | None, paged: bool = False
+) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
+    """All of them in autocast's dtype where it is on; or in that of a paged cache, which stays."""
+    device = query.device.type
+    if not torch.is_autocast_enabled(device):
+        return query, key, value, attn_mask
+    dtype = key.dtype if paged else torch.get_autocast_dtype(device)
+    if not paged:
+        key, value = key.to(dtype), value.to(dtype)
+    if attn_mask is not None and attn_mask.is_floating_point():
+        attn_mask = attn_mask.to(dtype)
+    return query.to(dtype), key, value, attn_mask
+
+
+def optional_lengths(
+    name: str, lengths: Sequence[int] | Tensor | None, count: int, most: int
+) -> list[int] | None:
+    """As host_lengths; None of none."""
+    return None if lengths is None else host_lengths(name, lengths, count, most)

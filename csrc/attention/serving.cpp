@@ -169,30 +169,27 @@ std::tuple<Tensor, Tensor> paged_attention(const Tensor& query, const Tensor& ke
                                            double scale, bool return_lse) {
     Tensor out = make_empty_like(query);
     Tensor lse =
-        make_empty(query, return_lse ? lse_sizes(query, layout) : std::vector<std::int64_t>{0},
-                   ScalarType::Float);
+        make_empty(query, return_lse ? lse_sizes(query, layout) : Lengths{0}, ScalarType::Float);
     if (query.numel() == 0) {
         return {out, lse};
     }
     const Function& function = fused_infer_function();
     refuse_unless(!cu_seqlens_q.has_value() || is_ascend950() || function.version() <= 1, function,
                   "cu_seqlens_q");
-    const PagedCache cache(key_cache, value_cache, cache_layout);
     // One query a sequence is [B, N, 1, D] as it lies there.
     const bool is_decode = layout == "TND" && !cu_seqlens_q.has_value();
-    const auto with_one = [&](const Tensor& x, std::int64_t dimension) {
-        return is_decode ? torch::stable::unsqueeze(x, dimension) : x;
+    const auto as_cann = [&](const Tensor& x) {
+        return is_decode ? torch::stable::unsqueeze(x, 2) : x;
     };
-    const std::int64_t heads = query.size(layout == "BNSD" ? 1 : layout == "BSND" ? 2 : 1);
+    const PagedCache cache(key_cache, value_cache, cache_layout);
+    const Tensor rows = as_cann(query);
     const std::optional<Tensor> mask =
         is_causal ? std::optional<Tensor>(compressed_mask(query)) : std::nullopt;
-    const Tensor rows = with_one(query, 2);
     const std::optional<Lengths> ends = ends_of(cu_seqlens_q);
-    const std::optional<Lengths> lengths(seq_lens);
     const auto inputs =
-        std::tie(rows, cache.key, cache.value, kNone, mask, ends, lengths, kNone, kNone, kNone,
+        std::tie(rows, cache.key, cache.value, kNone, mask, ends, seq_lens, kNone, kNone, kNone,
                  kNone, kNone, kNone, kNone, block_table, kNone, kNone);
-    const AttentionAttributes attributes{heads,
+    const AttentionAttributes attributes{query.size(layout == "BSND" ? 2 : 1),
                                          scale,
                                          kAllTokens,
                                          kAllTokens,
@@ -203,8 +200,8 @@ std::tuple<Tensor, Tensor> paged_attention(const Tensor& query, const Tensor& ke
                                          cache.block_size,
                                          kZero,
                                          return_lse};
-    const Tensor lse_out = return_lse ? torch::stable::unsqueeze(with_one(lse, 2), -1) : lse;
-    fused_infer(query, inputs, attributes, with_one(out, 2), lse_out);
+    const Tensor lse_out = return_lse ? torch::stable::unsqueeze(as_cann(lse), -1) : lse;
+    fused_infer(query, inputs, attributes, as_cann(out), lse_out);
     return {out, lse};
 }
 

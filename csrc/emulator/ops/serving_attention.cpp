@@ -65,6 +65,7 @@ struct Softmax {
         if (score == -kInfinity) {
             return;
         }
+        seen = true;
         const double larger = score > max ? score : max;
         const double shrink = max == -kInfinity ? 0 : std::exp(max - larger);
         const double weight = std::exp(score - larger);
@@ -77,6 +78,7 @@ struct Softmax {
     std::vector<double> sum;
     double total = 0;
     double max = -kInfinity;
+    bool seen = false;  // a key that is not masked out, if of a score that is NaN
 };
 
 double dot(const float* a, const float* b, Int size) {
@@ -149,10 +151,10 @@ class Computation {
                             v_.row(b, group, j));
             }
         }
-        require_serving(softmax.total > 0 || a_.corrects_masked_rows || one.keys == 0,
+        require_serving(softmax.seen || a_.corrects_masked_rows || one.keys == 0,
                         "query " + std::to_string(i) + " of sequence " + std::to_string(b) +
                             ": expected a key that is not masked out, found none");
-        if (softmax.total == 0) {
+        if (!softmax.seen) {
             return;  // 0, and infinity for the logarithm
         }
         const Int first = static_cast<Int>(query - static_cast<const float*>(q_.values.data()));
