@@ -97,3 +97,38 @@ def log_sum_exp(query: Any, key: Any, *, causal: bool) -> Any:
             scores = key[:seen, h // group].double() @ query[i, h].double() / math.sqrt(d)
             out[i, h] = torch.logsumexp(scores, 0)
     return out
+
+
+#: Sequences, heads, heads of keys, queries, keys and head size of `operands`.
+B, N, NKV, S, L, D = 3, 4, 2, 5, 7, 16
+
+
+def operands(dtype="float16", queries=S, size=D):
+    """As [B, positions, heads, D]."""
+    import torch
+
+    seeded()
+    sizes = ((B, queries, N, size), (B, L, NKV, size), (B, L, NKV, size))
+    return [torch.randn(s).to(getattr(torch, dtype)) for s in sizes]
+
+
+def laid_out(x, layout):
+    return (
+        x.transpose(1, 2).contiguous()
+        if layout == "BNSD"
+        else x.flatten(2)
+        if layout == "BSH"
+        else x
+    )
+
+
+def taken_back(x, layout, heads=N):
+    """To [B, S, N, D] on the CPU."""
+    x = x.cpu()
+    if layout == "BNSD":
+        return x.transpose(1, 2)
+    return x.unflatten(-1, (heads, -1)) if layout == "BSH" else x
+
+
+def heads_of(layout):
+    return {"num_heads": N, "num_key_value_heads": NKV} if layout == "BSH" else {}
