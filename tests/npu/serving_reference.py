@@ -2,7 +2,22 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
+
+
+def for_each(**values: Any) -> Any:
+    """Runs a test for every combination of the values, in one process: each costs a second."""
+
+    def decorated(test: Any) -> Any:
+        def run_all() -> None:
+            for combination in itertools.product(*values.values()):
+                test(**dict(zip(values, combination, strict=True)))
+
+        run_all.__name__, run_all.__doc__ = test.__name__, test.__doc__
+        return run_all
+
+    return decorated
 
 
 def seeded(seed: int = 0) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from serving_reference import Paged, seeded
+from serving_reference import Paged, for_each, seeded
 
 npu = pytest.mark.npu
 DTYPES = ["float16", "bfloat16", "int8"]
@@ -18,7 +18,7 @@ def tokens(count, heads, size, dtype="float16"):
 
 
 @npu
-@pytest.mark.parametrize("device", ["cpu", "npu"])
+@for_each(device=["cpu", "npu"])
 def test_each_token_is_in_its_slot_and_nothing_else_changed(device):
     import torch
 
@@ -44,7 +44,7 @@ def test_each_token_is_in_its_slot_and_nothing_else_changed(device):
 
 
 @npu
-@pytest.mark.parametrize("device", ["cpu", "npu"])
+@for_each(device=["cpu", "npu"])
 def test_tokens_come_back_in_the_order_of_their_sequences(device):
     import torch
 

@@ -6,7 +6,7 @@ import re
 
 import pytest
 from op_checks import assert_close
-from serving_reference import Paged, log_sum_exp
+from serving_reference import Paged, for_each, log_sum_exp
 
 npu = pytest.mark.npu
 
@@ -17,8 +17,7 @@ def with_layout(x, layout):
 
 
 @npu
-@pytest.mark.parametrize("device", ["cpu", "npu"])
-@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+@for_each(dtype=["float16", "bfloat16"], device=["cpu", "npu"])
 def test_decoding_agrees_with_fp64_in_every_layout(dtype, device):
     from ascend_ops import paged_attention
 
@@ -53,8 +52,7 @@ def test_decoding_agrees_with_fp64_in_every_layout(dtype, device):
 
 
 @npu
-@pytest.mark.parametrize("device", ["cpu", "npu"])
-@pytest.mark.parametrize("causal", [True, False])
+@for_each(causal=[True, False], device=["cpu", "npu"])
 def test_ragged_prompts_agree_with_fp64(causal, device):
     import torch
 
@@ -84,7 +82,7 @@ def test_ragged_prompts_agree_with_fp64(causal, device):
 
 
 @npu
-@pytest.mark.parametrize("device", ["cpu", "npu"])
+@for_each(device=["cpu", "npu"])
 def test_chunks_of_one_length_agree_with_fp64(device):
     from ascend_ops import paged_attention
 
@@ -155,7 +153,7 @@ def test_opcheck_passes_and_it_compiles_as_one_graph():
 
 
 @npu
-@pytest.mark.parametrize("device", ["cpu", "npu"])
+@for_each(device=["cpu", "npu"])
 def test_autocast_casts_the_query_to_the_dtype_of_the_cache(device):
     import torch
 
@@ -225,7 +223,7 @@ def refusals(device):
 
 
 @npu
-@pytest.mark.parametrize("device", ["cpu", "npu"])
+@for_each(device=["cpu", "npu"])
 def test_bad_arguments_are_refused_in_words(device):
     for call, error, words in refusals(device):
         with pytest.raises(error, match=re.escape(words)):

@@ -12,6 +12,7 @@ from serving_reference import (
     N,
     Paged,
     S,
+    for_each,
     heads_of,
     laid_out,
     operands,
@@ -29,8 +30,7 @@ def causal(queries, keys, shift):
 
 
 @npu
-@pytest.mark.parametrize("device", ["cpu", "npu"])
-@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+@for_each(dtype=["float16", "bfloat16"], device=["cpu", "npu"])
 def test_prompts_agree_with_fp64(dtype, device):
     import torch
 
@@ -67,7 +67,7 @@ def test_prompts_agree_with_fp64(dtype, device):
 
 
 @npu
-@pytest.mark.parametrize("device", ["cpu", "npu"])
+@for_each(device=["cpu", "npu"])
 def test_lengths_cut_queries_and_keys_off(device):
     import torch
 
@@ -102,7 +102,7 @@ def test_lengths_cut_queries_and_keys_off(device):
 
 
 @npu
-@pytest.mark.parametrize("device", ["cpu", "npu"])
+@for_each(device=["cpu", "npu"])
 def test_a_query_whose_keys_are_all_masked_out_gets_0(device):
     import torch
 
@@ -122,8 +122,7 @@ def test_a_query_whose_keys_are_all_masked_out_gets_0(device):
 
 
 @npu
-@pytest.mark.parametrize("device", ["cpu", "npu"])
-@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+@for_each(dtype=["float16", "bfloat16"], device=["cpu", "npu"])
 def test_one_query_agrees_with_fp64(dtype, device):
     import torch
 
@@ -149,7 +148,7 @@ def test_one_query_agrees_with_fp64(dtype, device):
 
 
 @npu
-@pytest.mark.parametrize("device", ["cpu", "npu"])
+@for_each(device=["cpu", "npu"])
 def test_one_query_over_paged_caches_agrees_with_fp64(device):
     from ascend_ops import incre_flash_attention
 
@@ -220,7 +219,7 @@ def test_opcheck_passes_and_they_compile_as_one_graph():
 
 
 @npu
-@pytest.mark.parametrize("device", ["cpu", "npu"])
+@for_each(device=["cpu", "npu"])
 def test_autocast_casts_all_but_paged_caches(device):
     import torch
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 
 import pytest
-from serving_reference import NKV, D, L, S, laid_out, operands
+from serving_reference import NKV, D, L, S, for_each, laid_out, operands
 
 npu = pytest.mark.npu
 
 
 @npu
-@pytest.mark.parametrize("device", ["cpu", "npu"])
+@for_each(device=["cpu", "npu"])
 def test_bad_arguments_are_refused_in_words(device):
     import torch
 

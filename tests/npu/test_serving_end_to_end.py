@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from op_checks import assert_close
-from serving_reference import seeded
+from serving_reference import for_each, seeded
 
 npu = pytest.mark.npu
 N, NKV, D, BLOCK = 4, 2, 16, 16
@@ -108,8 +108,7 @@ class Server:
 
 
 @npu
-@pytest.mark.parametrize("cache_layout", ["BnBsND", "BnNBsD"])
-@pytest.mark.parametrize("device", ["cpu", "npu"])
+@for_each(device=["cpu", "npu"], cache_layout=["BnBsND", "BnNBsD"])
 def test_prefill_and_decoding_are_dense_attention_over_the_whole_request(device, cache_layout):
     import torch
 

@@ -124,7 +124,7 @@ def attempt(name):
 """
 
 
-@pytest.mark.parametrize("queue", ["0", "1", "2"])
+@pytest.mark.parametrize("queue", ["0", "2"])  # 1 is what all other tests have
 def test_a_failure_is_an_exception_nothing_leaks_and_the_next_call_works(queue):
     functions = {
         "paged": FUSED[0],
