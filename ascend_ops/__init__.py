@@ -16,10 +16,14 @@ if TYPE_CHECKING:
     from .adagrad import CPUAdagrad
     from .adam import CPUAdam
     from .attention.flash import flash_attention
+    from .attention.incre import incre_flash_attention
+    from .attention.paged import paged_attention
+    from .attention.prompt import prompt_flash_attention
     from .attention.varlen import flash_attention_varlen
     from .fused_optimizers.adamw import FusedAdamW
     from .fused_optimizers.lamb import FusedLamb
     from .fused_optimizers.lion import FusedLion
+    from .kv_cache import kv_cache_gather, kv_cache_scatter
     from .lion import CPULion
     from .norm.layer import layer_norm
     from .norm.rms import add_rms_norm, rms_norm
@@ -37,7 +41,12 @@ _HOME = {
     "flash_attention": ".attention.flash",
     "flash_attention_varlen": ".attention.varlen",
     "gelu": ".activation",
+    "incre_flash_attention": ".attention.incre",
+    "kv_cache_gather": ".kv_cache",
+    "kv_cache_scatter": ".kv_cache",
     "layer_norm": ".norm.layer",
+    "paged_attention": ".attention.paged",
+    "prompt_flash_attention": ".attention.prompt",
     "rms_norm": ".norm.rms",
     "rotary_embedding": ".position",
     "swiglu": ".activation",
@@ -56,7 +65,12 @@ __all__ = [
     "flash_attention",
     "flash_attention_varlen",
     "gelu",
+    "incre_flash_attention",
+    "kv_cache_gather",
+    "kv_cache_scatter",
     "layer_norm",
+    "paged_attention",
+    "prompt_flash_attention",
     "rms_norm",
     "rotary_embedding",
     "swiglu",

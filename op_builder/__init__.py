@@ -38,8 +38,10 @@ if TYPE_CHECKING:
     from .ops.cpu_lion import CPULionBuilder
     from .ops.flash_attention import FlashAttentionBuilder
     from .ops.fused_optimizers import FusedOptimizersBuilder
+    from .ops.kv_cache import KVCacheBuilder
     from .ops.norm import NormBuilder
     from .ops.position import PositionBuilder
+    from .ops.serving_attention import ServingAttentionBuilder
     from .registry import ALL_OPS, all_builders, builder_of
 
 __all__ = [
@@ -53,10 +55,12 @@ __all__ = [
     "CPUOpBuilder",
     "FlashAttentionBuilder",
     "FusedOptimizersBuilder",
+    "KVCacheBuilder",
     "NPUOpBuilder",
     "NormBuilder",
     "OpBuilder",
     "PositionBuilder",
+    "ServingAttentionBuilder",
     "__version__",
     "all_builders",
     "builder_of",
@@ -71,12 +75,14 @@ _HOME = {
     "CPUAdamBuilder": ".ops.cpu_adam",
     "CPULionBuilder": ".ops.cpu_lion",
     "CPUOpBuilder": ".cpu",
+    "KVCacheBuilder": ".ops.kv_cache",
     "NPUOpBuilder": ".npu",
     "FlashAttentionBuilder": ".ops.flash_attention",
     "FusedOptimizersBuilder": ".ops.fused_optimizers",
     "NormBuilder": ".ops.norm",
     "OpBuilder": ".builder",
     "PositionBuilder": ".ops.position",
+    "ServingAttentionBuilder": ".ops.serving_attention",
     "all_builders": ".registry",
     "builder_of": ".registry",
 }

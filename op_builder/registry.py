@@ -23,8 +23,10 @@ from .ops.cpu_lion import CPULionBuilder
 from .ops.emulator import EMULATOR_LIBRARIES
 from .ops.flash_attention import FlashAttentionBuilder
 from .ops.fused_optimizers import FusedOptimizersBuilder
+from .ops.kv_cache import KVCacheBuilder
 from .ops.norm import NormBuilder
 from .ops.position import PositionBuilder
+from .ops.serving_attention import ServingAttentionBuilder
 
 logger = logging.getLogger(__name__)
 
@@ -40,6 +42,8 @@ ALL_OPS: tuple[type[OpBuilder], ...] = (
     ActivationBuilder,
     FlashAttentionBuilder,
     FusedOptimizersBuilder,
+    ServingAttentionBuilder,
+    KVCacheBuilder,
     *EMULATOR_LIBRARIES,
 )
 

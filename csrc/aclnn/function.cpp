@@ -52,7 +52,12 @@ std::string meaning_of(int status) {
 
 void* find_symbol(const char* name) {
     void* found = torch_npu().find_aclnn(name);
-    return found != nullptr ? found : dlsym(RTLD_DEFAULT, name);
+    // Python loads torch_npu, and the runtime with it, so that RTLD_DEFAULT does not see them.
+    static void* const runtime = dlopen("libascendcl.so", RTLD_LAZY | RTLD_NOLOAD);
+    if (found == nullptr) {
+        found = dlsym(RTLD_DEFAULT, name);
+    }
+    return found != nullptr || runtime == nullptr ? found : dlsym(runtime, name);
 }
 
 bool is_available(const char* name) {

@@ -25,9 +25,9 @@ _ACL_FLAGS = ("-g1", "-DFUNC_VISIBILITY", "-Wno-deprecated-declarations")
 
 _OPERATOR_FAMILIES = (
     *("activation", "attention", "attention_varlen", "comparison", "elementwise"),
-    *("flash_attention_formula", "foreach", "image", "indexing"),
-    *("linalg", "loss", "normalization", "optimizer", "position", "random", "reduction"),
-    *("shape", "single_op"),
+    *("flash_attention_formula", "foreach", "image", "indexing", "kv_cache", "linalg", "loss"),
+    *("normalization", "optimizer", "position", "random", "reduction", "serving_attention"),
+    *("serving_functions", "serving_operands", "shape", "single_op"),
 )
 
 

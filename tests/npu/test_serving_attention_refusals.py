@@ -1,0 +1,172 @@
+"""What prompt_flash_attention and incre_flash_attention refuse, and the emulated device too."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from serving_reference import NKV, D, L, S, for_each, laid_out, operands
+
+npu = pytest.mark.npu
+
+
+@npu
+@for_each(device=["cpu", "npu"])
+def test_bad_arguments_are_refused_in_words(device):
+    import torch
+
+    from ascend_ops import incre_flash_attention as incre
+    from ascend_ops import prompt_flash_attention as prompt
+
+    q, k, v = (laid_out(x, "BNSD").to(device) for x in operands())
+    one, b, h = q[:, :, :1], torch.ones(S, L, dtype=torch.bool, device=device), q.flatten(2)
+    t = torch.zeros(3, 1, dtype=torch.int32, device=device)
+    c = torch.zeros(2, 16, NKV, D, dtype=torch.float16, device=device)
+    for call, error, words in (
+        (lambda: prompt(q.int(), k, v), TypeError, "query: expected dtype"),
+        (lambda: prompt(q, k.bfloat16(), v), TypeError, "key: expected dtype float16"),
+        (lambda: prompt(q, k, v[:, :1]), ValueError, "value: expected the shape of key"),
+        (
+            lambda: prompt(q, k[..., :8], v),
+            ValueError,
+            "key: expected B = 3 and D = 16 as of query",
+        ),
+        (lambda: prompt(q[:, :3], k, v), ValueError, "query: expected a multiple of the 2 heads"),
+        (lambda: prompt(q, k, v, layout="SBH"), ValueError, "layout: expected BNSD, BSND or BSH"),
+        (lambda: prompt(q, k, v, num_heads=4), ValueError, "num_heads: expected none, since"),
+        (
+            lambda: prompt(h, h, h, layout="BSH"),
+            ValueError,
+            "num_heads: expected the heads of query",
+        ),
+        (lambda: prompt(h, h, h, layout="BSH", num_heads=3), ValueError, "query: expected H to be"),
+        (lambda: prompt(h, k, v), ValueError, "query: expected BNSD, found"),
+        (
+            lambda: prompt(q, k, v, is_causal=True, attn_mask=b),
+            ValueError,
+            "attn_mask: expected non",
+        ),
+        (
+            lambda: prompt(q, k, v, causal_alignment="left"),
+            ValueError,
+            "causal_alignment: expected",
+        ),
+        (
+            lambda: prompt(q, k, v, attn_mask=b[:3]),
+            ValueError,
+            "attn_mask: expected [5, 7] or [3 or",
+        ),
+        (lambda: prompt(q, k, v, attn_mask=b[None]), ValueError, "found [1, 5, 7]"),
+        (lambda: prompt(q, k, v, attn_mask=b.int()), TypeError, "attn_mask: expected dtype bool"),
+        (lambda: prompt(q, k, v, attn_mask=b.float()), TypeError, "attn_mask: expected dtype bool"),
+        (lambda: prompt(q, k, v, attn_mask=b.expand(3, 4, 5, 7)), ValueError, "[3 or 1, 1, 5, 7]"),
+        (lambda: prompt(q, k, v, scale=float("inf")), ValueError, "scale: expected a finite"),
+        (lambda: prompt(q, k, v, seq_lens_q=[5, 6, 1]), ValueError, "seq_lens_q: expected lengths"),
+        (lambda: prompt(q, k, v, seq_lens_kv=[5]), ValueError, "seq_lens_kv: expected 3 lengths"),
+        (
+            lambda: prompt(q, k, v, seq_lens_kv=torch.tensor([5, 5, 5]).npu()),
+            ValueError,
+            "seq_lens_kv: expected a list, or a tensor on the CPU",
+        ),
+        (lambda: incre(q, k, v), ValueError, "query: expected one query a sequence, found 5"),
+        (lambda: incre(one, k, v, seq_lens_kv=[8, 1, 1]), ValueError, "lengths of 0 to 7, found"),
+        (
+            lambda: incre(one, c, c, block_table=t),
+            ValueError,
+            "seq_lens_kv: expected lengths where",
+        ),
+        (
+            lambda: incre(one, c, c, block_table=t, seq_lens_kv=[1, 1, 17]),
+            ValueError,
+            "seq_lens_kv: expected lengths of 0 to 16",
+        ),
+        (
+            lambda: incre(one, c, c, block_table=t[:2], seq_lens_kv=[1, 1, 1]),
+            ValueError,
+            "block_table: expected B = 3, found 2",
+        ),
+        (
+            lambda: incre(one, c, c, block_table=t, seq_lens_kv=[1, 1, 1], attn_mask=b),
+            ValueError,
+            "attn_mask: expected none where there is a block_table",
+        ),
+        (
+            lambda: prompt(q.clone().requires_grad_(), k, v),
+            ValueError,
+            "query: expected a tensor without gradient",
+        ),
+    ):
+        with pytest.raises(error, match=re.escape(words)):
+            call()
+
+
+@npu
+def test_the_limits_of_a_device_are_refused_on_it_alone():
+    import torch
+
+    from ascend_ops import incre_flash_attention as incre
+    from ascend_ops import prompt_flash_attention as prompt
+
+    def zeros(*sizes):
+        return torch.zeros(sizes, dtype=torch.float16)
+
+    table = torch.zeros(1, 1, dtype=torch.int32)
+    pages = {"block_table": table, "seq_lens_kv": [1]}
+    for op, query, key, more, words in (
+        (
+            prompt,
+            zeros(1, 260, 1, 16),
+            zeros(1, 260, 1, 16),
+            {},
+            "query: expected at most 256 heads",
+        ),
+        (prompt, zeros(1, 65, 1, 16), zeros(1, 1, 1, 16), {}, "and 64 for each of key, on npu"),
+        (incre, zeros(1, 1, 1, 520), zeros(1, 1, 1, 520), {}, "expected D of 1 to 512 on npu"),
+        (
+            prompt,
+            zeros(129, 1, 1, 8),
+            zeros(129, 1, 1, 8),
+            {},
+            "a multiple of 16 for more than 128",
+        ),
+        (
+            prompt,
+            zeros(1, 1, 256, 264),
+            zeros(1, 1, 256, 264),
+            {"layout": "BSND"},
+            "query: expected N D <= 65535 in layout BSND on npu, found 67584",
+        ),
+        (
+            incre,
+            zeros(1, 1, 1, 8),
+            zeros(1, 1, 1, 8),
+            {"attn_mask": zeros(1, 1)},
+            "a multiple of 16 with a float attn_mask on npu, found 8",
+        ),
+        (incre, zeros(1, 1, 1, 16), zeros(1, 24, 1, 16), pages, "of at most 512 on npu, found 24"),
+        (
+            incre,
+            zeros(1, 1, 1, 16),
+            zeros(1, 1, 16, 16),
+            {**pages, "layout": "BSND", "cache_layout": "BnNBsD"},
+            "cache_layout: expected BnBsND for layout BSND on npu, found BnNBsD",
+        ),
+    ):
+        assert (op(query, key, key, **more) == 0).all()
+        moved = {n: x.npu() if isinstance(x, torch.Tensor) else x for n, x in more.items()}
+        with pytest.raises(ValueError, match=re.escape(words)):
+            op(query.npu(), key.npu(), key.npu(), **moved)
+
+
+@npu
+def test_the_emulated_device_refuses_a_decoding_query_without_keys(capfd):
+    import torch
+
+    from ascend_ops import incre_flash_attention
+
+    q, k, v = (x.npu() for x in operands(queries=1))
+    mask = torch.zeros(1, L, dtype=torch.bool).npu()
+    with pytest.raises(RuntimeError, match="561103"):
+        incre_flash_attention(q, k, v, layout="BSND", attn_mask=mask).cpu()
+    words = "query 0 of sequence 0: expected a key that is not masked out, found none"
+    assert words in capfd.readouterr().err
