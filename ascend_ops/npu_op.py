@@ -140,7 +140,8 @@ class NPUOp:
     the fake kernel, which torch.compile asks for shapes and dtypes. ``backward`` and
     ``setup_context`` are those of :func:`torch.library.register_autograd`. ``autocast`` says to
     which dtype floating point arguments are cast under ``torch.autocast``: ``"lower"`` to
-    autocast's own, ``"float32"`` to that; None leaves them.
+    autocast's own, ``"float32"`` to that; None leaves them. Within the op autocast is off: it would
+    lower the products of a composition.
     """
 
     def __init__(
@@ -162,11 +163,8 @@ class NPUOp:
             torch.library.register_autograd(
                 qualified, backward, setup_context=setup_context, lib=_library
             )
-        if autocast is not None:
-            for device in ("PrivateUse1", "CPU"):
-                _library.impl(
-                    self.name, self._autocast_kernel(autocast, device), f"Autocast{device}"
-                )
+        for device in ("PrivateUse1", "CPU"):
+            _library.impl(self.name, self._autocast_kernel(autocast, device), f"Autocast{device}")
         self.overload = getattr(torch.ops.ascend_ops, self.name).default
         self.composition = composition
         self.family = family_of(builder)
@@ -190,14 +188,18 @@ class NPUOp:
         with torch._C._AutoDispatchBelowAutograd():
             return self.overload(*arguments)
 
-    def _autocast_kernel(self, wanted: str, device: str) -> Callable[..., Any]:
+    def _autocast_kernel(self, wanted: str | None, device: str) -> Callable[..., Any]:
         key = torch._C.DispatchKeySet(getattr(torch._C.DispatchKey, f"Autocast{device}"))
         device_type = "cpu" if device == "CPU" else "npu"
 
         def kernel(*arguments: Any) -> Any:
-            dtype = torch.float32 if wanted == "float32" else torch.get_autocast_dtype(device_type)
+            if wanted is not None:
+                dtype = torch.float32
+                if wanted == "lower":
+                    dtype = torch.get_autocast_dtype(device_type)
+                arguments = tuple(_cast(value, dtype) for value in arguments)
             with torch._C._ExcludeDispatchKeyGuard(key):
-                return self.overload(*(_cast(value, dtype) for value in arguments))
+                return self.overload(*arguments)
 
         return kernel
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import torch
 
+from .autocast import under_autocast
 from .flash_arguments import (
     alibi_bias,
     check_numbers,
@@ -75,7 +76,7 @@ def flash_attention(
     Raises TypeError for a dtype, ValueError for a shape, a device, a layout or options that
     contradict each other, RuntimeError for sinks that this CANN has no function for.
     """
-    query, key, value = lowered(query, key, value)
+    query, key, value, attn_mask = under_autocast(query, key, value, attn_mask)
     sizes = sizes_in_bnsd(query, key, value, layout, num_heads)
     batch, heads, queries, keys = sizes
     chosen = chosen_window(is_causal, causal_alignment, window)
@@ -117,15 +118,3 @@ def flash_attention(
         chosen.mode,
     )[0]
     return output
-
-
-def lowered(*tensors: Tensor) -> tuple[Tensor, ...]:
-    """Under autocast in its dtype; fp64 stays."""
-    device = tensors[0].device.type
-    if not torch.is_autocast_enabled(device):
-        return tensors
-    dtype = torch.get_autocast_dtype(device)
-    return tuple(
-        t.to(dtype) if t.is_floating_point() and t.dtype is not torch.float64 else t
-        for t in tensors
-    )

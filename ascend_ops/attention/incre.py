@@ -12,6 +12,7 @@ from ..argument_checks import check_shape
 from ..host_values import holds_values
 from ..kv_cache import check_block_table, check_blocks
 from ..npu_op import NPUOp
+from .autocast import under_autocast
 from .paged_arguments import CACHE_LAYOUTS, Lengths, block_size_and_heads, check_caches
 from .serving_arguments import (
     DenseShapes,
@@ -21,7 +22,6 @@ from .serving_arguments import (
     optional_lengths,
     scale_of,
     split_mask,
-    under_autocast,
 )
 from .serving_composition import attend, from_bnsd, gathered, to_bnsd
 

@@ -12,8 +12,8 @@ from ..arithmetic import wide_dtype
 from ..host_values import holds_values
 from ..kv_cache import check_blocks
 from ..npu_op import NPUOp
+from .autocast import under_autocast
 from .paged_arguments import CACHE_LAYOUTS, check_paged
-from .serving_arguments import under_autocast
 from .serving_composition import attend, from_bnsd, gathered, lower_right, to_bnsd
 
 Tensor = torch.Tensor

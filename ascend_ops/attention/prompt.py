@@ -11,6 +11,7 @@ from op_builder.ops.serving_attention import ServingAttentionBuilder
 from ..argument_checks import check_shape
 from ..host_values import holds_values
 from ..npu_op import NPUOp
+from .autocast import under_autocast
 from .serving_arguments import (
     DenseShapes,
     check_heads,
@@ -19,7 +20,6 @@ from .serving_arguments import (
     optional_lengths,
     scale_of,
     split_mask,
-    under_autocast,
 )
 from .serving_composition import attend, from_bnsd, to_bnsd
 

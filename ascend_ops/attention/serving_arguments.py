@@ -150,21 +150,6 @@ def split_mask(
     return (full.logical_not().contiguous(), None) if is_bool else (None, full.contiguous())
 
 
-def under_autocast(
-    query: Tensor, key: Tensor, value: Tensor, attn_mask: Tensor | None, paged: bool = False
-) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
-    """All of them in autocast's dtype where it is on; or in that of a paged cache, which stays."""
-    device = query.device.type
-    if not torch.is_autocast_enabled(device):
-        return query, key, value, attn_mask
-    dtype = key.dtype if paged else torch.get_autocast_dtype(device)
-    if not paged:
-        key, value = key.to(dtype), value.to(dtype)
-    if attn_mask is not None and attn_mask.is_floating_point():
-        attn_mask = attn_mask.to(dtype)
-    return query.to(dtype), key, value, attn_mask
-
-
 def optional_lengths(
     name: str, lengths: Sequence[int] | Tensor | None, count: int, most: int
 ) -> list[int] | None:

@@ -24,19 +24,6 @@ def attend(
     ``query`` is ``[..., N, S, D]``, ``key`` and ``value`` are ``[..., Nkv, L, D]``. A query that
     has no key, of none or none ``attended``, gets 0, and infinity as its log-sum-exp.
     """
-    # Or autocast would lower the products in here.
-    with torch.autocast(query.device.type, enabled=False):
-        return _attend(query, key, value, scale, attended, bias)
-
-
-def _attend(
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    scale: float,
-    attended: Tensor | None,
-    bias: Tensor | None,
-) -> tuple[Tensor, Tensor]:
     wide = wide_dtype(query)
     group = query.shape[-3] // key.shape[-3]
     key, value = (x.to(wide).repeat_interleave(group, -3) for x in (key, value))

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import torch
 
-from .flash import lowered
+from .autocast import under_autocast
 from .flash_arguments import check_heads, check_numbers, check_tensors, chosen_window
 from .masks import compressed_mask, make_drop_mask
 from .varlen_op import flash_attention_varlen_op
@@ -49,7 +49,7 @@ def flash_attention_varlen(
     Raises TypeError for a dtype, ValueError for a shape, a device, lengths that decrease or do not
     end at T, or options that contradict each other.
     """
-    query, key, value = lowered(query, key, value)
+    query, key, value, _ = under_autocast(query, key, value, None)
     check_tensors(query, key, value, 3, "TND")
     check_heads(query.shape[1], key.shape[1], query.shape[2], key.shape[2], value.shape[2])
     if value.shape[:2] != key.shape[:2]:

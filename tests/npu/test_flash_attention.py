@@ -243,4 +243,6 @@ def test_autocast_computes_in_its_dtype(device):
         output = flash_attention(*inputs, sinks=sinks)
     assert output.dtype == torch.bfloat16
     rounded = [x.bfloat16().double().cpu() for x in inputs]
-    assert_close(output, flash_attention(*rounded, sinks=sinks.double().cpu()), "bfloat16", 2)
+    expected = flash_attention(*rounded, sinks=sinks.double().cpu())
+    # One rounding, that of the result: inside, autocast is off.
+    assert_close(output, expected, "bfloat16", 0.3)

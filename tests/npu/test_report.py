@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
 from pathlib import Path
+
+from test_starting import ascend_ops
 
 PROGRAM = str(Path(sys.executable).with_name("ascend-ops"))
 
 
 def report(*options, emulated=True, **variables):
-    emulate = [PROGRAM, "emulate", "--"] if emulated else []
-    command = [*emulate, PROGRAM, "report", "--npu", *options]
-    environ = {**os.environ, **variables}
-    return subprocess.run(command, capture_output=True, text=True, check=False, env=environ)
+    emulate = ["emulate", "--", PROGRAM] if emulated else []
+    return ascend_ops(*emulate, "report", "--npu", *options, **variables)
 
 
 def test_each_op_has_its_function_or_a_reason():
