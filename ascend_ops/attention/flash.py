@@ -60,7 +60,7 @@ def flash_attention(
         num_heads: N of the query, for ``"BSH"`` and ``"SBH"``.
         window: (left, right): query i sees the keys from i + Skv - Sq - left to i + Skv - Sq +
             right; -1 for no limit. Without ``is_causal``.
-        prefix: a length a batch (up to 32 of them): causal to the lower right, and the first keys
+        prefix: a length a batch (up to 2048 of them): causal to the lower right, and the first keys
             are seen by all.
         alibi_slopes: fp32 ``[N]`` or ``[B, N]``: adds ``-slope |i + Skv - Sq - j|``
             (arXiv:2108.12409). Not differentiable.
@@ -70,17 +70,18 @@ def flash_attention(
     The result has query's shape (value's D) and dtype; softmax is in fp32. Differentiable in query,
     key, value and sinks. A query that sees no key gets 0, where torch's function gives NaN. Under
     autocast the inputs are cast to its dtype. On an NPU: aclnnFlashAttentionScoreV3, else V2, else
-    the first; only V3 takes sinks. Gradients add in no fixed order unless
-    ``torch.use_deterministic_algorithms(True)``. Formula: Dao et al. 2022, arXiv:2205.14135.
+    the first; only V3 takes sinks, and the first adds no bias to scaled scores. Gradients add in no
+    fixed order unless ``torch.use_deterministic_algorithms(True)``. Formula: Dao et al. 2022,
+    arXiv:2205.14135.
 
     Raises TypeError for a dtype, ValueError for a shape, a device, a layout or options that
-    contradict each other, RuntimeError for sinks that this CANN has no function for.
+    contradict each other, RuntimeError for sinks or a bias that this CANN has no function for.
     """
     query, key, value, attn_mask = under_autocast(query, key, value, attn_mask)
     sizes = sizes_in_bnsd(query, key, value, layout, num_heads)
     batch, heads, queries, keys = sizes
     chosen = chosen_window(is_causal, causal_alignment, window)
-    prefix_lengths, chosen = checked_prefix(prefix, batch, keys, chosen)
+    prefix_lengths, chosen = checked_prefix(prefix, batch, queries, keys, chosen)
     if scale is None:
         scale = (query.shape[-1] if query.dim() == 4 else query.shape[-1] // heads) ** -0.5
     check_numbers(scale, dropout_p)

@@ -16,7 +16,7 @@ LAYOUTS = ("BNSD", "BSND", "BSH", "SBH")
 _MOST_HEADS = 256
 _MOST_HEAD_DIM = 768
 _MOST_TOKENS = 1 << 20
-_MOST_PREFIX_BATCH = 32
+_MOST_PREFIX_BATCH = 2048
 
 
 def check_tensors(query: Tensor, key: Tensor, value: Tensor, dimensions: int, layout: str) -> None:
@@ -116,7 +116,7 @@ def chosen_window(is_causal: bool, causal_alignment: str, window: tuple[int, int
 
 
 def checked_prefix(
-    prefix: Sequence[int] | None, batch: int, keys: int, window: Window
+    prefix: Sequence[int] | None, batch: int, queries: int, keys: int, window: Window
 ) -> tuple[list[int] | None, Window]:
     """The prefix's lengths and its window; raises ValueError."""
     if prefix is None:
@@ -134,7 +134,8 @@ def checked_prefix(
             "prefix: expected no window and no is_causal but with causal_alignment='lower_right', "
             "which it implies"
         )
-    return lengths, Window(PREFIX)
+    # What the first query sees anyway; CANN wants no less.
+    return [max(length, keys - queries) for length in lengths], Window(PREFIX)
 
 
 def check_numbers(scale: float, dropout_p: float) -> None:

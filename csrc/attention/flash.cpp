@@ -22,10 +22,11 @@ ACLNN_FUNCTION(backward_function, "aclnnFlashAttentionScoreGradV3",
 constexpr int kWithSinks = 0;
 constexpr int kOldest = 2;
 
-void refuse_sinks(const aclnn::Function& function, const OptionalTensor& sinks) {
-    if (sinks.has_value()) {
-        throw std::runtime_error("sinks: expected the third version of the function, found " +
-                                 function.name());
+void refuse(const char* what, const OptionalTensor& given, const char* version,
+            const aclnn::Function& function) {
+    if (given.has_value()) {
+        throw std::runtime_error(std::string(what) + ": expected a CANN with the " + version +
+                                 " version of the function, found only " + function.name());
     }
 }
 
@@ -57,8 +58,9 @@ std::tuple<Tensor, Tensor, Tensor> flash_attention(
             kHighPrecision, sparse_mode, kBiasAfterScale, max, sum, none, out);
         return {out, max, sum};
     }
-    refuse_sinks(function, sinks);
+    refuse("sinks", sinks, "third", function);
     if (function.version() == kOldest) {
+        refuse("a float attn_mask, alibi_slopes", bias, "second", function);
         run(prefix, scale, keep_probability, before, after, heads, layout, kHighPrecision,
             sparse_mode, max, sum, none, out);
     } else {
@@ -91,8 +93,9 @@ std::tuple<Tensor, Tensor, Tensor, Tensor> flash_attention_backward(
             kHighPrecision, sparse_mode, kBiasAfterScale, dq, dk, dv, none, of_sinks);
         return {dq, dk, dv, dsinks};
     }
-    refuse_sinks(function, sinks);
+    refuse("sinks", sinks, "third", function);
     if (function.version() == kOldest) {
+        refuse("a float attn_mask, alibi_slopes", bias, "second", function);
         run(prefix, scale, keep_probability, before, after, heads, layout, kHighPrecision,
             sparse_mode, dq, dk, dv, none);
     } else {

@@ -19,8 +19,8 @@ using OptionalInts = std::optional<std::vector<std::int64_t>>;
 /// Of the statistics, which repeat one number so often.
 constexpr std::int64_t kStatisticsColumns = 8;
 constexpr std::int64_t kHighPrecision = 0;
-/// The "pseType" that every version has.
-constexpr std::int64_t kBiasAfterScale = 1;
+/// "pseType": scale * product + bias. The oldest versions, which have no type, add before scaling.
+constexpr std::int64_t kBiasAfterScale = 0;
 inline const OptionalTensor kNone;
 inline const OptionalInts kNoInts;
 

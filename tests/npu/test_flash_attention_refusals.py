@@ -71,6 +71,10 @@ def test_torch_npus_own_attention_agrees():
         q, k, v, 4, "BNSD", atten_mask=compressed, scale=8**-0.5, sparse_mode=2
     )[0]
     assert_close(flash_attention(q, k, v, ~mask.npu()), theirs, "float32", 4)
+    bias = torch.randn(2, 4, 5, 7).npu()
+    theirs = torch_npu.npu_fusion_attention(q, k, v, 4, "BNSD", pse=bias, scale=0.25)[0]
+    # Theirs adds the bias before the scores are scaled, torch and ours after.
+    assert_close(flash_attention(q, k, v, bias * 0.25, scale=0.25), theirs, "float32", 4)
     tokens = [x.transpose(1, 2).reshape(-1, 4, 8) for x in (q, k, v)]
     theirs = torch_npu.npu_fusion_attention(
         *tokens, 4, "TND", scale=8**-0.5, actual_seq_qlen=[5, 10], actual_seq_kvlen=[7, 14]
@@ -111,16 +115,20 @@ def test_older_versions_of_the_functions_give_the_same(disabled):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         compare()
-    try:
-        flash_attention(q, k, v, sinks=torch.zeros(4).npu())
-    except RuntimeError as error:
-        print("refused", error)
+    for options in ({"sinks": torch.zeros(4).npu()}, {"alibi_slopes": torch.ones(4).npu()}):
+        try:
+            flash_attention(q, k, v, **options)
+            print("taken")
+        except RuntimeError as error:
+            print("refused", error)
     """
     import textwrap
 
     done = run(CALL + textwrap.dedent(code), ASCEND_OPS_DISABLED_ACLNN=disabled)
     assert "agree [True, True] True" in done.stdout, done.stderr[-2000:]
-    assert "refused sinks: expected" in done.stdout.replace("\n", " ")
+    assert "refused sinks: expected a CANN with the third version" in done.stdout
+    refused = "refused a float attn_mask, alibi_slopes: expected a CANN with the second version"
+    assert (refused if disabled == OLDER else "taken") in done.stdout
 
 
 def test_missing_functions_are_the_composition_with_one_warning_each():

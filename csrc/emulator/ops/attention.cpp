@@ -91,38 +91,47 @@ void backward(const Layout& layout, const AttentionInputs& inputs, const Tensor&
         Unused<Int>, Int sparse_mode
 #define START_INDICES Unused<Ints>, Unused<Ints>
 #define SCORE_OUTPUTS Out softmax_max, Out softmax_sum, Unused<Out>, Out out
-#define INPUTS(SINK)                                                                              \
-    {                                                                                             \
-        query, key, value, bias, drop_mask, mask, SINK, prefix.values, scale, keep_probability, { \
-            sparse_mode, before, after                                                            \
-        }                                                                                         \
-    }
-#define FORWARD(SINK) forward({layout_name, heads}, INPUTS(SINK), softmax_max, softmax_sum, out)
-#define BACKWARD(SINK, DSINK) backward({layout_name, heads}, INPUTS(SINK), dy, dq, dk, dv, DSINK)
+#define INPUTS(SINK, PSE_TYPE)     \
+    {query,                        \
+     key,                          \
+     value,                        \
+     bias,                         \
+     drop_mask,                    \
+     mask,                         \
+     SINK,                         \
+     prefix.values,                \
+     scale,                        \
+     keep_probability,             \
+     {sparse_mode, before, after}, \
+     PSE_TYPE}
+#define FORWARD(SINK, PSE_TYPE) \
+    forward({layout_name, heads}, INPUTS(SINK, PSE_TYPE), softmax_max, softmax_sum, out)
+#define BACKWARD(SINK, DSINK, PSE_TYPE) \
+    backward({layout_name, heads}, INPUTS(SINK, PSE_TYPE), dy, dq, dk, dv, DSINK)
 
 ACLNN(aclnnFlashAttentionScore, SCORE_INPUTS, OptionalInts prefix, SCORE_ATTRIBUTES,
       SCORE_OUTPUTS) {
-    FORWARD(Tensor());
+    FORWARD(Tensor(), kBiasBeforeScale);
 }
 ACLNN(aclnnFlashAttentionScoreV2, SCORE_INPUTS, OptionalInts prefix, START_INDICES,
-      SCORE_ATTRIBUTES, Unused<Int>, SCORE_OUTPUTS) {
-    FORWARD(Tensor());
+      SCORE_ATTRIBUTES, Int pse_type, SCORE_OUTPUTS) {
+    FORWARD(Tensor(), pse_type);
 }
 ACLNN(aclnnFlashAttentionScoreV3, SCORE_INPUTS, Tensor sink, OptionalInts prefix, START_INDICES,
-      SCORE_ATTRIBUTES, Unused<Int>, SCORE_OUTPUTS) {
-    FORWARD(sink);
+      SCORE_ATTRIBUTES, Int pse_type, SCORE_OUTPUTS) {
+    FORWARD(sink, pse_type);
 }
 
 ACLNN(aclnnFlashAttentionScoreGrad, SCORE_GRAD_INPUTS, OptionalInts prefix, SCORE_ATTRIBUTES,
       Out dq, Out dk, Out dv, Unused<Out>) {
-    BACKWARD(Tensor(), Out());
+    BACKWARD(Tensor(), Out(), kBiasBeforeScale);
 }
 ACLNN(aclnnFlashAttentionScoreGradV2, SCORE_GRAD_INPUTS, OptionalInts prefix, START_INDICES,
-      SCORE_ATTRIBUTES, Unused<Int>, Out dq, Out dk, Out dv, Unused<Out>) {
-    BACKWARD(Tensor(), Out());
+      SCORE_ATTRIBUTES, Int pse_type, Out dq, Out dk, Out dv, Unused<Out>) {
+    BACKWARD(Tensor(), Out(), pse_type);
 }
 ACLNN(aclnnFlashAttentionScoreGradV3, SCORE_GRAD_INPUTS, Tensor sink, OptionalInts prefix,
-      START_INDICES, SCORE_ATTRIBUTES, Unused<Int>, Out dq, Out dk, Out dv, Unused<Out>,
+      START_INDICES, SCORE_ATTRIBUTES, Int pse_type, Out dq, Out dk, Out dv, Unused<Out>,
       Out dsink) {
-    BACKWARD(sink, dsink);
+    BACKWARD(sink, dsink, pse_type);
 }

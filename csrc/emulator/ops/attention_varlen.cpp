@@ -132,36 +132,37 @@ void check_layout(const std::string& name) {
     double scale, double keep_probability, Int before, Int after, Unused<Int>, String layout, \
         Unused<Int>, Int sparse_mode
 #define VARLEN_OUTPUTS Out softmax_max, Out softmax_sum, Unused<Out>, Out out
-#define INPUTS                                              \
-    const AttentionInputs in{query,                         \
-                             key,                           \
-                             value,                         \
-                             bias,                          \
-                             drop_mask,                     \
-                             mask,                          \
-                             Tensor(),                      \
-                             prefix.values,                 \
-                             scale,                         \
-                             keep_probability,              \
-                             {sparse_mode, before, after}}; \
+#define INPUTS(PSE_TYPE)                                   \
+    const AttentionInputs in{query,                        \
+                             key,                          \
+                             value,                        \
+                             bias,                         \
+                             drop_mask,                    \
+                             mask,                         \
+                             Tensor(),                     \
+                             prefix.values,                \
+                             scale,                        \
+                             keep_probability,             \
+                             {sparse_mode, before, after}, \
+                             PSE_TYPE};                    \
     check_layout(layout)
 
 ACLNN(aclnnFlashAttentionVarLenScore, VARLEN_INPUTS, VARLEN_ATTRIBUTES, VARLEN_OUTPUTS) {
-    INPUTS;
+    INPUTS(kBiasBeforeScale);
     forward(in, Ends(query_ends, key_ends, in), softmax_max, softmax_sum, out);
 }
 ACLNN(aclnnFlashAttentionVarLenScoreV2, VARLEN_INPUTS, Unused<Ints>, Unused<Ints>,
-      VARLEN_ATTRIBUTES, Unused<Int>, VARLEN_OUTPUTS) {
-    INPUTS;
+      VARLEN_ATTRIBUTES, Int pse_type, VARLEN_OUTPUTS) {
+    INPUTS(pse_type);
     forward(in, Ends(query_ends, key_ends, in), softmax_max, softmax_sum, out);
 }
 ACLNN(aclnnFlashAttentionUnpaddingScoreGrad, VARLEN_GRAD_INPUTS, VARLEN_ATTRIBUTES, Out dq, Out dk,
       Out dv, Unused<Out>) {
-    INPUTS;
+    INPUTS(kBiasBeforeScale);
     backward(in, Ends(query_ends, key_ends, in), dy, dq, dk, dv);
 }
 ACLNN(aclnnFlashAttentionUnpaddingScoreGradV2, VARLEN_GRAD_INPUTS, Unused<Ints>, Unused<Ints>,
-      VARLEN_ATTRIBUTES, Unused<Int>, Out dq, Out dk, Out dv, Unused<Out>) {
-    INPUTS;
+      VARLEN_ATTRIBUTES, Int pse_type, Out dq, Out dk, Out dv, Unused<Out>) {
+    INPUTS(pse_type);
     backward(in, Ends(query_ends, key_ends, in), dy, dq, dk, dv);
 }

@@ -13,12 +13,16 @@ struct Window {
     Int after = 0;
 };
 
+/// CANN's "pseType": scale * product + bias, or scale * (product + bias), as without a type.
+constexpr Int kBiasAfterScale = 0;
+constexpr Int kBiasBeforeScale = 1;
+
 /// What both passes take. Undefined and empty tensors stand for what is not given.
 struct AttentionInputs {
     Tensor query;
     Tensor key;
     Tensor value;
-    Tensor bias;       // "pse", added to the scores
+    Tensor bias;       // "pse", added to the scores where pse_type says
     Tensor drop_mask;  // packed bits, 1 keeps
     Tensor mask;       // 1 takes out
     Tensor sink;       // [heads], a score without a value
@@ -26,6 +30,7 @@ struct AttentionInputs {
     double scale = 1;
     double keep_probability = 1;
     Window window;
+    Int pse_type = kBiasBeforeScale;
 };
 
 /// How the heads lie in a tensor.

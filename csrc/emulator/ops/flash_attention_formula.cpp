@@ -84,6 +84,17 @@ void add_sink(Probabilities& a, const Tensor& sink) {
     a.of_sink = aten("exp", score - max) / a.sum;
 }
 
+Tensor scaled_bias(const AttentionInputs& in) {
+    switch (in.pse_type) {
+        case kBiasAfterScale:
+            return in.bias.to_float();
+        case kBiasBeforeScale:
+            return in.bias.to_float() * in.scale;
+        default:
+            throw std::runtime_error("pseType " + std::to_string(in.pse_type) + " is not emulated");
+    }
+}
+
 Probabilities attend(const AttentionInputs& in) {
     Probabilities a;
     a.group = in.query.size(1) / in.key.size(1);
@@ -95,7 +106,7 @@ Probabilities attend(const AttentionInputs& in) {
     a.value = repeated(in.value);
     Tensor scores = aten("matmul", a.query, a.key.transpose(2, 3)) * in.scale;
     if (given(in.bias).defined()) {
-        scores = scores + in.bias.to_float();
+        scores = scores + scaled_bias(in);
     }
     const Tensor out = masked_out(scores.size(2), scores.size(3), in);
     if (out.defined()) {
