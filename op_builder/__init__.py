@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from .cpu import CPUOpBuilder
     from .errors import AscendOpsError
     from .npu import NPUOpBuilder
+    from .ops.acl_runtime import AclRuntimeBuilder
     from .ops.activation import ActivationBuilder
     from .ops.cpu_adagrad import CPUAdagradBuilder
     from .ops.cpu_adam import CPUAdamBuilder
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ALL_OPS",
+    "AclRuntimeBuilder",
     "ActivationBuilder",
     "AscendOpsError",
     "CPUAdagradBuilder",
@@ -58,6 +60,7 @@ __all__ = [
 
 _HOME = {
     "ALL_OPS": ".registry",
+    "AclRuntimeBuilder": ".ops.acl_runtime",
     "ActivationBuilder": ".ops.activation",
     "AscendOpsError": ".errors",
     "CPUAdagradBuilder": ".ops.cpu_adagrad",

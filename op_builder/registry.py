@@ -15,6 +15,7 @@ import logging
 
 from .builder import OpBuilder
 from .errors import UnknownOpError
+from .ops.acl_runtime import AclRuntimeBuilder
 from .ops.activation import ActivationBuilder
 from .ops.cpu_adagrad import CPUAdagradBuilder
 from .ops.cpu_adam import CPUAdamBuilder
@@ -34,6 +35,7 @@ ALL_OPS: tuple[type[OpBuilder], ...] = (
     NormBuilder,
     PositionBuilder,
     ActivationBuilder,
+    AclRuntimeBuilder,
     *EMULATOR_LIBRARIES,
 )
 
