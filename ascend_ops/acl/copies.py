@@ -121,8 +121,8 @@ def _check_one(name: str, tensor: torch.Tensor) -> None:
     if tensor.device.type == "cpu":
         if tensor.numel() and not is_pinned(tensor):
             raise ValueError(
-                f"{name}: expected pinned memory, found memory that can be paged out while a device "
-                "copies: use acl.empty_pinned or tensor.pin_memory()"
+                f"{name}: expected pinned memory, found memory that can be paged out while a "
+                "device copies: use acl.empty_pinned or tensor.pin_memory()"
             )
         return
     found = sys.modules["torch_npu"].get_npu_format(tensor)

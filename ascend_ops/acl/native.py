@@ -136,9 +136,7 @@ def device_index(device: Any = None) -> int:
         return int(torch_npu_module().current_device())
     count = native().device_count()
     if not 0 <= index < count:
-        raise ValueError(
-            f"device: expected one of the {count} NPUs (0 to {count - 1}), found {index}"
-        )
+        raise ValueError(f"device: expected 0 to {count - 1}, as there are {count}, found {index}")
     return index
 
 

@@ -23,9 +23,8 @@ class AclRuntimeBuilder(OwnOp, CPUOpBuilder):
 
     def sources(self) -> list[str]:
         """The one with pybind11, which takes longest, first."""
-        return [
-            f"acl/{name}.cpp" for name in ("binding", "pinned_pool", "stream", "runtime", "copy")
-        ]
+        names = ("binding", "pinned_pool", "stream", "runtime", "copy")
+        return [f"acl/{name}.cpp" for name in names]
 
     def include_paths(self) -> list[str | Path]:
         """This project's headers, then torch's, for pybind11."""
