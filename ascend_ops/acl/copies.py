@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import sys
-import threading
 from typing import TYPE_CHECKING
 
+from . import in_flight
 from .native import NativeEvent, runtime
 from .pinned import is_pinned, is_pooled
 from .streams import Event, Stream
@@ -16,9 +16,6 @@ if TYPE_CHECKING:
 _HOST_TO_DEVICE, _DEVICE_TO_HOST, _DEVICE_TO_DEVICE = 1, 2, 3
 # ND, and the formats whose bytes are those of the elements in order.
 _PLAIN_FORMATS = (-1, 0, 1, 2, 27, 30)
-
-_in_flight: list[tuple[NativeEvent, tuple[torch.Tensor, ...]]] = []
-_in_flight_guard = threading.Lock()
 
 
 def copy_async(dst: torch.Tensor, src: torch.Tensor, stream: Stream | None = None) -> Event:
@@ -42,11 +39,11 @@ def copy_async(dst: torch.Tensor, src: torch.Tensor, stream: Stream | None = Non
     torch.autograd.graph.increment_version(dst)
     if dst.numel() == 0:
         return stream.record_event()
-    direction = _direction(dst, src)
+    handle, direction = stream.handle, _direction(dst, src)
     done = runtime().copy_async(
-        dst.data_ptr(), src.data_ptr(), dst.nbytes, direction, stream.handle, device
+        dst.data_ptr(), src.data_ptr(), dst.nbytes, direction, handle, device
     )
-    _keep(done, stream, dst, src)
+    _keep(done, stream, handle, dst, src)
     return Event._of(done)
 
 
@@ -70,7 +67,7 @@ def _direction(dst: torch.Tensor, src: torch.Tensor) -> int:
     return _DEVICE_TO_HOST if dst.device.type == "cpu" else _DEVICE_TO_DEVICE
 
 
-def _keep(done: NativeEvent, stream: Stream, *tensors: torch.Tensor) -> None:
+def _keep(done: NativeEvent, stream: Stream, handle: int, *tensors: torch.Tensor) -> None:
     """Keeps memory from reuse until the copy is done, where the pool's events do not see to it.
 
     torch_npu's allocator takes the note where it knows the stream; else a reference is kept, and
@@ -82,10 +79,9 @@ def _keep(done: NativeEvent, stream: Stream, *tensors: torch.Tensor) -> None:
             tensor.record_stream(stream.torch_stream)
         elif tensor.device.type != "cpu" or not is_pooled(tensor):
             held.append(tensor.detach())
-    with _in_flight_guard:
-        _in_flight[:] = [entry for entry in _in_flight if not entry[0].query()]
-        if held:
-            _in_flight.append((done, tuple(held)))
+    in_flight.release_finished()
+    if held:
+        in_flight.keep(done, handle, tuple(held))
 
 
 def _check(dst: torch.Tensor, src: torch.Tensor) -> int:

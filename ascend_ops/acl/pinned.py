@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from . import in_flight
 from .native import PinnedBuffer, device_index, runtime
 
 if TYPE_CHECKING:
@@ -56,7 +57,8 @@ def is_pooled(tensor: torch.Tensor) -> bool:
 
 
 def empty_cache() -> None:
-    """Free the blocks that nobody holds and no copy uses."""
+    """Free the blocks that nobody holds and no copy uses; give up what finished copies held."""
+    in_flight.release_finished()
     runtime().empty_cache()
 
 

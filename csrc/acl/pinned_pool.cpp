@@ -15,7 +15,8 @@ constexpr std::size_t kPowersOfTwoUpTo = std::size_t{1} << 20;
 bool is_done(PinnedPool::Block& block) {
     auto& uses = block.uses;
     for (auto use = uses.begin(); use != uses.end();) {
-        if (!use->second->query()) {
+        bool done = false;
+        if (!attempt([&] { done = use->second->query(); }) || !done) {
             return false;
         }
         use = uses.erase(use);
@@ -184,23 +185,23 @@ void PinnedPool::empty_cache() {
 }
 
 void PinnedPool::drain() noexcept {
-    try {
-        std::vector<std::shared_ptr<Event>> uses;
-        {
-            const std::lock_guard<std::mutex> lock(mutex_);
-            for (const Block* block : waiting_) {
-                for (const auto& use : block->uses) {
-                    uses.push_back(use.second);
-                }
-            }
-        }
-        for (const auto& use : uses) {
+    attempt([this] {
+        for (const auto& use : waiting_uses()) {
             use->synchronize();
         }
         empty_cache();
-    } catch (const std::exception&) {
-        // At the end of the process, and after an error of the device: nothing is left to tell.
+    });
+}
+
+std::vector<std::shared_ptr<Event>> PinnedPool::waiting_uses() {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    std::vector<std::shared_ptr<Event>> found;
+    for (const Block* block : waiting_) {
+        for (const auto& use : block->uses) {
+            found.push_back(use.second);
+        }
     }
+    return found;
 }
 
 PoolStatistics PinnedPool::statistics() {

@@ -62,6 +62,7 @@ class PinnedPool {
     Block* take_cached(std::size_t capacity);
     Block* pin(std::size_t capacity, int device);
     std::vector<Block*> take_all_cached();
+    std::vector<std::shared_ptr<Event>> waiting_uses();
     void free_blocks(const std::vector<Block*>& blocks);
     Block* containing(const void* address, std::size_t bytes);
 

@@ -60,6 +60,17 @@ bool is_usable() noexcept;
 /// Throws Error for a status other than 0. `asked` says what for.
 void check(int status, const char* function, const std::string& asked);
 
+/// Whether `work` ran without an exception: for ends of things, which nobody can be told of.
+template <class Work>
+bool attempt(const Work& work) noexcept {
+    try {
+        work();
+        return true;
+    } catch (const std::exception&) {
+        return false;
+    }
+}
+
 /// From here on AscendCL is not called any more, also not by destructors.
 void close_runtime() noexcept;
 

@@ -85,7 +85,7 @@ Stream::Stream(int device, unsigned priority) : device_(device) {
 
 Stream::~Stream() {
     forget();
-    close();
+    Stream::close();
 }
 
 void Stream::close() noexcept {
@@ -93,13 +93,11 @@ void Stream::close() noexcept {
     if (handle == nullptr || !is_usable()) {
         return;
     }
-    try {
+    attempt([&] {  // where the device is gone, so are its streams
         const DeviceGuard guard(device_);
         functions().synchronize_stream(handle);
         functions().destroy_stream(handle);
-    } catch (const std::exception&) {
-        // A device that is gone: its streams are, too.
-    }
+    });
 }
 
 void* Stream::handle() const {
@@ -121,7 +119,7 @@ Event::Event(int device, bool timing) : device_(device), timing_(timing) {
 
 Event::~Event() {
     forget();
-    close();
+    Event::close();
 }
 
 void Event::close() noexcept {
@@ -129,12 +127,10 @@ void Event::close() noexcept {
     if (handle == nullptr || !is_usable()) {
         return;
     }
-    try {
+    attempt([&] {
         const DeviceGuard guard(device_);
         functions().destroy_event(handle);
-    } catch (const std::exception&) {
-        // As for a stream.
-    }
+    });
 }
 
 void* Event::handle() const {
