@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from op_builder.version import __version__
 
 if TYPE_CHECKING:
+    from . import acl
     from .activation import gelu, swiglu
     from .adagrad import CPUAdagrad
     from .adam import CPUAdam
@@ -60,6 +61,7 @@ __all__ = [
     "FusedLamb",
     "FusedLion",
     "__version__",
+    "acl",
     "add_rms_norm",
     "apply_rotary_pos_emb_",
     "flash_attention",
@@ -77,7 +79,12 @@ __all__ = [
 ]
 
 
+_MODULES = ("acl",)
+
+
 def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return importlib.import_module(f".{name}", __name__)
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(importlib.import_module(_HOME[name], __name__), name)

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from .cpu import CPUOpBuilder
     from .errors import AscendOpsError
     from .npu import NPUOpBuilder
+    from .ops.acl_runtime import AclRuntimeBuilder
     from .ops.aclnn import AclnnBuilder
     from .ops.activation import ActivationBuilder
     from .ops.cpu_adagrad import CPUAdagradBuilder
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ALL_OPS",
+    "AclRuntimeBuilder",
     "AclnnBuilder",
     "ActivationBuilder",
     "AscendOpsError",
@@ -69,6 +71,7 @@ __all__ = [
 _HOME = {
     "ALL_OPS": ".registry",
     "AclnnBuilder": ".ops.aclnn",
+    "AclRuntimeBuilder": ".ops.acl_runtime",
     "ActivationBuilder": ".ops.activation",
     "AscendOpsError": ".errors",
     "CPUAdagradBuilder": ".ops.cpu_adagrad",

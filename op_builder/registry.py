@@ -15,6 +15,7 @@ import logging
 
 from .builder import OpBuilder
 from .errors import UnknownOpError
+from .ops.acl_runtime import AclRuntimeBuilder
 from .ops.aclnn import AclnnBuilder
 from .ops.activation import ActivationBuilder
 from .ops.cpu_adagrad import CPUAdagradBuilder
@@ -44,6 +45,7 @@ ALL_OPS: tuple[type[OpBuilder], ...] = (
     FusedOptimizersBuilder,
     ServingAttentionBuilder,
     KVCacheBuilder,
+    AclRuntimeBuilder,
     *EMULATOR_LIBRARIES,
 )
 
