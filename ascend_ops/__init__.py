@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from .norm.layer import layer_norm
     from .norm.rms import add_rms_norm, rms_norm
     from .position import apply_rotary_pos_emb_, rotary_embedding
+    from .sparse_attention.block_sparse import block_sparse_attention
 
 _HOME = {
     "CPUAdagrad": ".adagrad",
@@ -39,6 +40,7 @@ _HOME = {
     "FusedLion": ".fused_optimizers.lion",
     "add_rms_norm": ".norm.rms",
     "apply_rotary_pos_emb_": ".position",
+    "block_sparse_attention": ".sparse_attention.block_sparse",
     "flash_attention": ".attention.flash",
     "flash_attention_varlen": ".attention.varlen",
     "gelu": ".activation",
@@ -64,6 +66,7 @@ __all__ = [
     "acl",
     "add_rms_norm",
     "apply_rotary_pos_emb_",
+    "block_sparse_attention",
     "flash_attention",
     "flash_attention_varlen",
     "gelu",

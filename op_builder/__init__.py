@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from .ops.acl_runtime import AclRuntimeBuilder
     from .ops.aclnn import AclnnBuilder
     from .ops.activation import ActivationBuilder
+    from .ops.block_sparse_attention import BlockSparseAttentionBuilder
     from .ops.cpu_adagrad import CPUAdagradBuilder
     from .ops.cpu_adam import CPUAdamBuilder
     from .ops.cpu_lion import CPULionBuilder
@@ -51,6 +52,7 @@ __all__ = [
     "AclnnBuilder",
     "ActivationBuilder",
     "AscendOpsError",
+    "BlockSparseAttentionBuilder",
     "CPUAdagradBuilder",
     "CPUAdamBuilder",
     "CPULionBuilder",
@@ -74,6 +76,7 @@ _HOME = {
     "AclRuntimeBuilder": ".ops.acl_runtime",
     "ActivationBuilder": ".ops.activation",
     "AscendOpsError": ".errors",
+    "BlockSparseAttentionBuilder": ".ops.block_sparse_attention",
     "CPUAdagradBuilder": ".ops.cpu_adagrad",
     "CPUAdamBuilder": ".ops.cpu_adam",
     "CPULionBuilder": ".ops.cpu_lion",

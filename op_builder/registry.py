@@ -18,6 +18,7 @@ from .errors import UnknownOpError
 from .ops.acl_runtime import AclRuntimeBuilder
 from .ops.aclnn import AclnnBuilder
 from .ops.activation import ActivationBuilder
+from .ops.block_sparse_attention import BlockSparseAttentionBuilder
 from .ops.cpu_adagrad import CPUAdagradBuilder
 from .ops.cpu_adam import CPUAdamBuilder
 from .ops.cpu_lion import CPULionBuilder
@@ -42,6 +43,7 @@ ALL_OPS: tuple[type[OpBuilder], ...] = (
     PositionBuilder,
     ActivationBuilder,
     FlashAttentionBuilder,
+    BlockSparseAttentionBuilder,
     FusedOptimizersBuilder,
     ServingAttentionBuilder,
     KVCacheBuilder,

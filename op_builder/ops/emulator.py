@@ -24,7 +24,8 @@ _HCCL_HEADERS = Path("include", "third_party", "hccl", "inc")
 _ACL_FLAGS = ("-g1", "-DFUNC_VISIBILITY", "-Wno-deprecated-declarations")
 
 _OPERATOR_FAMILIES = (
-    *("activation", "attention", "attention_varlen", "comparison", "elementwise"),
+    *("activation", "attention", "attention_varlen", "block_sparse_attention", "comparison"),
+    "elementwise",
     *("flash_attention_formula", "foreach", "image", "indexing", "kv_cache", "linalg", "loss"),
     *("normalization", "optimizer", "position", "random", "reduction", "serving_attention"),
     *("serving_functions", "serving_operands", "shape", "single_op"),
