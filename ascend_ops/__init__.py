@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from .fused_optimizers.lion import FusedLion
     from .kv_cache import kv_cache_gather, kv_cache_scatter
     from .lion import CPULion
+    from .moe.feed_forward import ffn
+    from .moe.gating import moe_gating_topk
+    from .moe.grouped import grouped_matmul
     from .norm.layer import layer_norm
     from .norm.rms import add_rms_norm, rms_norm
     from .position import apply_rotary_pos_emb_, rotary_embedding
@@ -41,6 +44,9 @@ _HOME = {
     "add_rms_norm": ".norm.rms",
     "apply_rotary_pos_emb_": ".position",
     "block_sparse_attention": ".sparse_attention.block_sparse",
+    "ffn": ".moe.feed_forward",
+    "grouped_matmul": ".moe.grouped",
+    "moe_gating_topk": ".moe.gating",
     "flash_attention": ".attention.flash",
     "flash_attention_varlen": ".attention.varlen",
     "gelu": ".activation",
@@ -67,13 +73,16 @@ __all__ = [
     "add_rms_norm",
     "apply_rotary_pos_emb_",
     "block_sparse_attention",
+    "ffn",
     "flash_attention",
     "flash_attention_varlen",
     "gelu",
+    "grouped_matmul",
     "incre_flash_attention",
     "kv_cache_gather",
     "kv_cache_scatter",
     "layer_norm",
+    "moe_gating_topk",
     "paged_attention",
     "prompt_flash_attention",
     "rms_norm",

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from .ops.flash_attention import FlashAttentionBuilder
     from .ops.fused_optimizers import FusedOptimizersBuilder
     from .ops.kv_cache import KVCacheBuilder
+    from .ops.moe import MoeBuilder
     from .ops.norm import NormBuilder
     from .ops.position import PositionBuilder
     from .ops.serving_attention import ServingAttentionBuilder
@@ -60,6 +61,7 @@ __all__ = [
     "FlashAttentionBuilder",
     "FusedOptimizersBuilder",
     "KVCacheBuilder",
+    "MoeBuilder",
     "NPUOpBuilder",
     "NormBuilder",
     "OpBuilder",
@@ -82,6 +84,7 @@ _HOME = {
     "CPULionBuilder": ".ops.cpu_lion",
     "CPUOpBuilder": ".cpu",
     "KVCacheBuilder": ".ops.kv_cache",
+    "MoeBuilder": ".ops.moe",
     "NPUOpBuilder": ".npu",
     "FlashAttentionBuilder": ".ops.flash_attention",
     "FusedOptimizersBuilder": ".ops.fused_optimizers",

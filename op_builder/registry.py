@@ -26,6 +26,7 @@ from .ops.emulator import EMULATOR_LIBRARIES
 from .ops.flash_attention import FlashAttentionBuilder
 from .ops.fused_optimizers import FusedOptimizersBuilder
 from .ops.kv_cache import KVCacheBuilder
+from .ops.moe import MoeBuilder
 from .ops.norm import NormBuilder
 from .ops.position import PositionBuilder
 from .ops.serving_attention import ServingAttentionBuilder
@@ -48,6 +49,7 @@ ALL_OPS: tuple[type[OpBuilder], ...] = (
     ServingAttentionBuilder,
     KVCacheBuilder,
     AclRuntimeBuilder,
+    MoeBuilder,
     *EMULATOR_LIBRARIES,
 )
 

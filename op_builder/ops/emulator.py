@@ -27,7 +27,7 @@ _OPERATOR_FAMILIES = (
     *("activation", "attention", "attention_varlen", "block_sparse_attention", "comparison"),
     "elementwise",
     *("flash_attention_formula", "foreach", "image", "indexing", "kv_cache", "linalg", "loss"),
-    *("normalization", "optimizer", "position", "random", "reduction", "serving_attention"),
+    *("moe", "normalization", "optimizer", "position", "random", "reduction", "serving_attention"),
     *("serving_functions", "serving_operands", "shape", "single_op"),
 )
 

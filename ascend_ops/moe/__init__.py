@@ -1,0 +1,1 @@
+"""Mixture of experts: grouped matmul, feed-forward networks, gating."""

@@ -1,0 +1,215 @@
+// Mixture of experts: grouped matmul, feed-forward networks of experts, gating.
+#include "aclnn/operation.h"
+
+using namespace ascend_emulator;
+
+#include <stdexcept>
+
+namespace {
+
+[[noreturn]] void refuse(const std::string& what) { throw std::invalid_argument(what); }
+
+Tensor rows(const Tensor& x, Int begin, Int end) { return aten("slice.Tensor", x, 0, begin, end); }
+
+/// Where the groups end, from their ends (type 0) or their sizes (type 1).
+IntList ends_of(const Tensor& group_list, Int type, Int total) {
+    const Tensor list = group_list.to(DType::int64).contiguous();
+    const auto* values = static_cast<const Int*>(list.data());
+    IntList ends;
+    Int end = 0;
+    for (Int i = 0; i < list.numel(); ++i) {
+        const Int next = type == 0 ? values[i] : end + values[i];
+        if (next < end) {
+            refuse("groupList decreases");
+        }
+        ends.push_back(end = next);
+    }
+    if (end > total) {
+        refuse("groupList ends at " + std::to_string(end) + ", of " + std::to_string(total));
+    }
+    return ends;
+}
+
+const Tensor& only(const TensorList& list, const char* name) {
+    if (list.size() != 1) {
+        throw std::runtime_error(std::string(name) + " with " + std::to_string(list.size()) +
+                                 " tensors is not emulated");
+    }
+    return list.front();
+}
+
+void grouped_matmul(const TensorList& xs, const TensorList& weights, const TensorList& biases,
+                    const Tensor& group_list, Int group_type, Int list_type, const Outs& outs) {
+    const Tensor& x = only(xs, "x");
+    const Tensor& weight = only(weights, "weight");
+    if (!group_list.defined()) {
+        refuse("groupList is null");
+    }
+    const Tensor wide = x.to_float();
+    TensorList parts;
+    Int begin = 0;
+    if (group_type == 0) {
+        const IntList ends = ends_of(group_list, list_type, x.size(0));
+        if (static_cast<Int>(ends.size()) != weight.size(0) || x.size(1) != weight.size(1)) {
+            refuse("weight is not [groups, K, N]");
+        }
+        for (std::size_t i = 0; i < ends.size(); ++i) {
+            Tensor part = aten("matmul", rows(wide, begin, ends[i]),
+                               aten("select.int", weight, 0, static_cast<Int>(i)).to_float());
+            if (!biases.empty()) {
+                part = part + aten("select.int", biases.front(), 0, static_cast<Int>(i)).to_float();
+            }
+            parts.push_back(part);
+            begin = ends[i];
+        }
+        parts.push_back(full({x.size(0) - begin, weight.size(2)}, Scalar{0.0}, DType::float32));
+        assign(only(outs.tensors, "y"), aten("cat", parts, 0));
+        return;
+    }
+    if (group_type != 2) {
+        throw std::runtime_error("groupType " + std::to_string(group_type) + " is not emulated");
+    }
+    for (const Int end : ends_of(group_list, list_type, x.size(1))) {
+        parts.push_back(aten("matmul", aten("slice.Tensor", wide, 1, begin, end),
+                             rows(weight.to_float(), begin, end)));
+        begin = end;
+    }
+    assign(only(outs.tensors, "y"), aten("stack", parts, 0));
+}
+
+Tensor activated(const Tensor& x, const String& name) {
+    if (name == "gelu") {
+        return aten("gelu", x, "tanh");
+    }
+    if (name == "fastgelu") {
+        return x * aten("sigmoid", x * 1.702);
+    }
+    if (name == "relu" || name == "silu") {
+        return name == "relu" ? aten("relu", x) : aten("silu", x);
+    }
+    const String base = name == "geglu" ? "gelu" : name == "swiglu" ? "silu" : "relu";
+    if (name != "geglu" && name != "swiglu" && name != "reglu") {
+        refuse("activation is " + name);
+    }
+    const TensorList halves = aten_all("chunk", x, 2, -1);
+    return activated(halves[0], base) * halves[1];
+}
+
+struct Feed {
+    Tensor x;
+    Tensor weight1;
+    Tensor weight2;
+    Tensor bias1;
+    Tensor bias2;
+    String activation;
+
+    Tensor expert(const Tensor& tokens, const std::optional<Int>& index) const {
+        const auto of = [&](const Tensor& x) {
+            return (index ? aten("select.int", x, 0, *index) : x).to_float();
+        };
+        Tensor hidden = aten("matmul", tokens.to_float(), of(weight1));
+        if (bias1.defined()) {
+            hidden = hidden + of(bias1);
+        }
+        const Tensor output = aten("matmul", activated(hidden, activation), of(weight2));
+        return bias2.defined() ? output + of(bias2) : output;
+    }
+
+    Tensor run(const std::optional<IntList>& counts) const {
+        const bool is_gated =
+            activation.size() > 3 && activation.compare(activation.size() - 3, 3, "glu") == 0;
+        if (is_gated && (counts || x.dtype() != DType::float16)) {
+            refuse(activation + " is for float16 without experts");
+        }
+        if (!counts) {
+            return expert(x, std::nullopt);
+        }
+        TensorList parts;
+        Int begin = 0;
+        for (std::size_t i = 0; i < counts->size(); ++i) {
+            const Int end = begin + (*counts)[i];
+            parts.push_back(expert(rows(x, begin, end), static_cast<Int>(i)));
+            begin = end;
+        }
+        if (begin != x.size(0)) {
+            refuse("expertTokens add up to " + std::to_string(begin));
+        }
+        return aten("cat", parts, 0);
+    }
+};
+
+std::optional<IntList> counts_of(const Tensor& tokens) {
+    if (!tokens.defined()) {
+        return std::nullopt;
+    }
+    const Tensor list = tokens.to(DType::int64).contiguous();
+    const auto* values = static_cast<const Int*>(list.data());
+    return IntList(values, values + list.numel());
+}
+
+}  // namespace
+
+#define NO_LIST Unused<Tensors>
+#define NO_QUANTISATION                                                             \
+    Unused<Tensor>, Unused<Tensor>, Unused<Tensor>, Unused<Tensor>, Unused<Tensor>, \
+        Unused<Tensor>, Unused<Tensor>, Unused<Tensor>
+
+ACLNN(aclnnGroupedMatmulV3, Tensors x, Tensors weight, Tensors bias, NO_LIST, NO_LIST, NO_LIST,
+      NO_LIST, Tensor group_list, Unused<Int>, Int group_type, Outs y) {
+    grouped_matmul(x, weight, bias, group_list, group_type, 0, y);
+}
+ACLNN(aclnnGroupedMatmulV4, Tensors x, Tensors weight, Tensors bias, NO_LIST, NO_LIST, NO_LIST,
+      NO_LIST, NO_LIST, Tensor group_list, NO_LIST, NO_LIST, NO_LIST, Unused<Int>, Int group_type,
+      Int list_type, Unused<Int>, Outs y, Unused<Outs>, Unused<Outs>) {
+    grouped_matmul(x, weight, bias, group_list, group_type, list_type, y);
+}
+ACLNN(aclnnGroupedMatmulV5, Tensors x, Tensors weight, Tensors bias, NO_LIST, NO_LIST, NO_LIST,
+      NO_LIST, NO_LIST, Tensor group_list, NO_LIST, NO_LIST, NO_LIST, Unused<Int>, Int group_type,
+      Int list_type, Unused<Int>, Unused<Ints>, Outs y, Unused<Outs>, Unused<Outs>) {
+    grouped_matmul(x, weight, bias, group_list, group_type, list_type, y);
+}
+
+ACLNN(aclnnFFN, Tensor x, Tensor weight1, Tensor weight2, OptionalInts counts, Tensor bias1,
+      Tensor bias2, NO_QUANTISATION, String activation, Unused<Int>, Out y) {
+    y = Feed{x, weight1, weight2, bias1, bias2, activation}.run(counts.values);
+}
+ACLNN(aclnnFFNV2, Tensor x, Tensor weight1, Tensor weight2, OptionalInts counts, Tensor bias1,
+      Tensor bias2, NO_QUANTISATION, String activation, Unused<Int>, Unused<bool>, Out y) {
+    y = Feed{x, weight1, weight2, bias1, bias2, activation}.run(counts.values);
+}
+ACLNN(aclnnFFNV3, Tensor x, Tensor weight1, Tensor weight2, Tensor counts, Tensor bias1,
+      Tensor bias2, NO_QUANTISATION, String activation, Unused<Int>, Unused<bool>, Out y) {
+    y = Feed{x, weight1, weight2, bias1, bias2, activation}.run(counts_of(counts));
+}
+
+ACLNN(aclnnMoeGatingTopK, Tensor x, Tensor bias, Int k, Int k_group, Int group_count,
+      Int group_select_mode, Int renorm, Int norm_type, bool out_flag, double scaling, double eps,
+      Out y, Out indices, Out out) {
+    const Int experts = x.size(1);
+    if (experts > 2048 || k < 1 || k > experts || experts % group_count != 0) {
+        refuse("k or groupCount does not go with " + std::to_string(experts) + " experts");
+    }
+    const Tensor norm =
+        norm_type == 1 ? aten("sigmoid", x.to_float()) : aten("softmax.int", x.to_float(), Int{-1});
+    Tensor scores = bias.defined() ? norm + bias.to_float() : norm;
+    if (group_count > 1) {
+        const Tensor grouped = scores.reshape({x.size(0), group_count, -1});
+        const Tensor best = group_select_mode == 0 ? aten("amax", grouped, IntList{-1})
+                                                   : aten("topk", grouped, Int{2}).sum({-1});
+        const Tensor chosen = aten_all("topk", best, k_group)[1];
+        const Tensor kept = aten("scatter.value", full(best.sizes(), Scalar{0.0}, DType::float32),
+                                 Int{1}, chosen, Scalar{1.0});
+        const Tensor lost = aten("eq.Scalar", aten("unsqueeze", kept, -1), Scalar{0.0});
+        scores = aten("masked_fill.Scalar", grouped, lost, -1e30).reshape({x.size(0), experts});
+    }
+    const Tensor found = aten_all("topk", scores, k)[1];
+    Tensor weights = aten("gather", norm, Int{1}, found);
+    if (norm_type == 1 || renorm == 1) {
+        weights = weights / (weights.sum({-1}, true) + eps);
+    }
+    y = weights * scaling;
+    indices = found;
+    if (out_flag) {
+        out = norm;
+    }
+}
