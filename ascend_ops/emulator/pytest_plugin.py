@@ -110,7 +110,6 @@ def _has_own_process(item: pytest.Item) -> bool:
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
     """Have a marked test run in its process and take over its reports."""
-    del nextitem
     if not _has_own_process(item):
         return None
     marker = item.get_closest_marker("npu")
@@ -120,5 +119,7 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> 
     server = item.config.stash[_server]
     for report in server.run(item, float(marker.kwargs.get("timeout", _SECONDS))):
         hook.pytest_runtest_logreport(report=report)
+    # What a test in this process left set up for this one's module, the next may not belong to.
+    item.session._setupstate.teardown_exact(nextitem)
     hook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
     return True

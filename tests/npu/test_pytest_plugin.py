@@ -121,6 +121,13 @@ def test_both_kinds_mix_in_any_order_and_may_use_autograd(tmp_path):
     assert "npu: EMULATED, computed on the CPU" in done.stdout
 
 
+def test_a_module_may_end_with_a_marked_test_and_another_follow(tmp_path):
+    (tmp_path / "test_a_first.py").write_text(textwrap.dedent(BOTH_KINDS), encoding="utf-8")
+    done = run_pytest(tmp_path, "def test_more(): pass", "--npu=emulated")
+    assert done.returncode == 0, done.stdout
+    assert "5 passed" in done.stdout
+
+
 def test_a_test_whose_process_dies_is_a_failure_that_says_why(tmp_path):
     done = run_pytest(tmp_path, DYING, "--npu=emulated")
     assert "4 failed, 1 passed, 1 skipped" in done.stdout, done.stdout[-3000:] + done.stderr
