@@ -111,18 +111,37 @@ class CPUAdagrad(CPUOptimizer):
     def step(  # type: ignore[override]
         self, closure: Callable[[], torch.Tensor] | None = None
     ) -> torch.Tensor | None:
-        """Update every parameter that has a gradient; returns the closure's loss, if any."""
-        loss = super().step(closure)
-        for group in self.param_groups:
-            for param in group["params"]:
-                if param.grad is not None and param.grad.is_sparse:
-                    self._sparse_step(group, param, param.grad)
+        """Update every parameter that has a gradient; returns the closure's loss, if any.
+
+        All of them, dense and sparse, are checked before the first one is changed.
+        """
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        calls = [
+            (batch, arguments)
+            for group in self.param_groups
+            for param in group["params"]
+            if param.grad is not None and param.grad.is_sparse and self.takes_sparse(group)
+            for batch, arguments in [self._sparse_call(group, param, param.grad)]
+        ]
+        library = load(self.BUILDER)
+        for _, arguments in calls:
+            library.adagrad_sparse_check(*arguments)
+        super().step()
+        for batch, arguments in calls:
+            library.adagrad_sparse_step(*arguments)
+            self.note_update(batch)
         return loss
 
-    def _sparse_step(self, group: dict[str, Any], param: torch.Tensor, grad: torch.Tensor) -> None:
+    def _sparse_call(
+        self, group: dict[str, Any], param: torch.Tensor, grad: torch.Tensor
+    ) -> tuple[Batch, tuple[Any, ...]]:
+        """The arguments of ``adagrad_sparse_check`` and ``adagrad_sparse_step``."""
         grad = grad.coalesce()  # the sum of a row that is named twice is squared, not each part
         batch = self.make_batch(group, [param], [grad])
-        load(self.BUILDER).adagrad_sparse_step(
+        return batch, (
             param,
             grad.indices(),
             grad.values(),
@@ -133,4 +152,3 @@ class CPUAdagrad(CPUOptimizer):
             float(group["eps"]),
             bool(group["maximize"]),
         )
-        self.note_update(batch)

@@ -12,7 +12,7 @@ from op_builder.ops.cpu_adam import CPUAdamBuilder
 
 from .cpu_optimizer import Batch, CPUOptimizer, Params, below_one, finite
 from .loading import load
-from .offload import DeviceCopies, OffloadStep, pieces
+from .offload import DeviceCopies, OffloadStep, check_offload, pieces
 
 #: Elements of one piece of an overlapped copy: 32 MiB of bfloat16, about a millisecond of PCIe.
 COPY_ELEMENTS = 1 << 24
@@ -158,6 +158,7 @@ class CPUAdam(CPUOptimizer):
         Returns the norm, and whether a gradient was not finite; the step is then skipped whole.
         Raises ValueError or RuntimeError for arguments that do not fit, before anything is changed.
         """
+        check_offload(loss_scale, max_norm, stochastic_rounding_seed, copy_elements)
         library = load(self.BUILDER)
         copies = DeviceCopies(low_precision_params, device_params) if device_params else None
         calls = self._offload_calls(grads, low_precision_params)

@@ -97,13 +97,19 @@ class CPUOptimizer(Optimizer):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Load a state of this class or of torch's class of the same name.
 
-        The base class casts every state to its parameter's dtype; float32 states keep theirs.
+        The base class casts every state to its parameter's dtype; float32 states keep theirs. What
+        cannot be used raises ValueError before anything is changed; nothing is shared with
+        ``state_dict`` afterwards.
         """
+        for group in state_dict["param_groups"]:
+            self._check_group({**self.defaults, **group})
         super().load_state_dict(state_dict)
         saved_ids = [index for group in state_dict["param_groups"] for index in group["params"]]
         ours = [(group, p) for group in self.param_groups for p in group["params"]]
         for index, (group, param) in zip(saved_ids, ours, strict=True):
             saved = state_dict["state"].get(index, {})
+            if "step" in saved:
+                self.state[param]["step"] = torch.tensor(float(saved["step"]))
             for name in (name for name in self.STATES if name in saved):
                 dtype = state_dtype(group, param)
                 self.state[param][name] = saved[name].to(param.device, dtype, copy=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -22,6 +23,22 @@ class OffloadStep:
 
     grad_norm: float
     found_inf: bool
+
+
+def check_offload(
+    loss_scale: float, max_norm: float, stochastic_rounding_seed: int | None, copy_elements: int
+) -> None:
+    """Raises RuntimeError for a hyperparameter, ValueError for an option that cannot be used."""
+    if not (math.isfinite(loss_scale) and loss_scale > 0):
+        raise RuntimeError(f"loss_scale: expected a finite number above 0, found {loss_scale}")
+    if not (math.isfinite(max_norm) and max_norm >= 0):
+        raise RuntimeError(f"max_norm: expected a finite number of at least 0, found {max_norm}")
+    if stochastic_rounding_seed is not None and not 0 <= stochastic_rounding_seed < 1 << 63:
+        raise ValueError(
+            f"stochastic_rounding_seed: expected 0 to 2^63 - 1, found {stochastic_rounding_seed}"
+        )
+    if copy_elements < 1:
+        raise ValueError(f"copy_elements: expected at least 1, found {copy_elements}")
 
 
 class DeviceCopies(AbstractContextManager["DeviceCopies"]):

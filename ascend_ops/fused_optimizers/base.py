@@ -84,6 +84,12 @@ class FusedOptimizer(Optimizer):
                 self.param_groups.pop()
                 raise
 
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Of this class or torch's; ValueError for what cannot be used, before any change."""
+        for group in state_dict["param_groups"]:
+            self._check_group({**self.defaults, **group})
+        super().load_state_dict(state_dict)
+
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Fill in what a ``state_dict`` of torch's class does not have."""
         super().__setstate__(state)

@@ -106,7 +106,7 @@ void adagrad_check(StableIValue* values, std::uint64_t count, std::uint64_t) {
     take_step(values, count).plan();
 }
 
-void adagrad_sparse_step(StableIValue* values, std::uint64_t count, std::uint64_t) {
+SparseStep take_sparse_step(StableIValue* values, std::uint64_t count) {
     ArgumentReader arguments(values, count);
     AdagradHyperparameters h;
     const auto params = arguments.take<Tensor>();
@@ -118,7 +118,15 @@ void adagrad_sparse_step(StableIValue* values, std::uint64_t count, std::uint64_
     h.lr_decay = arguments.take<double>();
     h.eps = arguments.take<double>();
     h.maximize = arguments.take<bool>();
-    run_sparse_step(plan_sparse_step(params, indices, grad_values, sum, h));
+    return plan_sparse_step(params, indices, grad_values, sum, h);
+}
+
+void adagrad_sparse_step(StableIValue* values, std::uint64_t count, std::uint64_t) {
+    run_sparse_step(take_sparse_step(values, count));
+}
+
+void adagrad_sparse_check(StableIValue* values, std::uint64_t count, std::uint64_t) {
+    take_sparse_step(values, count);
 }
 
 }  // namespace
@@ -141,6 +149,9 @@ STABLE_TORCH_LIBRARY(ascend_ops_cpu_adagrad, library) {
     library.def(
         "adagrad_sparse_step(Tensor(a!) params, Tensor indices, Tensor values, Tensor(b!) sum, "
         "int step, float lr, float lr_decay, float eps, bool maximize=False) -> ()");
+    library.def(
+        "adagrad_sparse_check(Tensor params, Tensor indices, Tensor values, Tensor sum, int step, "
+        "float lr, float lr_decay, float eps, bool maximize=False) -> ()");
     library.def("cpu_capability() -> str");
     library.def("set_cpu_capability(str isa) -> ()");
 }
@@ -154,6 +165,7 @@ STABLE_TORCH_LIBRARY_IMPL(ascend_ops_cpu_adagrad, CompositeExplicitAutograd, lib
     library.impl("adagrad_step", &adagrad_step);
     library.impl("adagrad_check", &adagrad_check);
     library.impl("adagrad_sparse_step", &adagrad_sparse_step);
+    library.impl("adagrad_sparse_check", &adagrad_sparse_check);
     library.impl("cpu_capability", &cpu_capability);
     library.impl("set_cpu_capability", &set_cpu_capability);
 }

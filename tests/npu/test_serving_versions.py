@@ -26,7 +26,7 @@ def without(monkeypatch, *names):
 def functions():
     from ascend_ops.attention.paged import _paged_op
 
-    return set(i.function for i in _paged_op.family.load())
+    return {i.function for i in _paged_op.family.load()}
 
 
 @npu

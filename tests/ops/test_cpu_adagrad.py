@@ -149,3 +149,19 @@ def test_rows_that_are_not_there_are_named(row: int) -> None:
             weight, torch.tensor([[5, row]]), torch.ones(2, 4), accumulated, 1, 0.1, 0.0, 1e-10
         )
     assert bool((weight == 1).all())
+
+
+def test_a_sparse_gradient_that_cannot_be_used_leaves_the_dense_parameters_alone() -> None:
+    dense = torch.nn.Parameter(torch.ones(4))
+    sparse = torch.nn.Parameter(torch.ones(6, 3).t())  # rows that do not lie together
+    optimizer = CPUAdagrad([dense, sparse], lr=0.1)
+    dense.grad = torch.ones(4)
+    rows = torch.tensor([[0, 2]])
+    sparse.grad = torch.sparse_coo_tensor(rows, torch.ones(2, 6), (3, 6))
+    with pytest.raises(RuntimeError, match="contiguous"):
+        optimizer.step()
+    assert dense.tolist() == [1.0] * 4
+    assert optimizer.state[dense].get("step", torch.zeros(())).item() == 0
+    sparse.grad = None
+    optimizer.step(lambda: torch.tensor(2.0))
+    assert dense[0].item() < 1

@@ -169,3 +169,27 @@ def test_what_does_not_fit_is_named_and_nothing_is_changed(
     with pytest.raises(error, match=message):
         CPUAdam(params).offload_step(**arguments)  # type: ignore[arg-type]
     assert all(torch.equal(a, b) for a, b in zip(params, masters(), strict=True))
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"copy_elements": 0}, "copy_elements: expected at least 1, found 0"),
+        ({"copy_elements": -1}, "copy_elements: expected at least 1, found -1"),
+        ({"max_norm": -1.0}, "max_norm: expected a finite number of at least 0"),
+        ({"max_norm": math.nan}, "max_norm: expected a finite number"),
+        ({"loss_scale": 0.0}, "loss_scale: expected a finite number above 0"),
+        ({"stochastic_rounding_seed": 1 << 64}, "stochastic_rounding_seed: expected 0 to"),
+    ],
+)
+def test_a_number_that_makes_no_sense_is_refused_and_nothing_is_changed(options, words) -> None:
+    param = torch.nn.Parameter(torch.ones(8))
+    optimizer = CPUAdam([param], lr=0.1)
+    copy, target = torch.ones(8, dtype=torch.bfloat16), torch.zeros(8, dtype=torch.bfloat16)
+    with pytest.raises((RuntimeError, ValueError), match=words):
+        optimizer.offload_step(
+            [torch.ones(8)], low_precision_params=[copy], device_params=[target], **options
+        )
+    assert param.tolist() == [1.0] * 8
+    assert target.tolist() == [0.0] * 8
+    assert not optimizer.state

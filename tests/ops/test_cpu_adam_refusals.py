@@ -99,3 +99,25 @@ def test_parameters_that_share_memory_are_refused() -> None:
         param.grad = torch.ones(4)
     with pytest.raises(RuntimeError, match="overlap"):
         CPUAdam(params).step()
+
+
+def test_a_state_that_is_refused_changes_nothing() -> None:
+    param = torch.nn.Parameter(torch.ones(4))
+    optimizer = CPUAdam([param], lr=0.1)
+    foreign = torch.optim.AdamW([torch.nn.Parameter(torch.ones(4))], lr=0.5, amsgrad=True)
+    with pytest.raises(ValueError, match="amsgrad"):
+        optimizer.load_state_dict(foreign.state_dict())
+    assert optimizer.param_groups[0]["amsgrad"] is False
+    assert optimizer.param_groups[0]["lr"] == 0.1
+    assert not optimizer.state
+
+
+def test_a_loaded_state_shares_nothing_with_its_source() -> None:
+    params = [torch.nn.Parameter(torch.ones(4)) for _ in range(2)]
+    source, target = CPUAdam(params[:1]), CPUAdam(params[1:])
+    params[0].grad = params[1].grad = torch.ones(4)
+    source.step()
+    target.load_state_dict(source.state_dict())
+    source.step()
+    assert target.state[params[1]]["step"].item() == 1
+    assert source.state[params[0]]["step"].item() == 2
