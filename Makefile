@@ -47,9 +47,11 @@ lint: $(VENV)/.test
 	@$(BIN)/clang-format --dry-run --Werror $(CXX_FILES)
 	$(BIN)/python tests/clang_tidy.py
 
-# torch_npu can be in a process or not: the tests on the emulated NPU are a run of their own.
+# torch_npu can be in a process or not: the tests on the emulated NPU are a run of their own. They
+# wait more than they compute, so several run at once; the emulator is built before.
 unit-test: $(VENV)/.test
-	$(BIN)/python -m pytest tests/npu --npu=emulated
+	$(BIN)/python -m pytest tests/npu/test_report.py --npu=emulated --quiet
+	$(BIN)/python -m pytest tests/npu --npu=emulated --numprocesses=auto --dist=loadfile
 	$(BIN)/python -m pytest --ignore=tests/npu
 
 bench: $(VENV)/.test  ## Measure against the peers; figures and plots go to benchmarks/results.
