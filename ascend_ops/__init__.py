@@ -33,6 +33,9 @@ if TYPE_CHECKING:
     from .norm.rms import add_rms_norm, rms_norm
     from .position import apply_rotary_pos_emb_, rotary_embedding
     from .sparse_attention.block_sparse import block_sparse_attention
+    from .sparse_attention.nsa_attention import nsa_compress_attention
+    from .sparse_attention.nsa_compress import nsa_compress
+    from .sparse_attention.nsa_select import nsa_select_attention, nsa_window_attention
 
 _HOME = {
     "CPUAdagrad": ".adagrad",
@@ -54,6 +57,10 @@ _HOME = {
     "kv_cache_gather": ".kv_cache",
     "kv_cache_scatter": ".kv_cache",
     "layer_norm": ".norm.layer",
+    "nsa_compress": ".sparse_attention.nsa_compress",
+    "nsa_compress_attention": ".sparse_attention.nsa_attention",
+    "nsa_select_attention": ".sparse_attention.nsa_select",
+    "nsa_window_attention": ".sparse_attention.nsa_select",
     "paged_attention": ".attention.paged",
     "prompt_flash_attention": ".attention.prompt",
     "rms_norm": ".norm.rms",
@@ -83,6 +90,10 @@ __all__ = [
     "kv_cache_scatter",
     "layer_norm",
     "moe_gating_topk",
+    "nsa_compress",
+    "nsa_compress_attention",
+    "nsa_select_attention",
+    "nsa_window_attention",
     "paged_attention",
     "prompt_flash_attention",
     "rms_norm",

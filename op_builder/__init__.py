@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from .ops.kv_cache import KVCacheBuilder
     from .ops.moe import MoeBuilder
     from .ops.norm import NormBuilder
+    from .ops.nsa import NsaBuilder
     from .ops.position import PositionBuilder
     from .ops.serving_attention import ServingAttentionBuilder
     from .registry import ALL_OPS, all_builders, builder_of
@@ -64,6 +65,7 @@ __all__ = [
     "MoeBuilder",
     "NPUOpBuilder",
     "NormBuilder",
+    "NsaBuilder",
     "OpBuilder",
     "PositionBuilder",
     "ServingAttentionBuilder",
@@ -89,6 +91,7 @@ _HOME = {
     "FlashAttentionBuilder": ".ops.flash_attention",
     "FusedOptimizersBuilder": ".ops.fused_optimizers",
     "NormBuilder": ".ops.norm",
+    "NsaBuilder": ".ops.nsa",
     "OpBuilder": ".builder",
     "PositionBuilder": ".ops.position",
     "ServingAttentionBuilder": ".ops.serving_attention",

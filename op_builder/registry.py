@@ -28,6 +28,7 @@ from .ops.fused_optimizers import FusedOptimizersBuilder
 from .ops.kv_cache import KVCacheBuilder
 from .ops.moe import MoeBuilder
 from .ops.norm import NormBuilder
+from .ops.nsa import NsaBuilder
 from .ops.position import PositionBuilder
 from .ops.serving_attention import ServingAttentionBuilder
 
@@ -45,6 +46,7 @@ ALL_OPS: tuple[type[OpBuilder], ...] = (
     ActivationBuilder,
     FlashAttentionBuilder,
     BlockSparseAttentionBuilder,
+    NsaBuilder,
     FusedOptimizersBuilder,
     ServingAttentionBuilder,
     KVCacheBuilder,

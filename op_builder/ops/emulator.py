@@ -25,10 +25,10 @@ _ACL_FLAGS = ("-g1", "-DFUNC_VISIBILITY", "-Wno-deprecated-declarations")
 
 _OPERATOR_FAMILIES = (
     *("activation", "attention", "attention_varlen", "block_sparse_attention", "comparison"),
-    "elementwise",
-    *("flash_attention_formula", "foreach", "image", "indexing", "kv_cache", "linalg", "loss"),
-    *("moe", "normalization", "optimizer", "position", "random", "reduction", "serving_attention"),
-    *("serving_functions", "serving_operands", "shape", "single_op"),
+    *("elementwise", "flash_attention_formula", "foreach", "image", "indexing", "kv_cache"),
+    *("linalg", "loss", "moe", "normalization", "nsa", "optimizer", "position", "random"),
+    *("reduction", "serving_attention", "serving_functions", "serving_operands", "shape"),
+    "single_op",
 )
 
 

@@ -1,0 +1,89 @@
+"""What the attention of native sparse attention shares: one sequence after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+
+from ..attention.flash_composition import Scores, repeated
+from ..attention.masks import ALL, Window
+
+Tensor = torch.Tensor
+#: The scores that do not count, ``[queries, keys]`` or ``[1, N, queries, keys]``, of the sequence
+#: whose queries begin and end there and that has so many keys.
+MaskedOut = Callable[[int, int, int], "Tensor | None"]
+
+
+def as_heads(x: Tensor, begin: int, end: int) -> Tensor:
+    """``[T, N, D]`` of one sequence as ``[1, N, S, D]``."""
+    return x[begin:end].transpose(0, 1).unsqueeze(0)
+
+
+def joined(parts: list[Tensor], dtype: torch.dtype) -> Tensor:
+    """The inverse, of all sequences."""
+    return torch.cat([part[0].transpose(0, 1) for part in parts]).to(dtype).contiguous()
+
+
+def scores_of(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    query_ends: list[int],
+    key_ends: list[int],
+    scale: float,
+    masked_out: MaskedOut,
+) -> list[tuple[Scores, int, int]]:
+    """Of each sequence, and where its queries begin and end."""
+    found = []
+    begin = key_begin = 0
+    for end, key_end in zip(query_ends, key_ends, strict=True):
+        mask = masked_out(begin, end, key_end - key_begin)
+        scores = Scores.of(
+            as_heads(query, begin, end),
+            as_heads(key, key_begin, key_end),
+            as_heads(value, key_begin, key_end),
+            scale=scale,
+            window=Window(ALL),
+            mask=mask,
+        )
+        found.append((scores, begin, end))
+        begin, key_begin = end, key_end
+    return found
+
+
+def attend(
+    sequences: list[tuple[Scores, int, int]], dtype: torch.dtype
+) -> tuple[Tensor, Tensor, Tensor, list[Tensor]]:
+    """The output, the statistics as CANN has them, and the probabilities of each sequence."""
+    outputs, maxima, sums, all_probabilities = [], [], [], []
+    for scores, _, _ in sequences:
+        largest, total = scores.statistics()
+        probabilities = scores.probabilities(largest, total)
+        outputs.append(probabilities @ scores.value)
+        maxima.append(largest)
+        sums.append(total)
+        all_probabilities.append(probabilities)
+    wide = maxima[0].dtype
+    softmax_max, softmax_sum = (repeated(joined(part, wide)) for part in (maxima, sums))
+    return joined(outputs, dtype), softmax_max, softmax_sum, all_probabilities
+
+
+def gradients(
+    sequences: list[tuple[Scores, int, int]],
+    grad: Tensor,
+    softmax_max: Tensor,
+    softmax_sum: Tensor,
+    scale: float,
+    inputs: Sequence[Tensor],
+) -> tuple[Tensor, ...]:
+    """Of query, key and value, in their dtypes."""
+    parts: tuple[list[Tensor], ...] = ([], [], [])
+    for scores, begin, end in sequences:
+        of_tokens, largest, total = (
+            as_heads(x, begin, end) for x in (grad, softmax_max[..., :1], softmax_sum[..., :1])
+        )
+        found, _ = scores.gradients(of_tokens, largest, total, scale)
+        for part, of_sequence in zip(parts, found, strict=True):
+            part.append(of_sequence)
+    return tuple(joined(part, x.dtype) for part, x in zip(parts, inputs, strict=True))

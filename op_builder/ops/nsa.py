@@ -1,0 +1,15 @@
+"""Builder of native sparse attention."""
+
+from __future__ import annotations
+
+from .npu_family import NPUFamilyBuilder
+
+
+class NsaBuilder(NPUFamilyBuilder):
+    """``nsa``: compression, attention over compressed keys, over selected blocks."""
+
+    BUILD_VAR = "DS_BUILD_NSA"
+    NAME = "nsa"
+    NAMESPACE = "ascend_ops_nsa"
+    FAMILY = "sparse_attention"
+    SOURCES = ("nsa",)
