@@ -85,37 +85,34 @@ def flash_attention(
     if scale is None:
         scale = (query.shape[-1] if query.dim() == 4 else query.shape[-1] // heads) ** -0.5
     check_numbers(scale, dropout_p)
-    mask = bias = drop_mask = None
+    mask, bias, chosen = _mask_and_bias(attn_mask, alibi_slopes, query, sizes, chosen)
+    if sinks is not None:
+        check_sinks(sinks, query, heads)
+    drop_mask = None
+    if dropout_p:
+        drop_mask = make_drop_mask(batch * heads * queries * keys, dropout_p, query.device)
+    tensors = (query, key, value, bias, drop_mask, mask, sinks)
+    limits = (chosen.before, chosen.after, heads, layout, chosen.mode)
+    output: Tensor = flash_attention_op(*tensors, prefix_lengths, scale, 1 - dropout_p, *limits)[0]
+    return output
+
+
+def _mask_and_bias(
+    attn_mask: Tensor | None,
+    alibi_slopes: Tensor | None,
+    query: Tensor,
+    sizes: tuple[int, int, int, int],
+    chosen: Window,
+) -> tuple[Tensor | None, Tensor | None, Window]:
+    """In CANN's terms; raises ValueError for a boolean mask beside a window."""
+    mask = bias = None
     if attn_mask is not None:
         mask, bias = split_mask(attn_mask, query, sizes)
-        if mask is not None and chosen.mode != NO_MASK:
-            raise ValueError("attn_mask: expected no boolean mask with is_causal, window or prefix")
     if alibi_slopes is not None:
         slopes = alibi_bias(alibi_slopes, query, sizes)
         bias = slopes if bias is None else bias + slopes
-    if sinks is not None:
-        check_sinks(sinks, query, heads)
-    if dropout_p:
-        drop_mask = make_drop_mask(batch * heads * queries * keys, dropout_p, query.device)
-    if mask is not None:
-        chosen = Window(ALL)
-    elif chosen.mode != NO_MASK:
-        mask = compressed_mask(chosen.mode, query.device)
-    output: Tensor = flash_attention_op(
-        query,
-        key,
-        value,
-        bias,
-        drop_mask,
-        mask,
-        sinks,
-        prefix_lengths,
-        scale,
-        1.0 - dropout_p,
-        chosen.before,
-        chosen.after,
-        heads,
-        layout,
-        chosen.mode,
-    )[0]
-    return output
+    if mask is None:
+        return compressed_mask(chosen.mode, query.device), bias, chosen
+    if chosen.mode != NO_MASK:
+        raise ValueError("attn_mask: expected no boolean mask with is_causal, window or prefix")
+    return mask, bias, Window(ALL)

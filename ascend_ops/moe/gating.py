@@ -125,6 +125,33 @@ def moe_gating_topk(
     Raises TypeError for a dtype, ValueError for a shape, a device or numbers that do not go
     together.
     """
+    _check(x, k, bias, norm_type, k_group, group_count, group_select)
+    check_finite("routed_scaling_factor", routed_scaling_factor)
+    check_finite("eps", eps, least=0.0)
+    weights, chosen, _ = _gating_op(
+        x,
+        bias,
+        k,
+        k_group,
+        group_count,
+        _SELECT_MODES[group_select],
+        int(renorm),
+        _NORM_TYPES[norm_type],
+        routed_scaling_factor,
+        eps,
+    )
+    return weights, chosen
+
+
+def _check(
+    x: Tensor,
+    k: int,
+    bias: Tensor | None,
+    norm_type: str,
+    k_group: int,
+    group_count: int,
+    group_select: str,
+) -> None:
     check_dtype("x", x, FLOATING)
     if x.dim() != 2 or not 1 <= x.shape[1] <= _MOST_EXPERTS:
         raise ValueError(f"x: expected [M, E] with E up to {_MOST_EXPERTS}, found {list(x.shape)}")
@@ -148,18 +175,3 @@ def moe_gating_topk(
         check_same_device(x, "bias", bias)
         check_shape("bias", bias, (experts,), "a number an expert")
         check_dtype("bias", bias, (x.dtype,))
-    check_finite("routed_scaling_factor", routed_scaling_factor)
-    check_finite("eps", eps, least=0.0)
-    weights, chosen, _ = _gating_op(
-        x,
-        bias,
-        k,
-        k_group,
-        group_count,
-        _SELECT_MODES[group_select],
-        int(renorm),
-        _NORM_TYPES[norm_type],
-        routed_scaling_factor,
-        eps,
-    )
-    return weights, chosen

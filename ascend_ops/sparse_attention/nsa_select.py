@@ -115,9 +115,9 @@ def nsa_select_attention(
 
     The result is ``[T, N, D]``, value's D, in query's dtype. Within a block every key is seen:
     leave blocks of the future out of ``topk_indices``. Differentiable in query, key and value.
-    Under autocast the inputs are cast to its dtype. On an NPU: aclnnNsaSelectedAttention, of Atlas A2: D
-    192 and 128, 16 blocks of 64 keys, sequences of multiples of 64 keys, 1024 of them or more, up
-    to 32 query heads a key head. Formula: Yuan et al. 2025, arXiv:2502.11089.
+    Under autocast the inputs are cast to its dtype. On an NPU: aclnnNsaSelectedAttention, of Atlas
+    A2: D 192 and 128, 16 blocks of 64 keys, sequences of multiples of 64 keys, 1024 of them or
+    more, up to 32 query heads a key head. Formula: Yuan et al. 2025, arXiv:2502.11089.
 
     Raises TypeError for a dtype, ValueError for a shape, a device or lengths that do not go
     together.
