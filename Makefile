@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 CXX_FILES := $(shell find csrc benchmarks tests examples -name '*.h' -o -name '*.cpp' 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint unit-test bench format clean
+.PHONY: help demo test lint unit-test cross-tools bench format clean
 
 help:  ## Show this list.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -54,8 +54,13 @@ unit-test: $(VENV)/.test
 	$(BIN)/python -m pytest tests/npu --npu=emulated --numprocesses=auto --dist=loadfile
 	$(BIN)/python -m pytest --ignore=tests/npu
 
+cross-tools:  ## Install what the tests of other CPUs need: cross compilers, qemu (Debian, as root).
+	apt-get install --yes g++-aarch64-linux-gnu g++-riscv64-linux-gnu qemu-user
+
 bench: $(VENV)/.test  ## Measure against the peers; figures and plots go to benchmarks/results.
 	$(BIN)/ascend-ops bench adam --json benchmarks/results/adam.json --plot benchmarks/results
+	$(BIN)/ascend-ops bench optimizers --json benchmarks/results/optimizers.json --plot benchmarks/results
+	$(BIN)/ascend-ops bench npu --emulated --json benchmarks/results/npu.json
 
 format: $(VENV)/.test  ## Reformat all sources.
 	$(BIN)/ruff check --fix .

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from test_basics import run
+
 #: Largest difference from the same computed in fp64 on the same (rounded) inputs, in units of the
 #: result's size: two roundings of the dtype, and fp32 sums behind them.
 TOLERANCE = {"float32": 2e-6, "float16": 2e-3, "bfloat16": 1.6e-2}
@@ -57,3 +59,21 @@ def assert_compiles(function: Callable[..., Any], inputs: list[Any]) -> None:
         eager = value_and_gradients(function, here)
         for got, wanted in zip(value_and_gradients(compiled, here), eager, strict=True):
             torch.testing.assert_close(got, wanted, rtol=1e-5, atol=1e-5)
+
+
+def assert_refused_once(call: str, fault: str, agrees: str) -> None:
+    """``call`` defines ``step()``: CANN refuses the first one by ``fault``, and the next one works.
+
+    ``agrees`` is what a ``step()`` that works prints. Nothing is left at the end.
+    """
+    code = """
+for _ in range(2):
+    try:
+        step()
+    except RuntimeError as error:
+        print("raised", "an invalid argument" in str(error))
+"""
+    done = run(call + code, ASCEND_EMULATOR_FAULT=fault)
+    assert "raised True" in done.stdout, done.stderr[-2000:]
+    assert done.stdout.rstrip().endswith(agrees)
+    assert "leak" not in done.stderr.lower()
