@@ -55,9 +55,9 @@ ACLNN(aclnnFusedAdamw, InOuts params, Tensors grads, InOuts exp_avgs, InOuts exp
       InOuts max_exp_avg_sqs, Tensors steps, Tensor grad_scale, Tensor found_inf, double lr,
       double beta1, double beta2, double weight_decay, double eps, bool amsgrad, bool maximize) {
     const std::size_t count = params.tensors.size();
-    for (const std::size_t size : {grads.size(), exp_avgs.tensors.size(),
-                                   exp_avg_sqs.tensors.size(), steps.size(),
-                                   amsgrad ? max_exp_avg_sqs.tensors.size() : count}) {
+    for (const std::size_t size :
+         {grads.size(), exp_avgs.tensors.size(), exp_avg_sqs.tensors.size(), steps.size(),
+          amsgrad ? max_exp_avg_sqs.tensors.size() : count}) {
         if (size != count) {
             throw std::invalid_argument("the lists have " + std::to_string(count) + " and " +
                                         std::to_string(size) + " tensors");
