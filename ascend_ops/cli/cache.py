@@ -10,6 +10,7 @@ import typer
 from op_builder import envs
 from op_builder.cache import archive, maintenance
 from op_builder.cache.entry import Entry
+from op_builder.cache.key import BuildKey
 from op_builder.cache.layers import Layer, layers, user_root
 from op_builder.errors import CompilerNotFoundError
 from op_builder.registry import ALL_OPS, builder_of
@@ -66,7 +67,10 @@ def explain(op: str, json: JsonFlag = False) -> None:
     try:
         key = plan.build_key()
     except CompilerNotFoundError as error:
-        raise fail(str(error)) from error
+        if lookup.entry is None:
+            raise fail(str(error)) from error
+        manifest = lookup.entry.manifest  # without a compiler, any entry of the recipe is a hit
+        key = BuildKey(manifest.recipe, manifest.toolchain)
     near = None if lookup.entry else maintenance.nearest(list(plan.layers), plan.spec.name, key)
     content = {
         "op": plan.spec.name,

@@ -60,6 +60,18 @@ def test_explain_a_hit(command_line: CommandLine, outside_op: OutsideOp) -> None
     assert content["build_key"] in text
 
 
+def test_explain_a_hit_needs_no_compiler(
+    command_line: CommandLine, outside_op: OutsideOp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entry = outside_op.publish()
+    monkeypatch.setenv("PATH", "/nowhere")
+    monkeypatch.delenv("CXX", raising=False)
+    done = command_line("cache", "explain", "made_up", "--json")
+    assert done.status == 0, done.err
+    assert done.json["hit"] == str(entry.path)
+    assert done.json["build_key"] == entry.path.parent.name
+
+
 def test_explain_a_miss_says_which_part_differs(
     command_line: CommandLine, outside_op: OutsideOp
 ) -> None:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import cann_trees
 import pytest
 
+from op_builder.bindings import binding_settings
+from op_builder.toolchain import Toolchain
 from op_builder.toolchain.torch_install import PackageInstall, find_package
 
 
@@ -55,3 +58,19 @@ def test_the_package_that_is_loaded_is_the_one_that_counts(packages: Path) -> No
     assert found.root == Path(torch.__file__).parent
     assert found.version == torch.__version__
     assert found.uses_cxx11_abi() == torch._C._GLIBCXX_USE_CXX11_ABI
+
+
+@pytest.mark.parametrize(("symbols", "flag"), [(b"_ZNSt7__cxx1112basic", 1), (b"_ZNSs4_Rep", 0)])
+def test_pain_12_the_abi_flag_is_that_of_torchs_libraries(
+    tmp_path: Path, symbols: bytes, flag: int
+) -> None:
+    """Guessing it gave undefined symbols at load time (vllm-ascend #1249, #1144)."""
+    detected = Toolchain.detect({"PATH": "/nowhere"})
+    library = tmp_path / "torch" / "lib" / "libc10.so"
+    library.parent.mkdir(parents=True)
+    library.write_bytes(b"\x7fELF" + symbols)
+    torch = PackageInstall(tmp_path / "torch", "2.6.0", "")
+    toolchain = replace(detected, torch=torch)
+    settings = binding_settings("torch", "made_up", toolchain, True)
+    assert f"-D_GLIBCXX_USE_CXX11_ABI={flag}" in settings.cxx_flags
+    assert f"C++11 ABI {flag}" in settings.bound_to["torch"]
