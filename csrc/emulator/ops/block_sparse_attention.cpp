@@ -38,10 +38,11 @@ AttentionInputs inputs_of(const Tensor& query, const Tensor& key, const Tensor& 
         throw std::runtime_error("the layouts " + query_layout + " and " + key_layout +
                                  " are not emulated");
     }
-    if (!blocks.defined() || !block_shape.values || block_shape.values->size() != 2) {
+    const IntList shape = block_shape.values.value_or(IntList{});
+    if (!blocks.defined() || shape.size() != 2) {
         refuse("blockSparseMask or blockShape is not given");
     }
-    if ((*block_shape.values)[1] % kColumns != 0) {
+    if (shape[1] % kColumns != 0) {
         refuse("blockShapeY is no multiple of 128");
     }
     if (query.dtype() != DType::float16 && query.dtype() != DType::bfloat16) {
@@ -57,7 +58,7 @@ AttentionInputs inputs_of(const Tensor& query, const Tensor& key, const Tensor& 
     in.query = query;
     in.key = key;
     in.value = value;
-    in.mask = masked_out(blocks, *block_shape.values, query.size(2), key.size(2));
+    in.mask = masked_out(blocks, shape, query.size(2), key.size(2));
     in.scale = scale;
     in.window.mode = 1;
     return in;

@@ -155,6 +155,7 @@ ACLNN(aclnnNsaCompressAttention, Tensor query, Tensor key, Tensor value, Tensor 
     TensorList sums;
     TensorList indices;
     std::size_t index = 0;
+    const IntList ends_of_blocks = block_ends.values.value_or(IntList{});
     Int block_begin = 0;
     for (const Sequence& s : sequences(given(query_ends, query.size(0), "actualSeqQLen"),
                                        given(key_ends, key.size(0), "actualCmpSeqKvLen"))) {
@@ -165,7 +166,7 @@ ACLNN(aclnnNsaCompressAttention, Tensor query, Tensor key, Tensor value, Tensor 
         }
         const AttentionInputs in = of_sequence(query, key, value, s, own, scale);
         const AttentionResult result = attention(in);
-        const Int block_end = block_ends.values->at(index++);
+        const Int block_end = ends_of_blocks.at(index++);
         const Tensor scores = importance(in, result, select_block / compress_stride,
                                          compress_block / compress_stride, block_end - block_begin);
         block_begin = block_end;
