@@ -17,6 +17,7 @@ from typing import Any
 import op_builder
 from op_builder import envs, process
 from op_builder.errors import AscendOpsError
+from op_builder.ops.acl_runtime import AclRuntimeBuilder
 from op_builder.ops.aclnn import AclnnBuilder
 from op_builder.ops.npu_family import NPUFamilyBuilder
 from op_builder.registry import ALL_OPS
@@ -142,7 +143,8 @@ def _build_npu(
     scratch: Path, rounds: int, on_sample: Callable[[str], None]
 ) -> tuple[Samples, Counts]:
     """`ascend-ops build` of every NPU op, as a process: the wall's time, and the CPU's."""
-    names = [cls.NAME for cls in ALL_OPS if issubclass(cls, (AclnnBuilder, NPUFamilyBuilder))]
+    kinds = (AclnnBuilder, AclRuntimeBuilder, NPUFamilyBuilder)
+    names = [cls.NAME for cls in ALL_OPS if issubclass(cls, kinds)]
     program = "from ascend_ops.cli.main import run; run()"
     cpu: list[float] = []
 

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -74,53 +71,33 @@ def _all_compatible() -> list[OpBuilder]:
 
 
 def _build(builders: list[OpBuilder], again: bool) -> list[dict[str, Any]]:
-    """All of them, several at once where one alone would leave cores idle."""
+    """All of them, several at once: one alone would leave cores idle while it links.
+
+    Those of most files begin, so that none of them is left for the end.
+    """
     jobs = compile_jobs(envs.process_environment()).count
-    slots = _Slots(jobs)
+    each = max(1, jobs // max(1, len(builders)))
+    waiting = {}
     with build_progress() as on_progress, ThreadPoolExecutor(jobs) as pool:
-        waiting = [
-            pool.submit(_build_one, builder, again, slots, on_progress) for builder in builders
-        ]
-        return [future.result() for future in waiting]
-
-
-class _Slots:
-    """As many as compilers may run at once."""
-
-    def __init__(self, count: int) -> None:
-        self._count = self._free = count
-        self._freed = threading.Condition()
-
-    @contextmanager
-    def take(self, most: int) -> Iterator[int]:
-        """``most`` of them or all there are, once so many are free."""
-        taken = min(most, self._count)
-        with self._freed:
-            self._freed.wait_for(lambda: self._free >= taken)
-            self._free -= taken
-        try:
-            yield taken
-        finally:
-            with self._freed:
-                self._free += taken
-                self._freed.notify_all()
+        for builder in sorted(builders, key=lambda builder: -len(builder.sources())):
+            waiting[builder] = pool.submit(_build_one, builder, again, each, on_progress)
+    return [waiting[builder].result() for builder in builders]
 
 
 def _build_one(
-    builder: OpBuilder, again: bool, slots: _Slots, on_progress: ProgressListener
+    builder: OpBuilder, again: bool, jobs: int, on_progress: ProgressListener
 ) -> dict[str, Any]:
+    started = time.monotonic()
     result = {"op": builder.NAME, "outcome": "cached", "library": "", "error": ""}
 
     def note(progress: Progress) -> None:
         result["outcome"] = "built"
         on_progress(progress)
 
-    with slots.take(len(builder.sources())) as jobs:
-        started = time.monotonic()
+    try:
         environ = {**envs.process_environment(), envs.MAX_JOBS.name: str(jobs)}
-        try:
-            built = jit.build(builder.plan(environ), note, again=again)
-            result["library"] = str(built.library)
-        except AscendOpsError as error:
-            result.update(outcome="failed", error=str(error))
-        return {**result, "seconds": round(time.monotonic() - started, 3)}
+        built = jit.build(builder.plan(environ), note, again=again)
+        result["library"] = str(built.library)
+    except AscendOpsError as error:
+        result.update(outcome="failed", error=str(error))
+    return {**result, "seconds": round(time.monotonic() - started, 3)}

@@ -10,7 +10,7 @@ import time
 import pytest
 from made_up_builders import MadeUpBuilder
 
-from ascend_ops.cli.build import _Slots
+from ascend_ops.cli import build as build_command
 from op_builder.builder import with_required
 from op_builder.registry import ALL_OPS
 from op_builder.setuptools_command import requested_extensions
@@ -47,26 +47,28 @@ def test_an_ahead_of_time_build_by_name_includes_what_is_required_by_name_too() 
     assert [(e.builder.NAME, e.by_name) for e in found] == [("base", True), ("middle", True)]  # type: ignore[attr-defined]
 
 
-def test_builds_never_take_more_slots_than_there_are() -> None:
-    slots, in_use, most = _Slots(3), 0, 0
+@pytest.mark.parametrize(("cores", "each"), [(1, 1), (2, 1), (3, 1), (7, 2)])
+def test_builds_together_run_no_more_jobs_than_asked_for(
+    monkeypatch: pytest.MonkeyPatch, cores: int, each: int
+) -> None:
     guard = threading.Lock()
+    running: list[int] = []
+    most: list[int] = []
 
-    def build(wanted: int) -> None:
-        nonlocal in_use, most
-        with slots.take(wanted) as taken:
-            with guard:
-                in_use += taken
-                most = max(most, in_use)
-            time.sleep(0.01)
-            with guard:
-                in_use -= taken
+    def build(builder: MadeUpBuilder, again: bool, jobs: int, _: object) -> dict[str, object]:
+        with guard:
+            running.append(jobs)
+            most.append(sum(running))
+        time.sleep(0.02)
+        with guard:
+            running.remove(jobs)
+        return {"op": builder.NAME, "jobs": jobs}
 
-    threads = [threading.Thread(target=build, args=(wanted,)) for wanted in (1, 2, 7, 1, 3, 2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert (in_use, most) == (0, 3)
+    monkeypatch.setenv("MAX_JOBS", str(cores))
+    monkeypatch.setattr(build_command, "_build_one", build)
+    found = build_command._build([Base(), Middle(), Top()], False)
+    assert found == [{"op": name, "jobs": each} for name in ("base", "middle", "top")]
+    assert max(most) <= cores
 
 
 @pytest.mark.compiler
