@@ -71,17 +71,27 @@ def _all_compatible() -> list[OpBuilder]:
 
 
 def _build(builders: list[OpBuilder], again: bool) -> list[dict[str, Any]]:
-    """All of them, several at once: one alone would leave cores idle while it links.
+    """Those of most files begin, so that none of them is left for the end.
 
-    Those of most files begin, so that none of them is left for the end.
+    Several run at once: one alone would leave cores idle while it links. But one that has as many
+    files as all that follow has all jobs to itself: with a share of them it would end long after.
     """
     jobs = compile_jobs(envs.process_environment()).count
-    each = max(1, jobs // max(1, len(builders)))
-    waiting = {}
-    with build_progress() as on_progress, ThreadPoolExecutor(jobs) as pool:
-        for builder in sorted(builders, key=lambda builder: -len(builder.sources())):
-            waiting[builder] = pool.submit(_build_one, builder, again, each, on_progress)
-    return [waiting[builder].result() for builder in builders]
+    together = sorted(builders, key=lambda builder: -len(builder.sources()))
+    results = {}
+    with build_progress() as on_progress:
+        while together and _outweighs(together[0], together[1:]):
+            builder = together.pop(0)
+            results[builder] = _build_one(builder, again, jobs, on_progress)
+        each = max(1, jobs // max(1, len(together)))
+        with ThreadPoolExecutor(jobs) as pool:
+            waiting = [pool.submit(_build_one, b, again, each, on_progress) for b in together]
+        results.update(zip(together, (w.result() for w in waiting), strict=True))
+    return [results[builder] for builder in builders]
+
+
+def _outweighs(builder: OpBuilder, others: list[OpBuilder]) -> bool:
+    return len(builder.sources()) >= sum(len(other.sources()) for other in others)
 
 
 def _build_one(

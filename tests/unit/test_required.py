@@ -71,6 +71,22 @@ def test_builds_together_run_no_more_jobs_than_asked_for(
     assert max(most) <= cores
 
 
+def test_one_of_most_files_has_all_jobs_to_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Large(Top):
+        def sources(self) -> list[str]:
+            return ["one.cpp", "two.cpp", "three.cpp"]
+
+    def build(builder: MadeUpBuilder, again: bool, jobs: int, _: object) -> dict[str, object]:
+        return {"op": builder.NAME, "jobs": jobs}
+
+    monkeypatch.setenv("MAX_JOBS", "4")
+    monkeypatch.setattr(build_command, "_build_one", build)
+    found = build_command._build([Base(), Middle(), Large()], False)
+    assert [result["jobs"] for result in found] == [4, 4, 4]
+    found = build_command._build([Base(), Middle(), Top(), Large()], False)
+    assert [result["jobs"] for result in found] == [1, 1, 1, 4]
+
+
 @pytest.mark.compiler
 def test_a_family_finds_the_symbols_of_the_library_it_requires() -> None:
     code = "from op_builder import NormBuilder; print(NormBuilder().load().implementations())"
