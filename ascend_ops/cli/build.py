@@ -73,14 +73,14 @@ def _all_compatible() -> list[OpBuilder]:
 def _build(builders: list[OpBuilder], again: bool) -> list[dict[str, Any]]:
     """Those of most files begin, so that none of them is left for the end.
 
-    Several run at once: one alone would leave cores idle while it links. But one that has as many
-    files as all that follow has all jobs to itself: with a share of them it would end long after.
+    Several run at once: one alone would leave cores idle while it links. But one with more than a
+    third of the files has all jobs to itself: with a share of them it would end long after them.
     """
     jobs = compile_jobs(envs.process_environment()).count
     together = sorted(builders, key=lambda builder: -len(builder.sources()))
     results = {}
     with build_progress() as on_progress:
-        while together and _outweighs(together[0], together[1:]):
+        while together and _outweighs(together[0], together):
             builder = together.pop(0)
             results[builder] = _build_one(builder, again, jobs, on_progress)
         each = max(1, jobs // max(1, len(together)))
@@ -90,8 +90,8 @@ def _build(builders: list[OpBuilder], again: bool) -> list[dict[str, Any]]:
     return [results[builder] for builder in builders]
 
 
-def _outweighs(builder: OpBuilder, others: list[OpBuilder]) -> bool:
-    return len(builder.sources()) >= sum(len(other.sources()) for other in others)
+def _outweighs(builder: OpBuilder, all_of_them: list[OpBuilder]) -> bool:
+    return 3 * len(builder.sources()) > sum(len(each.sources()) for each in all_of_them)
 
 
 def _build_one(
