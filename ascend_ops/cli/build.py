@@ -74,7 +74,7 @@ def _build(builders: list[OpBuilder], again: bool) -> list[dict[str, Any]]:
     """Those of most files begin, so that none of them is left for the end.
 
     Several run at once: one alone would leave cores idle while it links. But one with more than a
-    third of the files has all jobs to itself: with a share of them it would end long after them.
+    third of the files has all jobs to itself: with a share of these it would end long after all.
     """
     jobs = compile_jobs(envs.process_environment()).count
     together = sorted(builders, key=lambda builder: -len(builder.sources()))
