@@ -15,7 +15,7 @@ BUILDERS: dict[str, type[CPUOptimizerBuilder]] = {
     "lion": CPULionBuilder,
     "adagrad": CPUAdagradBuilder,
 }
-_LOWER_ISA = {"avx512": "avx2", "sve": "neon"}
+_LOWER_ISAS = {"avx512_bf16": ("avx512", "avx2"), "avx512": ("avx2",), "sve": ("neon",)}
 
 
 def isa_in_use(case: StepCase) -> str:
@@ -23,6 +23,6 @@ def isa_in_use(case: StepCase) -> str:
     return str(BUILDERS[case.optimizer]().load().cpu_capability())
 
 
-def lower_isa(case: StepCase) -> str | None:
-    """The one with vectors below that, where there is one: what wider vectors bring."""
-    return _LOWER_ISA.get(isa_in_use(case))
+def lower_isas(case: StepCase) -> tuple[str, ...]:
+    """Those with vectors below that: what wider vectors and more instructions bring."""
+    return _LOWER_ISAS.get(isa_in_use(case), ())

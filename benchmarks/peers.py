@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from .arrays import LOSS_SCALE, Arrays
 from .cases import StepCase
 from .implementation import DEEPSPEED, OURS, AbsentError, Implementation, Step
-from .kernels import BUILDERS, lower_isa
+from .kernels import BUILDERS, lower_isas
 from .reference import BETAS, EPS, STEPS_BEFORE, WEIGHT_DECAY, max_norm
 
 if TYPE_CHECKING:
@@ -26,10 +26,9 @@ _DEEPSPEED_NAMES = {
 
 
 def implementations(case: StepCase, *, every_isa: bool = False) -> list[Implementation]:
-    """All that could do a case; ``every_isa`` has this project's on the next lower one as well."""
+    """All that could do a case; ``every_isa`` has this project's on the lower ones as well."""
     found = [Implementation(OURS, _ours)]
-    lower = lower_isa(case) if every_isa else None
-    if lower is not None:
+    for lower in lower_isas(case) if every_isa else ():
         found.append(Implementation(f"{OURS}, {lower}", _ours_on(lower)))
     if case.optimizer == "lion":
         found.append(Implementation("torch composed", _torch_lion))

@@ -14,9 +14,6 @@
 namespace ascend_ops {
 namespace {
 
-constexpr Isa all_isas[isa_count] = {Isa::scalar, Isa::avx2, Isa::avx512,
-                                     Isa::neon,   Isa::sve,  Isa::rvv};
-
 #if defined(__x86_64__)
 // __builtin_cpu_supports knows "f16c" only since GCC 11; the other names since before GCC 9.
 bool detect_f16c() {
@@ -39,6 +36,21 @@ bool cpu_has_avx512() {
     static const bool has =
         cpu_has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+    return has;
+}
+
+// __builtin_cpu_supports knows "avx512bf16" only since GCC 10.
+bool detect_avx512_bf16() {
+    constexpr unsigned bit_avx512_bf16 = 1u << 5;
+    unsigned eax = 0;
+    unsigned ebx = 0;
+    unsigned ecx = 0;
+    unsigned edx = 0;
+    return __get_cpuid_count(7, 1, &eax, &ebx, &ecx, &edx) != 0 && (eax & bit_avx512_bf16) != 0;
+}
+
+bool cpu_has_avx512_bf16() {
+    static const bool has = cpu_has_avx512() && detect_avx512_bf16();
     return has;
 }
 #elif defined(__linux__) && defined(__aarch64__)
@@ -71,11 +83,12 @@ std::atomic<Isa>& current() {
 }  // namespace
 
 const char* isa_name(Isa isa) {
-    constexpr const char* names[isa_count] = {"scalar", "avx2", "avx512", "neon", "sve", "rvv"};
+    constexpr const char* names[isa_count] = {"scalar", "avx2", "avx512", "avx512_bf16",
+                                              "neon",   "sve",  "rvv"};
     return names[static_cast<int>(isa)];
 }
 
-const char* isa_names() { return "scalar, avx2, avx512, neon, sve or rvv"; }
+const char* isa_names() { return "scalar, avx2, avx512, avx512_bf16, neon, sve or rvv"; }
 
 bool parse_isa(const char* name, Isa* isa) {
     for (const Isa candidate : all_isas) {
@@ -96,6 +109,8 @@ bool cpu_supports(Isa isa) {
             return cpu_has_avx2();
         case Isa::avx512:
             return cpu_has_avx512();
+        case Isa::avx512_bf16:
+            return cpu_has_avx512_bf16();
 #elif defined(__aarch64__)
         case Isa::neon:  // part of the aarch64 baseline
             return true;
@@ -114,6 +129,8 @@ bool cpu_supports(Isa isa) {
 
 Isa next_lower(Isa isa) {
     switch (isa) {
+        case Isa::avx512_bf16:
+            return Isa::avx512;
         case Isa::avx512:
             return Isa::avx2;
         case Isa::sve:
@@ -124,7 +141,8 @@ Isa next_lower(Isa isa) {
 }
 
 Isa best_isa() {
-    for (const Isa candidate : {Isa::avx512, Isa::avx2, Isa::sve, Isa::neon, Isa::rvv}) {
+    for (const Isa candidate :
+         {Isa::avx512_bf16, Isa::avx512, Isa::avx2, Isa::sve, Isa::neon, Isa::rvv}) {
         if (cpu_supports(candidate)) {
             return candidate;
         }

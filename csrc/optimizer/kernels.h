@@ -26,6 +26,7 @@ struct KernelTable {
 extern const KernelTable kernels_scalar;
 extern const KernelTable kernels_avx2;
 extern const KernelTable kernels_avx512;
+extern const KernelTable kernels_avx512_bf16;
 extern const KernelTable kernels_neon;
 extern const KernelTable kernels_sve;
 extern const KernelTable kernels_rvv;

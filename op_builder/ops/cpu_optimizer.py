@@ -10,13 +10,10 @@ from ..own_op import OwnOp
 
 # Only a variant's own file may use its instructions. A variant whose flags are not here, because
 # it is of another CPU, compiles to an empty table.
+_AVX2 = ["-mavx2", "-mfma", "-mf16c"]
+_AVX512 = ["-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mfma", "-mf16c"]
 _ISA_FLAGS: dict[str, dict[str, list[str]]] = {
-    "x86_64": {
-        "avx2": ["-mavx2", "-mfma", "-mf16c"],
-        "avx512": [
-            *("-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mfma", "-mf16c"),
-        ],
-    },
+    "x86_64": {"avx2": _AVX2, "avx512": _AVX512, "avx512_bf16": _AVX512},
     # GCC 12.2 has an internal error when it vectorizes a reduction for SVE itself.
     "aarch64": {"sve": ["-march=armv8.2-a+sve", "-fno-tree-vectorize"]},
     "riscv64": {"rvv": ["-march=rv64gcv"]},
@@ -30,7 +27,9 @@ class CPUOptimizerBuilder(OwnOp, CPUOpBuilder):
     """
 
     OPTIMIZER: ClassVar[str]
-    ISAS: ClassVar[tuple[str, ...]] = ("scalar", "avx2", "avx512", "neon", "sve", "rvv")
+    ISAS: ClassVar[tuple[str, ...]] = (
+        *("scalar", "avx2", "avx512", "avx512_bf16", "neon", "sve", "rvv"),
+    )
 
     def sources(self) -> list[str]:
         """The binding first, as it takes longest; variants of other CPUs compile to nothing."""

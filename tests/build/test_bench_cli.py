@@ -83,7 +83,8 @@ def test_the_optimizers_are_measured_on_each_instruction_set_and_drawn(tmp_path:
     found = {(record["selector"], record["impl"]): record for record in content["records"]}
     for impl in ("limit", "limit, blocked", "ascend_ops", "torch fused"):
         assert found["offload", impl]["bytes"] == 30 << 20
-    assert (("offload", "ascend_ops, avx2") in found) == (content["machine"]["isa"] == "avx512")
+    wide = content["machine"]["isa"].startswith("avx512")
+    assert (("offload", "ascend_ops, avx2") in found) == wide
     lacking = {(a["case"], a["impl"]) for a in content["absences"] if "instruct" in a["reason"]}
     for (_, impl), record in found.items():
         if impl.startswith("ascend_ops"):

@@ -21,7 +21,7 @@ using ascend_ops::Problem;
 /// All instruction sets that run here.
 inline std::vector<Isa> isas() {
     std::vector<Isa> found;
-    for (const Isa isa : {Isa::scalar, Isa::avx2, Isa::avx512, Isa::neon, Isa::sve, Isa::rvv}) {
+    for (const Isa isa : ascend_ops::all_isas) {
         if (ascend_ops::cpu_supports(isa) && ascend_ops::compiled_isa(isa) == isa) {
             found.push_back(isa);
         }

@@ -60,6 +60,7 @@ class Target:
         variants = {"scalar": ["-DTEST_SIMD_SCALAR"], **flags}
         if self.machine == "x86_64":
             variants["scalar_fma"] = ["-DTEST_SIMD_SCALAR", "-mfma"]
+            variants["avx512_bf16"] = [*flags["avx512"], "-mavx512bf16"]  # its own file asks itself
         elif self.machine == "aarch64":
             variants["neon"] = []
         return {name: flags for name, flags in variants.items() if name not in self.left_out}
@@ -149,6 +150,7 @@ class Objects:
 def runs_here(isa: str) -> bool:
     """Whether this machine has the instructions of a variant."""
     needed = {"avx2": ["avx2", "fma", "f16c"], "avx512": ["avx512bw", "avx512vl", "avx512dq"]}
+    needed["avx512_bf16"] = [*needed["avx512"], "avx512_bf16"]
     needed["scalar_fma"] = ["fma"]
     try:
         described = Path("/proc/cpuinfo").read_text(encoding="utf-8").split()

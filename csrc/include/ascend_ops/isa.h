@@ -5,16 +5,18 @@
 
 namespace ascend_ops {
 
-/// Index of a table of kernels. x86: scalar < avx2 < avx512; aarch64: scalar < neon < sve; RISC-V:
-/// scalar < rvv.
+/// Index of a table of kernels. x86: scalar < avx2 < avx512 < avx512_bf16; aarch64: scalar < neon <
+/// sve; RISC-V: scalar < rvv.
 ///
-/// avx2 means AVX2, FMA and F16C; avx512 means avx2 and AVX-512 F, BW, DQ and VL; rvv is
-/// version 1.0 of the vector extension.
-enum class Isa : std::uint8_t { scalar = 0, avx2 = 1, avx512 = 2, neon = 3, sve = 4, rvv = 5 };
+/// avx2 means AVX2, FMA and F16C; avx512 means avx2 and AVX-512 F, BW, DQ and VL;
+/// avx512_bf16 adds AVX512_BF16; rvv is version 1.0 of the vector extension.
+enum class Isa : std::uint8_t { scalar, avx2, avx512, avx512_bf16, neon, sve, rvv };
 
-constexpr int isa_count = 6;
+constexpr int isa_count = 7;
+constexpr Isa all_isas[isa_count] = {Isa::scalar, Isa::avx2, Isa::avx512, Isa::avx512_bf16,
+                                     Isa::neon,   Isa::sve,  Isa::rvv};
 
-/// "scalar", "avx2", "avx512", "neon", "sve" or "rvv".
+/// "scalar", "avx2", "avx512", "avx512_bf16", "neon", "sve" or "rvv".
 const char* isa_name(Isa isa);
 
 /// All names, as an error says them.

@@ -1,7 +1,8 @@
 // Sixteen lanes of AVX-512 F, BW and VL. The interface is described in simd/scalar.h.
 //
-// bf16 is rounded with integer instructions: VCVTNEPS2BF16 flushes subnormals to zero, which no
-// other instruction set does, and would need a CPU with AVX512_BF16.
+// bf16 is rounded with integer instructions, and with VCVTNEPS2BF16 where the compiler was told of
+// AVX512_BF16: that flushes subnormals to zero, which no other instruction set does, so a vector
+// that has one is rounded with integers all the same.
 #pragma once
 
 // GCC 12 calls the unused operand of its own unmasked intrinsics uninitialized (GCC bug 105593).
@@ -51,7 +52,7 @@ inline Vec load(const Float16* from) {
     return {_mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(from)))};
 }
 
-inline __m256i to_bfloat16(Vec v) {
+[[gnu::unused]] inline __m256i round_to_bfloat16(Vec v) {
     const __m512i bits = _mm512_castps_si512(v.value);
     const __mmask16 is_odd = _mm512_test_epi32_mask(bits, _mm512_set1_epi32(0x00010000));
     const __m512i down = _mm512_add_epi32(bits, _mm512_set1_epi32(0x7fff));
@@ -66,6 +67,18 @@ inline __m256i to_bfloat16(Vec v) {
                           0x001b0019, 0x001f001d, 0, 0, 0, 0, 0, 0, 0, 0);
     return _mm512_castsi512_si256(_mm512_permutexvar_epi16(half_of_word, chosen));
 }
+
+#if defined(__AVX512BF16__) || defined(ASCEND_OPS_AVX512_BF16)
+inline __m256i to_bfloat16(Vec v) {
+    constexpr int subnormal = 0x20;
+    if (__builtin_expect(_mm512_fpclass_ps_mask(v.value, subnormal) != 0, 0)) {
+        return round_to_bfloat16(v);
+    }
+    return (__m256i)_mm512_cvtneps_pbh(v.value);
+}
+#else
+inline __m256i to_bfloat16(Vec v) { return round_to_bfloat16(v); }
+#endif
 
 inline __m256i to_float16(Vec v) {
     return _mm512_cvtps_ph(v.value, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
