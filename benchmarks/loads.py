@@ -35,7 +35,6 @@ _COLD_PEER_RUNS = 3
 _TOGETHER = 8
 #: The digest of a file is remembered only once it has been left alone for 2.5 s.
 _SETTLING_S = 3.0
-_BARE = "python alone"
 
 
 class PrebuiltError(AscendOpsError):
@@ -122,21 +121,15 @@ def _together(
 
 
 def _import(scratch: Path, rounds: int, on_sample: Callable[[str], None]) -> tuple[Samples, Counts]:
+    """A process of its own each, that times its one import."""
     environ = _environment(scratch)
+    code = "import time as t; s = t.perf_counter(); import ascend_ops; print(t.perf_counter() - s)"
 
-    def whole_process(code: str) -> float:
-        started = time.perf_counter()
-        process.run([sys.executable, "-c", code], env=environ)
-        return time.perf_counter() - started
+    def sample() -> float:
+        return float(process.run([sys.executable, "-c", code], env=environ))
 
-    whole_process("import ascend_ops")  # writes the .pyc files that an install has
-    samplers = {
-        _BARE: lambda: whole_process("pass"),
-        OURS: lambda: whole_process("import ascend_ops"),
-    }
-    seconds = interleave(samplers, 3 * rounds, on_sample=on_sample)
-    pairs = zip(seconds[OURS], seconds[_BARE], strict=True)
-    return Samples({OURS: [ours - bare for ours, bare in pairs]}), {}
+    sample()  # writes the .pyc files that an install has
+    return Samples(interleave({OURS: sample}, 3 * rounds, on_sample=on_sample)), {}
 
 
 def _build_npu(

@@ -12,13 +12,14 @@ from types import ModuleType
 from typing import Annotated, Any
 
 import typer
+from rich.measure import Measurement
 
 from .output import console, errors, fail
 
 app = typer.Typer(help="Measure ops beside their peers, in one run.", no_args_is_help=True)
 
 _PACKAGE = "ascend_ops.benchmarks"
-_LEAST_WIDTH = 118
+_MOST_WIDTH = 500
 _NO_NPU = "On an emulated one: `ascend-ops bench npu --emulated`"
 
 
@@ -110,8 +111,10 @@ def _bench(name: str, json: Path | None, plot: Path | None, quick: bool, case: l
     if plot is not None:
         written += _benchmarks("plots").draw(report, plot)
     out = errors() if json == Path("-") else console()
-    out.width = max(out.width, _LEAST_WIDTH)
-    out.print(_benchmarks("tables").render(report))
+    table = _benchmarks("tables").render(report)
+    wide = out.options.update(width=_MOST_WIDTH)
+    out.width = max(out.width, Measurement.get(out, wide, table).maximum)  # a cut figure is none
+    out.print(table)
     for path in written:
         out.print(f"wrote {path}")
 
