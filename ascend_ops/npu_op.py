@@ -166,6 +166,8 @@ class NPUOp:
         for device in ("PrivateUse1", "CPU"):
             _library.impl(self.name, self._autocast_kernel(autocast, device), f"Autocast{device}")
         self.overload = getattr(torch.ops.ascend_ops, self.name).default
+        self._call = self.overload._op  # what the overload calls, less a call in Python
+        self._tensors = _tensor_positions(self.overload)
         self.composition = composition
         self.family = family_of(builder)
         self.family.add(self.name)
@@ -181,12 +183,24 @@ class NPUOp:
         # gradient is asked for and nobody but a plain call is looking.
         if (
             torch.compiler.is_compiling()
-            or _needs_gradient(arguments)
+            or (torch.is_grad_enabled() and self._needs_gradient(arguments))
             or torch._C._functorch.peek_interpreter_stack() is not None
         ):
             return self.overload(*arguments)
         with torch._C._AutoDispatchBelowAutograd():
-            return self.overload(*arguments)
+            return self._call(*arguments)
+
+    def _needs_gradient(self, arguments: Sequence[Any]) -> bool:
+        for position in self._tensors:  # a generator costs three times as much
+            value = arguments[position]
+            if value is None:
+                continue
+            if isinstance(value, torch.Tensor):
+                if value.requires_grad:
+                    return True
+            elif any(member.requires_grad for member in value if member is not None):
+                return True
+        return False
 
     def _autocast_kernel(self, wanted: str | None, device: str) -> Callable[..., Any]:
         key = torch._C.DispatchKeySet(getattr(torch._C.DispatchKey, f"Autocast{device}"))
@@ -213,13 +227,7 @@ def _cast(value: Any, dtype: torch.dtype) -> Any:
     return value.to(dtype) if value.is_floating_point() and value.dtype != torch.float64 else value
 
 
-def _needs_gradient(arguments: Sequence[Any]) -> bool:
-    if not torch.is_grad_enabled():
-        return False
-    for value in arguments:  # a generator costs three times as much
-        if isinstance(value, torch.Tensor):
-            if value.requires_grad:
-                return True
-        elif isinstance(value, (list, tuple)) and _needs_gradient(value):
-            return True
-    return False
+def _tensor_positions(overload: torch._ops.OpOverload) -> tuple[int, ...]:
+    """Which arguments are tensors or lists of them."""
+    arguments = overload._schema.arguments
+    return tuple(i for i, argument in enumerate(arguments) if "Tensor" in str(argument.type))

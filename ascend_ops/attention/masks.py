@@ -40,9 +40,12 @@ def compressed_mask(mode: int, device: torch.device) -> Tensor | None:
     if torch.compiler.is_compiling():  # a tensor of the tracer must not be kept
         return _make_compressed(mode, device)
     key = (device, int(mode == PREFIX))
-    if key not in _compressed:
-        _compressed[key] = _make_compressed(mode, device)
-    return _compressed[key]
+    kept = _compressed.get(key)
+    if kept is None:
+        kept = _make_compressed(mode, device)
+        if type(kept) is Tensor:  # nor a fake one
+            _compressed[key] = kept
+    return kept
 
 
 def _make_compressed(mode: int, device: torch.device) -> Tensor:

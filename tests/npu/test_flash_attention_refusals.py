@@ -58,6 +58,30 @@ def test_bad_arguments_are_refused_in_words():
 
 
 @npu
+def test_a_call_like_one_before_is_checked_anew_where_it_differs():
+    """What was found out about a call is kept by all that it depends on."""
+    import torch
+
+    from ascend_ops import flash_attention
+
+    q, k, v = (x.half().npu() for x in tensors())
+    for options in ({}, {"is_causal": True}, {"scale": 0.5}, {"layout": "BNSD"}):
+        lower = {"causal_alignment": "lower_right"} if "is_causal" in options else {}
+        for chosen in (options, {**options, **lower}, options):
+            found = flash_attention(q, k, v, **chosen).cpu()
+            wanted = flash_attention(q.cpu(), k.cpu(), v.cpu(), **chosen)
+            torch.testing.assert_close(found, wanted, rtol=2e-3, atol=2e-3)
+    with pytest.raises(TypeError, match="key: expected dtype float16"):
+        flash_attention(q, k.float(), v)
+    with pytest.raises(ValueError, match="value: expected a tensor on npu"):
+        flash_attention(q, k, v.cpu())
+    with pytest.raises(ValueError, match="as many tokens and heads"):
+        flash_attention(q, k, v[:, :, :3])
+    with torch.autocast("npu", dtype=torch.bfloat16):
+        assert flash_attention(q, k, v).dtype is torch.bfloat16
+
+
+@npu
 def test_torch_npus_own_attention_agrees():
     import torch
     import torch_npu
