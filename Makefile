@@ -61,6 +61,7 @@ bench: $(VENV)/.test  ## Measure against the peers; figures and plots go to benc
 	$(BIN)/ascend-ops bench adam --json benchmarks/results/adam.json --plot benchmarks/results
 	$(BIN)/ascend-ops bench optimizers --json benchmarks/results/optimizers.json --plot benchmarks/results
 	$(BIN)/ascend-ops bench npu --emulated --json benchmarks/results/npu.json
+	$(BIN)/ascend-ops bench emulator --json benchmarks/results/emulator.json
 
 format: $(VENV)/.test  ## Reformat all sources.
 	$(BIN)/ruff check --fix .

@@ -1,4 +1,4 @@
-"""What ``bench adam``, ``bench optimizers`` and ``bench npu`` measure."""
+"""What the benches ``adam``, ``optimizers``, ``npu`` and ``emulator`` measure."""
 
 from __future__ import annotations
 
@@ -77,13 +77,13 @@ class LoadCase:
 @dataclass(frozen=True)
 class CallCase:
     """A call on an NPU, by the host's time until it returns; ``selector`` says which, to
-    :mod:`npu_calls`. ``target`` is in words, as a part of the peer's time.
+    :mod:`npu_calls` or :mod:`emulated`. ``target`` is in words.
     """
 
     selector: str
     name: str
     target: str
-    target_s: None = None
+    target_s: float | None = None
 
 
 Case = StepCase | LoadCase | CallCase
@@ -146,11 +146,28 @@ def npu_cases(quick: bool = False) -> list[Case]:
     ]
 
 
+def emulator_cases(quick: bool = False) -> list[Case]:
+    """What the emulated NPU costs: its build, its start, an op, a training step."""
+    del quick
+    return [
+        CallCase("add", "add of 16 floats, until it is done", "at most 8 us", 8e-6),
+        CallCase("training-step", "training step of a transformer", "at most 1.5 of the CPU's"),
+        LoadCase("start-emulator", "activate(), after `import torch`", "at most 30 ms", 0.03),
+        LoadCase("build-emulator", "cold build of the emulator", "at most 45 s", 45.0),
+    ]
+
+
 #: The names of the benches, and their cases.
 ADAM = "adam"
 OPTIMIZERS = "optimizers"
 NPU = "npu"
-BENCHES = {ADAM: adam_cases, OPTIMIZERS: optimizer_cases, NPU: npu_cases}
+EMULATOR = "emulator"
+BENCHES = {
+    ADAM: adam_cases,
+    OPTIMIZERS: optimizer_cases,
+    NPU: npu_cases,
+    EMULATOR: emulator_cases,
+}
 
 
 def select(cases: Sequence[Case], patterns: Sequence[str]) -> list[Case]:

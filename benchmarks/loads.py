@@ -19,6 +19,7 @@ from op_builder import envs, process
 from op_builder.errors import AscendOpsError
 from op_builder.ops.acl_runtime import AclRuntimeBuilder
 from op_builder.ops.aclnn import AclnnBuilder
+from op_builder.ops.emulator import EMULATOR_LIBRARIES
 from op_builder.ops.npu_family import NPUFamilyBuilder
 from op_builder.registry import ALL_OPS
 
@@ -35,6 +36,18 @@ _COLD_PEER_RUNS = 3
 _TOGETHER = 8
 #: The digest of a file is remembered only once it has been left alone for 2.5 s.
 _SETTLING_S = 3.0
+_START_EMULATOR = """
+import sys, time, torch
+processes = 0
+def hook(event, arguments):
+    global processes
+    processes += event in ("subprocess.Popen", "os.posix_spawn", "os.fork", "os.system")
+sys.addaudithook(hook)
+started = time.perf_counter()
+from ascend_ops import emulator
+emulator.activate()
+print(time.perf_counter() - started, processes)
+"""
 
 
 class PrebuiltError(AscendOpsError):
@@ -44,7 +57,11 @@ class PrebuiltError(AscendOpsError):
 def runs(case: LoadCase, quick: bool) -> int:
     """How many samples of this project's own load are taken."""
     if quick:
-        return 1 if case.selector in ("load-cold", "load-together", "build-npu") else 3
+        return (
+            1
+            if case.selector in ("load-cold", "load-together", "build-npu", "build-emulator")
+            else 3
+        )
     return LEAST_RUNS
 
 
@@ -135,9 +152,21 @@ def _import(scratch: Path, rounds: int, on_sample: Callable[[str], None]) -> tup
 def _build_npu(
     scratch: Path, rounds: int, on_sample: Callable[[str], None]
 ) -> tuple[Samples, Counts]:
-    """`ascend-ops build` of every NPU op, as a process: the wall's time, and the CPU's."""
     kinds = (AclnnBuilder, AclRuntimeBuilder, NPUFamilyBuilder)
     names = [cls.NAME for cls in ALL_OPS if issubclass(cls, kinds)]
+    return _build(names, scratch, rounds, on_sample)
+
+
+def _build_emulator(
+    scratch: Path, rounds: int, on_sample: Callable[[str], None]
+) -> tuple[Samples, Counts]:
+    return _build([cls.NAME for cls in EMULATOR_LIBRARIES], scratch, rounds, on_sample)
+
+
+def _build(
+    names: list[str], scratch: Path, rounds: int, on_sample: Callable[[str], None]
+) -> tuple[Samples, Counts]:
+    """`ascend-ops build` with empty caches, as a process: the wall's time, and the CPU's."""
     program = "from ascend_ops.cli.main import run; run()"
     cpu: list[float] = []
 
@@ -157,6 +186,28 @@ def _build_npu(
     return Samples(seconds, {}), {OURS: {"cpu_s": sorted(cpu)[len(cpu) // 2]}}
 
 
+def _start_emulator(
+    scratch: Path, rounds: int, on_sample: Callable[[str], None]
+) -> tuple[Samples, Counts]:
+    """`activate()` and the import of it, in a process that has imported torch and not torch_npu.
+
+    With this process's caches: the emulator is built, or this bench would not run.
+    """
+    del scratch
+    environ = envs.process_environment()
+    ours = {name: environ[name] for name in environ if not name.startswith(envs.EMULATOR_PREFIX)}
+    counts: list[int] = []
+
+    def sample() -> float:
+        output = process.run([sys.executable, "-c", _START_EMULATOR], env=ours)
+        seconds, processes = output.split()[-2:]
+        counts.append(int(processes))
+        return float(seconds)
+
+    seconds = interleave({OURS: sample}, 3 * rounds, on_sample=on_sample)
+    return Samples(seconds), {OURS: {"subprocesses": max(counts)}}
+
+
 _MEASURES: dict[str, Callable[[Path, int, Callable[[str], None]], tuple[Samples, Counts]]] = {
     "load-cold": _cold,
     "load-warm": _warm,
@@ -164,6 +215,8 @@ _MEASURES: dict[str, Callable[[Path, int, Callable[[str], None]], tuple[Samples,
     "load-together": _together,
     "import": _import,
     "build-npu": _build_npu,
+    "build-emulator": _build_emulator,
+    "start-emulator": _start_emulator,
 }
 
 

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from ascend_ops import emulator
 
-from .cases import NPU, OPTIMIZERS, CallCase, Case, StepCase
+from .cases import EMULATOR, NPU, OPTIMIZERS, CallCase, Case, StepCase
 from .kernels import isa_in_use
 from .loads import measure_load, runs
 from .peers import implementations
@@ -43,7 +43,7 @@ def run(bench: str, cases: Sequence[Case], quick: bool, listener: Listener | Non
 
     listener = listener or Silent()
     first_step = next((case for case in cases if isinstance(case, StepCase)), _ADAMW)
-    emulated = bench == NPU and emulator.is_active()
+    emulated = bench in (NPU, EMULATOR) and emulator.is_active()
     machine = machine_facts(torch.get_num_threads(), isa_in_use(first_step), emulated=emulated)
     records: list[Record] = []
     absences: list[Absence] = []
@@ -51,11 +51,7 @@ def run(bench: str, cases: Sequence[Case], quick: bool, listener: Listener | Non
         if isinstance(case, StepCase):
             samples, counts = _step(bench, case, quick, listener)
         elif isinstance(case, CallCase):
-            from .npu_calls import measure_call  # imports torch_npu, where there is one
-
-            effort = Effort.of(quick)
-            listener.begin(case, 3 * effort.rounds)
-            samples, counts = measure_call(case, effort, listener.sampled), {}
+            samples, counts = _call(bench, case, quick, listener), {}
         else:
             listener.begin(case, runs(case, quick))
             samples, counts = measure_load(case, quick, listener.sampled)
@@ -64,6 +60,18 @@ def run(bench: str, cases: Sequence[Case], quick: bool, listener: Listener | Non
             Absence(bench, case.name, name, reason) for name, reason in samples.absent.items()
         ]
     return Report(bench, quick, machine, records, absences)
+
+
+def _call(bench: str, case: CallCase, quick: bool, listener: Listener) -> Samples:
+    effort = Effort.of(quick)
+    listener.begin(case, 3 * effort.rounds)
+    if bench == EMULATOR:
+        from .emulated import measure_emulated
+
+        return measure_emulated(case, effort, listener.sampled)
+    from .npu_calls import measure_call  # imports torch_npu, where there is one
+
+    return measure_call(case, effort, listener.sampled)
 
 
 def _step(bench: str, case: StepCase, quick: bool, listener: Listener) -> tuple[Samples, Counts]:

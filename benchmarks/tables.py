@@ -9,9 +9,11 @@ from rich.console import Group, JustifyMethod, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from .cases import NPU, format_seconds
+from .cases import EMULATOR, NPU, format_seconds
 from .implementation import OURS
 from .records import Absence, Record, Report
+
+_TITLES = {NPU: "Host time of calls, and the build", EMULATOR: "What the emulated NPU costs"}
 
 
 def render(report: Report) -> RenderableType:
@@ -27,7 +29,7 @@ def render(report: Report) -> RenderableType:
         parts.append(_steps(steps, absences))
     if loads:
         absences = [absence for absence in absent if absence.case not in of_steps]
-        title = "Host time of calls, and the build" if report.bench == NPU else "Loads"
+        title = _TITLES.get(report.bench, "Loads")
         parts.append(_loads(title, loads, absences))
     lacking = [f"{a.impl}: no {a.reason}" for a in report.absences if a not in absent]
     parts += [Text(line, style="dim") for line in dict.fromkeys(lacking)]

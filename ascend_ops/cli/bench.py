@@ -82,6 +82,26 @@ def npu(
         from ascend_ops.emulator import activate
 
         activate()
+    _find_npu()
+    _bench("npu", json, plot, quick, case or [])
+
+
+@app.command("emulator")
+def emulator(
+    json: JsonOption = None,
+    plot: PlotOption = None,
+    quick: QuickOption = False,
+    case: CaseOption = None,
+) -> None:
+    """What the emulated NPU costs: its build, its start, an op, a training step beside the CPU."""
+    from ascend_ops.emulator import activate
+
+    activate(op_threads=1)
+    _find_npu()
+    _bench("emulator", json, plot, quick, case or [])
+
+
+def _find_npu() -> None:
     try:
         importlib.import_module("torch_npu")
         devices = importlib.import_module("torch").npu.device_count()
@@ -90,7 +110,6 @@ def npu(
         raise fail(f"torch_npu does not import: {reason}. {_NO_NPU}") from error
     if devices == 0:
         raise fail(f"torch_npu finds no NPU. {_NO_NPU}")
-    _bench("npu", json, plot, quick, case or [])
 
 
 def _bench(name: str, json: Path | None, plot: Path | None, quick: bool, case: list[str]) -> None:

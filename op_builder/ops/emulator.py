@@ -21,7 +21,7 @@ ACL_HEADERS = Path("include", "third_party", "acl", "inc")
 _HCCL_HEADERS = Path("include", "third_party", "hccl", "inc")
 
 # The headers export what they declare only so; deprecated functions have to be there too.
-_ACL_FLAGS = ("-g1", "-DFUNC_VISIBILITY", "-Wno-deprecated-declarations")
+_ACL_FLAGS = ("-DFUNC_VISIBILITY", "-Wno-deprecated-declarations")
 
 _OPERATOR_FAMILIES = (
     *("activation", "attention", "attention_varlen", "block_sparse_attention", "comparison"),

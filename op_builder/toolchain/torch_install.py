@@ -70,10 +70,22 @@ def find_package(name: str) -> PackageInstall | None:
     return PackageInstall(root, found.get("__version__", "unknown"), found.get("git_version", ""))
 
 
+_roots: dict[tuple[str, ...], Path] = {}
+
+
 def _package_root(name: str) -> Path | None:
+    """Looked for once for each state of sys.path: a build asks for torch and torch_npu often."""
     loaded = sys.modules.get(name)
     if loaded is not None and getattr(loaded, "__file__", None):
         return Path(str(loaded.__file__)).parent
+    asked = (name, *sys.path)
+    root = _roots.get(asked) or _look_for(name)
+    if root is not None:  # one that is not there may come
+        _roots[asked] = root
+    return root
+
+
+def _look_for(name: str) -> Path | None:
     try:
         spec = importlib.util.find_spec(name)
     except (ImportError, ValueError):

@@ -1,0 +1,73 @@
+"""Work on the emulated NPU beside the same on the CPU, until it is done.
+
+The emulated NPU computes with the CPU: what is measured is what emulating costs, no device's speed.
+One thread computes on either side.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from .cases import CallCase
+from .implementation import OURS
+from .measure import Sampler, interleave, no_garbage_collection
+from .steps import Effort, Samples
+
+Call = Callable[[], Any]
+
+_CPU = "CPU"
+_CALLS_A_SAMPLE = {"add": 1000, "training-step": 3}
+_BATCH, _TOKENS, _WIDTH, _HEADS, _LAYERS = 8, 64, 256, 4, 2
+
+
+def measure_emulated(case: CallCase, effort: Effort, on_sample: Callable[[str], None]) -> Samples:
+    """The emulated NPU and the CPU in turns."""
+    work = {"add": _add, "training-step": _training_step}[case.selector]
+    count = _CALLS_A_SAMPLE[case.selector]
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with no_garbage_collection():
+            calls = {OURS: work("npu"), _CPU: work("cpu")}
+            samplers = {name: _until_done(call, count) for name, call in calls.items()}
+            return Samples(interleave(samplers, effort.rounds, on_sample=on_sample))
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _until_done(call: Call, count: int) -> Sampler:
+    def sample() -> float:
+        started = time.perf_counter()
+        for _ in range(count):
+            call()
+        torch.npu.synchronize()  # type: ignore[attr-defined]
+        return (time.perf_counter() - started) / count
+
+    sample()
+    return sample
+
+
+def _add(device: str) -> Call:
+    a, b = torch.randn(16).to(device), torch.randn(16).to(device)
+    return lambda: torch.add(a, b)
+
+
+def _training_step(device: str) -> Call:
+    torch.manual_seed(0)
+    layer = torch.nn.TransformerEncoderLayer(
+        _WIDTH, _HEADS, 4 * _WIDTH, dropout=0.0, batch_first=True
+    )
+    model = torch.nn.TransformerEncoder(layer, _LAYERS, enable_nested_tensor=False).to(device)
+    optimizer = torch.optim.AdamW(model.parameters())
+    x = torch.randn(_BATCH, _TOKENS, _WIDTH).to(device)
+
+    def step() -> None:
+        optimizer.zero_grad()
+        model(x).square().mean().backward()
+        optimizer.step()
+
+    return step
