@@ -50,7 +50,10 @@ def build(
     if compile_commands_file is not None:
         text = compile_commands(builder.plan() for builder in builders)
         compile_commands_file.write_text(text, encoding="utf-8")
-        console().print(f"wrote {compile_commands_file}")
+        if json:
+            print_json({"compile_commands": str(compile_commands_file)})
+        else:
+            console().print(f"wrote {compile_commands_file}")
         return
     results = _build(builders, again)
     if json:

@@ -9,6 +9,7 @@ import typer
 
 from op_builder import envs, inspection
 from op_builder.builder import OpBuilder
+from op_builder.errors import EnvironmentVariableError
 from op_builder.registry import ALL_OPS, all_builders
 from op_builder.version import __version__
 
@@ -86,6 +87,7 @@ def _variables() -> dict[str, Any]:
             {
                 "name": variable.name,
                 "value": variable.raw() or None,
+                "problem": _problem(variable),
                 "default": None if variable.default in (None, "") else str(variable.default),
                 "kind": variable.kind,
                 "description": variable.description,
@@ -95,9 +97,21 @@ def _variables() -> dict[str, Any]:
     }
 
 
+def _problem(variable: envs.Variable[Any]) -> str | None:
+    """Why its value cannot be used."""
+    try:
+        variable.get()
+    except EnvironmentVariableError as error:
+        return str(error)
+    return None
+
+
 def _show_variables(content: dict[str, Any]) -> None:
     rows = [
         (row["name"], row["value"] or "-", row["default"] or "-", row["description"])
         for row in content["variables"]
     ]
     print_table("Environment variables", ("name", "value", "default", "what it does"), rows)
+    for row in content["variables"]:
+        if row["problem"]:
+            console().print(f"  error: {row['problem']}")

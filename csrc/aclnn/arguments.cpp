@@ -4,6 +4,7 @@
 
 #include "aclnn/function.h"
 #include "aclnn/torch_npu.h"
+#include "ascend_ops/dtype_name.h"
 
 namespace ascend_ops::aclnn {
 namespace {
@@ -37,7 +38,7 @@ int data_type_of(ScalarType dtype) {
             return 27;
         default:
             throw std::runtime_error(std::string("expected a dtype of CANN, found ") +
-                                     torch::headeronly::toString(dtype));
+                                     ascend_ops::dtype_name(dtype));
     }
 }
 

@@ -64,6 +64,10 @@ def test_report_survives_a_value_that_cannot_be_read(
     monkeypatch.setenv("MAX_JOBS", "many")
     rows = {row["name"]: row for row in command_line("report", "--env", "--json").json["variables"]}
     assert rows["MAX_JOBS"]["value"] == "many"
+    assert "many" in rows["MAX_JOBS"]["problem"]
+    assert [name for name, row in rows.items() if row["problem"]] == ["MAX_JOBS"]
+    text = " ".join(command_line("report", "--env").out.split())
+    assert f"error: {rows['MAX_JOBS']['problem']}" in text
 
 
 @pytest.mark.parametrize(
@@ -140,6 +144,8 @@ def test_compile_commands_are_written_and_nothing_is_compiled(
     assert entry["directory"] == str(outside_op.source)
     assert entry["arguments"][0] == str(outside_op.toolbox.folder / "my++")
     assert not [call for call in outside_op.toolbox.calls() if "a.cpp" in call]
+    done = command_line("build", "made_up", "--compile-commands", file, "--json")
+    assert done.json == {"compile_commands": str(file)}
 
 
 def test_a_build_that_fails_is_in_the_json_and_in_the_status(

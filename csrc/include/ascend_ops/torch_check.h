@@ -13,6 +13,7 @@
 #include <string>
 
 #include "ascend_ops/dtype.h"
+#include "ascend_ops/dtype_name.h"
 
 namespace ascend_ops {
 
@@ -75,7 +76,7 @@ inline void check_strided_cpu(const TensorArgument& argument) {
 }
 
 inline std::string dtype_text(const TensorArgument& argument) {
-    return torch::headeronly::toString(argument.tensor.scalar_type());
+    return dtype_name(argument.tensor.scalar_type());
 }
 
 inline DType dtype_of(const TensorArgument& argument) {
