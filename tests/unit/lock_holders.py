@@ -7,9 +7,11 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-# Takes the lock, says so, and does what a line on its standard input tells it.
+# Takes the lock, says so, and does what a line on its standard input tells it. A test run in the
+# background has SIGINT ignored, and its children too.
 _HOLDER = """
-import os, sys
+import os, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from op_builder.cache.lock import build_lock
 with build_lock("op", sys.argv[1], os.environ) as held:
     print(int(held.held), held.failure and held.failure["first_error"], flush=True)
