@@ -105,6 +105,10 @@ class OpBuilder:
         """Where an ahead-of-time build of this op is: beside the file that declares it."""
         return self.source_root() / "prebuilt"
 
+    def package(self) -> str:
+        """The name of what is installed to have the op: that of its outermost package."""
+        return type(self).__module__.partition(".")[0]
+
     # What every op can do.
 
     def is_compatible(self, verbose: bool = False) -> bool:
@@ -191,6 +195,7 @@ class OpBuilder:
             recipe=key.recipe(spec, toolchain),
             layers=tuple(layers(toolchain.environ, self.prebuilt_dir())),
             build_var=self.BUILD_VAR,
+            package=self.package(),
         )
 
     def build(self, on_progress: ProgressListener | None = None, *, again: bool = False) -> Entry:

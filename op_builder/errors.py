@@ -114,13 +114,16 @@ class BuildError(AscendOpsError):
 class JitDisabledError(AscendOpsError):
     """The op is not prebuilt and not cached, and ASCEND_OPS_JIT=0 forbids building it."""
 
-    def __init__(self, op: str, build_var: str, refusals: Sequence[str]) -> None:
+    def __init__(
+        self, op: str, build_var: str, refusals: Sequence[str], package: str = "ascend_ops"
+    ) -> None:
         self.op, self.build_var, self.refusals = op, build_var, tuple(refusals)
+        self.package = package
         found = "\n".join(f"  - {refusal}" for refusal in refusals) or "  - no build of it anywhere"
         super().__init__(
             f"{op} is not available and ASCEND_OPS_JIT=0 forbids building it here:\n{found}\n"
             f"Build it where there is a compiler, either into the cache (ascend-ops build {op}) "
-            f"or into the package ({build_var}=1 pip install --no-build-isolation ascend_ops), "
+            f"or into its package ({build_var}=1 pip install --no-build-isolation {package}), "
             f"or unset ASCEND_OPS_JIT."
         )
 

@@ -49,6 +49,7 @@ class Plan:
     recipe: Mapping[str, Any]
     layers: tuple[Layer, ...]
     build_var: str
+    package: str  # what is installed to have the op
 
     @property
     def environ(self) -> Mapping[str, str]:
@@ -109,7 +110,7 @@ def obtain(plan: Plan, on_progress: ProgressListener | None = None) -> tuple[Ent
     for refusal in lookup.refusals:
         logger.info("%s", refusal)
     if not envs.JIT.get(plan.environ):
-        raise JitDisabledError(plan.spec.name, plan.build_var, lookup.refusals)
+        raise JitDisabledError(plan.spec.name, plan.build_var, lookup.refusals, plan.package)
     return build(plan, on_progress), True
 
 

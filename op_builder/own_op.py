@@ -15,6 +15,10 @@ class OwnOp:
         installed = _PACKAGE / "csrc"
         return installed if installed.is_dir() else _PACKAGE.parent / "csrc"
 
+    def package(self) -> str:
+        """The distribution that ``op_builder`` comes with."""
+        return "ascend_ops"
+
     def prebuilt_dir(self) -> Path:
         """Inside the package, for all ops together."""
         return _PACKAGE / "prebuilt"

@@ -1,5 +1,5 @@
-// Elements by way of copies: the last ones of a range, fewer than a Vec has lanes; and whole ranges
-// a block at a time in fp32, for what is too rare for kernels of its own.
+// Elements by way of copies: the last ones of a range, fewer than a turn of a kernel; and whole
+// ranges a block at a time in fp32, for what is too rare for kernels of its own.
 #pragma once
 
 #include <cstddef>
@@ -22,11 +22,14 @@ inline const unsigned char* at(const void* elements, DType dtype, std::int64_t i
            static_cast<std::size_t>(i) * size_of(dtype);
 }
 
-// Copied out, updated by the same kernel in a whole Vec, so that they are rounded as all others
+// Vecs that a turn of a kernel has at most (see kernel_loop.h); a long one is a turn of its own.
+constexpr int most_vecs = max_width < 32 ? 4 : 1;
+
+// Copied out, updated by the same kernel in one whole turn, so that they are rounded as all others
 // are, and copied back.
 [[gnu::noinline]] void run_tail(Kernel kernel, const Plan& plan, const Tensors& tensors,
-                                std::int64_t begin, std::int64_t end) {
-    constexpr std::size_t bytes = max_width * sizeof(float);
+                                std::int64_t begin, std::int64_t end, std::int64_t turn) {
+    constexpr std::size_t bytes = most_vecs * max_width * sizeof(float);
     alignas(float) unsigned char copies[3 + max_state_count][bytes] = {};
     const DTypes& dtypes = plan.dtypes;
     const std::size_t count = static_cast<std::size_t>(end - begin);
@@ -40,7 +43,7 @@ inline const unsigned char* at(const void* elements, DType dtype, std::int64_t i
     for (int k = 0; k < Formula::state_count; ++k) {
         __builtin_memcpy(copies[2 + k], at(tensors.states[k], dtypes.states, begin), state_bytes);
     }
-    kernel(plan, {copies[0], copies[1], {copies[2], copies[3]}, copies[4]}, 0, width());
+    kernel(plan, {copies[0], copies[1], {copies[2], copies[3]}, copies[4]}, 0, turn);
     __builtin_memcpy(params, copies[0], param_bytes);
     for (int k = 0; k < Formula::state_count; ++k) {
         __builtin_memcpy(at(tensors.states[k], dtypes.states, begin), copies[2 + k], state_bytes);

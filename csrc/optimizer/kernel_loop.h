@@ -141,30 +141,29 @@ constexpr int vecs_in_a_line() {
     std::size_t narrowest = 4;
     ((narrowest = sizeof(Elements) < narrowest ? sizeof(Elements) : narrowest), ...);
     const std::size_t count = 64 / (narrowest * static_cast<std::size_t>(max_width));
-    return max_width < 4 || count < 1 ? 1 : static_cast<int>(count < 4 ? count : 4);
+    return max_width < 4 || count < 1 ? 1 : static_cast<int>(count < most_vecs ? count : most_vecs);
 }
 
 template <class Update, class Param, class Grad, class State, class Copy>
 void run(const Plan& plan, const Tensors& tensors, std::int64_t begin, std::int64_t end) {
     const auto c = plan.coefficients.as<Formula::Coefficients>();
     const Arrays<Param, Grad, State, Copy> arrays(tensors);
-    const std::int64_t lanes = width();
+    constexpr int vecs = vecs_in_a_line<Param, Grad, State>();
+    const std::int64_t turn = vecs * width();
 
     std::int64_t i = begin;
-    constexpr int vecs = vecs_in_a_line<Param, Grad, State>();
-    if constexpr (vecs > 1) {
-        for (; end - i >= vecs * lanes; i += vecs * lanes) {
+    for (; end - i >= turn; i += turn) {
+        if constexpr (vecs > 1) {
             run_line<Update, vecs, Vec>(c, arrays, i);
+        } else {
+            run_one<Update>(c, arrays, i);
         }
-    }
-    for (; end - i >= lanes; i += lanes) {
-        run_one<Update>(c, arrays, i);
     }
     if constexpr (!std::is_same<Copy, NoCopy>::value) {
         finish_streams();
     }
     if (i < end) {
-        run_tail(run<Update, Param, Grad, State, Copy>, plan, tensors, i, end);
+        run_tail(run<Update, Param, Grad, State, Copy>, plan, tensors, i, end, turn);
     }
 }
 

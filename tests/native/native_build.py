@@ -167,6 +167,12 @@ def digests(output: str) -> dict[str, set[str]]:
     return found
 
 
+def isas_of(output: str) -> list[str]:
+    """The instruction sets that ``digest_of_all_results`` ran on, in order."""
+    words = [line.split() for line in output.splitlines() if line.startswith("digest ")]
+    return [word[1] for word in words if not word[1].startswith("norm")]
+
+
 def find_program(*names: str) -> str | None:
     """The first of them on PATH."""
     return next(filter(None, map(shutil.which, names)), None)

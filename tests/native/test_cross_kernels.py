@@ -13,7 +13,7 @@ from pathlib import Path
 
 import native_build
 import pytest
-from native_build import TESTS, Objects, Target, digests, run
+from native_build import TESTS, Objects, Target, digests, isas_of, run
 from test_kernels import check_exports
 
 AARCH64_CXX = "aarch64-linux-gnu-g++"
@@ -60,12 +60,6 @@ def aarch64(
     """Statically linked programs for aarch64."""
     target = Target([AARCH64_CXX], "aarch64", test_flags=("-O1",), link_flags=("-static",))
     return build(target, tmp_path_factory.mktemp("aarch64"))
-
-
-def isas_of(output: str) -> list[str]:
-    """The instruction sets that ``digest_of_all_results`` ran on, in order."""
-    words = [line.split() for line in output.splitlines() if line.startswith("digest ")]
-    return [word[1] for word in words if not word[1].startswith("norm")]
 
 
 # All tests once; elsewhere those that compare bits, as what is right on one is right on all then.

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import native_build
 import pytest
-from native_build import TESTS, Objects, Target, digests, run
+from native_build import TESTS, Objects, Target, digests, isas_of, run
 
 from op_builder.ops.cpu_optimizer import CPUOptimizerBuilder
 
@@ -64,6 +64,17 @@ def test_no_race_that_threadsanitizer_sees(plain: str, tmp_path: Path) -> None:
     target = Target(["g++"], kernel_flags=("-O1", *THREADS), test_flags=("-O1", *THREADS))
     output = build_and_run(target, tmp_path, {"adam": ["blocks_test.cpp"]}, simd=False)
     assert digests(output).items() <= digests(plain).items()
+
+
+def test_pain_05_a_variant_without_its_flags_is_empty_and_the_next_lower_one_runs(
+    plain: str, tmp_path: Path
+) -> None:
+    """DeepSpeed #7556, #2618: intrinsics by a macro of the build's, and not of the compiler's."""
+    target = Target(["g++"], machine="a machine that no variant has flags for")
+    tests = {"adam": ["adam_bits_test.cpp"]}
+    output = build_and_run(target, tmp_path, tests, simd=False)
+    assert digests(output).items() <= digests(plain).items()
+    assert isas_of(output) == [isa for isa in isas_of(plain) if isa in ("scalar", "neon")]
 
 
 def test_clang_gives_the_same_bits(plain: str, tmp_path: Path) -> None:

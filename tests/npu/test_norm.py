@@ -192,7 +192,7 @@ x, w = torch.randn(4, 8).npu(), torch.randn(8).npu()
 """
 
 
-def test_a_missing_function_is_the_composition_with_one_warning():
+def test_pain_27_a_missing_function_is_the_composition_with_one_warning():
     code = """
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -212,7 +212,7 @@ def test_a_missing_function_is_the_composition_with_one_warning():
 @pytest.mark.parametrize(
     "fault", ["aclnnRmsNormGetWorkspaceSize:1:161002", "aclnnRmsNorm:1:561003"]
 )
-def test_a_failure_in_either_phase_is_an_exception_and_nothing_leaks(fault, queue):
+def test_pain_26_a_failure_in_either_phase_is_an_exception_and_nothing_leaks(fault, queue):
     code = """
     try:
         rms_norm(x, w)

@@ -50,7 +50,10 @@ EXAMPLES: list[tuple[AscendOpsError, list[str]]] = [
             "unset ASCEND_OPS_JIT",
         ],
     ),
-    (errors.JitDisabledError("cpu_adam", "DS_BUILD_X", []), ["no build of it anywhere"]),
+    (
+        errors.JitDisabledError("theirs", "THEIR_VAR", [], "their_ops"),
+        ["no build of it anywhere", "THEIR_VAR=1 pip install --no-build-isolation their_ops"],
+    ),
     (
         errors.LoadError("cpu_adam", Path("/c/cpu_adam.so"), "file too short"),
         ["loading cpu_adam from /c/cpu_adam.so failed: file too short"],
