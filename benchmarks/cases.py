@@ -76,8 +76,8 @@ class LoadCase:
 
 @dataclass(frozen=True)
 class CallCase:
-    """A call on an NPU, by the host's time until it returns; ``selector`` says which, to
-    :mod:`npu_calls` or :mod:`emulated`. ``target`` is in words.
+    """A call on an NPU: ``selector`` says which, by the host's time until it returns to
+    :mod:`npu_calls`, until it is done to :mod:`emulated`. ``target`` is in words.
     """
 
     selector: str

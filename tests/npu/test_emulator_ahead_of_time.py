@@ -21,7 +21,6 @@ pytestmark = [
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PROGRAM = """
-import sys
 from ascend_ops import emulator
 emulator.activate()
 import torch, torch_npu, ascend_ops
