@@ -130,7 +130,10 @@ def _checked_before(
     """
     known = (query.shape, key.shape, value.shape, query.dtype, key.dtype, value.dtype)
     call = (*known, query.device, key.device, value.device, options)
-    rest = _known.get(call)
+    try:
+        rest = _known.get(call)
+    except TypeError:  # a list for a layout or a number: the checks have words for it
+        return _checked(query, key, value, options, _Extras())
     if rest is None:
         rest = _checked(query, key, value, options, _Extras())
         if len(_known) >= _MOST_KNOWN:

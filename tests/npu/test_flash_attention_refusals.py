@@ -30,6 +30,7 @@ def test_bad_arguments_are_refused_in_words():
         (lambda: flash_attention(q, k[:1], v), ValueError, "expected the batch of query"),
         (lambda: flash_attention(q, k[:, :, :0], v[:, :, :0]), ValueError, "expected 1 to"),
         (lambda: flash_attention(q, k, v, layout="NBSD"), ValueError, "layout: expected one of"),
+        (lambda: flash_attention(q, k, v, layout=["BNSD"]), ValueError, "layout: expected one of"),
         (lambda: flash_attention(sbh, sbh, sbh, layout="SBH"), ValueError, "num_heads: expected a"),
         (lambda: flash_attention(q, k, v, num_heads=2), ValueError, "num_heads: expected 4"),
         (lambda: flash_attention(q, k, v, mask[:4]), ValueError, "attn_mask: expected"),
