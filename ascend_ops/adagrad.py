@@ -9,7 +9,7 @@ import torch
 
 from op_builder.ops.cpu_adagrad import CPUAdagradBuilder
 
-from .cpu_optimizer import Batch, CPUOptimizer, Params, finite, state_dtype
+from .cpu_optimizer import Batch, CPUOptimizer, Params, finite, note_update, state_dtype
 from .loading import load
 
 
@@ -93,7 +93,7 @@ class CPUAdagrad(CPUOptimizer):
             batch.params,
             batch.grads,
             batch.states["sum"],
-            batch.next_steps(),
+            batch.steps,
             float(group["lr"]),
             float(group["lr_decay"]),
             float(group["weight_decay"]),
@@ -132,7 +132,8 @@ class CPUAdagrad(CPUOptimizer):
         super().step()
         for batch, arguments in calls:
             library.adagrad_sparse_step(*arguments)
-            self.note_update(batch)
+            batch.count_update()
+            note_update(batch)
         return loss
 
     def _sparse_call(
@@ -146,7 +147,7 @@ class CPUAdagrad(CPUOptimizer):
             grad.indices(),
             grad.values(),
             batch.states["sum"][0],
-            batch.next_steps()[0],
+            int(batch.steps[0]) + 1,
             float(group["lr"]),
             float(group["lr_decay"]),
             float(group["eps"]),

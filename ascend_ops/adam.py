@@ -10,7 +10,7 @@ import torch
 
 from op_builder.ops.cpu_adam import CPUAdamBuilder
 
-from .cpu_optimizer import Batch, CPUOptimizer, Params, below_one, finite
+from .cpu_optimizer import Batch, CPUOptimizer, Params, below_one, finite, note_update
 from .loading import load
 from .offload import DeviceCopies, OffloadStep, check_offload, pieces
 
@@ -111,7 +111,7 @@ class CPUAdam(CPUOptimizer):
             batch.grads,
             batch.states["exp_avg"],
             batch.states["exp_avg_sq"],
-            batch.next_steps(),
+            batch.steps,
             float(group["lr"]),
             float(beta1),
             float(beta2),
@@ -191,7 +191,8 @@ class CPUAdam(CPUOptimizer):
                     update(arguments, begin, end)
                     if copies:
                         copies.copy(first + begin, first + end)
-                self.note_update(batch)
+                batch.count_update()
+                note_update(batch)
                 first += total
 
     def _offload_calls(

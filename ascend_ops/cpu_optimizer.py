@@ -22,7 +22,8 @@ class Batch:
     """The parameters of one group that have a dense gradient, a list for each role.
 
     ``states`` has a list for each name in :attr:`CPUOptimizer.STATES`; ``steps`` are the counters
-    as they stand in the state, one less than the number of the update to come.
+    of the updates as they stand in the state: one-element float32 tensors, which the ops
+    ``<OP>_step`` count up.
     """
 
     params: list[torch.Tensor] = field(default_factory=list)
@@ -30,9 +31,10 @@ class Batch:
     states: dict[str, list[torch.Tensor]] = field(default_factory=dict)
     steps: list[torch.Tensor] = field(default_factory=list)
 
-    def next_steps(self) -> list[int]:
-        """The number of this update for each parameter, from 1."""
-        return [int(step) + 1 for step in torch.stack(self.steps).tolist()]
+    def count_update(self) -> None:
+        """Count an update that was made by an op that does not count it itself."""
+        # With a number, each of them wraps it in a tensor of its own: 1.3 us a step counter.
+        torch._foreach_add_(self.steps, torch.ones(()), alpha=1.0)
 
 
 @dataclass(frozen=True)
@@ -109,7 +111,8 @@ class CPUOptimizer(Optimizer):
         for index, (group, param) in zip(saved_ids, ours, strict=True):
             saved = state_dict["state"].get(index, {})
             if "step" in saved:
-                self.state[param]["step"] = torch.tensor(float(saved["step"]))
+                step = torch.tensor(float(saved["step"]), dtype=torch.float32)
+                self.state[param]["step"] = step
             for name in (name for name in self.STATES if name in saved):
                 dtype = state_dtype(group, param)
                 self.state[param][name] = saved[name].to(param.device, dtype, copy=True)
@@ -140,26 +143,20 @@ class CPUOptimizer(Optimizer):
                 check(*arguments)
         for batch, arguments in calls:
             step(*arguments)
-            self.note_update(batch)
+            note_update(batch)
         return loss
 
-    def note_update(self, batch: Batch) -> None:
-        """Count the step, and let autograd know that the parameters are others now.
-
-        A backward pass through the old values is then an error and not a wrong gradient.
-        """
-        # With a number, each of them wraps it in a tensor of its own: 1.3 us a step counter.
-        torch._foreach_add_(batch.steps, torch.ones(()), alpha=1.0)
-        torch.autograd.graph.increment_version(batch.params)
-
     def _batch(self, group: dict[str, Any]) -> Batch:
-        params, grads = [], []
-        for param in group["params"]:
-            grad = param.grad
-            if grad is None or (grad.is_sparse and self.takes_sparse(group)):
-                continue
-            params.append(param)
-            grads.append(grad)
+        params = group["params"]
+        grads = [param.grad for param in params]
+        kept = [
+            (param, grad)
+            for param, grad in zip(params, grads, strict=True)
+            if grad is not None and not (grad.is_sparse and self.takes_sparse(group))
+        ]
+        if len(kept) < len(params):
+            params = [param for param, _ in kept]
+            grads = [grad for _, grad in kept]
         return self.make_batch(group, params, grads)
 
     def takes_sparse(self, group: dict[str, Any]) -> bool:
@@ -203,6 +200,14 @@ class CPUOptimizer(Optimizer):
             if not 0 <= value < limit:  # NaN fails every comparison
                 upper = "finite" if limit == math.inf else f"less than {limit:g}"
                 raise ValueError(f"{name}={value}: expected 0 or more, and {upper}")
+
+
+def note_update(batch: Batch) -> None:
+    """Let autograd know that the parameters are others now.
+
+    A backward pass through the old values is then an error and not a wrong gradient.
+    """
+    torch.autograd.graph.increment_version(batch.params)
 
 
 def state_dtype(group: dict[str, Any], param: torch.Tensor) -> torch.dtype:

@@ -70,6 +70,7 @@ class CPULion(CPUOptimizer):
             batch.params,
             batch.grads,
             batch.states["exp_avg"],
+            batch.steps,
             float(group["lr"]),
             float(beta1),
             float(beta2),

@@ -1,16 +1,19 @@
 // Adagrad for torch: the namespace ascend_ops_cpu_adagrad, on torch's stable ABI.
 //
 // adagrad_update keeps the argument order that DeepSpeed's optimizers call; adagrad_step updates
-// lists of tensors in one parallel region; adagrad_sparse_step updates the rows that a coalesced
-// sparse gradient has. All update params and the sum in place, after all checks; adagrad_check
-// makes those of adagrad_step alone.
+// lists of tensors in one parallel region, and adds 1 to their state_steps; adagrad_sparse_step
+// updates the rows that a coalesced sparse gradient has. All update params and the sum in place,
+// after all checks; adagrad_check makes those of adagrad_step alone.
 #include <torch/csrc/stable/library.h>
 
 #include <cstdint>
+#include <utility>
+#include <vector>
 
 #include "adagrad.h"
 #include "optimizer/binding.h"
 #include "optimizer/multi_tensor.h"
+#include "optimizer/state_steps.h"
 #include "sparse.h"
 
 namespace ascend_ops {
@@ -67,28 +70,28 @@ void adagrad_update(StableIValue* values, std::uint64_t count, std::uint64_t) {
 
 struct AdagradLists {
     Parameters parameters;
-    std::vector<std::int64_t> steps;
-    AdagradHyperparameters hyperparameters;
+    StateSteps steps;
+    AdagradHyperparameters hyperparameters = {};
 
-    std::vector<Plan> plan() const {
-        check_length("steps", steps.size(), parameters.count());
-        return plan_all(parameters, Purpose::step,
-                        [&](std::size_t i, const DTypes& dtypes, Plan* plan) {
-                            AdagradHyperparameters h = hyperparameters;
-                            h.step = steps[i];
-                            return plan_adagrad_step(h, dtypes, current_isa(), plan);
-                        });
+    std::vector<Update> plan() {
+        check_length("step", steps.count(), parameters.count());
+        AdagradHyperparameters h = hyperparameters;
+        const auto planner = [&](std::size_t i, const DTypes& dtypes, Plan* plan) {
+            h.step = steps.next(i);
+            return plan_adagrad_step(h, dtypes, current_isa(), plan);
+        };
+        return plan_all(parameters, Purpose::step, planner);
     }
 };
 
 AdagradLists take_step(StableIValue* values, std::uint64_t count) {
     ArgumentReader arguments(values, count);
-    AdagradLists lists;
+    Parameters parameters;
+    parameters.params = take_list(arguments, "params");
+    parameters.grads = take_list(arguments, "grads");
+    parameters.states.push_back(take_list(arguments, "sum"));
+    AdagradLists lists = {std::move(parameters), take_steps(arguments)};
     AdagradHyperparameters& h = lists.hyperparameters;
-    lists.parameters.params = take_list(arguments, "params");
-    lists.parameters.grads = take_list(arguments, "grads");
-    lists.parameters.states.push_back(take_list(arguments, "sum"));
-    lists.steps = arguments.take<std::vector<std::int64_t>>();
     h.lr = arguments.take<double>();
     h.lr_decay = arguments.take<double>();
     h.weight_decay = arguments.take<double>();
@@ -98,8 +101,9 @@ AdagradLists take_step(StableIValue* values, std::uint64_t count) {
 }
 
 void adagrad_step(StableIValue* values, std::uint64_t count, std::uint64_t) {
-    const AdagradLists lists = take_step(values, count);
+    AdagradLists lists = take_step(values, count);
     run_all(lists.parameters, lists.plan());
+    lists.steps.count_update();
 }
 
 void adagrad_check(StableIValue* values, std::uint64_t count, std::uint64_t) {
@@ -141,11 +145,12 @@ STABLE_TORCH_LIBRARY(ascend_ops_cpu_adagrad, library) {
         "adagrad_update(int optimizer_id, int step, float lr, float eps, float weight_decay, "
         "Tensor(a!) params, Tensor grads, Tensor(b!) exp_avg_sq) -> int");
     library.def(
-        "adagrad_step(Tensor(a!)[] params, Tensor[] grads, Tensor(b!)[] sums, int[] steps, "
-        "float lr, float lr_decay, float weight_decay, float eps, bool maximize) -> ()");
+        "adagrad_step(Tensor(a!)[] params, Tensor[] grads, Tensor(b!)[] sums, "
+        "Tensor(c!)[] state_steps, float lr, float lr_decay, float weight_decay, float eps, "
+        "bool maximize) -> ()");
     library.def(
-        "adagrad_check(Tensor[] params, Tensor[] grads, Tensor[] sums, int[] steps, float lr, "
-        "float lr_decay, float weight_decay, float eps, bool maximize) -> ()");
+        "adagrad_check(Tensor[] params, Tensor[] grads, Tensor[] sums, Tensor[] state_steps, "
+        "float lr, float lr_decay, float weight_decay, float eps, bool maximize) -> ()");
     library.def(
         "adagrad_sparse_step(Tensor(a!) params, Tensor indices, Tensor values, Tensor(b!) sum, "
         "int step, float lr, float lr_decay, float eps, bool maximize=False) -> ()");

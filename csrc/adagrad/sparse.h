@@ -12,12 +12,11 @@
 namespace ascend_ops {
 
 inline std::vector<std::int64_t> read_indices(const Tensor& indices) {
-    const TensorArgument argument = {"indices", indices};
-    check_strided_cpu(argument);
-    if (indices.scalar_type() != torch::headeronly::ScalarType::Long) {
+    const HostTensor argument = host_tensor("indices", indices);
+    if (argument.scalar_type != torch::headeronly::ScalarType::Long) {
         fail("indices", "dtype int64", dtype_text(argument));
     }
-    const IntArrayRef sizes = indices.sizes();
+    const IntArrayRef& sizes = argument.sizes;
     if (!(sizes.size() == 1 || (sizes.size() == 2 && sizes[0] == 1))) {
         fail("indices", "shape [nnz] or [1, nnz]", to_text(sizes));
     }
@@ -44,11 +43,10 @@ inline void check_rows(const std::vector<std::int64_t>& rows, std::int64_t count
     }
 }
 
-inline void check_values(const TensorArgument& values, const Tensor& params,
+inline void check_values(const HostTensor& values, const HostTensor& params,
                          std::int64_t row_count) {
-    check_strided_cpu(values);
-    const IntArrayRef found = values.tensor.sizes();
-    const IntArrayRef wanted = params.sizes();
+    const IntArrayRef& found = values.sizes;
+    const IntArrayRef& wanted = params.sizes;
     bool same = !wanted.empty() && found.size() == wanted.size() && found[0] == row_count;
     for (std::size_t i = 1; same && i < wanted.size(); ++i) {
         same = found[i] == wanted[i];
@@ -59,10 +57,9 @@ inline void check_values(const TensorArgument& values, const Tensor& params,
     }
 }
 
-inline void check_contiguous(const TensorArgument& argument) {
-    check_strided_cpu(argument);
-    if (!argument.tensor.is_contiguous()) {
-        fail(argument.name, "a contiguous tensor", "strides " + to_text(argument.tensor.strides()));
+inline void check_contiguous(const HostTensor& tensor) {
+    if (!tensor.is_contiguous()) {
+        fail(tensor.name, "a contiguous tensor", "strides " + to_text(tensor.strides));
     }
 }
 
@@ -79,15 +76,15 @@ struct SparseStep {
 inline SparseStep plan_sparse_step(const Tensor& params, const Tensor& indices,
                                    const Tensor& values, const Tensor& sum,
                                    const AdagradHyperparameters& h) {
-    const TensorArgument params_argument = {"params", params};
-    const TensorArgument values_argument = {"values", values};
-    const TensorArgument sum_argument = {"sum", sum};
+    const HostTensor params_argument = host_tensor("params", params);
+    const HostTensor values_argument = host_tensor("values", values);
+    const HostTensor sum_argument = host_tensor("sum", sum);
     check_contiguous(params_argument);
     check_contiguous(sum_argument);
     check_same_sizes(sum_argument, params_argument);
     SparseStep step = {params, values, sum, read_indices(indices), {}};
-    check_values(values_argument, params, static_cast<std::int64_t>(step.rows.size()));
-    check_rows(step.rows, params.sizes()[0]);
+    check_values(values_argument, params_argument, static_cast<std::int64_t>(step.rows.size()));
+    check_rows(step.rows, params_argument.sizes[0]);
     DTypes dtypes;
     dtypes.params = dtype_of(params_argument);
     dtypes.grads = params_dtype_or_float32(values_argument, dtypes.params);

@@ -4,17 +4,17 @@
 // updates lists of tensors in one parallel region. All update params, exp_avg and exp_avg_sq in
 // place, after all checks; adam_check makes those of adam_step alone.
 //
-// adam_offload_step is the step of ZeRO-Offload: gradients as they come from the device are divided
-// by the loss scale and clipped by their global norm, fp32 master parameters and states updated and
-// a low-precision copy of the parameters written, in one pass and one read of the gradients before
-// it. It returns the norm, and whether a gradient was infinite or NaN: then nothing was changed.
-//
-// To overlap the copy to the device with it, do its two halves: once
+// The step of ZeRO-Offload divides gradients as they come from the device by the loss scale, clips
+// them by their global norm, updates fp32 master parameters and states and writes a low-precision
+// copy of the parameters, in one pass and one read of the gradients before it: once
 //   norm, found_inf = grad_norm(grads, loss_scale)
 // and, unless found_inf, for consecutive ranges of the elements of all parameters in their order
 //   adam_offload_range(..., loss_scale, max_norm, norm, begin, end)
 // starting the copy of [begin, end) of low_precision_params before the next range is computed. The
 // results are the same bits, however the ranges are cut; each element has to be in one of them.
+//
+// state_steps are one-element tensors that count the updates: adam_step adds 1 to each, and
+// adam_offload_range, which does a part of an update, leaves that to its caller.
 #include <torch/csrc/stable/library.h>
 
 #include <cmath>
@@ -89,8 +89,9 @@ void adam_rollback(StableIValue* values, std::uint64_t count, std::uint64_t) {
 
 void adam_step(StableIValue* values, std::uint64_t count, std::uint64_t) {
     ArgumentReader arguments(values, count);
-    const AdamLists lists = take_step(arguments);
+    AdamLists lists = take_step(arguments);
     run_all(lists.parameters, lists.plan());
+    lists.steps.count_update();
 }
 
 void adam_check(StableIValue* values, std::uint64_t count, std::uint64_t) {
@@ -109,24 +110,15 @@ void grad_norm(StableIValue* values, std::uint64_t count, std::uint64_t) {
     give_norm(values, global_norm(grads, arguments.take<double>()));
 }
 
-void adam_offload_step(StableIValue* values, std::uint64_t count, std::uint64_t) {
-    ArgumentReader arguments(values, count);
-    AdamLists lists = take_offload(arguments);
-    const auto loss_scale = arguments.take<double>();
-    const auto max_norm = arguments.take<double>();
-    take_rounding(arguments, lists.hyperparameters);
-    give_norm(values, run_offload_step(lists, loss_scale, max_norm));
-}
-
 ElementRange take_range(ArgumentReader& arguments) {
     const auto begin = arguments.take<std::int64_t>();
     return {begin, arguments.take<std::int64_t>()};
 }
 
-void check_range(const ElementRange& range, const TensorList& params) {
+void check_range(const ElementRange& range, const std::vector<Update>& updates) {
     std::int64_t total = 0;
-    for (const Tensor& tensor : params.tensors) {
-        total += tensor.numel();
+    for (const Update& update : updates) {
+        total += update.numel;
     }
     if (range.begin < 0 || range.begin > range.end || range.end > total) {
         fail("begin and end", "a range of the " + std::to_string(total) + " elements",
@@ -146,9 +138,9 @@ void adam_offload_range(StableIValue* values, std::uint64_t count, std::uint64_t
         fail("norm", "a finite number, as without found_inf", to_text(norm));
     }
     lists.hyperparameters.grad_scale = grad_scale(loss_scale, max_norm, norm);
-    const std::vector<Plan> plans = lists.plan();
-    check_range(range, lists.parameters.params);
-    run_all(lists.parameters, plans, range);
+    const std::vector<Update> updates = lists.plan();
+    check_range(range, updates);
+    run_all(lists.parameters, updates, range);
 }
 
 }  // namespace
@@ -170,27 +162,22 @@ STABLE_TORCH_LIBRARY(ascend_ops_cpu_adam, library) {
         "Tensor(b!) exp_avg, Tensor(c!) exp_avg_sq) -> int");
     library.def(
         "adam_step(Tensor(a!)[] params, Tensor[] grads, Tensor(b!)[] exp_avgs, "
-        "Tensor(c!)[] exp_avg_sqs, int[] steps, float lr, float beta1, float beta2, float eps, "
-        "float weight_decay, bool decoupled_weight_decay, bool bias_correction, bool maximize, "
-        "int? stochastic_rounding_seed=None) -> ()");
+        "Tensor(c!)[] exp_avg_sqs, Tensor(d!)[] state_steps, float lr, float beta1, float beta2, "
+        "float eps, float weight_decay, bool decoupled_weight_decay, bool bias_correction, "
+        "bool maximize, int? stochastic_rounding_seed=None) -> ()");
     library.def(
         "adam_check(Tensor[] params, Tensor[] grads, Tensor[] exp_avgs, Tensor[] exp_avg_sqs, "
-        "int[] steps, float lr, float beta1, float beta2, float eps, float weight_decay, "
+        "Tensor[] state_steps, float lr, float beta1, float beta2, float eps, float weight_decay, "
         "bool decoupled_weight_decay, bool bias_correction, bool maximize, "
         "int? stochastic_rounding_seed=None) -> ()");
     library.def("grad_norm(Tensor[] grads, float loss_scale) -> (float, bool)");
     library.def(
-        "adam_offload_step(Tensor(a!)[] master_params, Tensor[] grads, Tensor(b!)[] exp_avgs, "
-        "Tensor(c!)[] exp_avg_sqs, Tensor(d!)[] low_precision_params, int[] steps, float lr, "
-        "float beta1, float beta2, float eps, float weight_decay, bool decoupled_weight_decay, "
-        "bool bias_correction, bool maximize, float loss_scale, float max_norm, "
-        "int? stochastic_rounding_seed=None) -> (float, bool)");
-    library.def(
         "adam_offload_range(Tensor(a!)[] master_params, Tensor[] grads, Tensor(b!)[] exp_avgs, "
-        "Tensor(c!)[] exp_avg_sqs, Tensor(d!)[] low_precision_params, int[] steps, float lr, "
-        "float beta1, float beta2, float eps, float weight_decay, bool decoupled_weight_decay, "
-        "bool bias_correction, bool maximize, float loss_scale, float max_norm, float norm, "
-        "int begin, int end, int? stochastic_rounding_seed=None) -> ()");
+        "Tensor(c!)[] exp_avg_sqs, Tensor(d!)[] low_precision_params, Tensor[] state_steps, "
+        "float lr, float beta1, float beta2, float eps, float weight_decay, "
+        "bool decoupled_weight_decay, bool bias_correction, bool maximize, float loss_scale, "
+        "float max_norm, float norm, int begin, int end, "
+        "int? stochastic_rounding_seed=None) -> ()");
     library.def("cpu_capability() -> str");
     library.def("set_cpu_capability(str isa) -> ()");
 }
@@ -206,7 +193,6 @@ STABLE_TORCH_LIBRARY_IMPL(ascend_ops_cpu_adam, CompositeExplicitAutograd, librar
     library.impl("adam_step", &adam_step);
     library.impl("adam_check", &adam_check);
     library.impl("grad_norm", &grad_norm);
-    library.impl("adam_offload_step", &adam_offload_step);
     library.impl("adam_offload_range", &adam_offload_range);
     library.impl("cpu_capability", &cpu_capability);
     library.impl("set_cpu_capability", &set_cpu_capability);

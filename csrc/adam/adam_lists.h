@@ -2,11 +2,13 @@
 #pragma once
 
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "adam.h"
 #include "optimizer/grad_norm.h"
 #include "optimizer/multi_tensor.h"
+#include "optimizer/state_steps.h"
 
 namespace ascend_ops {
 
@@ -33,19 +35,29 @@ inline void take_rounding(ArgumentReader& arguments, AdamHyperparameters& h) {
 /// An update of many parameters: all the same but for the number of the step.
 struct AdamLists {
     Parameters parameters;
-    std::vector<std::int64_t> steps;
-    AdamHyperparameters hyperparameters;
+    StateSteps steps;
+    AdamHyperparameters hyperparameters = {};
     Purpose purpose = Purpose::step;
 
-    std::vector<Plan> plan() const {
-        check_length("steps", steps.size(), parameters.count());
-        const auto planner = [&](std::size_t i, const DTypes& dtypes, Plan* plan) {
-            AdamHyperparameters h = hyperparameters;
-            h.step = steps[i];
-            h.rounding.parameter = i;
-            return plan_adam_step(h, dtypes, current_isa(), plan);
-        };
-        return plan_all(parameters, purpose, planner);
+    std::vector<Update> plan() {
+        check_length("step", steps.count(), parameters.count());
+        AdamHyperparameters h = hyperparameters;
+        DTypes planned;
+        Plan last;
+        return plan_all(parameters, purpose, [&](std::size_t i, const DTypes& dtypes, Plan* plan) {
+            const std::int64_t step = steps.next(i);
+            const bool known =
+                last.kernel != nullptr && !last.stochastic && step == h.step && dtypes == planned;
+            Problem problem;
+            if (!known) {  // bias corrections are powers, which take as long as a small tensor
+                h.step = step;
+                h.rounding.parameter = i;
+                planned = dtypes;
+                problem = plan_adam_step(h, dtypes, current_isa(), &last);
+            }
+            *plan = last;
+            return problem;
+        });
     }
 };
 
@@ -60,43 +72,24 @@ inline Parameters take_parameters(ArgumentReader& arguments) {
 
 /// In the order of adam_step.
 inline AdamLists take_step(ArgumentReader& arguments) {
-    AdamLists lists;
-    lists.parameters = take_parameters(arguments);
-    lists.steps = arguments.take<std::vector<std::int64_t>>();
+    Parameters parameters = take_parameters(arguments);
+    AdamLists lists = {std::move(parameters), take_steps(arguments)};
     take_hyperparameters(arguments, lists.hyperparameters);
     take_modes(arguments, lists.hyperparameters);
     take_rounding(arguments, lists.hyperparameters);
     return lists;
 }
 
-/// In the order that adam_offload_step and adam_offload_range begin with.
+/// In the order that adam_offload_range begins with.
 inline AdamLists take_offload(ArgumentReader& arguments) {
-    AdamLists lists;
+    Parameters parameters = take_parameters(arguments);
+    parameters.params.name = "master_params";
+    parameters.low_precision_params = take_list(arguments, "low_precision_params");
+    AdamLists lists = {std::move(parameters), take_steps(arguments)};
     lists.purpose = Purpose::offload;
-    lists.parameters = take_parameters(arguments);
-    lists.parameters.params.name = "master_params";
-    lists.parameters.low_precision_params = take_list(arguments, "low_precision_params");
-    lists.steps = arguments.take<std::vector<std::int64_t>>();
     take_hyperparameters(arguments, lists.hyperparameters);
     take_modes(arguments, lists.hyperparameters);
     return lists;
-}
-
-/// The whole offload step: the norm, and unless a gradient is infinite or NaN, the update. All
-/// checks come first, so that a refused or skipped step leaves everything as it was.
-inline GradNorm run_offload_step(AdamLists& lists, double loss_scale, double max_norm) {
-    lists.hyperparameters.grad_scale = grad_scale(loss_scale, max_norm, 0.0);
-    std::vector<Plan> plans = lists.plan();
-    const GradNorm found = global_norm(lists.parameters.grads, loss_scale);
-    if (found.found_inf) {
-        return found;
-    }
-    const double scale = grad_scale(loss_scale, max_norm, found.norm);
-    for (Plan& plan : plans) {
-        set_grad_scale(scale, lists.hyperparameters.maximize, &plan);
-    }
-    run_all(lists.parameters, plans);
-    return found;
 }
 
 }  // namespace ascend_ops

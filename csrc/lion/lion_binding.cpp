@@ -1,15 +1,18 @@
 // Lion for torch: the namespace ascend_ops_cpu_lion, on torch's stable ABI.
 //
 // lion_update keeps the argument order that DeepSpeed's optimizers call; lion_step updates lists of
-// tensors in one parallel region. Both update params and exp_avg in place, after all checks;
-// lion_check makes those of lion_step alone.
+// tensors in one parallel region, and adds 1 to their state_steps. Both update params and exp_avg
+// in place, after all checks; lion_check makes those of lion_step alone.
 #include <torch/csrc/stable/library.h>
 
 #include <cstdint>
+#include <utility>
+#include <vector>
 
 #include "lion.h"
 #include "optimizer/binding.h"
 #include "optimizer/multi_tensor.h"
+#include "optimizer/state_steps.h"
 
 namespace ascend_ops {
 namespace {
@@ -48,12 +51,6 @@ void destroy_lion(StableIValue* values, std::uint64_t count, std::uint64_t) {
     give(values[0], std::int64_t{0});
 }
 
-std::vector<Plan> plan(const Parameters& parameters, const LionHyperparameters& h) {
-    return plan_all(parameters, Purpose::step, [&](std::size_t, const DTypes& dtypes, Plan* plan) {
-        return plan_lion_step(h, dtypes, current_isa(), plan);
-    });
-}
-
 void lion_update(StableIValue* values, std::uint64_t count, std::uint64_t) {
     ArgumentReader arguments(values, count);
     LionHyperparameters h;
@@ -66,34 +63,48 @@ void lion_update(StableIValue* values, std::uint64_t count, std::uint64_t) {
     parameters.states.push_back(take_one(arguments, "exp_avg"));
     registry().get(optimizer_id);
     check_problem(check_step(step));  // Lion does not use it
-    run_all(parameters, plan(parameters, h));
+    const auto planner = [&](std::size_t, const DTypes& dtypes, Plan* plan) {
+        return plan_lion_step(h, dtypes, current_isa(), plan);
+    };
+    run_all(parameters, plan_all(parameters, Purpose::step, planner));
     give(values[0], std::int64_t{0});
 }
 
 struct LionLists {
     Parameters parameters;
-    LionHyperparameters hyperparameters;
+    StateSteps steps;
+    LionHyperparameters hyperparameters = {};
+
+    std::vector<Update> plan() {
+        check_length("step", steps.count(), parameters.count());
+        const auto planner = [&](std::size_t i, const DTypes& dtypes, Plan* plan) {
+            steps.next(i);  // counted, but no part of the formula
+            return plan_lion_step(hyperparameters, dtypes, current_isa(), plan);
+        };
+        return plan_all(parameters, Purpose::step, planner);
+    }
 };
 
 LionLists take_step(StableIValue* values, std::uint64_t count) {
     ArgumentReader arguments(values, count);
-    LionLists lists;
-    lists.parameters.params = take_list(arguments, "params");
-    lists.parameters.grads = take_list(arguments, "grads");
-    lists.parameters.states.push_back(take_list(arguments, "exp_avg"));
+    Parameters parameters;
+    parameters.params = take_list(arguments, "params");
+    parameters.grads = take_list(arguments, "grads");
+    parameters.states.push_back(take_list(arguments, "exp_avg"));
+    LionLists lists = {std::move(parameters), take_steps(arguments)};
     take_hyperparameters(arguments, lists.hyperparameters);
     lists.hyperparameters.maximize = arguments.take<bool>();
     return lists;
 }
 
 void lion_step(StableIValue* values, std::uint64_t count, std::uint64_t) {
-    const LionLists lists = take_step(values, count);
-    run_all(lists.parameters, plan(lists.parameters, lists.hyperparameters));
+    LionLists lists = take_step(values, count);
+    run_all(lists.parameters, lists.plan());
+    lists.steps.count_update();
 }
 
 void lion_check(StableIValue* values, std::uint64_t count, std::uint64_t) {
-    const LionLists lists = take_step(values, count);
-    plan(lists.parameters, lists.hyperparameters);
+    take_step(values, count).plan();
 }
 
 }  // namespace
@@ -108,11 +119,12 @@ STABLE_TORCH_LIBRARY(ascend_ops_cpu_lion, library) {
         "lion_update(int optimizer_id, int step, float lr, float beta1, float beta2, "
         "float weight_decay, Tensor(a!) params, Tensor grads, Tensor(b!) exp_avg) -> int");
     library.def(
-        "lion_step(Tensor(a!)[] params, Tensor[] grads, Tensor(b!)[] exp_avgs, float lr, "
-        "float beta1, float beta2, float weight_decay, bool maximize) -> ()");
+        "lion_step(Tensor(a!)[] params, Tensor[] grads, Tensor(b!)[] exp_avgs, "
+        "Tensor(c!)[] state_steps, float lr, float beta1, float beta2, float weight_decay, "
+        "bool maximize) -> ()");
     library.def(
-        "lion_check(Tensor[] params, Tensor[] grads, Tensor[] exp_avgs, float lr, float beta1, "
-        "float beta2, float weight_decay, bool maximize) -> ()");
+        "lion_check(Tensor[] params, Tensor[] grads, Tensor[] exp_avgs, Tensor[] state_steps, "
+        "float lr, float beta1, float beta2, float weight_decay, bool maximize) -> ()");
     library.def("cpu_capability() -> str");
     library.def("set_cpu_capability(str isa) -> ()");
 }

@@ -11,8 +11,6 @@
 namespace ascend_ops {
 namespace {
 
-constexpr std::size_t size_of(DType dtype) { return dtype == DType::float32 ? 4 : 2; }
-
 inline unsigned char* at(void* elements, DType dtype, std::int64_t i) {
     return static_cast<unsigned char*>(elements) + static_cast<std::size_t>(i) * size_of(dtype);
 }

@@ -21,8 +21,8 @@ inline void check_positive(const char* argument, double value) {
 }
 
 /// Each element once, from the first in memory to the last.
-inline bool is_dense(const TensorArgument& argument) {
-    return extent(argument.tensor) == argument.tensor.numel() && !overlaps_itself(argument.tensor);
+inline bool is_dense(const HostTensor& tensor) {
+    return tensor.extent == tensor.numel && !overlaps_itself(tensor);
 }
 
 inline GradNorm global_norm(const TensorList& grads, double loss_scale) {
@@ -31,14 +31,13 @@ inline GradNorm global_norm(const TensorList& grads, double loss_scale) {
     std::vector<Elements> arrays;
     arrays.reserve(grads.tensors.size());
     for (std::size_t i = 0; i < grads.tensors.size(); ++i) {
-        check_strided_cpu(grads.at(i));
-        const DType dtype = dtype_of(grads.at(i));
-        const void* first = grads.tensors[i].const_data_ptr();
-        if (!is_dense(grads.at(i))) {
+        const HostTensor grad = grads.at(i);
+        const void* first = grad.data;
+        if (!is_dense(grad)) {
             copies.push_back(torch::stable::contiguous(grads.tensors[i]));
             first = copies.back().const_data_ptr();
         }
-        arrays.push_back({first, dtype, grads.tensors[i].numel()});
+        arrays.push_back({first, dtype_of(grad), grad.numel});
     }
     const double total = total_square_sum(current_isa(), arrays);
     return {std::sqrt(total) / loss_scale, !std::isfinite(total)};

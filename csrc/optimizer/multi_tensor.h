@@ -21,14 +21,6 @@ struct ElementRange {
     std::int64_t end = std::numeric_limits<std::int64_t>::max();
 };
 
-/// Whether the update may run over the memory of all of them from first to last.
-inline bool share_dense_layout(const std::vector<const TensorList*>& roles, std::size_t i) {
-    const Tensor& params = roles[0]->tensors[i];
-    return std::all_of(roles.begin(), roles.end(), [&](const TensorList* role) {
-        return same_dense_layout(params, role->tensors[i]);
-    });
-}
-
 inline void run_on_copies(const Plan& plan, const Parameters& parameters, std::size_t i,
                           std::int64_t begin, std::int64_t end) {
     const NoGradGuard no_grad;
@@ -42,42 +34,40 @@ inline void run_on_copies(const Plan& plan, const Parameters& parameters, std::s
     if (parameters.has_copies()) {
         copies.low_precision_params = copy(parameters.low_precision_params);
     }
-    run_plan(plan, copies.pointers(0), begin, end);
+    Roles roles(copies);
+    roles.read(0);
+    run_plan(plan, roles.pointers(), begin, end);
     const std::vector<const TensorList*> originals = parameters.roles();
-    const std::vector<const TensorList*> updated = copies.roles();
-    for (std::size_t k = 0; k + 1 < originals.size(); ++k) {  // all but grads
+    for (std::size_t k = 0; k < roles.written_count(); ++k) {  // all but grads
         Tensor original = originals[k]->tensors[i];
         if (!original.is_contiguous()) {
-            torch::stable::copy_(original, updated[k]->tensors[0]);
+            torch::stable::copy_(original, roles.lists()[k]->tensors[0]);
         }
     }
 }
 
 /// What lies densely in memory in one parallel region, split by size and not by tensor; the rest on
 /// copies.
-inline void run_all(const Parameters& parameters, const std::vector<Plan>& plans,
+inline void run_all(const Parameters& parameters, const std::vector<Update>& updates,
                     const ElementRange& range = {}) {
-    const std::vector<const TensorList*> roles = parameters.roles();
-    std::vector<Tensors> pointers(plans.size());
     Blocks blocks(step_block_size);
     std::int64_t before = 0;
-    for (std::size_t i = 0; i < plans.size(); ++i) {
-        const std::int64_t numel = parameters.params.tensors[i].numel();
+    for (std::size_t i = 0; i < updates.size(); ++i) {
+        const std::int64_t numel = updates[i].numel;
         const std::int64_t begin = std::min(std::max<std::int64_t>(range.begin - before, 0), numel);
         const std::int64_t end = std::min(range.end - before, numel);
         before += numel;
         if (begin >= end) {
             continue;
         }
-        if (!share_dense_layout(roles, i)) {
-            run_on_copies(plans[i], parameters, i, begin, end);
-            continue;
+        if (updates[i].dense) {
+            blocks.add(i, begin, end);
+        } else {
+            run_on_copies(updates[i].plan, parameters, i, begin, end);
         }
-        pointers[i] = parameters.pointers(i);
-        blocks.add(i, begin, end);
     }
     blocks.run(step_grain, [&](std::size_t i, std::int64_t begin, std::int64_t end, std::int64_t) {
-        run_plan(plans[i], pointers[i], begin, end);
+        run_plan(updates[i].plan, updates[i].pointers, begin, end);
     });
 }
 

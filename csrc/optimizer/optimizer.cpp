@@ -74,9 +74,10 @@ double square_sum(Isa isa, DType dtype, const void* elements, std::int64_t begin
     while (table_of(isa).square_sum[index_of(dtype)] == nullptr) {
         isa = next_lower(isa);
     }
-    const std::int64_t size = dtype == DType::float32 ? 4 : 2;
     return table_of(isa).square_sum[index_of(dtype)](
-        static_cast<const unsigned char*>(elements) + begin * size, end - begin);
+        static_cast<const unsigned char*>(elements) +
+            static_cast<std::size_t>(begin) * size_of(dtype),
+        end - begin);
 }
 
 Problem check_not_negative(const char* argument, double value) {

@@ -25,6 +25,11 @@ struct DTypes {
     DType grads = DType::float32;
     DType states = DType::float32;
     DType low_precision_params = DType::float32;  // float32: no copy
+
+    bool operator==(const DTypes& other) const {
+        return params == other.params && grads == other.grads && states == other.states &&
+               low_precision_params == other.low_precision_params;
+    }
 };
 
 /// Arrays of equal length that do not overlap; aligned to their element or better.

@@ -21,7 +21,7 @@ struct TensorList {
     const char* name;  // of one, as an error says it
     std::vector<Tensor> tensors;
 
-    TensorArgument at(std::size_t i) const { return {name, tensors[i]}; }
+    HostTensor at(std::size_t i) const { return host_tensor(name, tensors[i]); }
 };
 
 /// All tensors of the parameters; an op of one parameter has lists of one.
@@ -46,17 +46,64 @@ struct Parameters {
         all.push_back(&grads);
         return all;
     }
+};
 
-    Tensors pointers(std::size_t i) const {
-        Tensors all = {params.tensors[i].mutable_data_ptr(), grads.tensors[i].const_data_ptr(), {}};
-        for (std::size_t k = 0; k < states.size(); ++k) {
-            all.states[k] = states[k].tensors[i].mutable_data_ptr();
+/// The tensors of one parameter, in the order of Parameters::roles().
+class Roles {
+  public:
+    explicit Roles(const Parameters& parameters)
+        : lists_(parameters.roles()),
+          state_count_(parameters.states.size()),
+          has_copies_(parameters.has_copies()) {}
+
+    /// Those of parameter i: on the CPU, at strides and of the same sizes.
+    void read(std::size_t i) {
+        tensors_.clear();
+        for (const TensorList* list : lists_) {
+            tensors_.push_back(list->at(i));
+            check_same_sizes(tensors_.back(), tensors_.front());
         }
-        if (has_copies()) {
-            all.low_precision_params = low_precision_params.tensors[i].mutable_data_ptr();
+    }
+
+    const std::vector<const TensorList*>& lists() const { return lists_; }
+    const std::vector<HostTensor>& all() const { return tensors_; }
+    std::size_t written_count() const { return lists_.size() - 1; }  // all but grads, the last
+    const HostTensor& params() const { return tensors_.front(); }
+    const HostTensor& grads() const { return tensors_.back(); }
+    const HostTensor& state(std::size_t k) const { return tensors_[1 + k]; }
+    std::size_t state_count() const { return state_count_; }
+    bool has_copies() const { return has_copies_; }
+    const HostTensor& low_precision_params() const { return state(state_count_); }
+
+    Tensors pointers() const {
+        Tensors all = {params().data, grads().data, {}};
+        for (std::size_t k = 0; k < state_count_; ++k) {
+            all.states[k] = state(k).data;
         }
+        all.low_precision_params = has_copies_ ? low_precision_params().data : nullptr;
         return all;
     }
+
+    /// Whether an update may run over the memory of all of them from first to last.
+    bool share_dense_layout() const {
+        return std::all_of(tensors_.begin(), tensors_.end(), [&](const HostTensor& tensor) {
+            return same_dense_layout(params(), tensor);
+        });
+    }
+
+  private:
+    std::vector<const TensorList*> lists_;
+    std::vector<HostTensor> tensors_;
+    std::size_t state_count_;
+    bool has_copies_;
+};
+
+/// The checked update of one parameter.
+struct Update {
+    Plan plan;
+    Tensors pointers;
+    std::int64_t numel;
+    bool dense;  // else the pointers are no use: see run_on_copies
 };
 
 inline TensorList take_list(ArgumentReader& arguments, const char* name) {
@@ -79,18 +126,18 @@ inline void check_problem(const Problem& problem) {
     }
 }
 
-inline DType params_dtype_or_float32(const TensorArgument& argument, DType params) {
-    const DType found = dtype_of(argument);
+inline DType params_dtype_or_float32(const HostTensor& tensor, DType params) {
+    const DType found = dtype_of(tensor);
     if (found != params && found != DType::float32) {
-        fail(argument.name, "the dtype of params, or float32", dtype_text(argument));
+        fail(tensor.name, "the dtype of params, or float32", dtype_text(tensor));
     }
     return found;
 }
 
-inline DType low_precision_dtype(const TensorArgument& argument) {
-    const DType found = dtype_of(argument);
+inline DType low_precision_dtype(const HostTensor& tensor) {
+    const DType found = dtype_of(tensor);
     if (found == DType::float32) {
-        fail(argument.name, "dtype bfloat16 or float16", dtype_text(argument));
+        fail(tensor.name, "dtype bfloat16 or float16", dtype_text(tensor));
     }
     return found;
 }
@@ -98,69 +145,59 @@ inline DType low_precision_dtype(const TensorArgument& argument) {
 /// Whether grads may have any dtype, to be scaled, and params have to be fp32.
 enum class Purpose : std::uint8_t { step, offload };
 
-inline DTypes check_dtypes(const Parameters& parameters, std::size_t i, Purpose purpose) {
+inline DTypes check_dtypes(const Roles& roles, Purpose purpose) {
     DTypes dtypes;
-    dtypes.params = dtype_of(parameters.params.at(i));
+    dtypes.params = dtype_of(roles.params());
     if (purpose == Purpose::offload && dtypes.params != DType::float32) {
-        fail(parameters.params.name, "dtype float32", dtype_text(parameters.params.at(i)));
+        fail(roles.params().name, "dtype float32", dtype_text(roles.params()));
     }
     dtypes.grads = purpose == Purpose::offload
-                       ? dtype_of(parameters.grads.at(i))
-                       : params_dtype_or_float32(parameters.grads.at(i), dtypes.params);
-    const TensorArgument state = parameters.states[0].at(i);
-    dtypes.states = params_dtype_or_float32(state, dtypes.params);
-    for (const TensorList& other : parameters.states) {
-        if (dtype_of(other.at(i)) != dtypes.states) {
-            fail(other.name, std::string("the dtype of ") + state.name + ", " + dtype_text(state),
-                 dtype_text(other.at(i)));
+                       ? dtype_of(roles.grads())
+                       : params_dtype_or_float32(roles.grads(), dtypes.params);
+    const HostTensor& first = roles.state(0);
+    dtypes.states = params_dtype_or_float32(first, dtypes.params);
+    for (std::size_t k = 1; k < roles.state_count(); ++k) {
+        const HostTensor& other = roles.state(k);
+        if (dtype_of(other) != dtypes.states) {
+            fail(other.name, std::string("the dtype of ") + first.name + ", " + dtype_text(first),
+                 dtype_text(other));
         }
     }
-    if (parameters.has_copies()) {
-        dtypes.low_precision_params = low_precision_dtype(parameters.low_precision_params.at(i));
+    if (roles.has_copies()) {
+        dtypes.low_precision_params = low_precision_dtype(roles.low_precision_params());
     }
     return dtypes;
 }
 
-/// Devices, layouts, shapes, dtypes and overlaps of one parameter's tensors. Strides may be any.
-inline DTypes check_tensors(const Parameters& parameters,
-                            const std::vector<const TensorList*>& roles, std::size_t i,
-                            Purpose purpose) {
-    const TensorArgument params = parameters.params.at(i);
-    for (const TensorList* role : roles) {
-        check_strided_cpu(role->at(i));
-        check_same_sizes(role->at(i), params);
-    }
-    const DTypes dtypes = check_dtypes(parameters, i, purpose);
+/// Overlaps of one parameter's tensors, whose dtypes have been checked.
+inline void check_overlaps(const Roles& roles) {
     std::vector<MemoryRange> ranges;
-    ranges.reserve(roles.size());
-    for (const TensorList* role : roles) {
-        if (role != &parameters.grads) {  // grads are only read: they may be expanded
-            check_no_self_overlap(role->at(i));
+    ranges.reserve(roles.all().size());
+    for (const HostTensor& tensor : roles.all()) {
+        if (ranges.size() < roles.written_count()) {  // grads are only read: they may be expanded
+            check_no_self_overlap(tensor);
         }
-        ranges.emplace_back(role->tensors[i]);
+        ranges.emplace_back(tensor);
         for (std::size_t other = 0; other + 1 < ranges.size(); ++other) {
-            check_disjoint(role->name, ranges.back(), roles[other]->name, ranges[other]);
+            check_disjoint(tensor.name, ranges.back(), roles.all()[other].name, ranges[other]);
         }
     }
-    return dtypes;
+}
+
+/// What the updates write. Tensors with holes are left out: they may interleave without meeting,
+/// and are not run in parallel.
+inline void add_written(const Roles& roles, std::vector<MemoryRange>* written) {
+    for (std::size_t k = 0; k < roles.written_count(); ++k) {
+        const HostTensor& tensor = roles.all()[k];
+        if (tensor.numel != 0 && tensor.extent == tensor.numel) {
+            written->emplace_back(tensor);
+        }
+    }
 }
 
 /// Refuses parameters that share memory with others, or with their states: two threads would write
-/// it. Tensors with holes are left out: they may interleave without meeting, and are not run in
-/// parallel.
-inline void check_all_disjoint(const Parameters& parameters,
-                               const std::vector<const TensorList*>& roles) {
-    std::vector<MemoryRange> written;
-    written.reserve(parameters.count() * (roles.size() - 1));
-    for (std::size_t i = 0; i < parameters.count(); ++i) {
-        for (const TensorList* role : roles) {
-            const Tensor& tensor = role->tensors[i];
-            const std::int64_t numel = tensor.numel();
-            if (role != &parameters.grads && numel != 0 && extent(tensor) == numel) {
-                written.emplace_back(tensor);
-            }
-        }
-    }
+/// it.
+inline void check_all_disjoint(std::vector<MemoryRange> written) {
     std::sort(written.begin(), written.end(),
               [](const MemoryRange& a, const MemoryRange& b) { return a.begin < b.begin; });
     for (std::size_t i = 1; i < written.size(); ++i) {
@@ -174,19 +211,31 @@ inline void check_all_disjoint(const Parameters& parameters,
 
 using Planner = std::function<Problem(std::size_t i, const DTypes& dtypes, Plan* plan)>;
 
-/// All checks of an update; nothing is changed. `plan` makes that of parameter i.
-inline std::vector<Plan> plan_all(const Parameters& parameters, Purpose purpose,
-                                  const Planner& plan) {
+inline Update plan_one(const Roles& roles, Purpose purpose, const Planner& planner, std::size_t i) {
+    const DTypes dtypes = check_dtypes(roles, purpose);
+    check_overlaps(roles);
+    Update update = {{}, roles.pointers(), roles.params().numel, roles.share_dense_layout()};
+    check_problem(planner(i, dtypes, &update.plan));
+    return update;
+}
+
+/// All checks of an update; nothing is changed. `planner` makes the plan of parameter i.
+inline std::vector<Update> plan_all(const Parameters& parameters, Purpose purpose,
+                                    const Planner& planner) {
     const std::size_t count = parameters.count();
-    const std::vector<const TensorList*> roles = parameters.roles();
-    for (const TensorList* role : roles) {
-        check_length(role->name, role->tensors.size(), count);
+    Roles roles(parameters);
+    for (const TensorList* list : roles.lists()) {
+        check_length(list->name, list->tensors.size(), count);
     }
-    std::vector<Plan> plans(count);
+    std::vector<Update> updates;
+    updates.reserve(count);
+    std::vector<MemoryRange> written;
+    written.reserve(count * roles.written_count());
     for (std::size_t i = 0; i < count; ++i) {
         try {
-            const DTypes dtypes = check_tensors(parameters, roles, i, purpose);
-            check_problem(plan(i, dtypes, &plans[i]));
+            roles.read(i);
+            updates.push_back(plan_one(roles, purpose, planner, i));
+            add_written(roles, &written);
         } catch (const std::runtime_error& error) {
             if (count == 1) {
                 throw;
@@ -195,8 +244,8 @@ inline std::vector<Plan> plan_all(const Parameters& parameters, Purpose purpose,
                                      std::to_string(count) + ": " + error.what());
         }
     }
-    check_all_disjoint(parameters, roles);
-    return plans;
+    check_all_disjoint(std::move(written));
+    return updates;
 }
 
 }  // namespace ascend_ops

@@ -1,6 +1,7 @@
 // The storage types of host kernels. All arithmetic is in fp32; these only say how it is stored.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 namespace ascend_ops {
@@ -9,6 +10,11 @@ namespace ascend_ops {
 enum class DType : std::uint8_t { float32 = 0, bfloat16 = 1, float16 = 2 };
 
 constexpr int dtype_count = 3;
+
+/// Bytes of an element. Inlined at any -O: kernels must leave the linker nothing to merge.
+[[gnu::always_inline]] constexpr std::size_t size_of(DType dtype) {
+    return dtype == DType::float32 ? 4 : 2;
+}
 
 /// The upper 16 bits of an IEEE binary32.
 struct BFloat16 {

@@ -7,6 +7,7 @@
 #include <torch/csrc/stable/library.h>
 #include <torch/csrc/stable/tensor.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <cstdio>
 #include <stdexcept>
@@ -19,12 +20,6 @@ namespace ascend_ops {
 
 using torch::stable::Tensor;
 using IntArrayRef = torch::headeronly::IntHeaderOnlyArrayRef;
-
-/// A tensor and the name of its argument.
-struct TensorArgument {
-    const char* name;
-    const Tensor& tensor;  // somebody else's
-};
 
 [[noreturn]] inline void fail(const char* argument, const std::string& wanted,
                               const std::string& found) {
@@ -61,27 +56,70 @@ inline std::string to_text(torch::headeronly::DeviceType type) {
     }
 }
 
-/// A tensor whose elements are in this process's memory, at strides.
-inline void check_strided_cpu(const TensorArgument& argument) {
-    if (!argument.tensor.defined()) {
-        fail(argument.name, "a tensor", "None");
+/// A tensor in this process's memory, at strides, as a named argument. Each attribute is asked of
+/// torch once, a call of its C interface each: for many small tensors those calls are most of the
+/// time that an op takes.
+struct HostTensor {
+    const char* name;
+    const Tensor* tensor;  // somebody else's, as are sizes and strides
+    void* data;
+    torch::headeronly::ScalarType scalar_type;
+    IntArrayRef sizes;
+    IntArrayRef strides;
+    std::int64_t numel;
+    std::int64_t extent;  // elements from the first to the last in memory, both included
+
+    bool is_contiguous() const {
+        std::int64_t expected = 1;
+        for (std::size_t i = sizes.size(); i-- > 0;) {
+            if (sizes[i] != 1 && strides[i] != expected) {
+                return numel == 0;
+            }
+            expected *= sizes[i];
+        }
+        return true;
     }
-    if (!argument.tensor.is_cpu()) {
-        fail(argument.name, "a tensor on the CPU",
-             "one on " + to_text(argument.tensor.device().type()));
+};
+
+inline void check_strided_cpu(const char* name, const Tensor& tensor) {
+    if (!tensor.defined()) {
+        fail(name, "a tensor", "None");
     }
-    if (argument.tensor.layout() != torch::headeronly::Layout::Strided) {
-        fail(argument.name, "a dense tensor", "a sparse one");
+    if (!tensor.is_cpu()) {
+        fail(name, "a tensor on the CPU", "one on " + to_text(tensor.device().type()));
+    }
+    if (tensor.layout() != torch::headeronly::Layout::Strided) {
+        fail(name, "a dense tensor", "a sparse one");
     }
 }
 
-inline std::string dtype_text(const TensorArgument& argument) {
-    return dtype_name(argument.tensor.scalar_type());
+/// Refuses what is not on the CPU, or not at strides.
+inline HostTensor host_tensor(const char* name, const Tensor& tensor) {
+    check_strided_cpu(name, tensor);
+    const IntArrayRef sizes = tensor.sizes();
+    std::int64_t* strides = nullptr;
+    STABLE_TORCH_ERROR_CODE_CHECK(aoti_torch_get_strides(tensor.get(), &strides));
+    std::int64_t numel = 1;
+    std::int64_t extent = 1;
+    for (std::size_t i = 0; i < sizes.size(); ++i) {
+        numel *= sizes[i];
+        extent += (sizes[i] - 1) * strides[i];
+    }
+    return {name,
+            &tensor,
+            tensor.data_ptr(),
+            tensor.scalar_type(),
+            sizes,
+            IntArrayRef(strides, sizes.size()),
+            numel,
+            numel == 0 ? 0 : extent};
 }
 
-inline DType dtype_of(const TensorArgument& argument) {
+inline std::string dtype_text(const HostTensor& tensor) { return dtype_name(tensor.scalar_type); }
+
+inline DType dtype_of(const HostTensor& tensor) {
     using torch::headeronly::ScalarType;
-    switch (argument.tensor.scalar_type()) {
+    switch (tensor.scalar_type) {
         case ScalarType::Float:
             return DType::float32;
         case ScalarType::BFloat16:
@@ -89,41 +127,17 @@ inline DType dtype_of(const TensorArgument& argument) {
         case ScalarType::Half:
             return DType::float16;
         default:
-            fail(argument.name, "dtype float32, bfloat16 or float16", dtype_text(argument));
+            fail(tensor.name, "dtype float32, bfloat16 or float16", dtype_text(tensor));
     }
 }
 
-inline bool same_sizes(const Tensor& a, const Tensor& b) {
-    const IntArrayRef sizes_a = a.sizes();
-    const IntArrayRef sizes_b = b.sizes();
-    bool same = sizes_a.size() == sizes_b.size();
-    for (std::size_t i = 0; same && i < sizes_a.size(); ++i) {
-        same = sizes_a[i] == sizes_b[i];
+inline void check_same_sizes(const HostTensor& tensor, const HostTensor& reference) {
+    const auto& sizes = tensor.sizes;
+    if (!std::equal(sizes.begin(), sizes.end(), reference.sizes.begin(), reference.sizes.end())) {
+        fail(tensor.name,
+             std::string("the shape of ") + reference.name + ", " + to_text(reference.sizes),
+             to_text(sizes));
     }
-    return same;
-}
-
-inline void check_same_sizes(const TensorArgument& argument, const TensorArgument& reference) {
-    if (!same_sizes(argument.tensor, reference.tensor)) {
-        fail(argument.name,
-             std::string("the shape of ") + reference.name + ", " +
-                 to_text(reference.tensor.sizes()),
-             to_text(argument.tensor.sizes()));
-    }
-}
-
-/// Elements from the first to the last in memory, both included; 0 for an empty tensor.
-inline std::int64_t extent(const Tensor& tensor) {
-    if (tensor.numel() == 0 || tensor.is_contiguous()) {
-        return tensor.numel();
-    }
-    const IntArrayRef sizes = tensor.sizes();
-    const IntArrayRef strides = tensor.strides();
-    std::int64_t elements = 1;
-    for (std::size_t i = 0; i < sizes.size(); ++i) {
-        elements += (sizes[i] - 1) * strides[i];
-    }
-    return elements;
 }
 
 /// Whether a dimension's stride reaches past the elements of all dimensions of smaller stride.
@@ -140,33 +154,30 @@ inline bool reaches_past_smaller(const IntArrayRef& sizes, const IntArrayRef& st
 
 /// Whether two elements share memory, as in an expanded tensor; true also for exotic as_strided
 /// views whose dimensions interleave, as telling those apart is costly.
-inline bool overlaps_itself(const Tensor& tensor) {
-    if (tensor.numel() == 0 || tensor.is_contiguous()) {
+inline bool overlaps_itself(const HostTensor& tensor) {
+    if (tensor.numel == 0 || tensor.is_contiguous()) {
         return false;
     }
-    const IntArrayRef sizes = tensor.sizes();
-    const IntArrayRef strides = tensor.strides();
-    for (std::size_t i = 0; i < sizes.size(); ++i) {
-        if (sizes[i] != 1 && !reaches_past_smaller(sizes, strides, i)) {
+    for (std::size_t i = 0; i < tensor.sizes.size(); ++i) {
+        if (tensor.sizes[i] != 1 && !reaches_past_smaller(tensor.sizes, tensor.strides, i)) {
             return true;
         }
     }
     return false;
 }
 
-inline void check_no_self_overlap(const TensorArgument& argument) {
-    if (overlaps_itself(argument.tensor)) {
-        fail(argument.name, "elements that do not share memory",
-             "shape " + to_text(argument.tensor.sizes()) + " with strides " +
-                 to_text(argument.tensor.strides()));
+inline void check_no_self_overlap(const HostTensor& tensor) {
+    if (overlaps_itself(tensor)) {
+        fail(tensor.name, "elements that do not share memory",
+             "shape " + to_text(tensor.sizes) + " with strides " + to_text(tensor.strides));
     }
 }
 
 /// The bytes from a tensor's first element to its last; addresses.
 struct MemoryRange {
-    explicit MemoryRange(const Tensor& tensor)
-        : begin(reinterpret_cast<std::uintptr_t>(tensor.data_ptr())),
-          end(begin + static_cast<std::size_t>(extent(tensor)) * tensor.element_size()) {}
+    explicit MemoryRange(const HostTensor& tensor)
+        : begin(reinterpret_cast<std::uintptr_t>(tensor.data)),
+          end(begin + static_cast<std::size_t>(tensor.extent) * size_of(dtype_of(tensor))) {}
     std::uintptr_t begin;
     std::uintptr_t end;
 };
@@ -180,22 +191,18 @@ inline void check_disjoint(const char* name, const MemoryRange& a, const char* o
     }
 }
 
-inline void check_disjoint(const TensorArgument& argument, const TensorArgument& other) {
-    check_disjoint(argument.name, MemoryRange(argument.tensor), other.name,
-                   MemoryRange(other.tensor));
+inline void check_disjoint(const HostTensor& tensor, const HostTensor& other) {
+    check_disjoint(tensor.name, MemoryRange(tensor), other.name, MemoryRange(other));
 }
 
 /// Whether two tensors of the same sizes have their elements in the same order in memory, without
 /// holes: then an elementwise op may run over both from first to last. Reflexive only if dense.
-inline bool same_dense_layout(const Tensor& a, const Tensor& b) {
-    if (extent(a) != a.numel()) {
+inline bool same_dense_layout(const HostTensor& a, const HostTensor& b) {
+    if (a.extent != a.numel) {
         return false;
     }
-    const IntArrayRef sizes = a.sizes();
-    const IntArrayRef strides_a = a.strides();
-    const IntArrayRef strides_b = b.strides();
-    for (std::size_t i = 0; i < sizes.size(); ++i) {
-        if (sizes[i] != 1 && strides_a[i] != strides_b[i]) {
+    for (std::size_t i = 0; i < a.sizes.size(); ++i) {
+        if (a.sizes[i] != 1 && a.strides[i] != b.strides[i]) {
             return false;
         }
     }
