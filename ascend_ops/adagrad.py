@@ -43,6 +43,7 @@ class CPUAdagrad(CPUOptimizer):
     BUILDER = CPUAdagradBuilder
     OP = "adagrad"
     STATES = ("sum",)
+    TAKES_SPARSE = True
     REFUSED: ClassVar[dict[str, str]] = {
         "differentiable": "pass differentiable=False or use torch.optim.Adagrad"
     }
@@ -101,12 +102,6 @@ class CPUAdagrad(CPUOptimizer):
             bool(group["maximize"]),
         )
 
-    def takes_sparse(self, group: dict[str, Any]) -> bool:
-        """Sparse gradients go row by row; they cannot have weight decay, which is dense."""
-        if group["weight_decay"]:
-            raise RuntimeError("CPUAdagrad: weight_decay cannot be used with sparse gradients")
-        return True
-
     @torch.no_grad()
     def step(  # type: ignore[override]
         self, closure: Callable[[], torch.Tensor] | None = None
@@ -123,7 +118,7 @@ class CPUAdagrad(CPUOptimizer):
             (batch, arguments)
             for group in self.param_groups
             for param in group["params"]
-            if param.grad is not None and param.grad.is_sparse and self.takes_sparse(group)
+            if param.grad is not None and param.grad.is_sparse
             for batch, arguments in [self._sparse_call(group, param, param.grad)]
         ]
         library = load(self.BUILDER)
@@ -140,6 +135,8 @@ class CPUAdagrad(CPUOptimizer):
         self, group: dict[str, Any], param: torch.Tensor, grad: torch.Tensor
     ) -> tuple[Batch, tuple[Any, ...]]:
         """The arguments of ``adagrad_sparse_check`` and ``adagrad_sparse_step``."""
+        if group["weight_decay"]:  # it is dense
+            raise RuntimeError("CPUAdagrad: weight_decay cannot be used with sparse gradients")
         grad = grad.coalesce()  # the sum of a row that is named twice is squared, not each part
         batch = self.make_batch(group, [param], [grad])
         return batch, (

@@ -61,6 +61,8 @@ class CPUOptimizer(Optimizer):
     OP: ClassVar[str]
     STATES: ClassVar[tuple[str, ...]]
     REFUSED: ClassVar[dict[str, str]] = {}
+    #: Whether sparse gradients are dealt with elsewhere. The op refuses them.
+    TAKES_SPARSE: ClassVar[bool] = False
 
     def __init__(self, params: Params, defaults: dict[str, Any]) -> None:
         self._known_states: dict[int, _KnownStates] = {}
@@ -149,20 +151,15 @@ class CPUOptimizer(Optimizer):
     def _batch(self, group: dict[str, Any]) -> Batch:
         params = group["params"]
         grads = [param.grad for param in params]
-        kept = [
-            (param, grad)
-            for param, grad in zip(params, grads, strict=True)
-            if grad is not None and not (grad.is_sparse and self.takes_sparse(group))
-        ]
-        if len(kept) < len(params):
+        if self.TAKES_SPARSE or any(grad is None for grad in grads):
+            kept = [
+                (param, grad)
+                for param, grad in zip(params, grads, strict=True)
+                if grad is not None and not (self.TAKES_SPARSE and grad.is_sparse)
+            ]
             params = [param for param, _ in kept]
             grads = [grad for _, grad in kept]
         return self.make_batch(group, params, grads)
-
-    def takes_sparse(self, group: dict[str, Any]) -> bool:
-        """Whether sparse gradients are dealt with elsewhere; here they are refused."""
-        del group
-        raise RuntimeError(f"{type(self).__name__} does not support sparse gradients")
 
     def make_batch(
         self, group: dict[str, Any], params: list[torch.Tensor], grads: list[torch.Tensor]

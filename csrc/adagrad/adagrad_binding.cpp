@@ -75,8 +75,8 @@ struct AdagradLists {
 
     std::vector<Update> plan() {
         check_length("step", steps.count(), parameters.count());
-        AdagradHyperparameters h = hyperparameters;
-        const auto planner = [&](std::size_t i, const DTypes& dtypes, Plan* plan) {
+        const auto planner = [this](std::size_t i, const DTypes& dtypes, Plan* plan) {
+            AdagradHyperparameters h = hyperparameters;
             h.step = steps.next(i);
             return plan_adagrad_step(h, dtypes, current_isa(), plan);
         };

@@ -41,15 +41,13 @@ struct AdamLists {
 
     std::vector<Update> plan() {
         check_length("step", steps.count(), parameters.count());
-        AdamHyperparameters h = hyperparameters;
-        DTypes planned;
-        Plan last;
-        return plan_all(parameters, purpose, [&](std::size_t i, const DTypes& dtypes, Plan* plan) {
+        const auto planner = [this, h = hyperparameters, planned = DTypes{}, last = Plan{}](
+                                 std::size_t i, const DTypes& dtypes, Plan* plan) mutable {
             const std::int64_t step = steps.next(i);
-            const bool known =
+            const bool same =
                 last.kernel != nullptr && !last.stochastic && step == h.step && dtypes == planned;
             Problem problem;
-            if (!known) {  // bias corrections are powers, which take as long as a small tensor
+            if (!same) {  // bias corrections are powers, which take as long as a small tensor
                 h.step = step;
                 h.rounding.parameter = i;
                 planned = dtypes;
@@ -57,7 +55,8 @@ struct AdamLists {
             }
             *plan = last;
             return problem;
-        });
+        };
+        return plan_all(parameters, purpose, planner);
     }
 };
 

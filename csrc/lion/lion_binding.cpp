@@ -77,7 +77,7 @@ struct LionLists {
 
     std::vector<Update> plan() {
         check_length("step", steps.count(), parameters.count());
-        const auto planner = [&](std::size_t i, const DTypes& dtypes, Plan* plan) {
+        const auto planner = [this](std::size_t i, const DTypes& dtypes, Plan* plan) {
             steps.next(i);  // counted, but no part of the formula
             return plan_lion_step(hyperparameters, dtypes, current_isa(), plan);
         };

@@ -4,7 +4,10 @@
 #include <torch/csrc/stable/ops.h>
 
 #include <algorithm>
+#include <cstdint>
+#include <exception>
 #include <functional>
+#include <mutex>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -184,14 +187,12 @@ inline void check_overlaps(const Roles& roles) {
     }
 }
 
-/// What the updates write. Tensors with holes are left out: they may interleave without meeting,
-/// and are not run in parallel.
-inline void add_written(const Roles& roles, std::vector<MemoryRange>* written) {
+/// What an update writes, a range for each role. Those of tensors with holes are empty: they may
+/// interleave without meeting, and are not run in parallel.
+inline void note_written(const Roles& roles, MemoryRange* written) {
     for (std::size_t k = 0; k < roles.written_count(); ++k) {
         const HostTensor& tensor = roles.all()[k];
-        if (tensor.numel != 0 && tensor.extent == tensor.numel) {
-            written->emplace_back(tensor);
-        }
+        written[k] = tensor.extent == tensor.numel ? MemoryRange(tensor) : MemoryRange();
     }
 }
 
@@ -211,6 +212,39 @@ inline void check_all_disjoint(std::vector<MemoryRange> written) {
 
 using Planner = std::function<Problem(std::size_t i, const DTypes& dtypes, Plan* plan)>;
 
+/// What all checks of many updates find.
+struct Checked {
+    std::vector<Update> updates;
+    std::vector<MemoryRange> written;
+    std::size_t failed;  // the first parameter that was refused, or their count
+    std::exception_ptr error;
+    std::mutex mutex;  // of failed and error
+
+    void fail(std::size_t i) {
+        const std::lock_guard<std::mutex> lock(mutex);
+        if (i < failed) {
+            failed = i;
+            error = std::current_exception();
+        }
+    }
+
+    void rethrow() const {
+        const std::size_t count = updates.size();
+        if (failed == count) {
+            return;
+        }
+        try {
+            std::rethrow_exception(error);
+        } catch (const std::runtime_error& refused) {
+            if (count == 1) {
+                throw;
+            }
+            throw std::runtime_error("parameter " + std::to_string(failed) + " of " +
+                                     std::to_string(count) + ": " + refused.what());
+        }
+    }
+};
+
 inline Update plan_one(const Roles& roles, Purpose purpose, const Planner& planner, std::size_t i) {
     const DTypes dtypes = check_dtypes(roles, purpose);
     check_overlaps(roles);
@@ -219,33 +253,46 @@ inline Update plan_one(const Roles& roles, Purpose purpose, const Planner& plann
     return update;
 }
 
-/// All checks of an update; nothing is changed. `planner` makes the plan of parameter i.
+/// Those of parameters [begin, end), up to the first that is refused.
+inline void plan_range(Roles roles, Purpose purpose, const Planner& planner, std::size_t begin,
+                       std::size_t end, Checked* checked) {
+    for (std::size_t i = begin; i < end; ++i) {
+        try {
+            roles.read(i);
+            checked->updates[i] = plan_one(roles, purpose, planner, i);
+            note_written(roles, &checked->written[i * roles.written_count()]);
+        } catch (...) {
+            checked->fail(i);
+            return;
+        }
+    }
+}
+
+/// Parameters that a thread checks at least.
+constexpr std::int64_t plan_grain = 128;
+
+/// All checks of an update; nothing is changed. A copy of `planner` for each thread makes the plans
+/// of its parameters.
 inline std::vector<Update> plan_all(const Parameters& parameters, Purpose purpose,
                                     const Planner& planner) {
     const std::size_t count = parameters.count();
-    Roles roles(parameters);
+    const Roles roles(parameters);
     for (const TensorList* list : roles.lists()) {
         check_length(list->name, list->tensors.size(), count);
     }
-    std::vector<Update> updates;
-    updates.reserve(count);
-    std::vector<MemoryRange> written;
-    written.reserve(count * roles.written_count());
-    for (std::size_t i = 0; i < count; ++i) {
-        try {
-            roles.read(i);
-            updates.push_back(plan_one(roles, purpose, planner, i));
-            add_written(roles, &written);
-        } catch (const std::runtime_error& error) {
-            if (count == 1) {
-                throw;
-            }
-            throw std::runtime_error("parameter " + std::to_string(i) + " of " +
-                                     std::to_string(count) + ": " + error.what());
-        }
-    }
-    check_all_disjoint(std::move(written));
-    return updates;
+    Checked checked = {std::vector<Update>(count),
+                       std::vector<MemoryRange>(count * roles.written_count()),
+                       count,
+                       {},
+                       {}};
+    torch::stable::parallel_for(
+        0, static_cast<std::int64_t>(count), plan_grain, [&](std::int64_t begin, std::int64_t end) {
+            plan_range(roles, purpose, Planner(planner), static_cast<std::size_t>(begin),
+                       static_cast<std::size_t>(end), &checked);
+        });
+    checked.rethrow();
+    check_all_disjoint(std::move(checked.written));
+    return std::move(checked.updates);
 }
 
 }  // namespace ascend_ops

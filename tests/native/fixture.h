@@ -62,8 +62,8 @@ class Array {
     Array(DType dtype, std::size_t count, std::size_t skew)
         : dtype_(dtype),
           count_(count),
-          start_(skew * reference::size_of(dtype)),
-          bytes_(start_ + count * reference::size_of(dtype)) {}
+          start_(skew * reference::bytes_of(dtype)),
+          bytes_(start_ + count * reference::bytes_of(dtype)) {}
 
     unsigned char* data() { return bytes_.data() + start_; }
     const unsigned char* data() const { return bytes_.data() + start_; }
@@ -74,12 +74,12 @@ class Array {
 
     /// Bitwise, but that any NaN equals any other.
     bool same_element(const Array& other, std::size_t i, std::size_t other_i) const {
-        return std::memcmp(at(i), other.at(other_i), reference::size_of(dtype_)) == 0 ||
+        return std::memcmp(at(i), other.at(other_i), reference::bytes_of(dtype_)) == 0 ||
                (std::isnan(get(i)) && std::isnan(other.get(other_i)));
     }
 
   private:
-    std::size_t offset(std::size_t i) const { return start_ + i * reference::size_of(dtype_); }
+    std::size_t offset(std::size_t i) const { return start_ + i * reference::bytes_of(dtype_); }
     const unsigned char* at(std::size_t i) const { return bytes_.data() + offset(i); }
 
     DType dtype_;

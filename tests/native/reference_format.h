@@ -31,7 +31,7 @@ inline Format format_of(DType dtype) {
     }
 }
 
-inline std::size_t size_of(DType dtype) { return dtype == DType::float32 ? 4 : 2; }
+inline std::size_t bytes_of(DType dtype) { return dtype == DType::float32 ? 4 : 2; }
 
 inline const char* name_of(DType dtype) {
     constexpr const char* names[] = {"fp32", "bf16", "fp16"};
@@ -78,7 +78,7 @@ inline double decode(DType dtype, std::uint32_t stored) {
 
 inline double load(DType dtype, const unsigned char* from) {
     std::uint32_t stored = 0;
-    std::memcpy(&stored, from, size_of(dtype));
+    std::memcpy(&stored, from, bytes_of(dtype));
     return decode(dtype, stored);
 }
 
@@ -106,7 +106,7 @@ inline std::uint32_t encode(DType dtype, double x) {
 
 inline void store(DType dtype, unsigned char* to, double x) {
     const std::uint32_t stored = encode(dtype, x);
-    std::memcpy(to, &stored, size_of(dtype));
+    std::memcpy(to, &stored, bytes_of(dtype));
 }
 
 }  // namespace reference

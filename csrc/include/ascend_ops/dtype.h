@@ -12,7 +12,7 @@ enum class DType : std::uint8_t { float32 = 0, bfloat16 = 1, float16 = 2 };
 constexpr int dtype_count = 3;
 
 /// Bytes of an element. Inlined at any -O: kernels must leave the linker nothing to merge.
-[[gnu::always_inline]] constexpr std::size_t size_of(DType dtype) {
+[[gnu::always_inline]] inline constexpr std::size_t size_of(DType dtype) {
     return dtype == DType::float32 ? 4 : 2;
 }
 

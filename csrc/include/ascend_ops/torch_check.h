@@ -178,8 +178,10 @@ struct MemoryRange {
     explicit MemoryRange(const HostTensor& tensor)
         : begin(reinterpret_cast<std::uintptr_t>(tensor.data)),
           end(begin + static_cast<std::size_t>(tensor.extent) * size_of(dtype_of(tensor))) {}
-    std::uintptr_t begin;
-    std::uintptr_t end;
+    MemoryRange() = default;
+
+    std::uintptr_t begin = 0;
+    std::uintptr_t end = 0;
 };
 
 /// Refuses ranges of memory that overlap; so also those of two columns of one matrix.
