@@ -12,6 +12,7 @@ In import order:
     kernels         this project's builders, and the instruction set in use
     peers           the implementations of a step, this project's and others'
     instructions    instructions a parameter, counted by callgrind
+    cross_instructions  the same on aarch64, beside DeepSpeed's, counted under qemu
     steps           measures optimizer steps
     loads           measures whole processes: cold and warm loads, builds, imports
     npu_optimizers  a step of many small tensors on an NPU, this project's and DeepSpeed's loop

@@ -21,8 +21,7 @@ from op_builder.ops.cpu_optimizer import CPUOptimizerBuilder
 from .cases import OFFLOAD_DTYPE, StepCase
 from .kernels import BUILDERS
 
-#: In the order of the kernels' DType.
-_DTYPES = ("float32", "bfloat16", "float16")
+_DTYPES = ("float32", "bfloat16", "float16")  # in the order of the kernels' DType
 _COUNTED_ISAS = ("scalar", "avx2", "neon")
 _ELEMENTS = 1 << 16
 _TIMEOUT_S = 120.0
@@ -76,15 +75,19 @@ def instructions_per_element(case: StepCase, isa: str) -> float:
         raise NotCountedError(f"valgrind does not know {isa}")
     if shutil.which("valgrind") is None:
         raise NotCountedError("valgrind is not installed")
+    return _count(case.optimizer, isa, driver_arguments(case, _ELEMENTS))
+
+
+def driver_arguments(case: StepCase, count: int) -> tuple[int, ...]:
+    """What ``ascend_ops_run_kernel`` takes for a step of ``count`` elements."""
     copy = OFFLOAD_DTYPE if case.offload else "float32"
     dtypes = (case.dtype, case.grad_dtype, case.state_dtype, copy)
-    return _count(case.optimizer, isa, dtypes, case.offload)
+    return (*map(_DTYPES.index, dtypes), count, int(case.offload))
 
 
 @functools.cache
-def _count(optimizer: str, isa: str, dtypes: tuple[str, ...], norm: bool) -> float:
+def _count(optimizer: str, isa: str, numbers: tuple[int, ...]) -> float:
     library = _driver(optimizer, isa)().build().library
-    numbers = [*map(_DTYPES.index, dtypes), _ELEMENTS, int(norm)]
     with tempfile.TemporaryDirectory(prefix="ascend_ops-bench-") as scratch:
         output = Path(scratch) / "callgrind.out"
         command = [

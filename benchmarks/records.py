@@ -20,7 +20,7 @@ from .implementation import OURS, is_ours
 from .limit import PLAIN
 from .measure import Spread, relative_speed, spread
 
-SCHEMA = 2
+SCHEMA = 3
 
 #: Further fields of records, by implementation.
 Counts = Mapping[str, Mapping[str, Any]]
@@ -84,6 +84,19 @@ class Absence:
 
 
 @dataclass(frozen=True)
+class CrossCount:
+    """Instructions a parameter of one implementation on a CPU that is not this one.
+
+    ``target`` is an instruction set and qemu's name of the CPU.
+    """
+
+    case: str
+    impl: str
+    target: str
+    instructions_per_element: float
+
+
+@dataclass(frozen=True)
 class Report:
     """A whole run. A ``quick`` one shows that everything works; its figures mean little."""
 
@@ -92,6 +105,7 @@ class Report:
     machine: Mapping[str, Any]
     records: Sequence[Record]
     absences: Sequence[Absence] = ()
+    cross_counts: Sequence[CrossCount] = ()
     schema: int = field(default=SCHEMA)
 
     def to_json(self) -> str:
@@ -110,6 +124,7 @@ class Report:
             machine=content["machine"],
             records=[Record(**record) for record in content["records"]],
             absences=[Absence(**absence) for absence in content["absences"]],
+            cross_counts=[CrossCount(**count) for count in content["cross_counts"]],
         )
 
 

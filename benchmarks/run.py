@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Protocol
 
 from ascend_ops import emulator
 
 from .cases import EMULATOR, NPU, OPTIMIZERS, CallCase, Case, StepCase
+from .cross_instructions import TARGETS, cross_counts
+from .implementation import OURS
+from .instructions import NotCountedError
 from .kernels import isa_in_use
 from .loads import measure_load, runs
 from .peers import implementations
-from .records import Absence, Counts, Record, Report, machine_facts, records_of
+from .records import Absence, Counts, CrossCount, Record, Report, machine_facts, records_of
 from .steps import Effort, Samples, count_instructions, measure_step
 
 _ADAMW = StepCase("", "", 0, 0)
@@ -59,7 +63,29 @@ def run(bench: str, cases: Sequence[Case], quick: bool, listener: Listener | Non
         absences += [
             Absence(bench, case.name, name, reason) for name, reason in samples.absent.items()
         ]
-    return Report(bench, quick, machine, records, absences)
+    elsewhere: list[CrossCount] = []
+    if bench == OPTIMIZERS:
+        elsewhere, reason = _cross_counts(cases, quick, listener)
+        if reason is not None:
+            absences.append(Absence(bench, cases[0].name, f"{OURS} on aarch64", reason))
+    return Report(bench, quick, machine, records, absences, elsewhere)
+
+
+def _cross_counts(
+    cases: Sequence[Case], quick: bool, listener: Listener
+) -> tuple[list[CrossCount], str | None]:
+    """Instructions on other CPUs, and why there are none; a ``quick`` run counts one case's."""
+    steps = [case for case in cases if isinstance(case, StepCase)][: 1 if quick else None]
+    counts: list[CrossCount] = []
+    listener.begin(replace(steps[0], name="instructions on aarch64"), len(steps) * len(TARGETS))
+    try:
+        for count in cross_counts(steps):
+            counts.append(count)
+            if count.impl == OURS:
+                listener.sampled(f"{count.case}, {count.target}")
+    except NotCountedError as error:
+        return counts, f"no instructions: {error}"
+    return counts, None
 
 
 def _call(bench: str, case: CallCase, quick: bool, listener: Listener) -> Samples:

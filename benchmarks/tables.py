@@ -10,8 +10,8 @@ from rich.table import Table
 from rich.text import Text
 
 from .cases import EMULATOR, NPU, format_seconds
-from .implementation import OURS
-from .records import Absence, Record, Report
+from .implementation import DEEPSPEED, OURS
+from .records import Absence, CrossCount, Record, Report
 
 _TITLES = {NPU: "Host time of calls, and the build", EMULATOR: "What the emulated NPU costs"}
 
@@ -31,6 +31,8 @@ def render(report: Report) -> RenderableType:
         absences = [absence for absence in absent if absence.case not in of_steps]
         title = _TITLES.get(report.bench, "Loads")
         parts.append(_loads(title, loads, absences))
+    if report.cross_counts:
+        parts.append(_cross_counts(report.cross_counts))
     lacking = [f"{a.impl}: no {a.reason}" for a in report.absences if a not in absent]
     parts += [Text(line, style="dim") for line in dict.fromkeys(lacking)]
     parts.append(Text(circumstances(report), style="dim"))
@@ -76,6 +78,26 @@ def _steps(records: Sequence[Record], absences: Sequence[Absence]) -> Table:
 def _instructions(record: Record) -> str:
     count = record.instructions_per_element
     return "" if count is None else f"{count:.2f}"
+
+
+def _cross_counts(counts: Sequence[CrossCount]) -> Table:
+    """A row for each case and target; how many times as many the peer executes last."""
+    table = Table(
+        title="Instructions a parameter on aarch64, counted under qemu",
+        title_justify="left",
+        header_style="bold",
+        box=SIMPLE_HEAD,
+    )
+    for column in ("case", "instruction set, CPU", OURS, DEEPSPEED, "ratio"):
+        justify: JustifyMethod = "left" if len(table.columns) < 2 else "right"
+        table.add_column(column, justify=justify, no_wrap=True)
+    found = {(c.case, c.target, c.impl): c.instructions_per_element for c in counts}
+    for case, target in dict.fromkeys((count.case, count.target) for count in counts):
+        ours, theirs = (found.get((case, target, impl)) for impl in (OURS, DEEPSPEED))
+        figures = ["" if figure is None else f"{figure:.2f}" for figure in (ours, theirs)]
+        ratio = f"{theirs / ours:.2f}" if ours and theirs else ""
+        table.add_row(case, target, *figures, ratio)
+    return table
 
 
 def _loads(title: str, records: Sequence[Record], absences: Sequence[Absence]) -> Table:

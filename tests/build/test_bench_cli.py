@@ -15,6 +15,7 @@ import torch
 
 from benchmarks.arrays import Arrays
 from benchmarks.cases import StepCase
+from benchmarks.cross_instructions import TARGETS, Counter, Target
 from benchmarks.instructions import NotCountedError, instructions_per_element
 from benchmarks.limit import StreamBuilder, stream_loops
 
@@ -108,6 +109,21 @@ def test_instructions_are_those_of_the_kernel_alone() -> None:
 def test_an_instruction_set_that_valgrind_does_not_know_is_not_counted() -> None:
     with pytest.raises(NotCountedError, match="does not know sve"):
         instructions_per_element(StepCase("", "", 1, 1000), "sve")
+
+
+@pytest.mark.cross
+@pytest.mark.parametrize("target", TARGETS, ids=lambda target: target.isa)
+def test_instructions_under_qemu_are_those_of_the_elements_alone(
+    target: Target, tmp_path: Path
+) -> None:
+    try:
+        counter = Counter(tmp_path)
+    except NotCountedError as error:
+        pytest.skip(str(error))
+    case = StepCase("", "", 1, 1000, optimizer="lion")
+    counts = {counter.ours(case, target) for _ in range(2)}
+    assert len(counts) == 1
+    assert 1 < counts.pop() < 5  # 6 vector operations, 3 loads and 2 stores of 4 or 8 elements
 
 
 @pytest.mark.parametrize("blocked", [False, True])

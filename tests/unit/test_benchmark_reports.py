@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from ascend_ops.cli.main import app
 from benchmarks import cases, plots, tables
 from benchmarks.cases import StepCase
-from benchmarks.records import Absence, Record, Report, records_of
+from benchmarks.records import Absence, CrossCount, Record, Report, records_of
 
 PNG = b"\x89PNG\r\n\x1a\n"
 MACHINE = {
@@ -71,6 +71,21 @@ def text_of(report: Report) -> str:
     console = Console(width=118, record=True, file=open(os.devnull, "w"))  # noqa: PTH123, SIM115
     console.print(tables.render(report))
     return console.export_text()
+
+
+def test_instructions_on_another_cpu_stand_beside_the_peers(optimizers: Report) -> None:
+    counts = [
+        CrossCount("AdamW fp32, 64 Mi", "ascend_ops", "neon, neoverse-n1", 3.25),
+        CrossCount("AdamW fp32, 64 Mi", "deepspeed", "neon, neoverse-n1", 4.5),
+        CrossCount("Lion fp32, 64 Mi", "ascend_ops", "neon, neoverse-n1", 2.125),
+    ]
+    report = Report.from_json(replace(optimizers, cross_counts=counts).to_json())
+    assert report.cross_counts == counts
+    lines = [line.split() for line in text_of(report).splitlines() if "neoverse" in line]
+    assert [line[-3:] for line in lines] == [
+        ["3.25", "4.50", "1.38"],
+        ["neon,", "neoverse-n1", "2.12"],
+    ]
 
 
 def test_the_table_has_every_figure_and_every_absence(report: Report) -> None:

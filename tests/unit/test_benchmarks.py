@@ -195,7 +195,7 @@ def test_records_of_a_load_have_counts_and_no_bytes() -> None:
 def test_a_report_is_one_json_object_that_reads_back() -> None:
     found = records.records_of("adam", STEP, {"limit": [1.0], "ascend_ops": [2.0]})
     absences = [records.Absence("adam", STEP.name, "deepspeed", "not installed")]
-    report = records.Report("adam", False, {"emulated": False}, found, absences)
+    report = records.Report("adam", False, {"emulated": False}, found, absences, [])
     content = json.loads(report.to_json())
     needed = ["bench", "case", "impl", "median_s", "min_s", "max_s", "runs"]
     needed += ["bytes", "gb_per_s", "ratio_to_limit"]
