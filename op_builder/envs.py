@@ -238,6 +238,9 @@ ASCEND_OPP_PATH: Variable[str] = Variable(
 LD_LIBRARY_PATH: Variable[str] = Variable(
     "LD_LIBRARY_PATH", str, "", "paths", "where the loader of a new process looks for libraries"
 )
+PYTHONPATH: Variable[str] = Variable(
+    "PYTHONPATH", str, "", "paths", "where the Python of a new process looks for modules first"
+)
 
 #: The other variables of the emulated NPU are read by its C++ side; docs/emulator.md lists them.
 EMULATOR_PREFIX = "ASCEND_EMULATOR_"

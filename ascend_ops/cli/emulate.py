@@ -50,4 +50,4 @@ def emulate(
     if not command:
         console().print(f"emulated CANN {cann.version}: {cann.root}")
         return
-    process.become(command, cann.child_environment(environ))
+    process.become(command, cann.program_environment(environ))

@@ -11,6 +11,7 @@ from op_builder.errors import AscendOpsError
 from op_builder.toolchain.torch_install import find_torch
 
 from ..loading import build_progress
+from . import missing_functions
 from .cann_folder import EmulatedCann, emulated_cann
 
 #: torch's own libraries, which the operators are linked against, in the order of loading.
@@ -52,6 +53,7 @@ def activate(**options: object) -> EmulatedCann:
         cann = emulated_cann()
     envs.export(cann.child_environment(envs.process_environment()))
     _preload(cann)
+    missing_functions.install()
     _active = cann
     return cann
 

@@ -62,6 +62,13 @@ class EmulatedCann:
         path = os.pathsep.join(filter(None, [str(self.library_dir), environ.get(name, "")]))
         return {**environ, **self.variables(), name: path}
 
+    def program_environment(self, environ: Mapping[str, str]) -> dict[str, str]:
+        """The same for a program that is started on it: its Python says what is not emulated."""
+        name = envs.PYTHONPATH.name
+        startup = str(Path(__file__).resolve().parent / "startup")
+        path = os.pathsep.join(filter(None, [startup, environ.get(name, "")]))
+        return {**self.child_environment(environ), name: path}
+
 
 def emulated_cann(
     environ: Mapping[str, str] | None = None, on_progress: ProgressListener | None = None

@@ -12,11 +12,14 @@ before conftest files and tests are imported: they may import torch and torch_np
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
 
 from op_builder.errors import AscendOpsError
+
+from .missing_functions import advice
 
 if TYPE_CHECKING:
     from .forked_tests import ForkServer
@@ -105,6 +108,16 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 def _has_own_process(item: pytest.Item) -> bool:
     return bool(item.get_closest_marker("npu")) and not item.get_closest_marker("skip")
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """Below a failure for want of an emulated function: where to add it."""
+    outcome = yield
+    report = outcome.get_result()  # type: ignore[attr-defined]
+    text = advice(report.longreprtext) if report.failed and _has_own_process(item) else None
+    if text is not None:
+        report.sections.append(("emulated NPU", text))
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -174,3 +174,20 @@ def test_it_may_be_named_on_the_command_line_where_it_is_installed_as_well():
         r'pytest11\]\n"(.+)" = "ascend_ops.emulator.pytest_plugin"', project.read_text()
     )
     assert entry == "ascend_ops.emulator.pytest_plugin"
+
+
+def test_a_function_that_is_not_emulated_is_said_where_to_add(tmp_path):
+    done = run_pytest(
+        tmp_path,
+        """
+        import pytest
+
+        @pytest.mark.npu
+        def test_it():
+            import torch
+            torch.stft(torch.randn(64).npu(), 16, return_complex=True)
+        """,
+        "--npu=emulated",
+    )
+    assert done.returncode == 1
+    assert "aclStft is not emulated. To add it: a row" in done.stdout

@@ -139,3 +139,32 @@ def test_what_a_failed_call_leaves_is_not_blamed_on_the_program():
     done = run("import torch; print(torch.zeros(4).npu()[torch.tensor([7]).npu()])")
     assert "aclnnIndex: index 7 is out of bounds" in done.stderr
     assert "left at the end of the process (torch_npu destroys nothing of a call" in done.stderr
+
+
+STFT = """
+import torch, torch_npu
+torch.stft(torch.randn(64).npu(), 16, return_complex=True)
+"""
+WHERE_TO_ADD = "aclStft is not emulated. To add it: a row ATEN(aclStft, ...)"
+
+
+def test_a_function_that_is_not_emulated_is_named_with_where_to_add_it():
+    done = ascend_ops("emulate", "--", sys.executable, "-c", STFT)
+    assert done.returncode == 1
+    assert "aclStft or aclStftGetWorkspaceSize not in libopapi.so" in done.stderr  # torch_npu's
+    assert done.stderr.count(WHERE_TO_ADD) == 1
+    done = program("from ascend_ops.emulator import activate; activate()" + STFT)
+    assert done.stderr.count(WHERE_TO_ADD) == 1
+
+
+def test_other_errors_are_left_as_they_are():
+    done = ascend_ops("emulate", "--", sys.executable, "-c", "raise RuntimeError('aclStft')")
+    assert done.returncode == 1
+    assert "ascend_ops:" not in done.stderr
+
+
+def test_a_sitecustomize_of_the_programs_own_still_runs(tmp_path):
+    (tmp_path / "sitecustomize.py").write_text("print('my own')")
+    done = ascend_ops("emulate", "--", sys.executable, "-c", "", PYTHONPATH=str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "my own\n" * 2  # of ascend-ops, and of the program
