@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import textwrap
@@ -227,6 +228,23 @@ def test_soc_and_devices_are_what_the_options_say(soc):
     """
     done = run(code, ASCEND_EMULATOR_SOC=soc, ASCEND_EMULATOR_DEVICES="2")
     assert f"{soc} 2\nsum 0.0" in done.stdout, done.stderr[-2000:]
+
+
+TWO_DEVICES = """
+import torch, torch_npu
+a, b = (torch.ones(4, device=f"npu:{i}") for i in range(2))
+{before}
+print("sum", (a + b).sum().item())
+"""
+
+
+def test_memory_of_another_device_is_out_of_an_operators_reach():
+    variables = {"ASCEND_EMULATOR_DEVICES": "2", "ASCEND_LAUNCH_BLOCKING": "1"}
+    done = run(TWO_DEVICES.format(before=""), **variables)
+    assert done.returncode == 1
+    assert re.search(r"argument 1: \S+ is memory of device 1, the stream is one of", done.stderr)
+    done = run(TWO_DEVICES.format(before="b.to('npu:0')"), **variables)  # gives it access
+    assert "sum 8.0" in done.stdout, done.stderr[-2000:]
 
 
 def test_without_torch_npus_pool_a_use_of_a_freed_tensor_is_reported():

@@ -90,14 +90,15 @@ class Call : public Task {
                         });
         return "\"tensors\":[" + text + "]";
     }
-    /// "", or which operand is not in live device memory.
-    std::string why_not_live() const {
+    /// "", or which operand is not in live memory that the stream's device reaches.
+    std::string why_out_of_reach(void* stream) const {
         std::string problem;
         for_each_tensor(operation_, arguments_,
                         [&](const TensorDescription& tensor, ParameterKind, std::size_t index) {
                             const std::size_t bytes = tensor.bytes();
                             if (problem.empty() && bytes != 0) {
-                                problem = services().why_not_live(tensor.begin(), bytes);
+                                problem =
+                                    services().why_out_of_reach(tensor.begin(), bytes, stream);
                                 if (!problem.empty()) {
                                     problem = "argument " + std::to_string(index) + ": " + problem;
                                 }
@@ -136,7 +137,7 @@ void retire(aclOpExecutor* executor) {
 }
 
 std::string why_not_launchable(const Operation& operation, const aclOpExecutor* executor,
-                               const void* workspace, std::uint64_t bytes) {
+                               const void* workspace, std::uint64_t bytes, void* stream) {
     if (executor == nullptr) {
         return "the executor is null";
     }
@@ -159,12 +160,12 @@ std::string why_not_launchable(const Operation& operation, const aclOpExecutor* 
                " bytes, phase 1 asked for " + std::to_string(executor->workspace_bytes);
     }
     if (executor->workspace_bytes != 0) {
-        problem = services().why_not_live(workspace, executor->workspace_bytes);
+        problem = services().why_out_of_reach(workspace, executor->workspace_bytes, stream);
         if (!problem.empty()) {
             return "the workspace: " + problem;
         }
     }
-    return call->why_not_live();
+    return call->why_out_of_reach(stream);
 }
 
 /// Made when the operation is first run and never destroyed: workers outlive main.
@@ -205,7 +206,8 @@ int launch(const Operation& operation, void* workspace, std::uint64_t workspace_
     if (const int refused = services().enter(operation.name)) {
         return refused;
     }
-    const std::string problem = why_not_launchable(operation, executor, workspace, workspace_bytes);
+    const std::string problem =
+        why_not_launchable(operation, executor, workspace, workspace_bytes, stream);
     if (!problem.empty()) {
         return services().fail(invalid_argument, problem);
     }

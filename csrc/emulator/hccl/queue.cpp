@@ -37,7 +37,8 @@ HcclResult ascend_emulator::queue_entered(const char* name, HcclComm handle, voi
         if (access.bytes == 0) {
             continue;
         }
-        const std::string problem = services().why_not_live(access.address, access.bytes);
+        const std::string problem =
+            services().why_out_of_reach(access.address, access.bytes, stream);
         if (!problem.empty()) {
             return static_cast<HcclResult>(services().fail(HCCL_E_PARA, problem));
         }

@@ -157,7 +157,24 @@ aclError aclrtDeviceCanAccessPeer(int32_t* can, int32_t device, int32_t peer) {
 aclError aclrtDeviceEnablePeerAccess(int32_t peer, uint32_t flags) {
     (void)flags;
     ACL_ENTER();
-    return exists(peer) ? 0 : refuse_device(peer);
+    if (!exists(peer)) {
+        return refuse_device(peer);
+    }
+    DeviceState& state = device_state(current_device());
+    const std::lock_guard<std::mutex> lock(state.mutex);
+    state.peers.insert(peer);
+    return 0;
+}
+
+aclError aclrtDeviceDisablePeerAccess(int32_t peer) {
+    ACL_ENTER();
+    if (!exists(peer)) {
+        return refuse_device(peer);
+    }
+    DeviceState& state = device_state(current_device());
+    const std::lock_guard<std::mutex> lock(state.mutex);
+    state.peers.erase(peer);
+    return 0;
 }
 
 aclError aclrtDeviceGetBareTgid(int32_t* pid) {

@@ -16,6 +16,7 @@ struct DeviceState {
     Stream* default_stream = nullptr;
     std::size_t used = 0;  // bytes
     std::size_t peak = 0;
+    std::set<int> peers;  // devices whose memory its operators may use
 };
 
 /// The state of a device that exists; made when first asked for.

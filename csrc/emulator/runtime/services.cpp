@@ -41,6 +41,24 @@ class Faulty : public Task {
     Fault fault_;
 };
 
+/// "", or that the memory is of a device to which the stream's has no access.
+std::string why_of_another_device(const void* address, void* handle) {
+    BlockInfo block;
+    const Stream* stream = stream_of(handle);
+    if (stream == nullptr || !find_block(address, &block) || block.kind != BlockKind::device ||
+        block.device == stream->device()) {
+        return {};
+    }
+    DeviceState& state = device_state(stream->device());
+    const std::lock_guard<std::mutex> lock(state.mutex);
+    if (state.peers.count(block.device) != 0) {
+        return {};
+    }
+    return to_text(address) + " is memory of device " + std::to_string(block.device) +
+           ", the stream is one of device " + std::to_string(stream->device()) +
+           ", and aclrtDeviceEnablePeerAccess was not called there";
+}
+
 class RuntimeServices : public Services {
   public:
     int enter(const char* function) override { return ascend_emulator::enter(function); }
@@ -55,8 +73,9 @@ class RuntimeServices : public Services {
         return ascend_emulator::synchronize_device(ascend_emulator::current_device(), -1);
     }
     void* bytes_of(const void* address) override { return Window::instance().bytes_of(address); }
-    std::string why_not_live(const void* address, std::size_t bytes) override {
-        return ascend_emulator::why_not_live(address, bytes);
+    std::string why_out_of_reach(const void* address, std::size_t bytes, void* stream) override {
+        const std::string problem = why_not_live(address, bytes);
+        return problem.empty() ? why_of_another_device(address, stream) : problem;
     }
     void count_handle(HandleKind kind, int change) override {
         ascend_emulator::count_handle(kind, change);

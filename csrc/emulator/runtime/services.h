@@ -56,8 +56,8 @@ class Services {
     virtual int synchronize_device() = 0;
     /// Where the bytes of a device address are; a host address passes unchanged.
     virtual void* bytes_of(const void* address) = 0;
-    /// "", or why [address, address + bytes) is not live memory of a device.
-    virtual std::string why_not_live(const void* address, std::size_t bytes) = 0;
+    /// "", or why [address, address + bytes) is not live memory that the stream's device reaches.
+    virtual std::string why_out_of_reach(const void* address, std::size_t bytes, void* stream) = 0;
     virtual void count_handle(HandleKind kind, int change) = 0;
     virtual bool tracing() = 0;
     virtual const Options& options() = 0;
