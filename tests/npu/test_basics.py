@@ -232,7 +232,7 @@ def test_soc_and_devices_are_what_the_options_say(soc):
 
 TWO_DEVICES = """
 import torch, torch_npu
-a, b = (torch.ones(4, device=f"npu:{i}") for i in range(2))
+a, b = (torch.ones(4, device=place) for place in ("npu:0", "npu:1"))
 {before}
 print("sum", (a + b).sum().item())
 """
