@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from op_builder.builder import OpBuilder
-from op_builder.ninja import Progress, ProgressListener
+
+if TYPE_CHECKING:
+    from op_builder.ninja import Progress, ProgressListener
 
 
 def load(builder: type[OpBuilder]) -> Any:

@@ -10,7 +10,9 @@ Importing it starts no process, makes no folder and imports no torch. In import 
     cann                        the CANN install and which torch_npu it goes with
     spec, ninja                 what a build consists of, its text, its run
     cache                       keys, entries, layers, lock
-    loader, compilation, jit    a library into the process; a spec into a library; found or built
+    plan                        an op on this machine, and where it is looked for
+    loader, compilation         a library into the process; a spec into a library
+    building, jit               compiled and published; found or else built, then loaded
     bindings                    per-binding settings
     builder, cpu, npu           the classes that an op derives from
     own_op, ops, registry       this project's ops, and everybody's

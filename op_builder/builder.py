@@ -20,13 +20,14 @@ from .cache import key
 from .cache.entry import Entry
 from .cache.layers import layers, memo_folder
 from .errors import IncompatibleOpError
-from .jit import Plan
-from .ninja import ProgressListener
+from .plan import Plan
 from .spec import BuildSpec, Source
 from .toolchain.detect import Toolchain
 
 if TYPE_CHECKING:
     from setuptools import Extension
+
+    from .ninja import ProgressListener
 
 logger = logging.getLogger(__name__)
 
@@ -141,7 +142,9 @@ class OpBuilder:
     def jit_load(self, verbose: bool = False) -> Any:
         """Compile now, whatever the caches have, and load the outcome."""
         plan = self.plan()
-        built = jit.build(plan, again=True)
+        from .building import build
+
+        built = build(plan, again=True)
         logger.log(_level(verbose), "%s built: %s", self.NAME, built.library)
         return self.load(verbose)
 
@@ -182,9 +185,14 @@ class OpBuilder:
             bound_to=settings.bound_to,
         )
 
-    def plan(self, environ: Mapping[str, str] | None = None) -> Plan:
-        """Everything that is known before looking for the library; raises IncompatibleOpError."""
-        toolchain = self.toolchain(environ)
+    def plan(
+        self, environ: Mapping[str, str] | None = None, toolchain: Toolchain | None = None
+    ) -> Plan:
+        """Everything that is known before looking for the library; raises IncompatibleOpError.
+
+        ``toolchain`` is what :meth:`toolchain` gave another op for the same ``environ``.
+        """
+        toolchain = toolchain or self.toolchain(environ)
         reasons = self.compatibility(toolchain)
         if reasons:
             raise IncompatibleOpError(self.NAME, reasons)
@@ -200,7 +208,9 @@ class OpBuilder:
 
     def build(self, on_progress: ProgressListener | None = None, *, again: bool = False) -> Entry:
         """Compile the op into the cache without loading it; not what it requires."""
-        return jit.build(self.plan(), on_progress, again=again)
+        from .building import build
+
+        return build(self.plan(), on_progress, again=again)
 
 
 def with_required(ops: Iterable[type[OpBuilder]]) -> list[type[OpBuilder]]:

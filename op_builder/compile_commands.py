@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 
-from .jit import Plan
+from .plan import Plan
 from .spec import BuildSpec
 
 

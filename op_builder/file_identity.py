@@ -11,7 +11,9 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 
 # Coarser than any file system's time stamps that a cache lives on (2 s: FAT, some NFS servers).
@@ -31,8 +33,33 @@ def digest_file(path: str | Path) -> str:
         return hashlib.sha256(stream.read()).hexdigest()
 
 
+_asked: ContextVar[dict[str | Path, Status] | None] = ContextVar("asked", default=None)
+
+
+@contextmanager
+def asked_once() -> Iterator[None]:
+    """Within it a file's status is asked of the system once: for finding several ops together.
+
+    Ops share headers. Not for what takes long, since a later change of a file is not seen.
+    """
+    token = _asked.set({})
+    try:
+        yield
+    finally:
+        _asked.reset(token)
+
+
 def status(path: str | Path) -> Status:
     """Device, inode, size, modification and change time: equal means untouched."""
+    known = _asked.get()
+    if known is None:
+        return _ask_status(path)
+    if path not in known:
+        known[path] = _ask_status(path)
+    return known[path]
+
+
+def _ask_status(path: str | Path) -> Status:
     info = os.stat(path)  # noqa: PTH116 - called 300 times on a cache hit; Path.stat costs double
     return (info.st_dev, info.st_ino, info.st_size, info.st_mtime_ns, info.st_ctime_ns)
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from setuptools import Extension
 from setuptools.command.build_ext import build_ext
 
-from . import envs, jit
+from . import building, envs
 from .builder import OpBuilder, with_required
 from .cache.layers import Layer
 from .errors import AscendOpsError, IncompatibleOpError
@@ -67,7 +67,7 @@ class BuildOps(build_ext):
         builder = ext.builder
         layer = Layer("prebuilt", self._prebuilt_root(builder), shipped=True)
         try:
-            built = jit.build_into(builder.plan(), layer)
+            built = building.build_into(builder.plan(), layer)
         except IncompatibleOpError as error:
             if ext.by_name:
                 raise SystemExit(f"error: {builder.BUILD_VAR}=1, but {error}") from error

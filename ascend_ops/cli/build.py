@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from op_builder import envs, jit
+from op_builder import building, envs
 from op_builder.builder import OpBuilder, with_required
 from op_builder.compile_commands import compile_commands
 from op_builder.errors import AscendOpsError
@@ -109,7 +109,7 @@ def _build_one(
 
     try:
         environ = {**envs.process_environment(), envs.MAX_JOBS.name: str(jobs)}
-        built = jit.build(builder.plan(environ), note, again=again)
+        built = building.build(builder.plan(environ), note, again=again)
         result["library"] = str(built.library)
     except AscendOpsError as error:
         result.update(outcome="failed", error=str(error))

@@ -10,14 +10,17 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from op_builder import envs, file_identity, jit
 from op_builder.cache.entry import Entry
 from op_builder.cache.layers import EMULATED_CANNS, Layer, user_root
 from op_builder.errors import IncompatibleOpError
-from op_builder.ninja import ProgressListener
 from op_builder.ops.emulator import ACL_HEADERS, EMULATOR_LIBRARIES
 from op_builder.toolchain.torch_install import find_torch_npu
+
+if TYPE_CHECKING:
+    from op_builder.ninja import ProgressListener
 
 _INSTALL_INFO = """package_name=Ascend-cann-toolkit
 version={version}
@@ -84,9 +87,7 @@ def emulated_cann(
         raise IncompatibleOpError(
             "the emulated NPU", ["torch_npu is not installed: `pip install torch_npu`"]
         )
-    entries = {
-        cls.LIBRARY: jit.obtain(cls().plan(environ), on_progress)[0] for cls in EMULATOR_LIBRARIES
-    }
+    entries = _entries(environ, on_progress)
     version = envs.EMULATOR_CANN_VERSION.get(environ)
     headers = package.root / ACL_HEADERS
     parts = [version, str(headers), *(str(entry.path) for entry in entries.values())]
@@ -100,6 +101,19 @@ def emulated_cann(
         Layer("user", cache, shipped=False).prepare()
         _assemble(root, version, headers, entries)
     return EmulatedCann(root, version)
+
+
+def _entries(environ: Mapping[str, str], on_progress: ProgressListener | None) -> dict[str, Entry]:
+    """The libraries by name: looked for together, then built where they were not found."""
+    builders = [cls() for cls in EMULATOR_LIBRARIES]
+    toolchain = builders[0].toolchain(environ)
+    plans = {builder.LIBRARY: builder.plan(toolchain=toolchain) for builder in builders}
+    with file_identity.asked_once():
+        found = {library: plan.find().entry for library, plan in plans.items()}
+    return {
+        library: found[library] or jit.obtain(plan, on_progress)[0]
+        for library, plan in plans.items()
+    }
 
 
 def _assemble(root: Path, version: str, headers: Path, entries: Mapping[str, Entry]) -> None:

@@ -9,13 +9,14 @@ import pytest
 from made_up_builders import ImpossibleBuilder, MadeUpBuilder
 from setuptools import Distribution
 
-from op_builder import jit
+from op_builder import building
 from op_builder.errors import (
     BuildError,
     CompilerNotFoundError,
     EnvironmentVariableError,
     IncompatibleOpError,
 )
+from op_builder.plan import Plan
 from op_builder.setuptools_command import BuildOps, OpExtension, requested_extensions
 
 OPS = (MadeUpBuilder, ImpossibleBuilder)
@@ -116,12 +117,12 @@ def test_pain_19_asked_for_with_all_and_impossible_is_left_out_and_said(
 def test_a_build_that_fails_ends_the_install(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, by_name: bool, error: Exception
 ) -> None:
-    def build_into(plan: jit.Plan, layer: Any) -> None:
+    def build_into(plan: Plan, layer: Any) -> None:
         raise error
 
     (tmp_path / "a.cpp").write_bytes(b"")
     monkeypatch.setattr(MadeUpBuilder, "root", tmp_path)
-    monkeypatch.setattr(jit, "build_into", build_into)
+    monkeypatch.setattr(building, "build_into", build_into)
     extension = OpExtension(MadeUpBuilder(), by_name=by_name)
     with pytest.raises(SystemExit) as caught:
         _command(extension).build_extension(extension)

@@ -279,24 +279,11 @@ EMULATOR_EXPORT int aclDestroyAclOpExecutor(aclOpExecutor* executor) {
     return 0;
 }
 
-EMULATOR_EXPORT int aclnnInit(const char* config) {
-    (void)config;
-    return 0;
-}
+EMULATOR_EXPORT int aclnnInit(const char*) { return 0; }
 EMULATOR_EXPORT int aclnnFinalize() { return 0; }
 
 // torch_npu calls these around every operator. There is no memory pool of operators and, as
 // CanUsePTACache is absent, no cache of executors.
-EMULATOR_EXPORT int InitHugeMemThreadLocal(void* argument, bool async) {
-    (void)argument;
-    (void)async;
-    return 0;
-}
-EMULATOR_EXPORT void UnInitHugeMemThreadLocal(void* argument, bool async) {
-    (void)argument;
-    (void)async;
-}
-EMULATOR_EXPORT void ReleaseHugeMem(void* argument, bool async) {
-    (void)argument;
-    (void)async;
-}
+EMULATOR_EXPORT int InitHugeMemThreadLocal(void*, bool) { return 0; }
+EMULATOR_EXPORT void UnInitHugeMemThreadLocal(void*, bool) {}
+EMULATOR_EXPORT void ReleaseHugeMem(void*, bool) {}
