@@ -10,7 +10,6 @@ import functools
 import importlib.machinery
 import platform
 import shlex
-import sysconfig
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -56,6 +55,8 @@ class Toolchain:
     @property
     def python_include(self) -> Path:
         """The folder of Python.h; asked late, since sysconfig takes 2 ms to wake up."""
+        import sysconfig
+
         return Path(sysconfig.get_path("include"))
 
     def compiler(self) -> Compiler:
