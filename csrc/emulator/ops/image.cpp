@@ -11,7 +11,6 @@ ATEN(aclnnAdaptiveAvgPool3dBackward,      "_adaptive_avg_pool3d_backward",      
 ATEN(aclnnAdaptiveMaxPool2d,              "adaptive_max_pool2d",                Tensor, Ints, Out, Out)
 ATEN(aclnnAdaptiveMaxPool2dBackward,      "adaptive_max_pool2d_backward",       Tensor, Tensor, Tensor, Out)
 ATEN(aclnnAdaptiveMaxPool3d,              "adaptive_max_pool3d",                Tensor, Ints, Out, Out)
-ATEN(aclnnAdaptiveMaxPool3dBackward,      "adaptive_max_pool3d_backward",       Tensor, Tensor, Tensor, Out)
 ATEN(aclnnChannelShuffle,                 "channel_shuffle",                    Tensor, Int, Out)
 ATEN(aclnnConstantPadNd,                  "constant_pad_nd",                    Tensor, Ints, Scalar, Out)
 ATEN(aclnnIm2col,                         "im2col",                             Tensor, Ints, Ints, Ints, Ints, Out)
@@ -105,6 +104,9 @@ ACLNN(aclnnAvgPool3dBackward, Tensor grad, Tensor x, Ints kernel, Ints stride, I
                divisor(divisor_override));
 }
 
+ACLNN(aclnnAdaptiveMaxPool3dBackward, Tensor grad, Tensor x, Tensor indices, Out out) {
+    out = aten("adaptive_max_pool3d_backward", grad, x, indices.to(DType::int64));
+}
 ACLNN(aclnnMaxPool2dWithIndicesBackward, Tensor grad, Tensor x, Tensor indices, Ints kernel,
       Ints stride, Ints padding, Ints dilation, bool ceil_mode, Out out) {
     out = aten("max_pool2d_with_indices_backward", grad, x, kernel, stride, padding, dilation,

@@ -4,7 +4,6 @@
 using namespace ascend_emulator;
 
 // clang-format off
-ATEN(aclnnMaskedScale,                    "_masked_scale",                       Tensor, Tensor, float, Out)
 ATEN(aclnnTransformBiasRescaleQkv,        "_transform_bias_rescale_qkv",         Tensor, Tensor, Int, Out, Out, Out)
 // clang-format on
 
@@ -44,6 +43,10 @@ RmsNormed rms_norm(const Tensor& x, const Tensor& gamma, double eps) {
 }
 
 }  // namespace
+
+ACLNN(aclnnMaskedScale, Tensor self, Tensor mask, float scale, Out out) {
+    out = self * mask.to(self.dtype()) * scale;
+}
 
 ACLNN(aclnnLayerNorm, Tensor x, Ints shape, Tensor weight, Tensor bias, double eps, Out y, Out mean,
       Out rstd) {

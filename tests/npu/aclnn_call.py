@@ -1,0 +1,100 @@
+"""Calls an aclnn function by name, with no torch_npu between: both phases, through ctypes.
+
+For functions that torch_npu calls only on another version of CANN or another SoC, or not at all.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from dataclasses import dataclass
+from typing import Any
+
+#: aclDataType by torch's name.
+_DATA_TYPES = {"float32": 0, "float16": 1, "int8": 2, "int32": 3, "uint8": 4, "int64": 9}
+_DATA_TYPES |= {"float64": 11, "bool": 12, "bfloat16": 27}
+_FORMAT_ND = 2
+
+
+@dataclass(frozen=True)
+class Scalar:
+    """An aclScalar in float32; other numbers are passed by value."""
+
+    value: float
+
+
+@dataclass(frozen=True)
+class Float:
+    """A C float by value; a Python float is a C double."""
+
+    value: float
+
+
+def call(name: str, *arguments: Any) -> None:
+    """``name`` with its parameters in order: tensors on the NPU and lists of them, Scalar and lists
+    of it, lists of int (an aclIntArray), numbers by value. Waits until it is done. Raises
+    RuntimeError with the emulator's message."""
+    import torch
+
+    library = ctypes.CDLL("libopapi.so")
+    native = [_native(library, argument) for argument in arguments]
+    size, executor = ctypes.c_uint64(), ctypes.c_void_p()
+    prepare = getattr(library, f"{name}GetWorkspaceSize")
+    _check(prepare(*native, ctypes.byref(size), ctypes.byref(executor)))
+    workspace = torch.empty(size.value, dtype=torch.uint8, device="npu")
+    address = ctypes.c_void_p(workspace.data_ptr() if size.value else None)
+    stream = ctypes.c_void_p(torch.npu.current_stream().npu_stream)
+    _check(getattr(library, name)(address, size, executor, stream))
+    torch.npu.synchronize()
+
+
+def _check(code: int) -> None:
+    if code:
+        recent = ctypes.CDLL("libascendcl.so").aclGetRecentErrMsg
+        recent.restype = ctypes.c_char_p
+        raise RuntimeError(f"{code}: {(recent() or b'').decode()}")
+
+
+def _native(library: ctypes.CDLL, argument: Any) -> Any:
+    import torch
+
+    if isinstance(argument, torch.Tensor):
+        return _tensor(library, argument)
+    if isinstance(argument, Scalar):
+        return _made(library.aclCreateScalar, ctypes.byref(ctypes.c_float(argument.value)), 0)
+    if isinstance(argument, Float):
+        return ctypes.c_float(argument.value)
+    if isinstance(argument, list):
+        return _list(library, argument)
+    return {bool: ctypes.c_bool, int: ctypes.c_int64, float: ctypes.c_double}[type(argument)](
+        argument
+    )
+
+
+def _list(library: ctypes.CDLL, members: list[Any]) -> ctypes.c_void_p:
+    if isinstance(members[0], int):
+        return _made(library.aclCreateIntArray, _integers(members), ctypes.c_uint64(len(members)))
+    native = (ctypes.c_void_p * len(members))(*(_native(library, m).value for m in members))
+    kind = "Scalar" if isinstance(members[0], Scalar) else "Tensor"
+    make = getattr(library, f"aclCreate{kind}List")
+    return _made(make, native, ctypes.c_uint64(len(members)))
+
+
+def _tensor(library: ctypes.CDLL, x: Any) -> ctypes.c_void_p:
+    sizes, strides = _integers(x.shape), _integers(x.stride())
+    rank = ctypes.c_uint64(x.dim())
+    data_type = _DATA_TYPES[str(x.dtype).removeprefix("torch.")]
+    data = ctypes.c_void_p(x.data_ptr())
+    offset = ctypes.c_int64(0)
+    return _made(
+        library.aclCreateTensor,
+        *(sizes, rank, data_type, strides, offset, _FORMAT_ND, sizes, rank, data),
+    )
+
+
+def _integers(values: Any) -> Any:
+    return (ctypes.c_int64 * len(values))(*values)
+
+
+def _made(make: Any, *arguments: Any) -> ctypes.c_void_p:
+    make.restype = ctypes.c_void_p
+    return ctypes.c_void_p(make(*arguments))
