@@ -1,7 +1,7 @@
 """aclnn functions that no torch function reaches here, called by name and compared with the CPU's.
 
 They are of other versions of CANN than the emulated one, of other SoCs, or for a caller other than
-torch_npu. ``checked_functions.py`` takes the names from here.
+torch_npu. ``checked_by_tests.py`` takes the names from here.
 """
 
 from __future__ import annotations
@@ -17,6 +17,14 @@ CASES = {
     "aclnnAddV3": lambda t: ([Scalar(2), t.x, Scalar(3)], [2 + 3 * t.x]),
     "aclnnAminmaxAll": lambda t: ([t.x], [t.x.min(), t.x.max()]),
     "aclnnAminmaxDim": lambda t: ([t.x, 1, True], list(t.x.aminmax(dim=1, keepdim=True))),
+    "aclnnAmpUpdateScale": lambda t: (
+        [t.one(1024), t.torch.tensor([3], dtype=t.torch.int32), t.one(1), 2.0, 0.5, 100],
+        [t.one(512), t.torch.tensor([0], dtype=t.torch.int32)],
+    ),
+    "aclnnRepeatInterleave": lambda t: (
+        [t.x, t.torch.arange(24) % 3, 24],
+        [t.torch.tensor([x for i, x in enumerate(t.x.flatten().tolist()) for _ in range(i % 3)])],
+    ),
     "aclnnBucketize": lambda t: (
         [t.x, t.sorted, False, True],
         [t.torch.searchsorted(t.sorted, t.x, side="right")],

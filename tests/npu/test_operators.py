@@ -8,34 +8,6 @@ import pytest
 
 npu = pytest.mark.npu
 
-#: A part of opinfo_sweep.py that runs by default: an entry or two of each family.
-OPINFO = (
-    *("add", "div.floor_rounding", "pow", "remainder", "bitwise_and", "eq", "where", "clamp"),
-    *("sum", "mean", "std_mean", "argmax", "cumprod", "sort", "topk", "nansum", "logsumexp"),
-    *("gather", "scatter", "index_put", "index_add", "masked_select", "nonzero", "unique"),
-    *("cat", "stack", "roll", "tril", "repeat_interleave", "nn.functional.one_hot", "linspace"),
-    *("mm", "addmm", "baddbmm", "linalg.svd", "linalg.qr", "cdist", "mv"),
-    *("nn.functional.conv2d", "nn.functional.avg_pool3d"),
-    *("nn.functional.interpolate.bilinear", "nn.functional.grid_sample", "nn.functional.pad"),
-    *("nn.functional.layer_norm", "nn.functional.batch_norm", "nn.functional.group_norm"),
-    *("softmax", "log_softmax", "nn.functional.prelu", "nn.functional.logsigmoid"),
-    *("nn.functional.cross_entropy", "nn.functional.ctc_loss", "nn.functional.embedding_bag"),
-)
-
-
-@npu(timeout=100)
-def test_opinfo_entries_of_every_family():
-    import warnings
-
-    from opinfo_sweep import attempt, entries, full_name
-
-    warnings.filterwarnings("ignore")
-    chosen = [op for op in entries(list(OPINFO)) if "cudnn" not in full_name(op)]
-    outcomes = {full_name(op): attempt(op) for op in chosen}
-    assert len(outcomes) >= len(OPINFO)
-    wrong = {name: outcome for name, outcome in outcomes.items() if outcome[0] != "right"}
-    assert not wrong
-
 
 def gradients(function, *shapes, dtype=None):
     """The inputs' gradients on both devices; ``function`` gets the inputs."""
