@@ -1,11 +1,13 @@
 """PyTorch's OpInfo entries on the emulated NPU against torch on the CPU.
 
-    python tests/npu/opinfo_sweep.py [--only NAME ...] [--out FILE] [--mode MODE]
+    python tests/npu/opinfo_sweep.py [--only NAME ...] [--out FILE] [--mode MODE] [--every-dtype]
 
 prints a line an entry and a count of the outcomes: ``right``; ``differs``; ``random`` (differs, as
 random numbers do); ``fails``; ``crash``. One forked process an entry, because torch_npu runs
 nothing any more after a first failed operator. ``--out`` also keeps which aclnn functions each
 entry called. ``--mode`` is ``forward``, ``inplace`` or ``gradients``. A minute or two for all 702.
+An entry runs in float32, or the first dtype that it takes; with ``--every-dtype`` in each that both
+the CPU and an NPU take, and is right only where all of them are.
 """
 
 from __future__ import annotations
@@ -27,6 +29,10 @@ from typing import Any
 SAMPLES = 6
 MODES = ("forward", "inplace", "gradients")
 MODE = "forward"
+EVERY_DTYPE = False
+#: What an NPU computes in, and how far a result may be from the CPU's in it.
+DTYPES = ("float32", "float16", "bfloat16", "int64", "int32", "int16", "int8", "uint8", "bool")
+_TOLERANCES = {"float16": 2e-2, "bfloat16": 6e-2}
 SECONDS = 60
 _RANDOM = re.compile(
     r"normal|rand|bernoulli|multinomial|dropout|rrelu|uniform|geometric|cauchy|exponential"
@@ -49,7 +55,7 @@ def full_name(op: Any) -> str:
     return f"{op.name}.{op.variant_test_name}" if op.variant_test_name else str(op.name)
 
 
-def compare(op: Any) -> int:
+def compare(op: Any, dtype: Any) -> int:
     """Compare up to SAMPLES samples; how many. Raises AssertionError where one differs."""
     import torch
     from torch.utils._pytree import tree_map
@@ -66,7 +72,8 @@ def compare(op: Any) -> int:
         return {name: device if name == "device" else value for name, value in values.items()}
 
     compared = 0
-    for sample in op.sample_inputs("cpu", best_dtype(op), requires_grad=MODE == "gradients"):
+    tolerance = _TOLERANCES.get(str(dtype).removeprefix("torch."), 1e-4)
+    for sample in op.sample_inputs("cpu", dtype, requires_grad=MODE == "gradients"):
         if compared >= SAMPLES:
             break
         on_npu = moved(sample.input), moved(sample.args), keywords(moved(sample.kwargs), "npu")
@@ -80,8 +87,8 @@ def compare(op: Any) -> int:
                 torch.testing.assert_close(
                     actual.detach().cpu().to(expected.dtype),
                     expected.detach(),
-                    rtol=1e-4,
-                    atol=1e-4,
+                    rtol=tolerance,
+                    atol=tolerance,
                     equal_nan=True,
                     check_stride=False,
                 )
@@ -107,14 +114,22 @@ def results(op: Any, x: Any, args: Any, kwargs: Any) -> list[Any]:
     return list(torch.autograd.grad(total, leaves, allow_unused=True))
 
 
-def best_dtype(op: Any) -> Any:
-    """fp32 where the entry takes it, else the next that a device has."""
+def dtypes_of(op: Any) -> list[Any]:
+    """fp32 where the entry takes it, else the next that a device has; or all of them."""
     import torch
 
-    for dtype in (torch.float32, torch.int64, torch.bool):
-        if dtype in op.dtypes:
-            return dtype
-    return sorted(op.dtypes, key=str)[0]
+    if EVERY_DTYPE:
+        taken = [getattr(torch, name) for name in DTYPES]
+        return [dtype for dtype in taken if dtype in op.dtypes] or best_dtype(op)
+    return best_dtype(op)
+
+
+def best_dtype(op: Any) -> list[Any]:
+    """One that the entry takes; none where it takes none on the CPU."""
+    import torch
+
+    wanted = (torch.float32, torch.int64, torch.bool, *sorted(op.dtypes, key=str))
+    return [dtype for dtype in wanted if dtype in op.dtypes][:1]
 
 
 def in_child(op: Any, folder: Path) -> Outcome:
@@ -144,13 +159,17 @@ def attempt(op: Any) -> tuple[str, str]:
     import torch
 
     torch.set_num_threads(1)
-    try:
-        return "right", f"{compare(op)} samples"
-    except AssertionError as error:
-        random = _RANDOM.search(full_name(op))
-        return "random" if random else "differs", " ".join(str(error).split())[:200]
-    except Exception as error:  # noqa: BLE001 - whatever it is, it is the outcome
-        return "fails", " ".join(str(error).split())[:400]
+    compared = 0
+    for dtype in dtypes_of(op):
+        try:
+            compared += compare(op, dtype)
+        except AssertionError as error:
+            random = _RANDOM.search(full_name(op))
+            outcome = "random" if random else "differs"
+            return outcome, f"{dtype}: {' '.join(str(error).split())[:200]}"
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is the outcome
+            return "fails", f"{dtype}: {' '.join(str(error).split())[:400]}"
+    return "right" if compared else "fails", f"{compared} samples"
 
 
 def functions_in(trace: Path) -> list[str]:
@@ -193,9 +212,10 @@ def main() -> None:
     parser.add_argument("--only", nargs="*", default=[])
     parser.add_argument("--out", type=Path)
     parser.add_argument("--mode", choices=MODES, default="forward")
+    parser.add_argument("--every-dtype", action="store_true")
     arguments = parser.parse_args()
-    global MODE
-    MODE = arguments.mode
+    global MODE, EVERY_DTYPE
+    MODE, EVERY_DTYPE = arguments.mode, arguments.every_dtype
     outcomes = []
     for outcome in sweep(arguments.only):
         print(f"{outcome.outcome:8}{outcome.name}: {outcome.detail}", flush=True)  # noqa: T201
