@@ -2,6 +2,7 @@
 
 #include <pthread.h>
 #include <sched.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include <chrono>
@@ -21,6 +22,13 @@ namespace {
 
 // How often a worker looks for work before it sleeps: waking a sleeper costs more than an op.
 constexpr int looks_before_sleep = 400;
+
+// Where so many tasks were queued and nobody waited for one, nobody is in a hurry: the worker takes
+// a nap instead of looking, and does what has come in one go. While it looks it takes turns with
+// the threads that queue: with two cores that made an add of 16 floats 8 us instead of 4.
+constexpr int tasks_before_naps = 16;
+constexpr std::chrono::microseconds nap(30);
+constexpr int naps_before_sleep = 100;
 
 }  // namespace
 
@@ -62,6 +70,7 @@ int Stream::push(TaskPtr task) {
         const std::lock_guard<std::mutex> lock(mutex_);
         queue_.push_back(std::move(task));
         ++unfinished_;
+        ++unwaited_;
         wake = worker_sleeps_;
         worker_sleeps_ = false;
     }
@@ -71,12 +80,19 @@ int Stream::push(TaskPtr task) {
     return options().synchronous ? synchronize(-1) : 0;
 }
 
-bool Stream::is_idle() { return unfinished_ == 0; }
+bool Stream::is_idle() {
+    unwaited_ = 0;
+    return unfinished_ == 0;
+}
 
 int Stream::synchronize(int timeout_ms) {
     std::unique_lock<std::mutex> lock(mutex_);
     const auto done = [this] { return unfinished_ == 0; };
     ++waiters_;
+    unwaited_ = 0;
+    if (worker_naps_) {
+        has_work_.notify_one();
+    }
     bool in_time = true;
     if (timeout_ms < 0) {
         is_done_.wait(lock, done);
@@ -99,10 +115,18 @@ int Stream::synchronize(int timeout_ms) {
 }
 
 TaskPtr Stream::next() {
-    for (int look = 0; look < looks_before_sleep && unfinished_ == 0; ++look) {
+    for (int look = 0;
+         look < looks_before_sleep && unfinished_ == 0 && unwaited_ < tasks_before_naps; ++look) {
         sched_yield();
     }
     std::unique_lock<std::mutex> lock(mutex_);
+    for (int naps = 0;
+         naps < naps_before_sleep && queue_.empty() && !ending_ && unwaited_ >= tasks_before_naps;
+         ++naps) {
+        worker_naps_ = true;
+        has_work_.wait_for(lock, nap);
+        worker_naps_ = false;
+    }
     while (queue_.empty() && !ending_) {
         worker_sleeps_ = true;
         has_work_.wait(lock);
@@ -120,6 +144,7 @@ void Stream::work() {
     char name[16];
     std::snprintf(name, sizeof name, "npu%d-s%d", device_, id_);
     pthread_setname_np(pthread_self(), name);
+    prctl(PR_SET_TIMERSLACK, 1000);  // ns; a nap would be 50 us longer
     set_current_device(device_);
     while (TaskPtr task = next()) {
         run(*task);

@@ -52,8 +52,10 @@ class Stream : public Handle {
     std::condition_variable is_done_;
     std::deque<TaskPtr> queue_;
     std::atomic<int> unfinished_{0};
+    std::atomic<int> unwaited_{0};  // tasks since somebody last waited or asked
     int waiters_ = 0;
     bool worker_sleeps_ = false;
+    bool worker_naps_ = false;
     bool ending_ = false;
     int error_ = 0;
     std::thread worker_;
