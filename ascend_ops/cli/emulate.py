@@ -11,7 +11,7 @@ from op_builder import envs, process
 
 from ..emulator import emulated_cann
 from ..loading import build_progress
-from .output import console
+from .output import JsonFlag, console, print_json
 
 
 def emulate(
@@ -29,12 +29,15 @@ def emulate(
     trace: Annotated[
         str | None, typer.Option(help="Write a Chrome trace; %p in the name is the process id.")
     ] = None,
+    json: JsonFlag = False,
 ) -> None:
     """Run a program whose torch_npu finds an emulated NPU; without one, show the emulated CANN.
 
     It computes on the CPU, and is no measure of an NPU's speed. docs/emulator.md lists the
     ASCEND_EMULATOR_ variables that set the rest.
     """
+    if json and command:
+        raise typer.BadParameter("--json describes the emulated CANN and starts no program")
     chosen = {"DEVICES": devices, "SOC": soc, "RACES": int(races) or None, "TRACE_FILE": trace}
     options = {
         f"{envs.EMULATOR_PREFIX}{name}": str(value)
@@ -47,6 +50,11 @@ def emulate(
             cann = emulated_cann(environ, on_progress)
     else:
         cann = emulated_cann(environ)
+    if json:
+        libraries = list(map(str, cann.libraries))
+        content = {"emulated": True, "version": cann.version, "root": str(cann.root)}
+        print_json({**content, "libraries": libraries, "environment": cann.variables()})
+        return
     if not command:
         console().print(f"emulated CANN {cann.version}: {cann.root}")
         return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -54,6 +55,18 @@ def test_a_program_that_is_not_there_is_named():
     assert done.returncode == 1
     assert "no-such-program" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_json_describes_the_emulated_cann():
+    content = json.loads(ascend_ops("emulate", "--json").stdout)
+    assert content["emulated"] is True
+    assert (
+        content["environment"]["ASCEND_HOME_PATH"] == content["root"] == str(emulated_cann().root)
+    )
+    assert content["libraries"] == list(map(str, emulated_cann().libraries))
+    done = ascend_ops("emulate", "--json", "--", "true")
+    assert done.returncode == 2
+    assert "starts no program" in done.stderr
 
 
 def test_activate_takes_options_as_python_writes_them():
