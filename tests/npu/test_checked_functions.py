@@ -8,7 +8,6 @@ to check a function has to pass, and to call it.
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
 import sys
@@ -18,6 +17,7 @@ from pathlib import Path
 import checked_by_opinfo
 import checked_by_tests
 import pytest
+from outside import outside_environment
 
 from ascend_ops.emulator import emulated_cann
 from op_builder.toolchain.torch_install import find_torch_npu
@@ -47,15 +47,9 @@ def exported() -> set[str]:
 
 
 def outside(command: list[str], **variables: str) -> subprocess.CompletedProcess[str]:
-    """A program that nothing has turned over to the emulated NPU."""
-    environ = {
-        name: value
-        for name, value in os.environ.items()
-        if not re.match(r"ASCEND_(HOME|TOOLKIT|OPP|EMULATOR)|LD_LIBRARY_PATH|PYTEST_", name)
-    }
     return subprocess.run(
         [sys.executable, *command],
-        env={**environ, **variables},
+        env=outside_environment(**variables),
         cwd=HERE,
         capture_output=True,
         text=True,

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import subprocess
 import sys
 import textwrap
 
 import pytest
+from outside import outside_environment
 from test_basics import run
 
 from ascend_ops.emulator import emulated_cann
@@ -21,14 +21,9 @@ pytestmark = pytest.mark.skipif(find_torch_npu() is None, reason="torch_npu is n
 
 def outside(*command: str, **variables: str) -> subprocess.CompletedProcess[str]:
     """A process that nothing has turned over to the emulated NPU."""
-    environ = {
-        name: value
-        for name, value in os.environ.items()
-        if not re.match(r"ASCEND_(HOME|TOOLKIT|OPP|EMULATOR)|LD_LIBRARY_PATH", name)
-    }
     return subprocess.run(
         [sys.executable, *command],
-        env={**environ, "TORCH_DEVICE_BACKEND_AUTOLOAD": "0", **variables},
+        env=outside_environment(**{"TORCH_DEVICE_BACKEND_AUTOLOAD": "0", **variables}),
         capture_output=True,
         text=True,
         timeout=120,

@@ -27,6 +27,21 @@ int refuse_device(int device) {
                                               std::to_string(options().devices));
 }
 
+/// Whether operators of this thread's device may use the memory of `peer`.
+int set_peer_access(int peer, bool allowed) {
+    if (!exists(peer)) {
+        return refuse_device(peer);
+    }
+    DeviceState& state = device_state(current_device());
+    const std::lock_guard<std::mutex> lock(state.mutex);
+    if (allowed) {
+        state.peers.insert(peer);
+    } else {
+        state.peers.erase(peer);
+    }
+    return 0;
+}
+
 }  // namespace
 
 DeviceState& device_state(int device) {
@@ -157,24 +172,12 @@ aclError aclrtDeviceCanAccessPeer(int32_t* can, int32_t device, int32_t peer) {
 aclError aclrtDeviceEnablePeerAccess(int32_t peer, uint32_t flags) {
     (void)flags;
     ACL_ENTER();
-    if (!exists(peer)) {
-        return refuse_device(peer);
-    }
-    DeviceState& state = device_state(current_device());
-    const std::lock_guard<std::mutex> lock(state.mutex);
-    state.peers.insert(peer);
-    return 0;
+    return set_peer_access(peer, true);
 }
 
 aclError aclrtDeviceDisablePeerAccess(int32_t peer) {
     ACL_ENTER();
-    if (!exists(peer)) {
-        return refuse_device(peer);
-    }
-    DeviceState& state = device_state(current_device());
-    const std::lock_guard<std::mutex> lock(state.mutex);
-    state.peers.erase(peer);
-    return 0;
+    return set_peer_access(peer, false);
 }
 
 aclError aclrtDeviceGetBareTgid(int32_t* pid) {
