@@ -238,8 +238,10 @@ print("sum", (a + b).sum().item())
 """
 
 
-def test_memory_of_another_device_is_out_of_an_operators_reach():
+@pytest.mark.parametrize("segments", ["False", "True"])
+def test_memory_of_another_device_is_out_of_an_operators_reach(segments):
     variables = {"ASCEND_EMULATOR_DEVICES": "2", "ASCEND_LAUNCH_BLOCKING": "1"}
+    variables["PYTORCH_NPU_ALLOC_CONF"] = f"expandable_segments:{segments}"
     done = run(TWO_DEVICES.format(before=""), **variables)
     assert done.returncode == 1
     assert re.search(r"argument 1: \S+ is memory of device 1, the stream is one of", done.stderr)

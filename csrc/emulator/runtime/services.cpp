@@ -45,8 +45,8 @@ class Faulty : public Task {
 std::string why_of_another_device(const void* address, void* handle) {
     BlockInfo block;
     const Stream* stream = stream_of(handle);
-    if (stream == nullptr || !find_block(address, &block) || block.kind != BlockKind::device ||
-        block.device == stream->device()) {
+    if (stream == nullptr || !find_block(address, &block) || block.device == stream->device() ||
+        (block.kind != BlockKind::device && block.kind != BlockKind::mapped)) {
         return {};
     }
     DeviceState& state = device_state(stream->device());
