@@ -163,6 +163,13 @@ def test_python_functions_are_short(file: Path) -> None:
 
 
 @pytest.mark.parametrize("file", CPP_FILES, ids=_named)
+def test_bindings_use_what_the_oldest_torch_has(file: Path) -> None:
+    """torch's headers guard most of what is younger than 2.10, by TORCH_TARGET_VERSION; not this."""
+    younger = r"\.layout\(\)|STABLE_TORCH_ERROR_CODE_CHECK"
+    assert not re.search(younger, file.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("file", CPP_FILES, ids=_named)
 def test_cpp_functions_are_short(file: Path) -> None:
     """By the layout that clang-format gives: from the margin to the brace at the margin."""
     began, first = 0, ""

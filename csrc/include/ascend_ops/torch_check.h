@@ -88,7 +88,9 @@ inline void check_strided_cpu(const char* name, const Tensor& tensor) {
     if (!tensor.is_cpu()) {
         fail(name, "a tensor on the CPU", "one on " + to_text(tensor.device().type()));
     }
-    if (tensor.layout() != torch::headeronly::Layout::Strided) {
+    std::int32_t layout = 0;  // Tensor::layout() is younger than 2.10
+    TORCH_ERROR_CODE_CHECK(aoti_torch_get_layout(tensor.get(), &layout));
+    if (layout != aoti_torch_layout_strided()) {
         fail(name, "a dense tensor", "a sparse one");
     }
 }
@@ -97,22 +99,15 @@ inline void check_strided_cpu(const char* name, const Tensor& tensor) {
 inline HostTensor host_tensor(const char* name, const Tensor& tensor) {
     check_strided_cpu(name, tensor);
     const IntArrayRef sizes = tensor.sizes();
-    std::int64_t* strides = nullptr;
-    STABLE_TORCH_ERROR_CODE_CHECK(aoti_torch_get_strides(tensor.get(), &strides));
+    const IntArrayRef strides = tensor.strides();
     std::int64_t numel = 1;
     std::int64_t extent = 1;
     for (std::size_t i = 0; i < sizes.size(); ++i) {
         numel *= sizes[i];
         extent += (sizes[i] - 1) * strides[i];
     }
-    return {name,
-            &tensor,
-            tensor.data_ptr(),
-            tensor.scalar_type(),
-            sizes,
-            IntArrayRef(strides, sizes.size()),
-            numel,
-            numel == 0 ? 0 : extent};
+    return {name,    &tensor, tensor.data_ptr(),      tensor.scalar_type(), sizes,
+            strides, numel,   numel == 0 ? 0 : extent};
 }
 
 inline std::string dtype_text(const HostTensor& tensor) { return dtype_name(tensor.scalar_type); }
