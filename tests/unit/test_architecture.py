@@ -164,7 +164,7 @@ def test_python_functions_are_short(file: Path) -> None:
 
 @pytest.mark.parametrize("file", CPP_FILES, ids=_named)
 def test_bindings_use_what_the_oldest_torch_has(file: Path) -> None:
-    """torch's headers guard most of what is younger than 2.10, by TORCH_TARGET_VERSION; not this."""
+    """Most of what is younger than 2.10 torch guards, by TORCH_TARGET_VERSION; this it does not."""
     younger = r"\.layout\(\)|STABLE_TORCH_ERROR_CODE_CHECK"
     assert not re.search(younger, file.read_text(encoding="utf-8"))
 
