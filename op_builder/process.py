@@ -10,6 +10,7 @@ import logging
 import os
 import shlex
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -113,6 +114,8 @@ def _end(child: subprocess.Popen[str]) -> None:
 def become(command: Sequence[str], env: Mapping[str, str]) -> NoReturn:
     """Replace this process by ``command``. Raises CommandError where it cannot be started."""
     logger.debug("become: %s", shlex.join(command))
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()  # what is still in a buffer would be lost
     try:
         os.execvpe(command[0], list(command), dict(env))  # noqa: S606 - no shell is meant
     except OSError as error:
