@@ -61,10 +61,9 @@ inline std::string to_text(torch::headeronly::DeviceType type) {
 /// time that an op takes.
 struct HostTensor {
     const char* name;
-    const Tensor* tensor;  // somebody else's, as are sizes and strides
     void* data;
     torch::headeronly::ScalarType scalar_type;
-    IntArrayRef sizes;
+    IntArrayRef sizes;  // the tensor's own, as are the strides: it has to live on
     IntArrayRef strides;
     std::int64_t numel;
     std::int64_t extent;  // elements from the first to the last in memory, both included
@@ -106,8 +105,8 @@ inline HostTensor host_tensor(const char* name, const Tensor& tensor) {
         numel *= sizes[i];
         extent += (sizes[i] - 1) * strides[i];
     }
-    return {name,    &tensor, tensor.data_ptr(),      tensor.scalar_type(), sizes,
-            strides, numel,   numel == 0 ? 0 : extent};
+    return {name,  tensor.data_ptr(),      tensor.scalar_type(), sizes, strides,
+            numel, numel == 0 ? 0 : extent};
 }
 
 inline std::string dtype_text(const HostTensor& tensor) { return dtype_name(tensor.scalar_type); }
