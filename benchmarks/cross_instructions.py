@@ -128,14 +128,13 @@ def cross_counts(cases: Sequence[StepCase]) -> Iterator[CrossCount]:
 
     Of cases that differ in their number of elements alone the first counts. Raises NotCountedError.
     """
-    unlike = {
-        (case.optimizer, case.dtype, case.state_dtype, case.offload): case
-        for case in reversed(cases)
-    }
+    unlike: dict[tuple[str, str, str, bool], StepCase] = {}
+    for case in cases:
+        unlike.setdefault((case.optimizer, case.dtype, case.state_dtype, case.offload), case)
     with tempfile.TemporaryDirectory(prefix="ascend_ops-bench-") as folder:
         counter = Counter(Path(folder))
         try:
-            for case in reversed(unlike.values()):
+            for case in unlike.values():
                 for target in TARGETS:
                     yield CrossCount(case.name, OURS, target.name, counter.ours(case, target))
                     theirs = counter.deepspeed(case, target)

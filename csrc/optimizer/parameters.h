@@ -187,12 +187,13 @@ inline void check_overlaps(const Roles& roles) {
     }
 }
 
-/// What an update writes, a range for each role. Those of tensors with holes are empty: they may
-/// interleave without meeting, and are not run in parallel.
+/// What an update writes, a range for each role. Those of tensors with holes are left empty: they
+/// may interleave without meeting, and are not run in parallel.
 inline void note_written(const Roles& roles, MemoryRange* written) {
     for (std::size_t k = 0; k < roles.written_count(); ++k) {
         const HostTensor& tensor = roles.all()[k];
-        written[k] = tensor.extent == tensor.numel ? MemoryRange(tensor) : MemoryRange();
+        const bool dense = tensor.numel != 0 && tensor.extent == tensor.numel;
+        written[k] = dense ? MemoryRange(tensor) : MemoryRange();
     }
 }
 

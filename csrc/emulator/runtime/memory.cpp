@@ -204,10 +204,13 @@ std::string why_overrun(const Blocks& all, const Block& first, const void* addre
 
 }  // namespace
 
-std::string why_not_live(const void* address, std::size_t bytes) {
+std::string why_not_live(const void* address, std::size_t bytes, BlockInfo* found) {
     Blocks& all = blocks();
     const std::shared_lock<std::shared_mutex> lock(all.mutex);
     if (const Block* block = find_in(all.live, address)) {
+        if (found != nullptr) {
+            *found = block->info;
+        }
         return why_overrun(all, *block, address, bytes);
     }
     for (auto freed = all.freed.rbegin(); freed != all.freed.rend(); ++freed) {

@@ -34,8 +34,9 @@ bool remove_block(const void* address, BlockKind kind, BlockInfo* removed);
 /// The smallest live block that `address` lies in.
 bool find_block(const void* address, BlockInfo* found);
 
-/// "", or why [address, address + bytes) is not in one live block of a device.
-std::string why_not_live(const void* address, std::size_t bytes);
+/// "", or why [address, address + bytes) is not in one live block of a device; `found` is the block
+/// that holds the address, where one does.
+std::string why_not_live(const void* address, std::size_t bytes, BlockInfo* found = nullptr);
 
 /// Fills new memory with 0xCB, so that reading it before writing shows: -2.7e7 as fp32.
 void poison(void* address, std::size_t bytes);

@@ -41,11 +41,10 @@ class Faulty : public Task {
     Fault fault_;
 };
 
-/// "", or that the memory is of a device to which the stream's has no access.
-std::string why_of_another_device(const void* address, void* handle) {
-    BlockInfo block;
+/// "", or that the block is of a device to which the stream's has no access.
+std::string why_of_another_device(const BlockInfo& block, const void* address, void* handle) {
     const Stream* stream = stream_of(handle);
-    if (stream == nullptr || !find_block(address, &block) || block.device == stream->device() ||
+    if (stream == nullptr || block.device == stream->device() ||
         (block.kind != BlockKind::device && block.kind != BlockKind::mapped)) {
         return {};
     }
@@ -74,8 +73,9 @@ class RuntimeServices : public Services {
     }
     void* bytes_of(const void* address) override { return Window::instance().bytes_of(address); }
     std::string why_out_of_reach(const void* address, std::size_t bytes, void* stream) override {
-        const std::string problem = why_not_live(address, bytes);
-        return problem.empty() ? why_of_another_device(address, stream) : problem;
+        BlockInfo block;
+        const std::string problem = why_not_live(address, bytes, &block);
+        return problem.empty() ? why_of_another_device(block, address, stream) : problem;
     }
     void count_handle(HandleKind kind, int change) override {
         ascend_emulator::count_handle(kind, change);
