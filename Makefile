@@ -6,6 +6,7 @@ TORCH_NPU ?= torch_npu==2.13.0
 # With torch_npu in the environment and no CANN, `import torch` fails without it.
 export TORCH_DEVICE_BACKEND_AUTOLOAD := 0
 BIN := $(VENV)/bin
+EMULATED_TESTS := tests/acl tests/emulator tests/npu_ops
 CXX_FILES := $(shell find csrc benchmarks tests examples -name '*.h' -o -name '*.cpp' 2>/dev/null)
 
 .DEFAULT_GOAL := help
@@ -50,9 +51,9 @@ lint: $(VENV)/.test
 # torch_npu can be in a process or not: the tests on the emulated NPU are a run of their own. They
 # wait more than they compute, so several run at once; the emulator is built before.
 unit-test: $(VENV)/.test
-	$(BIN)/python -m pytest tests/npu/test_report.py --npu=emulated --quiet
-	$(BIN)/python -m pytest tests/npu --npu=emulated --numprocesses=auto --dist=loadfile
-	$(BIN)/python -m pytest --ignore=tests/npu
+	$(BIN)/python -m pytest tests/npu_ops/test_report.py --npu=emulated --quiet
+	$(BIN)/python -m pytest $(EMULATED_TESTS) --npu=emulated --numprocesses=auto --dist=loadfile
+	$(BIN)/python -m pytest $(addprefix --ignore=,$(EMULATED_TESTS))
 
 cross-tools:  ## Install what the tests of other CPUs need: cross compilers, qemu (Debian, as root).
 	apt-get install --yes g++-aarch64-linux-gnu g++-riscv64-linux-gnu qemu-user

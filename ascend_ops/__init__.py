@@ -13,59 +13,59 @@ from op_builder.version import __version__
 
 if TYPE_CHECKING:
     from . import acl
-    from .activation import gelu, swiglu
-    from .adagrad import CPUAdagrad
-    from .adam import CPUAdam
+    from .activation.swiglu import gelu, swiglu
     from .attention.flash import flash_attention
-    from .attention.incre import incre_flash_attention
-    from .attention.paged import paged_attention
-    from .attention.prompt import prompt_flash_attention
     from .attention.varlen import flash_attention_varlen
+    from .cpu_optimizers.adagrad import CPUAdagrad
+    from .cpu_optimizers.adam import CPUAdam
+    from .cpu_optimizers.lion import CPULion
     from .fused_optimizers.adamw import FusedAdamW
     from .fused_optimizers.lamb import FusedLamb
     from .fused_optimizers.lion import FusedLion
-    from .kv_cache import kv_cache_gather, kv_cache_scatter
-    from .lion import CPULion
     from .moe.feed_forward import ffn
     from .moe.gating import moe_gating_topk
     from .moe.grouped import grouped_matmul
     from .norm.layer import layer_norm
     from .norm.rms import add_rms_norm, rms_norm
-    from .position import apply_rotary_pos_emb_, rotary_embedding
+    from .rotary.apply import apply_rotary_pos_emb_, rotary_embedding
+    from .serving.incre import incre_flash_attention
+    from .serving.kv_cache import kv_cache_gather, kv_cache_scatter
+    from .serving.paged import paged_attention
+    from .serving.prompt import prompt_flash_attention
     from .sparse_attention.block_sparse import block_sparse_attention
     from .sparse_attention.nsa_attention import nsa_compress_attention
     from .sparse_attention.nsa_compress import nsa_compress
     from .sparse_attention.nsa_select import nsa_select_attention, nsa_window_attention
 
 _HOME = {
-    "CPUAdagrad": ".adagrad",
-    "CPUAdam": ".adam",
-    "CPULion": ".lion",
+    "CPUAdagrad": ".cpu_optimizers.adagrad",
+    "CPUAdam": ".cpu_optimizers.adam",
+    "CPULion": ".cpu_optimizers.lion",
     "FusedAdamW": ".fused_optimizers.adamw",
     "FusedLamb": ".fused_optimizers.lamb",
     "FusedLion": ".fused_optimizers.lion",
     "add_rms_norm": ".norm.rms",
-    "apply_rotary_pos_emb_": ".position",
+    "apply_rotary_pos_emb_": ".rotary.apply",
     "block_sparse_attention": ".sparse_attention.block_sparse",
     "ffn": ".moe.feed_forward",
     "grouped_matmul": ".moe.grouped",
     "moe_gating_topk": ".moe.gating",
     "flash_attention": ".attention.flash",
     "flash_attention_varlen": ".attention.varlen",
-    "gelu": ".activation",
-    "incre_flash_attention": ".attention.incre",
-    "kv_cache_gather": ".kv_cache",
-    "kv_cache_scatter": ".kv_cache",
+    "gelu": ".activation.swiglu",
+    "incre_flash_attention": ".serving.incre",
+    "kv_cache_gather": ".serving.kv_cache",
+    "kv_cache_scatter": ".serving.kv_cache",
     "layer_norm": ".norm.layer",
     "nsa_compress": ".sparse_attention.nsa_compress",
     "nsa_compress_attention": ".sparse_attention.nsa_attention",
     "nsa_select_attention": ".sparse_attention.nsa_select",
     "nsa_window_attention": ".sparse_attention.nsa_select",
-    "paged_attention": ".attention.paged",
-    "prompt_flash_attention": ".attention.prompt",
+    "paged_attention": ".serving.paged",
+    "prompt_flash_attention": ".serving.prompt",
     "rms_norm": ".norm.rms",
-    "rotary_embedding": ".position",
-    "swiglu": ".activation",
+    "rotary_embedding": ".rotary.apply",
+    "swiglu": ".activation.swiglu",
 }
 
 __all__ = [

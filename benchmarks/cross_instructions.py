@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from op_builder import process
 from op_builder.errors import CommandError
+from op_builder.system import process
 
 from .cases import StepCase
 from .implementation import DEEPSPEED, OURS

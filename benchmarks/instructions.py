@@ -14,9 +14,10 @@ import tempfile
 from pathlib import Path
 from typing import ClassVar, cast
 
-from op_builder import CPUOpBuilder, process
+from op_builder import CPUOpBuilder
 from op_builder.errors import CommandError
 from op_builder.ops.cpu_optimizer import CPUOptimizerBuilder
+from op_builder.system import process
 
 from .cases import OFFLOAD_DTYPE, StepCase
 from .kernels import BUILDERS

@@ -15,13 +15,14 @@ from pathlib import Path
 from typing import Any
 
 import op_builder
-from op_builder import envs, process
+from op_builder import envs
 from op_builder.errors import AscendOpsError
 from op_builder.ops.acl_runtime import AclRuntimeBuilder
 from op_builder.ops.aclnn import AclnnBuilder
 from op_builder.ops.emulator import EMULATOR_LIBRARIES
 from op_builder.ops.npu_family import NPUFamilyBuilder
 from op_builder.registry import ALL_OPS
+from op_builder.system import process
 
 from .cases import LoadCase
 from .implementation import DEEPSPEED, OURS

@@ -3,22 +3,17 @@
 Importing it starts no process, makes no folder and imports no torch. In import order:
 
     version                     one number
-    errors, envs, process       what fails and how it is said; the environment; subprocesses
-    private_folder              folders that nobody else can write to
-    file_identity, memo         contents by digest, remembered by file status
+    errors, envs                what fails and how it is reported; environment variables
+    system                      processes, private folders, file identities, memos
     toolchain                   compiler, Python, torch, job count
     cann                        the CANN install and which torch_npu it goes with
-    spec, ninja                 what a build consists of, its text, its run
+    recipe                      what is built, as text: spec, bindings, ninja file
     cache                       keys, entries, layers, lock
-    plan                        an op on this machine, and where it is looked for
-    loader, compilation         a library into the process; a spec into a library
-    building, jit               compiled and published; found or else built, then loaded
-    bindings                    per-binding settings
+    jit                         plan, find or build, compile, publish, load
     builder, cpu, npu           the classes that an op derives from
-    own_op, ops, registry       this project's ops, and everybody's
+    ops, registry               this project's ops, and everybody's
     setuptools_command          ahead-of-time builds
-    compile_commands            for editors
-    inspection                  for reports
+    report                      op states, versions and places; compile commands
 """
 
 from __future__ import annotations
@@ -46,7 +41,7 @@ if TYPE_CHECKING:
     from .ops.moe import MoeBuilder
     from .ops.norm import NormBuilder
     from .ops.nsa import NsaBuilder
-    from .ops.position import PositionBuilder
+    from .ops.rotary import RotaryBuilder
     from .ops.serving_attention import ServingAttentionBuilder
     from .registry import ALL_OPS, all_builders, builder_of
 
@@ -69,7 +64,7 @@ __all__ = [
     "NormBuilder",
     "NsaBuilder",
     "OpBuilder",
-    "PositionBuilder",
+    "RotaryBuilder",
     "ServingAttentionBuilder",
     "__version__",
     "all_builders",
@@ -95,7 +90,7 @@ _HOME = {
     "NormBuilder": ".ops.norm",
     "NsaBuilder": ".ops.nsa",
     "OpBuilder": ".builder",
-    "PositionBuilder": ".ops.position",
+    "RotaryBuilder": ".ops.rotary",
     "ServingAttentionBuilder": ".ops.serving_attention",
     "all_builders": ".registry",
     "builder_of": ".registry",

@@ -14,20 +14,21 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from . import envs, jit
-from .bindings import binding_settings
+from . import envs
 from .cache import key
 from .cache.entry import Entry
 from .cache.layers import layers, memo_folder
 from .errors import IncompatibleOpError
-from .plan import Plan
-from .spec import BuildSpec, Source
+from .jit import load as jit
+from .jit.plan import Plan
+from .recipe.bindings import binding_settings
+from .recipe.spec import BuildSpec, Source
 from .toolchain.detect import Toolchain
 
 if TYPE_CHECKING:
     from setuptools import Extension
 
-    from .ninja import ProgressListener
+    from .recipe.ninja import ProgressListener
 
 logger = logging.getLogger(__name__)
 
@@ -50,7 +51,7 @@ class OpBuilder:
     """Declares one op. Subclass :class:`CPUOpBuilder` or :class:`NPUOpBuilder`, not this.
 
     Class attributes: ``NAME`` (also the library's file name), ``BUILD_VAR`` (the variable that
-    builds it ahead of time), ``BINDING`` (see :data:`op_builder.spec.BINDINGS`; what it is decides
+    builds it ahead of time), ``BINDING`` (one of ``recipe.spec.BINDINGS``; it decides
     what :meth:`load` returns), ``NAMESPACE`` (the torch namespace that the sources register their
     functions in; default ``NAME``), ``ONLY_BY_NAME`` (True keeps it out of what is asked for as
     a whole: ``DS_BUILD_OPS``, ``ascend-ops build --all``) and ``REQUIRES`` (the builders of
@@ -142,7 +143,7 @@ class OpBuilder:
     def jit_load(self, verbose: bool = False) -> Any:
         """Compile now, whatever the caches have, and load the outcome."""
         plan = self.plan()
-        from .building import build
+        from .jit.publish import build
 
         built = build(plan, again=True)
         logger.log(_level(verbose), "%s built: %s", self.NAME, built.library)
@@ -208,7 +209,7 @@ class OpBuilder:
 
     def build(self, on_progress: ProgressListener | None = None, *, again: bool = False) -> Entry:
         """Compile the op into the cache without loading it; not what it requires."""
-        from .building import build
+        from .jit.publish import build
 
         return build(self.plan(), on_progress, again=again)
 

@@ -8,7 +8,7 @@ from typing import ClassVar
 from .builder import OpBuilder
 from .cann import CannInstall, compatibility
 from .errors import CannNotFoundError
-from .spec import BuildSpec
+from .recipe.spec import BuildSpec
 from .toolchain.detect import Toolchain
 from .toolchain.torch_install import PackageInstall
 

@@ -29,7 +29,7 @@ from .ops.kv_cache import KVCacheBuilder
 from .ops.moe import MoeBuilder
 from .ops.norm import NormBuilder
 from .ops.nsa import NsaBuilder
-from .ops.position import PositionBuilder
+from .ops.rotary import RotaryBuilder
 from .ops.serving_attention import ServingAttentionBuilder
 
 logger = logging.getLogger(__name__)
@@ -42,7 +42,7 @@ ALL_OPS: tuple[type[OpBuilder], ...] = (
     CPUAdagradBuilder,
     AclnnBuilder,
     NormBuilder,
-    PositionBuilder,
+    RotaryBuilder,
     ActivationBuilder,
     FlashAttentionBuilder,
     BlockSparseAttentionBuilder,

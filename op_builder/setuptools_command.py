@@ -16,10 +16,11 @@ from pathlib import Path
 from setuptools import Extension
 from setuptools.command.build_ext import build_ext
 
-from . import building, envs
+from . import envs
 from .builder import OpBuilder, with_required
 from .cache.layers import Layer
 from .errors import AscendOpsError, IncompatibleOpError
+from .jit import publish as building
 
 
 class OpExtension(Extension):

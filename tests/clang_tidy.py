@@ -10,8 +10,8 @@ import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from op_builder.compile_commands import compile_commands
 from op_builder.registry import ALL_OPS
+from op_builder.report.compile_commands import compile_commands
 
 
 def check(source: str, database: str) -> tuple[str, int, str]:

@@ -82,7 +82,7 @@ def native() -> Native:
             if _module is None:
                 from op_builder.ops.acl_runtime import AclRuntimeBuilder
 
-                from ..loading import load
+                from ..dispatch.loading import load
 
                 module = cast(Native, load(AclRuntimeBuilder))
                 # Run before torch_npu's own, which was registered earlier: it ends the device.

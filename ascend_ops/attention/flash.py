@@ -9,7 +9,7 @@ import torch
 from torch.compiler import is_compiling
 
 from .autocast import under_autocast
-from .flash_arguments import (
+from .checks import (
     alibi_bias,
     check_numbers,
     check_sinks,

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import torch
 
-from .flash_arguments import check_heads, check_tensors
+from .checks import check_heads, check_tensors
 
 Tensor = torch.Tensor
 

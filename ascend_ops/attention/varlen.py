@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 
 from .autocast import under_autocast
-from .flash_arguments import check_numbers, chosen_window
+from .checks import check_numbers, chosen_window
 from .masks import compressed_mask, make_drop_mask
 from .sequences import checked_ends, lengths_of
 from .varlen_op import flash_attention_varlen_op

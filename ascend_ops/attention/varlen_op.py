@@ -8,9 +8,9 @@ import torch
 
 from op_builder.ops.flash_attention import FlashAttentionBuilder
 
-from ..npu_op import NPUOp
-from .flash_composition import Scores, repeated
+from ..dispatch.npu_op import NPUOp
 from .masks import Window, unpacked
+from .reference import Scores, repeated
 
 Tensor = torch.Tensor
 

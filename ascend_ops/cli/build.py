@@ -9,15 +9,16 @@ from typing import Annotated, Any
 
 import typer
 
-from op_builder import building, envs
+from op_builder import envs
 from op_builder.builder import OpBuilder, with_required
-from op_builder.compile_commands import compile_commands
 from op_builder.errors import AscendOpsError
-from op_builder.ninja import Progress, ProgressListener
+from op_builder.jit import publish as building
+from op_builder.recipe.ninja import Progress, ProgressListener
 from op_builder.registry import all_builders, builder_of
+from op_builder.report.compile_commands import compile_commands
 from op_builder.toolchain.jobs import compile_jobs
 
-from ..loading import build_progress
+from ..dispatch.loading import build_progress
 from .output import JsonFlag, console, fail, print_json, print_table
 
 

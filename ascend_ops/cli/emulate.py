@@ -7,10 +7,11 @@ from typing import Annotated
 
 import typer
 
-from op_builder import envs, process
+from op_builder import envs
+from op_builder.system import process
 
+from ..dispatch.loading import build_progress
 from ..emulator import emulated_cann
-from ..loading import build_progress
 from .output import JsonFlag, console, print_json
 
 

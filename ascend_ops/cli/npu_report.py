@@ -21,7 +21,7 @@ def state() -> dict[str, Any]:
     torch, torch_npu = _import_torch_npu()
     if not torch.npu.is_available():
         raise fail(f"torch_npu {torch_npu.__version__} finds no NPU. {_ON_THE_EMULATED}")
-    from ascend_ops import npu_op
+    from ascend_ops.dispatch import npu_op
 
     for module in dict.fromkeys(importlib.import_module("ascend_ops")._HOME.values()):
         importlib.import_module(module, "ascend_ops")

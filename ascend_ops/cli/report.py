@@ -7,10 +7,11 @@ from typing import Annotated, Any
 
 import typer
 
-from op_builder import envs, inspection
+from op_builder import envs
 from op_builder.builder import OpBuilder
 from op_builder.errors import EnvironmentVariableError
 from op_builder.registry import ALL_OPS, all_builders
+from op_builder.report import inspection
 from op_builder.version import __version__
 
 from . import npu_report

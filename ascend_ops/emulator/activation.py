@@ -10,7 +10,7 @@ from op_builder import envs
 from op_builder.errors import AscendOpsError
 from op_builder.toolchain.torch_install import find_torch
 
-from ..loading import build_progress
+from ..dispatch.loading import build_progress
 from . import missing_functions
 from .cann_folder import EmulatedCann, emulated_cann
 

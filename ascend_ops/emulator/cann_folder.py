@@ -12,15 +12,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from op_builder import envs, file_identity, jit
+from op_builder import envs
 from op_builder.cache.entry import Entry
 from op_builder.cache.layers import EMULATED_CANNS, Layer, user_root
 from op_builder.errors import IncompatibleOpError
+from op_builder.jit import load as jit
 from op_builder.ops.emulator import ACL_HEADERS, EMULATOR_LIBRARIES
+from op_builder.system import file_identity
 from op_builder.toolchain.torch_install import find_torch_npu
 
 if TYPE_CHECKING:
-    from op_builder.ninja import ProgressListener
+    from op_builder.recipe.ninja import ProgressListener
 
 _INSTALL_INFO = """package_name=Ascend-cann-toolkit
 version={version}

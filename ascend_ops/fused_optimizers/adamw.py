@@ -8,7 +8,7 @@ import torch
 
 from op_builder.ops.fused_optimizers import FusedOptimizersBuilder
 
-from ..npu_op import NPUOp
+from ..dispatch.npu_op import NPUOp
 from .base import FusedOptimizer, Params, Scaling
 from .tensor_lists import TensorLists
 

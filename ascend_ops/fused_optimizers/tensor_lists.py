@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from ..argument_checks import name_of
+from ..dispatch.checks import name_of
 
 Tensor = torch.Tensor
 DTYPES = (torch.float32, torch.float16, torch.bfloat16)

@@ -9,10 +9,10 @@ import torch
 
 from op_builder.ops.moe import MoeBuilder
 
-from ..argument_checks import FLOATING, check_dtype, check_same_device, check_shape
-from ..arithmetic import wide_dtype
-from ..host_values import host_lengths
-from ..npu_op import NPUOp
+from ..dispatch.arithmetic import wide_dtype
+from ..dispatch.checks import FLOATING, check_dtype, check_same_device, check_shape
+from ..dispatch.host_values import host_lengths
+from ..dispatch.npu_op import NPUOp
 
 Tensor = torch.Tensor
 _Expert = tuple[slice, int | None]

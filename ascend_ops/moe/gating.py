@@ -8,9 +8,9 @@ import torch
 
 from op_builder.ops.moe import MoeBuilder
 
-from ..argument_checks import FLOATING, check_dtype, check_finite, check_same_device, check_shape
-from ..arithmetic import wide_dtype
-from ..npu_op import NPUOp
+from ..dispatch.arithmetic import wide_dtype
+from ..dispatch.checks import FLOATING, check_dtype, check_finite, check_same_device, check_shape
+from ..dispatch.npu_op import NPUOp
 
 Tensor = torch.Tensor
 

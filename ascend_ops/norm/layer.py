@@ -9,9 +9,9 @@ import torch
 
 from op_builder.ops.norm import NormBuilder
 
-from ..arithmetic import wide_dtype
-from ..npu_op import NPUOp
-from .arguments import check_norm
+from ..dispatch.arithmetic import wide_dtype
+from ..dispatch.npu_op import NPUOp
+from .checks import check_norm
 
 Tensor = torch.Tensor
 

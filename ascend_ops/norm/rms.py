@@ -8,10 +8,10 @@ import torch
 
 from op_builder.ops.norm import NormBuilder
 
-from ..argument_checks import check_dtype, check_same_device, check_shape
-from ..arithmetic import wide_dtype
-from ..npu_op import NPUOp
-from .arguments import check_norm
+from ..dispatch.arithmetic import wide_dtype
+from ..dispatch.checks import check_dtype, check_same_device, check_shape
+from ..dispatch.npu_op import NPUOp
+from .checks import check_norm
 
 Tensor = torch.Tensor
 

@@ -8,12 +8,12 @@ import torch
 
 from op_builder.ops.block_sparse_attention import BlockSparseAttentionBuilder
 
-from ..argument_checks import check_dtype, check_finite, check_same_device, check_shape
 from ..attention.autocast import under_autocast
-from ..attention.flash_arguments import sizes_in_bnsd
-from ..attention.flash_composition import Scores
+from ..attention.checks import sizes_in_bnsd
 from ..attention.masks import ALL, Window
-from ..npu_op import NPUOp
+from ..attention.reference import Scores
+from ..dispatch.checks import check_dtype, check_finite, check_same_device, check_shape
+from ..dispatch.npu_op import NPUOp
 
 Tensor = torch.Tensor
 

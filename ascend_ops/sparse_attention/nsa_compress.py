@@ -9,10 +9,10 @@ import torch
 
 from op_builder.ops.nsa import NsaBuilder
 
-from ..argument_checks import FLOATING, check_dtype, check_same_device, check_shape
-from ..arithmetic import wide_dtype
 from ..attention.sequences import lengths_of, sequence_ends
-from ..npu_op import NPUOp
+from ..dispatch.arithmetic import wide_dtype
+from ..dispatch.checks import FLOATING, check_dtype, check_same_device, check_shape
+from ..dispatch.npu_op import NPUOp
 
 Tensor = torch.Tensor
 

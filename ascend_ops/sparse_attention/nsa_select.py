@@ -9,12 +9,12 @@ import torch
 
 from op_builder.ops.nsa import NsaBuilder
 
-from ..argument_checks import check_dtype, check_finite, check_same_device, check_shape
 from ..attention.autocast import under_autocast
-from ..attention.flash_composition import Scores
+from ..attention.reference import Scores
 from ..attention.sequences import checked_ends, lengths_of
 from ..attention.varlen import flash_attention_varlen
-from ..npu_op import NPUOp
+from ..dispatch.checks import check_dtype, check_finite, check_same_device, check_shape
+from ..dispatch.npu_op import NPUOp
 from .nsa_sequences import attend, gradients, scores_of
 
 Tensor = torch.Tensor

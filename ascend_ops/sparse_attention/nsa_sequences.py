@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 
 import torch
 
-from ..attention.flash_composition import Scores, repeated
 from ..attention.masks import ALL, Window
+from ..attention.reference import Scores, repeated
 
 Tensor = torch.Tensor
 #: The scores that do not count, ``[queries, keys]`` or ``[1, N, queries, keys]``, of the sequence

@@ -1,4 +1,4 @@
-#include "ascend_ops/isa.h"
+#include "cpu/isa.h"
 
 #include <atomic>
 #include <cstring>

@@ -16,7 +16,7 @@ from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
 from ..errors import CacheError
-from ..private_folder import make_below
+from ..system.private_folder import make_below
 from . import store
 from .entry import MANIFEST, Entry, deps_key
 from .key import BuildKey

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from .. import file_identity
+from ..system import file_identity
 from .key import headers_digest
 
 logger = logging.getLogger(__name__)

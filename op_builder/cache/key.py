@@ -17,9 +17,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .. import file_identity, ninja
 from ..errors import AscendOpsError
-from ..spec import BuildSpec
+from ..recipe import ninja
+from ..recipe.spec import BuildSpec
+from ..system import file_identity
 from ..toolchain.detect import Toolchain
 
 #: Raise it when the meaning of anything in an entry changes.

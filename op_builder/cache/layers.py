@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .. import envs
-from ..private_folder import make_cache_root, tag_cache_root, unsafe
+from ..system.private_folder import make_cache_root, tag_cache_root, unsafe
 
 #: The folder of emulated CANNs in a user's root: no entries, but used and pruned as they are.
 EMULATED_CANNS = "emulated"

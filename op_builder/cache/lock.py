@@ -27,7 +27,7 @@ from typing import Any
 
 from .. import envs
 from ..errors import UnsafeCacheError
-from ..private_folder import make_private
+from ..system.private_folder import make_private
 
 logger = logging.getLogger(__name__)
 

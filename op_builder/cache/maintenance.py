@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import CacheError
-from ..private_folder import CACHEDIR_TAG
+from ..system.private_folder import CACHEDIR_TAG
 from .entry import Entry
 from .key import BuildKey, differences
 from .layers import EMULATED_CANNS, Layer

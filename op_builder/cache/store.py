@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import CacheError, UnsafeCacheError
-from ..private_folder import make_below
-from ..spec import BuildSpec
+from ..recipe.spec import BuildSpec
+from ..system.private_folder import make_below
 from ..toolchain import cpu_info
 from .entry import MANIFEST, Entry, Manifest, deps_key
 from .key import BuildKey, differences

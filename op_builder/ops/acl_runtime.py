@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..cpu import CPUOpBuilder
-from ..own_op import OwnOp
 from ..toolchain.detect import Toolchain
 from ..toolchain.torch_install import find_torch
+from .own_op import OwnOp
 
 
 class AclRuntimeBuilder(OwnOp, CPUOpBuilder):

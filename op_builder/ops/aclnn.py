@@ -6,8 +6,8 @@ import ctypes
 from typing import Any
 
 from ..cpu import CPUOpBuilder
-from ..ninja import ProgressListener
-from ..own_op import OwnOp
+from ..recipe.ninja import ProgressListener
+from .own_op import OwnOp
 
 
 class AclnnBuilder(OwnOp, CPUOpBuilder):
@@ -22,11 +22,11 @@ class AclnnBuilder(OwnOp, CPUOpBuilder):
     def sources(self) -> list[str]:
         """The slowest first."""
         names = ("call", "arguments", "outputs", "function", "torch_npu")
-        return [f"aclnn/{name}.cpp" for name in names]
+        return [f"npu/call/{name}.cpp" for name in names]
 
     def include_paths(self) -> list[str]:
         """This project's headers."""
-        return ["include", "."]
+        return ["."]
 
     def cxx_args(self) -> list[str]:
         """It passes arguments on: optimizing more costs compile time and gains nothing."""

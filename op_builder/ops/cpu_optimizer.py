@@ -6,7 +6,7 @@ import platform
 from typing import ClassVar
 
 from ..cpu import CPUOpBuilder
-from ..own_op import OwnOp
+from .own_op import OwnOp
 
 # Only a variant's own file may use its instructions. A variant whose flags are not here, because
 # it is of another CPU, compiles to an empty table.
@@ -34,12 +34,12 @@ class CPUOptimizerBuilder(OwnOp, CPUOpBuilder):
     def sources(self) -> list[str]:
         """The binding first, as it takes longest; variants of other CPUs compile to nothing."""
         name = self.OPTIMIZER
-        kernels = [f"optimizer/kernels_{isa}.cpp" for isa in self.ISAS]
+        kernels = [f"cpu/optimizer/kernels_{isa}.cpp" for isa in self.ISAS]
         return [
-            f"{name}/{name}_binding.cpp",
+            f"cpu/{name}/{name}_binding.cpp",
             *kernels,
-            f"{name}/{name}.cpp",
-            "optimizer/optimizer.cpp",
+            f"cpu/{name}/{name}.cpp",
+            "cpu/optimizer/optimizer.cpp",
             "cpu/isa.cpp",
         ]
 
@@ -48,14 +48,14 @@ class CPUOptimizerBuilder(OwnOp, CPUOpBuilder):
 
         ``machine`` is what to compile for, where that is not this one.
         """
-        flags = {f"{self.OPTIMIZER}/{self.OPTIMIZER}_binding.cpp": ["-O1"]}
+        flags = {f"cpu/{self.OPTIMIZER}/{self.OPTIMIZER}_binding.cpp": ["-O1"]}
         for isa, isa_flags in _ISA_FLAGS.get(machine or platform.machine(), {}).items():
-            flags[f"optimizer/kernels_{isa}.cpp"] = list(isa_flags)
+            flags[f"cpu/optimizer/kernels_{isa}.cpp"] = list(isa_flags)
         return flags
 
     def include_paths(self) -> list[str]:
         """This project's headers; the optimizer's folder has the ``formula.h`` of the kernels."""
-        return ["include", ".", self.OPTIMIZER]
+        return [".", f"cpu/{self.OPTIMIZER}"]
 
     def cxx_args(self) -> list[str]:
         """No contraction: every instruction set rounds alike. -O3 gains the kernels nothing."""

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import ClassVar
 
 from ..cpu import CPUOpBuilder
-from ..own_op import OwnOp
-from ..spec import BuildSpec
+from ..recipe.spec import BuildSpec
 from ..toolchain.detect import Toolchain
 from ..toolchain.torch_install import find_torch_npu
+from .own_op import OwnOp
 
 #: The AscendCL headers come with the wheel; CANN's own are not needed and not copied.
 ACL_HEADERS = Path("include", "third_party", "acl", "inc")
@@ -23,17 +23,13 @@ _HCCL_HEADERS = Path("include", "third_party", "hccl", "inc")
 # The headers export what they declare only so; deprecated functions have to be there too.
 _ACL_FLAGS = ("-DFUNC_VISIBILITY", "-Wno-deprecated-declarations")
 
-_OPERATOR_FAMILIES = (
-    *("activation", "attention", "attention_varlen", "block_sparse_attention", "comparison"),
-    *("elementwise", "flash_attention_formula", "foreach", "image", "indexing", "kv_cache"),
-    *("linalg", "loss", "moe", "normalization", "nsa", "optimizer", "position", "random"),
-    *("reduction", "serving_attention", "serving_functions", "serving_operands", "shape"),
-    "single_op",
-)
-
 
 class EmulatorLibrary(OwnOp, CPUOpBuilder):
-    """One library. ``LIBRARY`` is its name in CANN's ``lib64``, and its soname."""
+    """One library. ``LIBRARY`` is its name in CANN's ``lib64``, and its soname.
+
+    ``SOURCES`` are files and folders of ``csrc/emulator``: a file that is added to such a folder is
+    compiled without being listed.
+    """
 
     BUILD_VAR = "DS_BUILD_EMULATOR"
     BINDING = "ctypes"
@@ -42,14 +38,20 @@ class EmulatorLibrary(OwnOp, CPUOpBuilder):
     SOURCES: ClassVar[tuple[str, ...]]
 
     def sources(self) -> list[str]:
-        """The files of ``csrc/emulator`` that make it."""
-        return [f"emulator/{name}.cpp" for name in self.SOURCES]
+        """The files of ``csrc/emulator`` that make it, in the order of ``SOURCES``."""
+        root = self.source_root()
+        found: list[str] = []
+        for name in self.SOURCES:
+            place = root / "emulator" / name
+            files = sorted(place.rglob("*.cpp")) if place.suffix == "" else [place]
+            found += [str(file.relative_to(root)) for file in files]
+        return found
 
     def include_paths(self) -> list[str | Path]:
         """This project's headers, then the AscendCL ones of the torch_npu wheel."""
         package = find_torch_npu()
         headers = [] if package is None else [package.root / ACL_HEADERS]
-        return ["emulator", *headers]
+        return [".", *headers]
 
     def cxx_args(self) -> list[str]:
         """Of all libraries."""
@@ -79,16 +81,7 @@ class EmulatorRuntimeBuilder(EmulatorLibrary):
 
     NAME = "emulator_runtime"
     LIBRARY = "libascendcl.so"
-    SOURCES = (
-        "options/options",
-        *("checks/live_handles", "checks/races", "checks/stack"),
-        *("faults/fault_plan", "trace/trace"),
-        *("runtime/copy", "runtime/data_buffer", "runtime/device", "runtime/entry"),
-        *("runtime/error", "runtime/event", "runtime/graph", "runtime/ipc", "runtime/memory"),
-        *("runtime/memory_api", "runtime/process", "runtime/segv_report", "runtime/services"),
-        *("runtime/stream", "runtime/stream_api", "runtime/unavailable"),
-        *("runtime/virtual_memory", "runtime/window"),
-    )
+    SOURCES = ("options", "checks", "faults", "trace", "runtime")
 
 
 class EmulatorOperatorsBuilder(EmulatorLibrary):
@@ -96,13 +89,7 @@ class EmulatorOperatorsBuilder(EmulatorLibrary):
 
     NAME = "emulator_operators"
     LIBRARY = "libopapi.so"
-    SOURCES = (
-        # The longest compile first.
-        *("aten/aten", "aten/ivalue", "aten/value"),
-        *("aclnn/arguments", "aclnn/executor", "aclnn/handles"),
-        *("aclnn/tensor_queries", "aclnn/workspace"),
-        *(f"ops/{family}" for family in _OPERATOR_FAMILIES),
-    )
+    SOURCES = ("aten", "aclnn", "ops")  # the longest compile first
 
     def uses_torch(self) -> bool:
         """Two files in ``aten/`` include its headers."""
@@ -118,7 +105,7 @@ class EmulatorSingleOpBuilder(EmulatorLibrary):
 
     NAME = "emulator_single_op"
     LIBRARY = "libacl_op_compiler.so"
-    SOURCES = ("single_op/single_op",)
+    SOURCES = ("single_op",)
 
 
 class EmulatorHcclBuilder(EmulatorLibrary):
@@ -126,10 +113,7 @@ class EmulatorHcclBuilder(EmulatorLibrary):
 
     NAME = "emulator_hccl"
     LIBRARY = "libhccl.so"
-    SOURCES: ClassVar[tuple[str, ...]] = (
-        *("hccl/communicator", "hccl/communicator_api", "hccl/collectives"),
-        *("hccl/hccl_api", "hccl/queue", "hccl/transfer"),
-    )
+    SOURCES: ClassVar[tuple[str, ...]] = ("hccl",)
 
     def include_paths(self) -> list[str | Path]:
         """HCCL's headers lie apart from AscendCL's."""
@@ -145,13 +129,13 @@ class EmulatorHcommBuilder(EmulatorHcclBuilder):
 
     NAME = "emulator_hcomm"
     LIBRARY = "libhcomm.so"
-    SOURCES = ("hccl/hcomm",)
+    SOURCES = ("hcomm.cpp",)
 
 
 class _EmptyLibrary(EmulatorLibrary):
     """A library that torch_npu's libraries name as needed and call nothing in."""
 
-    SOURCES = ("empty",)
+    SOURCES = ("empty.cpp",)
 
 
 class EmulatorGeRunnerBuilder(_EmptyLibrary):

@@ -11,5 +11,5 @@ class KVCacheBuilder(NPUFamilyBuilder):
     BUILD_VAR = "DS_BUILD_KV_CACHE"
     NAME = "kv_cache"
     NAMESPACE = "ascend_ops_kv_cache"
-    FAMILY = "kv_cache"
+    FAMILY = "serving"
     SOURCES = ("kv_cache",)

@@ -6,8 +6,8 @@ from typing import ClassVar
 
 from ..builder import OpBuilder
 from ..cpu import CPUOpBuilder
-from ..own_op import OwnOp
 from .aclnn import AclnnBuilder
+from .own_op import OwnOp
 
 
 class NPUFamilyBuilder(OwnOp, CPUOpBuilder):
@@ -24,11 +24,11 @@ class NPUFamilyBuilder(OwnOp, CPUOpBuilder):
 
     def sources(self) -> list[str]:
         """The family's own."""
-        return [f"{self.FAMILY}/{name}.cpp" for name in self.SOURCES]
+        return [f"npu/{self.FAMILY}/{name}.cpp" for name in self.SOURCES]
 
     def include_paths(self) -> list[str]:
         """This project's headers."""
-        return ["include", "."]
+        return ["."]
 
     def cxx_args(self) -> list[str]:
         """They pass arguments on: optimizing more costs compile time and gains nothing."""

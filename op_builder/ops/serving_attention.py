@@ -11,5 +11,5 @@ class ServingAttentionBuilder(NPUFamilyBuilder):
     BUILD_VAR = "DS_BUILD_SERVING_ATTENTION"
     NAME = "serving_attention"
     NAMESPACE = "ascend_ops_serving_attention"
-    FAMILY = "attention"
-    SOURCES = ("serving",)
+    FAMILY = "serving"
+    SOURCES = ("attention",)

@@ -17,8 +17,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from .. import envs, memo, process
+from .. import envs
 from ..errors import CommandError, CompilerNotFoundError
+from ..system import memo, process
 from . import cpu_info
 
 MINIMUM_VERSIONS = {"gcc": (9, 0), "clang": (10, 0)}

@@ -93,7 +93,7 @@ def test_the_wheel_holds_the_op_and_is_bound_to_no_python(wheel: Path) -> None:
     assert not wheel.name.endswith("any.whl")
     names = zipfile.ZipFile(wheel).namelist()
     assert sum(name.endswith("cpu_adam.so") for name in names) == 1
-    assert any(name == "op_builder/csrc/adam/adam.cpp" for name in names)
+    assert any(name == "op_builder/csrc/cpu/adam/adam.cpp" for name in names)
     assert any(name == "ascend_ops/benchmarks/__init__.py" for name in names)
     assert not any(name.startswith(("tests/", "op_builder/prebuilt/staging")) for name in names)
 
@@ -156,7 +156,7 @@ def test_where_jit_is_allowed_it_takes_over(site: Path, tmp_path: Path) -> None:
 
 
 def test_the_sources_in_the_package_and_the_op_must_agree(site: Path) -> None:
-    kernel = site / "op_builder" / "csrc" / "adam" / "formula.h"
+    kernel = site / "op_builder" / "csrc" / "cpu" / "adam" / "formula.h"
     kernel.write_text(kernel.read_text() + "// edited\n")
     done = run_installed(site, LOAD, {**BARE, "ASCEND_OPS_JIT": "0"})
     assert "formula.h" in done.stderr

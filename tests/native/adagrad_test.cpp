@@ -1,5 +1,5 @@
 // Adagrad's kernels: the formula within a bound, the same bits everywhere, and what is refused.
-#include "adagrad/adagrad.h"
+#include "cpu/adagrad/adagrad.h"
 #include "one_state_test.h"
 
 namespace optimizer_test {

@@ -1,7 +1,7 @@
 // What the tests of Adam's kernels share.
 #pragma once
 
-#include "adam/adam.h"
+#include "cpu/adam/adam.h"
 #include "fixture.h"
 
 namespace adam_test {

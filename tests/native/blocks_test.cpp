@@ -3,8 +3,8 @@
 #include <memory>
 
 #include "adam_fixture.h"
-#include "optimizer/blocks.h"
-#include "optimizer/total_square_sum.h"
+#include "cpu/optimizer/blocks.h"
+#include "cpu/optimizer/total_square_sum.h"
 
 namespace adam_test {
 namespace {

@@ -6,8 +6,8 @@
 #include <random>
 #include <vector>
 
+#include "cpu/optimizer/optimizer.h"
 #include "native_test.h"
-#include "optimizer/optimizer.h"
 #include "reference_format.h"
 
 namespace optimizer_test {

@@ -1,5 +1,5 @@
 // Lion's kernels: the formula within a bound, the same bits everywhere, and what is refused.
-#include "lion/lion.h"
+#include "cpu/lion/lion.h"
 #include "one_state_test.h"
 
 namespace optimizer_test {

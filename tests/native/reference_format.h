@@ -7,7 +7,7 @@
 #include <cstring>
 #include <limits>
 
-#include "ascend_ops/dtype.h"
+#include "cpu/dtype.h"
 
 namespace reference {
 

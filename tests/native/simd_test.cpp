@@ -6,17 +6,17 @@
 #include <vector>
 
 #if defined(TEST_SIMD_SCALAR)
-#include "ascend_ops/simd/scalar.h"
+#include "cpu/simd/scalar.h"
 #elif defined(__AVX512F__)
-#include "ascend_ops/simd/avx512.h"
+#include "cpu/simd/avx512.h"
 #elif defined(__AVX2__)
-#include "ascend_ops/simd/avx2.h"
+#include "cpu/simd/avx2.h"
 #elif defined(__ARM_FEATURE_SVE)
-#include "ascend_ops/simd/sve.h"
+#include "cpu/simd/sve.h"
 #elif defined(__riscv_v)
-#include "ascend_ops/simd/rvv.h"
+#include "cpu/simd/rvv.h"
 #elif defined(__ARM_NEON)
-#include "ascend_ops/simd/neon.h"
+#include "cpu/simd/neon.h"
 #else
 #error "no simd header for these flags; -DTEST_SIMD_SCALAR for scalar.h"
 #endif

@@ -1,6 +1,6 @@
 // Stochastic rounding: the published numbers of its generator, the same bits however it is run, no
 // bias, and only where it belongs.
-#include "ascend_ops/threefry.h"
+#include "cpu/threefry.h"
 
 #include <algorithm>
 #include <utility>

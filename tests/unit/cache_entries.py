@@ -9,12 +9,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from op_builder import file_identity, ninja
 from op_builder.cache import entry, key, store
 from op_builder.cache.entry import Entry, Manifest
 from op_builder.cache.key import BuildKey
 from op_builder.cache.layers import Layer
-from op_builder.spec import BuildSpec, Source
+from op_builder.recipe import ninja
+from op_builder.recipe.spec import BuildSpec, Source
+from op_builder.system import file_identity
 from op_builder.toolchain import Toolchain
 
 MACHINE = platform.machine()

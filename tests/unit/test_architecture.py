@@ -19,14 +19,14 @@ OP_BUILDER = ROOT / "op_builder"
 PYTHON_FILES = sorted([*OP_BUILDER.rglob("*.py"), *(ROOT / "ascend_ops").rglob("*.py")])
 CPP_FILES = sorted(file for file in (ROOT / "csrc").rglob("*") if file.suffix in (".h", ".cpp"))
 
-MAX_FILE_LINES = 300
+MAX_FILE_LINES = 400
 MAX_FUNCTION_LINES = 45
 
 # Other packages' modules, and the one place that may import each, when it is used.
 THIRD_PARTY = {
     "packaging": {"compatibility"},
     "ninja": {"ninja"},
-    "torch": {"loader"},
+    "torch": {"library"},
     "setuptools": {"builder", "setuptools_command"},
 }
 # `OpBuilder.builder()` hands out what setuptools_command makes of a builder.
@@ -142,7 +142,7 @@ def test_one_module_reads_the_environment_and_one_starts_processes(file: Path) -
         assert not imported & {"environ", "getenv"}
     if file == ROOT / "ascend_ops" / "emulator" / "forked_tests.py":
         processes.remove("os.fork")  # it is what it is for
-    if file != OP_BUILDER / "process.py":
+    if file != OP_BUILDER / "system" / "process.py":
         assert not used & processes
         assert not imported & {"subprocess", "multiprocessing", "pty", "asyncio"}
 

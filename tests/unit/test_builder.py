@@ -16,9 +16,10 @@ import pytest
 from cann_trees import cann
 from made_up_builders import ImpossibleBuilder, MadeUpBuilder
 
-from op_builder import CPUOpBuilder, NPUOpBuilder, OpBuilder, builder, jit
+from op_builder import CPUOpBuilder, NPUOpBuilder, OpBuilder, builder
 from op_builder.errors import IncompatibleOpError
-from op_builder.spec import Source
+from op_builder.jit import load as jit
+from op_builder.recipe.spec import Source
 from op_builder.toolchain import Toolchain
 from op_builder.toolchain.torch_install import PackageInstall
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from fake_compilers import CLANG, GCC, FakeToolbox
 
-from op_builder import file_identity
 from op_builder.errors import CompilerNotFoundError
+from op_builder.system import file_identity
 from op_builder.toolchain import compiler
 from op_builder.toolchain.compiler import find_compiler
 

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from cache_entries import Shelf, edit_manifest
 
-from op_builder import file_identity
 from op_builder.cache import entry
 from op_builder.cache.entry import Entry, Manifest
+from op_builder.system import file_identity
 
 
 @pytest.fixture

@@ -12,9 +12,10 @@ from made_up_builders import ImpossibleBuilder, MadeUpBuilder
 from outside_op import OutsideOp
 from user_folders import UserFolders
 
-from op_builder import envs, inspection
+from op_builder import envs
 from op_builder.cache.layers import Layer
-from op_builder.inspection import OpState, op_state
+from op_builder.report import inspection
+from op_builder.report.inspection import OpState, op_state
 from op_builder.toolchain.torch_install import PackageInstall
 
 

@@ -12,7 +12,7 @@ from cache_entries import Shelf
 from op_builder.cache import maintenance, store
 from op_builder.cache.layers import Layer
 from op_builder.errors import CacheError
-from op_builder.private_folder import CACHEDIR_TAG
+from op_builder.system.private_folder import CACHEDIR_TAG
 
 DAY = 86_400
 

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from op_builder import file_identity, memo
-from op_builder.private_folder import CACHEDIR_TAG
+from op_builder.system import file_identity, memo
+from op_builder.system.private_folder import CACHEDIR_TAG
 
 
 @pytest.fixture

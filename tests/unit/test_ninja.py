@@ -14,10 +14,10 @@ from fake_compilers import FakeToolbox
 from hypothesis import given
 from hypothesis import strategies as st
 
-from op_builder import ninja
 from op_builder.errors import BuildError, NotFoundError
-from op_builder.ninja import Progress, parse_depfile, render, render_toolchain
-from op_builder.spec import BuildSpec, Source
+from op_builder.recipe import ninja
+from op_builder.recipe.ninja import Progress, parse_depfile, render, render_toolchain
+from op_builder.recipe.spec import BuildSpec, Source
 
 ODD = "ab .,'\"$:#%=&;()[]{}<>|*?~`!\\\t-+é中\u00a0"
 NAMES = st.text(st.sampled_from(ODD), min_size=1, max_size=12).filter(

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from op_builder import process
 from op_builder.errors import CommandError
+from op_builder.system import process
 
 
 def _python(code: str) -> list[str]:

@@ -9,14 +9,14 @@ import pytest
 from made_up_builders import ImpossibleBuilder, MadeUpBuilder
 from setuptools import Distribution
 
-from op_builder import building
 from op_builder.errors import (
     BuildError,
     CompilerNotFoundError,
     EnvironmentVariableError,
     IncompatibleOpError,
 )
-from op_builder.plan import Plan
+from op_builder.jit import publish as building
+from op_builder.jit.plan import Plan
 from op_builder.setuptools_command import BuildOps, OpExtension, requested_extensions
 
 OPS = (MadeUpBuilder, ImpossibleBuilder)

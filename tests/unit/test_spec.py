@@ -9,9 +9,9 @@ from typing import Any
 import cache_entries
 import pytest
 
-from op_builder import ninja
 from op_builder.cache import key
-from op_builder.spec import BuildSpec, Source, torch_target_macro
+from op_builder.recipe import ninja
+from op_builder.recipe.spec import BuildSpec, Source, torch_target_macro
 
 # For each field another value, and whether a build that differs in it alone is another build.
 OTHER_VALUES: dict[str, Any] = {

@@ -10,7 +10,7 @@ from pathlib import Path
 import cann_trees
 import pytest
 
-from op_builder.bindings import binding_settings
+from op_builder.recipe.bindings import binding_settings
 from op_builder.toolchain import Toolchain
 from op_builder.toolchain.torch_install import PackageInstall, find_package
 

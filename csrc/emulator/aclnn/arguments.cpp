@@ -1,6 +1,6 @@
 // Keeping the arguments of phase 1, and handing them to a body in phase 2.
-#include "aclnn/operation.h"
-#include "aclnn/status.h"
+#include "emulator/aclnn/operation.h"
+#include "emulator/interface/status.h"
 
 namespace ascend_emulator {
 

@@ -3,10 +3,10 @@
 
 #include <stdexcept>
 
-#include "aclnn/operation.h"
-#include "aclnn/status.h"
-#include "aclnn/workspace.h"
-#include "aten/schema_call.h"
+#include "emulator/aclnn/operation.h"
+#include "emulator/aclnn/workspace.h"
+#include "emulator/aten/schema_call.h"
+#include "emulator/interface/status.h"
 
 namespace ascend_emulator {
 namespace {

@@ -1,10 +1,10 @@
-#include "aclnn/handles.h"
+#include "emulator/aclnn/handles.h"
 
 #include <algorithm>
 #include <stdexcept>
 
-#include "aclnn/status.h"
-#include "runtime/services.h"
+#include "emulator/interface/services.h"
+#include "emulator/interface/status.h"
 
 namespace ascend_emulator {
 namespace {

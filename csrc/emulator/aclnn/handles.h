@@ -4,8 +4,8 @@
 #include <memory>
 
 #include "acl/acl_base.h"
-#include "aten/value.h"
-#include "checks/handle.h"
+#include "emulator/aten/value.h"
+#include "emulator/interface/handle.h"
 
 namespace ascend_emulator {
 

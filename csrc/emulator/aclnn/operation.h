@@ -19,8 +19,8 @@
 #include <atomic>
 #include <optional>
 
-#include "aclnn/handles.h"
-#include "runtime/services.h"
+#include "emulator/aclnn/handles.h"
+#include "emulator/interface/services.h"
 
 struct aclOpExecutor;
 

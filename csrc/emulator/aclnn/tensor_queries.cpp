@@ -1,9 +1,9 @@
 // What a tensor handle is asked for.
 #include <algorithm>
 
-#include "aclnn/handles.h"
-#include "aclnn/status.h"
-#include "runtime/services.h"
+#include "emulator/aclnn/handles.h"
+#include "emulator/interface/services.h"
+#include "emulator/interface/status.h"
 
 using namespace ascend_emulator;
 

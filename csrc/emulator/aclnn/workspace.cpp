@@ -1,4 +1,4 @@
-#include "aclnn/workspace.h"
+#include "emulator/aclnn/workspace.h"
 
 #include <string_view>
 

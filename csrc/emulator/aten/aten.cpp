@@ -8,8 +8,8 @@
 #include <stdexcept>
 #include <unordered_map>
 
-#include "aten/ivalue.h"
-#include "aten/schema_call.h"
+#include "emulator/aten/ivalue.h"
+#include "emulator/aten/schema_call.h"
 
 namespace ascend_emulator {
 namespace {

@@ -1,4 +1,4 @@
-#include "aten/ivalue.h"
+#include "emulator/aten/ivalue.h"
 
 #include <ATen/CPUGeneratorImpl.h>
 #include <ATen/core/dispatch/Dispatcher.h>

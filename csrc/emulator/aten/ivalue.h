@@ -4,7 +4,7 @@
 #include <ATen/core/Tensor.h>
 #include <ATen/core/ivalue.h>
 
-#include "aten/value.h"
+#include "emulator/aten/value.h"
 
 namespace c10 {
 class OperatorHandle;

@@ -3,7 +3,7 @@
 
 #include <memory>
 
-#include "aten/value.h"
+#include "emulator/aten/value.h"
 
 namespace ascend_emulator {
 

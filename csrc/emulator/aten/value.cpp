@@ -1,4 +1,4 @@
-#include "aten/value.h"
+#include "emulator/aten/value.h"
 
 namespace ascend_emulator {
 

@@ -1,12 +1,12 @@
-#include "checks/live_handles.h"
+#include "emulator/checks/live_handles.h"
 
 #include <array>
 #include <atomic>
 #include <cstdio>
 
-#include "options/options.h"
-#include "runtime/error.h"
-#include "runtime/memory.h"
+#include "emulator/options/options.h"
+#include "emulator/runtime/objects/error.h"
+#include "emulator/runtime/objects/memory.h"
 
 namespace ascend_emulator {
 namespace {

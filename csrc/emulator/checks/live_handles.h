@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "checks/handle.h"
+#include "emulator/interface/handle.h"
 
 namespace ascend_emulator {
 

@@ -1,4 +1,4 @@
-#include "checks/races.h"
+#include "emulator/checks/races.h"
 
 #include <algorithm>
 #include <cstdio>
@@ -6,8 +6,8 @@
 #include <mutex>
 #include <string>
 
-#include "runtime/services.h"
-#include "runtime/window.h"
+#include "emulator/interface/services.h"
+#include "emulator/runtime/objects/window.h"
 
 namespace ascend_emulator {
 namespace {

@@ -1,4 +1,4 @@
-#include "checks/stack.h"
+#include "emulator/checks/stack.h"
 
 #include <cxxabi.h>
 #include <dlfcn.h>

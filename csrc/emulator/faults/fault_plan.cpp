@@ -1,4 +1,4 @@
-#include "faults/fault_plan.h"
+#include "emulator/faults/fault_plan.h"
 
 #include <unistd.h>
 
@@ -8,8 +8,8 @@
 #include <mutex>
 #include <sstream>
 
-#include "options/options.h"
-#include "runtime/error.h"
+#include "emulator/options/options.h"
+#include "emulator/runtime/objects/error.h"
 
 namespace ascend_emulator {
 namespace {

@@ -1,9 +1,9 @@
-#include "hccl/collectives.h"
+#include "emulator/hccl/collectives.h"
 
 #include <algorithm>
 #include <cstring>
 
-#include "hccl/transfer.h"
+#include "emulator/hccl/transfer.h"
 
 namespace ascend_emulator {
 namespace {

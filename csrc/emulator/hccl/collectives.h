@@ -3,7 +3,7 @@
 
 #include <vector>
 
-#include "hccl/communicator.h"
+#include "emulator/hccl/communicator.h"
 #include "hccl/hccl_types.h"
 
 namespace ascend_emulator {

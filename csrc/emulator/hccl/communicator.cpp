@@ -1,4 +1,4 @@
-#include "hccl/communicator.h"
+#include "emulator/hccl/communicator.h"
 
 #include <fcntl.h>
 #include <sys/mman.h>

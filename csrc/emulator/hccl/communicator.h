@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "runtime/services.h"
+#include "emulator/interface/services.h"
 
 namespace ascend_emulator {
 

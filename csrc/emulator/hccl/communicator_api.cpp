@@ -2,8 +2,8 @@
 #include <cstdio>
 #include <cstring>
 
-#include "hccl/collectives.h"
-#include "hccl/live_communicator.h"
+#include "emulator/hccl/collectives.h"
+#include "emulator/hccl/live_communicator.h"
 
 using namespace ascend_emulator;
 

@@ -2,10 +2,10 @@
 #include <algorithm>
 #include <cstring>
 
-#include "hccl/collectives.h"
-#include "hccl/live_communicator.h"
-#include "hccl/queue.h"
-#include "hccl/transfer.h"
+#include "emulator/hccl/collectives.h"
+#include "emulator/hccl/live_communicator.h"
+#include "emulator/hccl/queue.h"
+#include "emulator/hccl/transfer.h"
 
 using namespace ascend_emulator;
 

@@ -1,7 +1,7 @@
 // From HCCL's handle to a communicator that may be used.
 #pragma once
 
-#include "hccl/communicator.h"
+#include "emulator/hccl/communicator.h"
 
 namespace ascend_emulator {
 

@@ -1,6 +1,6 @@
-#include "hccl/queue.h"
+#include "emulator/hccl/queue.h"
 
-#include "hccl/live_communicator.h"
+#include "emulator/hccl/live_communicator.h"
 
 using namespace ascend_emulator;
 

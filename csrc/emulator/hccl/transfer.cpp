@@ -1,4 +1,4 @@
-#include "hccl/transfer.h"
+#include "emulator/hccl/transfer.h"
 
 #include <sched.h>
 #include <unistd.h>

@@ -1,7 +1,7 @@
 // Activations and their gradients.
 #include <stdexcept>
 
-#include "aclnn/operation.h"
+#include "emulator/aclnn/operation.h"
 
 using namespace ascend_emulator;
 

@@ -1,7 +1,7 @@
 // The AdamW update that three functions of CANN share.
 #pragma once
 
-#include "aclnn/operation.h"
+#include "emulator/aclnn/operation.h"
 
 namespace ascend_emulator {
 

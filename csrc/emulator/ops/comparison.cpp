@@ -1,5 +1,5 @@
 // Comparisons, logic, bits, limits and selection.
-#include "aclnn/operation.h"
+#include "emulator/aclnn/operation.h"
 
 using namespace ascend_emulator;
 

@@ -1,5 +1,5 @@
 // Elementwise arithmetic and mathematical functions.
-#include "aclnn/operation.h"
+#include "emulator/aclnn/operation.h"
 
 using namespace ascend_emulator;
 

@@ -1,5 +1,5 @@
 // Multi-tensor operators.
-#include "aclnn/operation.h"
+#include "emulator/aclnn/operation.h"
 
 using namespace ascend_emulator;
 

@@ -1,5 +1,5 @@
 // Convolution, pooling, padding and resampling.
-#include "aclnn/operation.h"
+#include "emulator/aclnn/operation.h"
 
 using namespace ascend_emulator;
 

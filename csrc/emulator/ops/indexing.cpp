@@ -1,5 +1,5 @@
 // Gathering, scattering, embedding and what has a data-dependent shape.
-#include "aclnn/operation.h"
+#include "emulator/aclnn/operation.h"
 
 using namespace ascend_emulator;
 

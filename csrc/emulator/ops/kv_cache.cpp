@@ -2,7 +2,7 @@
 #include <cstring>
 #include <stdexcept>
 
-#include "aclnn/operation.h"
+#include "emulator/aclnn/operation.h"
 
 using namespace ascend_emulator;
 

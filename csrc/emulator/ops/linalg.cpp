@@ -1,5 +1,5 @@
 // Matrix products, factorisations and distances.
-#include "aclnn/operation.h"
+#include "emulator/aclnn/operation.h"
 
 using namespace ascend_emulator;
 

@@ -1,5 +1,5 @@
 // Losses and their gradients. reduction: 0 none, 1 mean, 2 sum.
-#include "aclnn/operation.h"
+#include "emulator/aclnn/operation.h"
 
 using namespace ascend_emulator;
 

@@ -1,5 +1,5 @@
 // Mixture of experts: grouped matmul, feed-forward networks of experts, gating.
-#include "aclnn/operation.h"
+#include "emulator/aclnn/operation.h"
 
 using namespace ascend_emulator;
 

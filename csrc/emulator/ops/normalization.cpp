@@ -1,5 +1,5 @@
 // Normalisations and their gradients.
-#include "aclnn/operation.h"
+#include "emulator/aclnn/operation.h"
 
 using namespace ascend_emulator;
 

@@ -1,9 +1,9 @@
 // Optimizer steps.
-#include "aclnn/operation.h"
+#include "emulator/aclnn/operation.h"
 
 using namespace ascend_emulator;
 
-#include "ops/adamw.h"
+#include "emulator/ops/adamw.h"
 
 #include <cmath>
 #include <stdexcept>

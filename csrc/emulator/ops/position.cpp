@@ -1,7 +1,7 @@
 // Rotary position embeddings, as a permutation of the last dimension with signs, in fp32.
 #include <stdexcept>
 
-#include "aclnn/operation.h"
+#include "emulator/aclnn/operation.h"
 
 using namespace ascend_emulator;
 

@@ -1,10 +1,10 @@
 // Random numbers. The caller passes a Philox seed and offset; a CPU generator seeded from
 // both repeats, but its numbers are not a device's.
-#include "aclnn/operation.h"
+#include "emulator/aclnn/operation.h"
 
 using namespace ascend_emulator;
 
-#include "ops/packed_mask.h"
+#include "emulator/ops/attention/packed_mask.h"
 
 ACLNN(aclnnInplaceNormal, InOut self, float mean, float deviation, Int seed, Int offset) {
     aten("normal_", self.tensor, static_cast<double>(mean), static_cast<double>(deviation),

@@ -1,5 +1,5 @@
 // Sums, extremes, order statistics and scans.
-#include "aclnn/operation.h"
+#include "emulator/aclnn/operation.h"
 
 using namespace ascend_emulator;
 

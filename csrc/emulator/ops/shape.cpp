@@ -1,5 +1,5 @@
 // Joining, moving, filling and making tensors.
-#include "aclnn/operation.h"
+#include "emulator/aclnn/operation.h"
 
 using namespace ascend_emulator;
 

@@ -1,12 +1,12 @@
 // Kernels of the single-operator path: what torch_npu still sends there on Ascend910B when every
 // aclnn function that it asks for exists.
-#include "single_op/call.h"
+#include "emulator/single_op/call.h"
 
 #include <unordered_map>
 
-#include "aclnn/operation.h"
-#include "aclnn/status.h"
-#include "ops/adamw.h"
+#include "emulator/aclnn/operation.h"
+#include "emulator/interface/status.h"
+#include "emulator/ops/adamw.h"
 
 namespace ascend_emulator {
 namespace {

@@ -1,4 +1,4 @@
-#include "options/options.h"
+#include "emulator/options/options.h"
 
 #include <unistd.h>
 

@@ -1,20 +1,20 @@
 // The queueing of tasks, and the interface of the emulator's other libraries to this one.
-#include "runtime/services.h"
+#include "emulator/interface/services.h"
 
 #include <unistd.h>
 
 #include <thread>
 
 #include "acl/acl_rt.h"
-#include "checks/live_handles.h"
-#include "faults/fault_plan.h"
-#include "runtime/device.h"
-#include "runtime/entry.h"
-#include "runtime/error.h"
-#include "runtime/memory.h"
-#include "runtime/stream.h"
-#include "runtime/window.h"
-#include "trace/trace.h"
+#include "emulator/checks/live_handles.h"
+#include "emulator/faults/fault_plan.h"
+#include "emulator/runtime/api/entry.h"
+#include "emulator/runtime/objects/device.h"
+#include "emulator/runtime/objects/error.h"
+#include "emulator/runtime/objects/memory.h"
+#include "emulator/runtime/objects/stream.h"
+#include "emulator/runtime/objects/window.h"
+#include "emulator/trace/trace.h"
 
 namespace ascend_emulator {
 namespace {

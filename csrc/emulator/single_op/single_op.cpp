@@ -6,10 +6,10 @@
 
 #include <cstdio>
 
-#include "checks/handle.h"
-#include "runtime/services.h"
-#include "single_op/call.h"
-#include "single_op/data_buffer.h"
+#include "emulator/interface/handle.h"
+#include "emulator/interface/services.h"
+#include "emulator/single_op/call.h"
+#include "emulator/single_op/data_buffer.h"
 
 using namespace ascend_emulator;
 

@@ -1,4 +1,4 @@
-#include "trace/trace.h"
+#include "emulator/trace/trace.h"
 
 #include <fcntl.h>
 #include <sys/file.h>
@@ -10,7 +10,7 @@
 #include <mutex>
 #include <set>
 
-#include "options/options.h"
+#include "emulator/options/options.h"
 
 namespace ascend_emulator {
 namespace {

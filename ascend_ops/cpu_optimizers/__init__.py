@@ -1,0 +1,1 @@
+"""Optimizers for parameters in host memory: CPUAdam, CPULion, CPUAdagrad."""

@@ -1,0 +1,1 @@
+"""What every op family shares: registration with torch, loading, argument checks."""

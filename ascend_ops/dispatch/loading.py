@@ -1,0 +1,51 @@
+"""Loading an op for its first use, with progress for a person who waits for it."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from op_builder.builder import OpBuilder
+
+if TYPE_CHECKING:
+    from op_builder.recipe.ninja import Progress, ProgressListener
+
+
+def load(builder: type[OpBuilder]) -> Any:
+    """The op's module; built first where no cache has it, with progress if stderr is a terminal."""
+    if not sys.stderr.isatty():
+        return builder().load()
+    with build_progress() as on_progress:
+        return builder().load(on_progress=on_progress)
+
+
+@contextlib.contextmanager
+def build_progress() -> Iterator[ProgressListener]:
+    """A progress bar a build, on standard error; nothing is drawn before something is compiled."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import Progress as Bars
+
+    columns = (
+        TextColumn("building [bold]{task.fields[op]}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.description}"),
+    )
+    with Bars(*columns, console=Console(stderr=True)) as bars:
+        tasks = {}
+
+        def on_progress(progress: Progress) -> None:
+            if progress.op not in tasks:
+                tasks[progress.op] = bars.add_task("", total=progress.total, op=progress.op)
+            bars.update(
+                tasks[progress.op],
+                completed=progress.done,
+                total=progress.total,
+                description=progress.step,
+            )
+
+        yield on_progress

@@ -1,0 +1,1 @@
+"""Rotary position embedding, out of place and in place."""

@@ -1,0 +1,1 @@
+"""Attention and key/value caches for serving."""

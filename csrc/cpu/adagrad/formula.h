@@ -1,0 +1,27 @@
+// The formula of Adagrad on one Vec of elements (see optimizer/kernel_loop.h and adagrad.h).
+#pragma once
+
+#include "cpu/adagrad/adagrad.h"
+
+namespace ascend_ops {
+namespace {
+
+struct Formula {
+    using Coefficients = AdagradCoefficients;
+    static constexpr int state_count = 1;
+    static constexpr bool has_rollback = false;
+    static constexpr bool has_offload = false;
+
+    [[gnu::always_inline]] static void step(const Coefficients& c, Vec& param, Vec grad, Vec& sum) {
+        grad = mul(grad, broadcast(c.grad_sign));
+        if (c.has_weight_decay) {  // not an addition of zero: see Adam's
+            grad = fma(broadcast(c.weight_decay), param, grad);
+        }
+        sum = fma(grad, grad, sum);
+        const Vec denom = add(sqrt(sum), broadcast(c.eps));
+        param = fnma(broadcast(c.step_size), div(grad, denom), param);
+    }
+};
+
+}  // namespace
+}  // namespace ascend_ops

@@ -1,0 +1,62 @@
+// The formula of Adam and AdamW on one Vec of elements (see optimizer/kernel_loop.h and adam.h).
+#pragma once
+
+#include "cpu/adam/adam.h"
+
+namespace ascend_ops {
+namespace {
+
+struct Formula {
+    using Coefficients = AdamCoefficients;
+    static constexpr int state_count = 2;
+    static constexpr bool has_rollback = true;
+    static constexpr bool has_offload = true;
+
+    [[gnu::always_inline]] static void step(const Coefficients& c, Vec& param, Vec grad,
+                                            Vec& exp_avg, Vec& exp_avg_sq) {
+        grad = effective_grad(c, param, grad);
+        exp_avg = fma(broadcast(c.beta1), exp_avg, mul(broadcast(c.one_minus_beta1), grad));
+        exp_avg_sq = fma(broadcast(c.beta2), exp_avg_sq, weighted_square(c, grad));
+        param = fnma(broadcast(c.step_size), direction(c, exp_avg, exp_avg_sq),
+                     mul(param, broadcast(c.decay)));
+    }
+
+    // Undoes step() from its last line to its first. The products of the gradient are rounded as
+    // there, so that they cancel exactly: rolling step 1 back gives states of exactly 0 in fp32.
+    [[gnu::always_inline]] static void rollback(const Coefficients& c, Vec& param, Vec grad,
+                                                Vec& exp_avg, Vec& exp_avg_sq) {
+        // exp_avg_sq was at least the square it took in, before it was rounded to be stored: fp16
+        // stores what is below 2^-25 as 0. No difference in fp32, where rounding keeps the order.
+        // With Adam's decay the square needs the param yet to be found.
+        const Vec least =
+            c.has_l2_penalty ? exp_avg_sq : weighted_square(c, mul(grad, broadcast(c.grad_scale)));
+        param =
+            div(fma(broadcast(c.step_size), direction(c, exp_avg, max(least, exp_avg_sq)), param),
+                broadcast(c.decay));
+        grad = effective_grad(c, param, grad);
+        exp_avg = div(sub(exp_avg, mul(broadcast(c.one_minus_beta1), grad)), broadcast(c.beta1));
+        exp_avg_sq = div(sub(exp_avg_sq, weighted_square(c, grad)), broadcast(c.beta2));
+        exp_avg_sq = max(broadcast(0.0f), exp_avg_sq);
+    }
+
+  private:
+    [[gnu::always_inline]] static Vec effective_grad(const Coefficients& c, Vec param, Vec grad) {
+        grad = mul(grad, broadcast(c.grad_scale));
+        // Not an addition of zero: an infinite param would turn the gradient into a NaN.
+        return c.has_l2_penalty ? fma(broadcast(c.l2_penalty), param, grad) : grad;
+    }
+
+    [[gnu::always_inline]] static Vec weighted_square(const Coefficients& c, Vec grad) {
+        return mul(mul(broadcast(c.one_minus_beta2), grad), grad);
+    }
+
+    [[gnu::always_inline]] static Vec direction(const Coefficients& c, Vec exp_avg,
+                                                Vec exp_avg_sq) {
+        const Vec denom =
+            fma(sqrt(exp_avg_sq), broadcast(c.inverse_sqrt_bias_correction2), broadcast(c.eps));
+        return div(exp_avg, denom);
+    }
+};
+
+}  // namespace
+}  // namespace ascend_ops

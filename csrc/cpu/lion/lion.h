@@ -1,0 +1,38 @@
+// Lion on host memory.
+//
+// One update, elementwise, with g the gradient (its negative if `maximize`); Chen et al. 2023,
+// "Symbolic discovery of optimization algorithms", arXiv 2302.06675, algorithm 2:
+//   update  = sign(beta1 * exp_avg + (1 - beta1) * g)
+//   param   = param * (1 - lr * weight_decay) - lr * update
+//   exp_avg = beta2 * exp_avg + (1 - beta2) * g
+// sign is 0 of 0, and NaN of NaN, so that a NaN is seen.
+#pragma once
+
+#include "cpu/optimizer/optimizer.h"
+
+namespace ascend_ops {
+
+struct LionHyperparameters {
+    double lr = 1e-4;
+    double beta1 = 0.9;
+    double beta2 = 0.99;
+    double weight_decay = 0.0;
+    bool maximize = false;
+};
+
+struct LionCoefficients {
+    float beta1;
+    float one_minus_beta1;
+    float beta2;
+    float one_minus_beta2;
+    float lr;
+    float decay;      // 1 - lr * weight_decay
+    float grad_sign;  // -1 with maximize
+};
+
+/// The update; the state is exp_avg. Problems: lr or weight_decay negative; a beta outside [0, 1);
+/// anything not finite in fp32; those of make_plan().
+Problem plan_lion_step(const LionHyperparameters& hyperparameters, const DTypes& dtypes, Isa isa,
+                       Plan* plan);
+
+}  // namespace ascend_ops

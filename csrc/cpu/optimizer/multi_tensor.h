@@ -1,0 +1,74 @@
+// Runs checked updates of many tensors in one parallel region.
+#pragma once
+
+#include <limits>
+#include <vector>
+
+#include "cpu/optimizer/blocks.h"
+#include "cpu/optimizer/parameters.h"
+#include "cpu/torch_no_grad.h"
+
+namespace ascend_ops {
+
+/// Elements of one block: tasks begin at multiples of it, so that two threads share no cache line.
+constexpr std::int64_t step_block_size = 1024;
+/// Blocks that a task has at least: at 28 bytes an element about as long as starting the threads.
+constexpr std::int64_t step_grain = 32;
+
+/// A range of the elements of all parameters, counted through in their order.
+struct ElementRange {
+    std::int64_t begin = 0;
+    std::int64_t end = std::numeric_limits<std::int64_t>::max();
+};
+
+inline void run_on_copies(const Plan& plan, const Parameters& parameters, std::size_t i,
+                          std::int64_t begin, std::int64_t end) {
+    const NoGradGuard no_grad;
+    const auto copy = [i](const TensorList& list) {
+        return TensorList{list.name, {torch::stable::contiguous(list.tensors[i])}};
+    };
+    Parameters copies = {copy(parameters.params), copy(parameters.grads), {}};
+    for (const TensorList& list : parameters.states) {
+        copies.states.push_back(copy(list));
+    }
+    if (parameters.has_copies()) {
+        copies.low_precision_params = copy(parameters.low_precision_params);
+    }
+    Roles roles(copies);
+    roles.read(0);
+    run_plan(plan, roles.pointers(), begin, end);
+    const std::vector<const TensorList*> originals = parameters.roles();
+    for (std::size_t k = 0; k < roles.written_count(); ++k) {  // all but grads
+        Tensor original = originals[k]->tensors[i];
+        if (!original.is_contiguous()) {
+            torch::stable::copy_(original, roles.lists()[k]->tensors[0]);
+        }
+    }
+}
+
+/// What lies densely in memory in one parallel region, split by size and not by tensor; the rest on
+/// copies.
+inline void run_all(const Parameters& parameters, const std::vector<Update>& updates,
+                    const ElementRange& range = {}) {
+    Blocks blocks(step_block_size);
+    std::int64_t before = 0;
+    for (std::size_t i = 0; i < updates.size(); ++i) {
+        const std::int64_t numel = updates[i].numel;
+        const std::int64_t begin = std::min(std::max<std::int64_t>(range.begin - before, 0), numel);
+        const std::int64_t end = std::min(range.end - before, numel);
+        before += numel;
+        if (begin >= end) {
+            continue;
+        }
+        if (updates[i].dense) {
+            blocks.add(i, begin, end);
+        } else {
+            run_on_copies(updates[i].plan, parameters, i, begin, end);
+        }
+    }
+    blocks.run(step_grain, [&](std::size_t i, std::int64_t begin, std::int64_t end, std::int64_t) {
+        run_plan(updates[i].plan, updates[i].pointers, begin, end);
+    });
+}
+
+}  // namespace ascend_ops

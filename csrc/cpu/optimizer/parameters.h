@@ -1,0 +1,299 @@
+// The tensors of an optimizer's op, a list for each role, and their checks.
+#pragma once
+
+#include <torch/csrc/stable/ops.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <exception>
+#include <functional>
+#include <mutex>
+#include <stdexcept>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "cpu/optimizer/optimizer.h"
+#include "cpu/torch_arguments.h"
+#include "cpu/torch_check.h"
+
+namespace ascend_ops {
+
+/// One tensor of each parameter, in their order.
+struct TensorList {
+    const char* name;  // of one, as an error says it
+    std::vector<Tensor> tensors;
+
+    HostTensor at(std::size_t i) const { return host_tensor(name, tensors[i]); }
+};
+
+/// All tensors of the parameters; an op of one parameter has lists of one.
+struct Parameters {
+    TensorList params;
+    TensorList grads;
+    std::vector<TensorList> states;
+    TensorList low_precision_params = {"low_precision_params", {}};  // may be empty
+
+    std::size_t count() const { return params.tensors.size(); }
+    bool has_copies() const { return !low_precision_params.tensors.empty(); }
+
+    /// The parameters' tensors by role; grads, which are only read, last.
+    std::vector<const TensorList*> roles() const {
+        std::vector<const TensorList*> all = {&params};
+        for (const TensorList& list : states) {
+            all.push_back(&list);
+        }
+        if (has_copies()) {
+            all.push_back(&low_precision_params);
+        }
+        all.push_back(&grads);
+        return all;
+    }
+};
+
+/// The tensors of one parameter, in the order of Parameters::roles().
+class Roles {
+  public:
+    explicit Roles(const Parameters& parameters)
+        : lists_(parameters.roles()),
+          state_count_(parameters.states.size()),
+          has_copies_(parameters.has_copies()) {}
+
+    /// Those of parameter i: on the CPU, at strides and of the same sizes.
+    void read(std::size_t i) {
+        tensors_.clear();
+        for (const TensorList* list : lists_) {
+            tensors_.push_back(list->at(i));
+            check_same_sizes(tensors_.back(), tensors_.front());
+        }
+    }
+
+    const std::vector<const TensorList*>& lists() const { return lists_; }
+    const std::vector<HostTensor>& all() const { return tensors_; }
+    std::size_t written_count() const { return lists_.size() - 1; }  // all but grads, the last
+    const HostTensor& params() const { return tensors_.front(); }
+    const HostTensor& grads() const { return tensors_.back(); }
+    const HostTensor& state(std::size_t k) const { return tensors_[1 + k]; }
+    std::size_t state_count() const { return state_count_; }
+    bool has_copies() const { return has_copies_; }
+    const HostTensor& low_precision_params() const { return state(state_count_); }
+
+    Tensors pointers() const {
+        Tensors all = {params().data, grads().data, {}};
+        for (std::size_t k = 0; k < state_count_; ++k) {
+            all.states[k] = state(k).data;
+        }
+        all.low_precision_params = has_copies_ ? low_precision_params().data : nullptr;
+        return all;
+    }
+
+    /// Whether an update may run over the memory of all of them from first to last.
+    bool share_dense_layout() const {
+        return std::all_of(tensors_.begin(), tensors_.end(), [&](const HostTensor& tensor) {
+            return same_dense_layout(params(), tensor);
+        });
+    }
+
+  private:
+    std::vector<const TensorList*> lists_;
+    std::vector<HostTensor> tensors_;
+    std::size_t state_count_;
+    bool has_copies_;
+};
+
+/// The checked update of one parameter.
+struct Update {
+    Plan plan;
+    Tensors pointers;
+    std::int64_t numel;
+    bool dense;  // else the pointers are no use: see run_on_copies
+};
+
+inline TensorList take_list(ArgumentReader& arguments, const char* name) {
+    return {name, arguments.take<std::vector<Tensor>>()};
+}
+
+inline TensorList take_one(ArgumentReader& arguments, const char* name) {
+    return {name, {arguments.take<Tensor>()}};
+}
+
+inline void check_length(const char* name, std::size_t found, std::size_t wanted) {
+    if (found != wanted) {
+        fail(name, "as many as params, " + std::to_string(wanted), std::to_string(found));
+    }
+}
+
+inline void check_problem(const Problem& problem) {
+    if (problem.argument != nullptr) {
+        fail(problem.argument, problem.wanted, to_text(problem.found));
+    }
+}
+
+inline DType params_dtype_or_float32(const HostTensor& tensor, DType params) {
+    const DType found = dtype_of(tensor);
+    if (found != params && found != DType::float32) {
+        fail(tensor.name, "the dtype of params, or float32", dtype_text(tensor));
+    }
+    return found;
+}
+
+inline DType low_precision_dtype(const HostTensor& tensor) {
+    const DType found = dtype_of(tensor);
+    if (found == DType::float32) {
+        fail(tensor.name, "dtype bfloat16 or float16", dtype_text(tensor));
+    }
+    return found;
+}
+
+/// Whether grads may have any dtype, to be scaled, and params have to be fp32.
+enum class Purpose : std::uint8_t { step, offload };
+
+inline DTypes check_dtypes(const Roles& roles, Purpose purpose) {
+    DTypes dtypes;
+    dtypes.params = dtype_of(roles.params());
+    if (purpose == Purpose::offload && dtypes.params != DType::float32) {
+        fail(roles.params().name, "dtype float32", dtype_text(roles.params()));
+    }
+    dtypes.grads = purpose == Purpose::offload
+                       ? dtype_of(roles.grads())
+                       : params_dtype_or_float32(roles.grads(), dtypes.params);
+    const HostTensor& first = roles.state(0);
+    dtypes.states = params_dtype_or_float32(first, dtypes.params);
+    for (std::size_t k = 1; k < roles.state_count(); ++k) {
+        const HostTensor& other = roles.state(k);
+        if (dtype_of(other) != dtypes.states) {
+            fail(other.name, std::string("the dtype of ") + first.name + ", " + dtype_text(first),
+                 dtype_text(other));
+        }
+    }
+    if (roles.has_copies()) {
+        dtypes.low_precision_params = low_precision_dtype(roles.low_precision_params());
+    }
+    return dtypes;
+}
+
+/// Overlaps of one parameter's tensors, whose dtypes have been checked.
+inline void check_overlaps(const Roles& roles) {
+    std::vector<MemoryRange> ranges;
+    ranges.reserve(roles.all().size());
+    for (const HostTensor& tensor : roles.all()) {
+        if (ranges.size() < roles.written_count()) {  // grads are only read: they may be expanded
+            check_no_self_overlap(tensor);
+        }
+        ranges.emplace_back(tensor);
+        for (std::size_t other = 0; other + 1 < ranges.size(); ++other) {
+            check_disjoint(tensor.name, ranges.back(), roles.all()[other].name, ranges[other]);
+        }
+    }
+}
+
+/// What an update writes, a range for each role. Those of tensors with holes are left empty: they
+/// may interleave without meeting, and are not run in parallel.
+inline void note_written(const Roles& roles, MemoryRange* written) {
+    for (std::size_t k = 0; k < roles.written_count(); ++k) {
+        const HostTensor& tensor = roles.all()[k];
+        const bool dense = tensor.numel != 0 && tensor.extent == tensor.numel;
+        written[k] = dense ? MemoryRange(tensor) : MemoryRange();
+    }
+}
+
+/// Refuses parameters that share memory with others, or with their states: two threads would write
+/// it.
+inline void check_all_disjoint(std::vector<MemoryRange> written) {
+    std::sort(written.begin(), written.end(),
+              [](const MemoryRange& a, const MemoryRange& b) { return a.begin < b.begin; });
+    for (std::size_t i = 1; i < written.size(); ++i) {
+        if (written[i].begin < written[i - 1].end) {
+            const auto shared = std::min(written[i - 1].end, written[i].end) - written[i].begin;
+            fail("params", "parameters and states that do not overlap in memory",
+                 "two that share " + std::to_string(shared) + " bytes");
+        }
+    }
+}
+
+using Planner = std::function<Problem(std::size_t i, const DTypes& dtypes, Plan* plan)>;
+
+/// What all checks of many updates find.
+struct Checked {
+    std::vector<Update> updates;
+    std::vector<MemoryRange> written;
+    std::size_t failed;  // the first parameter that was refused, or their count
+    std::exception_ptr error;
+    std::mutex mutex;  // of failed and error
+
+    void fail(std::size_t i) {
+        const std::lock_guard<std::mutex> lock(mutex);
+        if (i < failed) {
+            failed = i;
+            error = std::current_exception();
+        }
+    }
+
+    void rethrow() const {
+        const std::size_t count = updates.size();
+        if (failed == count) {
+            return;
+        }
+        try {
+            std::rethrow_exception(error);
+        } catch (const std::runtime_error& refused) {
+            if (count == 1) {
+                throw;
+            }
+            throw std::runtime_error("parameter " + std::to_string(failed) + " of " +
+                                     std::to_string(count) + ": " + refused.what());
+        }
+    }
+};
+
+inline Update plan_one(const Roles& roles, Purpose purpose, const Planner& planner, std::size_t i) {
+    const DTypes dtypes = check_dtypes(roles, purpose);
+    check_overlaps(roles);
+    Update update = {{}, roles.pointers(), roles.params().numel, roles.share_dense_layout()};
+    check_problem(planner(i, dtypes, &update.plan));
+    return update;
+}
+
+/// Those of parameters [begin, end), up to the first that is refused.
+inline void plan_range(Roles roles, Purpose purpose, const Planner& planner, std::size_t begin,
+                       std::size_t end, Checked* checked) {
+    for (std::size_t i = begin; i < end; ++i) {
+        try {
+            roles.read(i);
+            checked->updates[i] = plan_one(roles, purpose, planner, i);
+            note_written(roles, &checked->written[i * roles.written_count()]);
+        } catch (...) {
+            checked->fail(i);
+            return;
+        }
+    }
+}
+
+/// Parameters that a thread checks at least.
+constexpr std::int64_t plan_grain = 128;
+
+/// All checks of an update; nothing is changed. A copy of `planner` for each thread makes the plans
+/// of its parameters.
+inline std::vector<Update> plan_all(const Parameters& parameters, Purpose purpose,
+                                    const Planner& planner) {
+    const std::size_t count = parameters.count();
+    const Roles roles(parameters);
+    for (const TensorList* list : roles.lists()) {
+        check_length(list->name, list->tensors.size(), count);
+    }
+    Checked checked = {std::vector<Update>(count),
+                       std::vector<MemoryRange>(count * roles.written_count()),
+                       count,
+                       {},
+                       {}};
+    torch::stable::parallel_for(
+        0, static_cast<std::int64_t>(count), plan_grain, [&](std::int64_t begin, std::int64_t end) {
+            plan_range(roles, purpose, Planner(planner), static_cast<std::size_t>(begin),
+                       static_cast<std::size_t>(end), &checked);
+        });
+    checked.rethrow();
+    check_all_disjoint(std::move(checked.written));
+    return std::move(checked.updates);
+}
+
+}  // namespace ascend_ops

@@ -1,0 +1,208 @@
+// Checks of tensor arguments on torch's stable ABI, for the bindings of host ops.
+//
+// Each check throws std::runtime_error, Python's RuntimeError, with a text that names the argument,
+// what was wanted and what was found. An op makes all its checks before it touches anything.
+#pragma once
+
+#include <torch/csrc/stable/library.h>
+#include <torch/csrc/stable/tensor.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <cstdio>
+#include <stdexcept>
+#include <string>
+
+#include "cpu/dtype.h"
+#include "cpu/dtype_name.h"
+
+namespace ascend_ops {
+
+using torch::stable::Tensor;
+using IntArrayRef = torch::headeronly::IntHeaderOnlyArrayRef;
+
+[[noreturn]] inline void fail(const char* argument, const std::string& wanted,
+                              const std::string& found) {
+    throw std::runtime_error(argument + (": expected " + wanted) + ", found " + found);
+}
+
+inline std::string to_text(double value) {
+    char text[32];
+    std::snprintf(text, sizeof text, "%g", value);
+    return text;
+}
+
+/// "[2, 3]"
+inline std::string to_text(IntArrayRef values) {
+    std::string text = "[";
+    for (std::size_t i = 0; i < values.size(); ++i) {
+        text += i == 0 ? "" : ", ";
+        text += std::to_string(values[i]);
+    }
+    return text + "]";
+}
+
+inline std::string to_text(torch::headeronly::DeviceType type) {
+    using torch::headeronly::DeviceType;
+    switch (type) {
+        case DeviceType::CUDA:
+            return "cuda";
+        case DeviceType::Meta:
+            return "meta";
+        case DeviceType::PrivateUse1:  // torch_npu registers the npu as this
+            return "npu (or another PrivateUse1 backend)";
+        default:
+            return "device type " + std::to_string(static_cast<int>(type));
+    }
+}
+
+/// A tensor in this process's memory, at strides, as a named argument. Each attribute is asked of
+/// torch once, a call of its C interface each: for many small tensors those calls are most of the
+/// time that an op takes.
+struct HostTensor {
+    const char* name;
+    void* data;
+    torch::headeronly::ScalarType scalar_type;
+    IntArrayRef sizes;  // the tensor's own, as are the strides: it has to live on
+    IntArrayRef strides;
+    std::int64_t numel;
+    std::int64_t extent;  // elements from the first to the last in memory, both included
+
+    bool is_contiguous() const {
+        std::int64_t expected = 1;
+        for (std::size_t i = sizes.size(); i-- > 0;) {
+            if (sizes[i] != 1 && strides[i] != expected) {
+                return numel == 0;
+            }
+            expected *= sizes[i];
+        }
+        return true;
+    }
+};
+
+inline void check_strided_cpu(const char* name, const Tensor& tensor) {
+    if (!tensor.defined()) {
+        fail(name, "a tensor", "None");
+    }
+    if (!tensor.is_cpu()) {
+        fail(name, "a tensor on the CPU", "one on " + to_text(tensor.device().type()));
+    }
+    std::int32_t layout = 0;  // Tensor::layout() is younger than 2.10
+    TORCH_ERROR_CODE_CHECK(aoti_torch_get_layout(tensor.get(), &layout));
+    if (layout != aoti_torch_layout_strided()) {
+        fail(name, "a dense tensor", "a sparse one");
+    }
+}
+
+/// Refuses what is not on the CPU, or not at strides.
+inline HostTensor host_tensor(const char* name, const Tensor& tensor) {
+    check_strided_cpu(name, tensor);
+    const IntArrayRef sizes = tensor.sizes();
+    const IntArrayRef strides = tensor.strides();
+    std::int64_t numel = 1;
+    std::int64_t extent = 1;
+    for (std::size_t i = 0; i < sizes.size(); ++i) {
+        numel *= sizes[i];
+        extent += (sizes[i] - 1) * strides[i];
+    }
+    return {name,  tensor.data_ptr(),      tensor.scalar_type(), sizes, strides,
+            numel, numel == 0 ? 0 : extent};
+}
+
+inline std::string dtype_text(const HostTensor& tensor) { return dtype_name(tensor.scalar_type); }
+
+inline DType dtype_of(const HostTensor& tensor) {
+    using torch::headeronly::ScalarType;
+    switch (tensor.scalar_type) {
+        case ScalarType::Float:
+            return DType::float32;
+        case ScalarType::BFloat16:
+            return DType::bfloat16;
+        case ScalarType::Half:
+            return DType::float16;
+        default:
+            fail(tensor.name, "dtype float32, bfloat16 or float16", dtype_text(tensor));
+    }
+}
+
+inline void check_same_sizes(const HostTensor& tensor, const HostTensor& reference) {
+    const auto& sizes = tensor.sizes;
+    if (!std::equal(sizes.begin(), sizes.end(), reference.sizes.begin(), reference.sizes.end())) {
+        fail(tensor.name,
+             std::string("the shape of ") + reference.name + ", " + to_text(reference.sizes),
+             to_text(sizes));
+    }
+}
+
+/// Whether a dimension's stride reaches past the elements of all dimensions of smaller stride.
+inline bool reaches_past_smaller(const IntArrayRef& sizes, const IntArrayRef& strides,
+                                 std::size_t dimension) {
+    std::int64_t reach = 1;
+    for (std::size_t i = 0; i < sizes.size(); ++i) {
+        const bool smaller =
+            strides[i] != strides[dimension] ? strides[i] < strides[dimension] : i < dimension;
+        reach += smaller ? (sizes[i] - 1) * strides[i] : 0;
+    }
+    return strides[dimension] >= reach;
+}
+
+/// Whether two elements share memory, as in an expanded tensor; true also for exotic as_strided
+/// views whose dimensions interleave, as telling those apart is costly.
+inline bool overlaps_itself(const HostTensor& tensor) {
+    if (tensor.numel == 0 || tensor.is_contiguous()) {
+        return false;
+    }
+    for (std::size_t i = 0; i < tensor.sizes.size(); ++i) {
+        if (tensor.sizes[i] != 1 && !reaches_past_smaller(tensor.sizes, tensor.strides, i)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+inline void check_no_self_overlap(const HostTensor& tensor) {
+    if (overlaps_itself(tensor)) {
+        fail(tensor.name, "elements that do not share memory",
+             "shape " + to_text(tensor.sizes) + " with strides " + to_text(tensor.strides));
+    }
+}
+
+/// The bytes from a tensor's first element to its last; addresses.
+struct MemoryRange {
+    explicit MemoryRange(const HostTensor& tensor)
+        : begin(reinterpret_cast<std::uintptr_t>(tensor.data)),
+          end(begin + static_cast<std::size_t>(tensor.extent) * size_of(dtype_of(tensor))) {}
+    MemoryRange() = default;
+
+    std::uintptr_t begin = 0;
+    std::uintptr_t end = 0;
+};
+
+/// Refuses ranges of memory that overlap; so also those of two columns of one matrix.
+inline void check_disjoint(const char* name, const MemoryRange& a, const char* other_name,
+                           const MemoryRange& b) {
+    if (a.begin < b.end && b.begin < a.end && a.begin != a.end && b.begin != b.end) {
+        fail(name, std::string("memory apart from that of ") + other_name,
+             a.begin == b.begin ? "the same memory" : "overlapping memory");
+    }
+}
+
+inline void check_disjoint(const HostTensor& tensor, const HostTensor& other) {
+    check_disjoint(tensor.name, MemoryRange(tensor), other.name, MemoryRange(other));
+}
+
+/// Whether two tensors of the same sizes have their elements in the same order in memory, without
+/// holes: then an elementwise op may run over both from first to last. Reflexive only if dense.
+inline bool same_dense_layout(const HostTensor& a, const HostTensor& b) {
+    if (a.extent != a.numel) {
+        return false;
+    }
+    for (std::size_t i = 0; i < a.sizes.size(); ++i) {
+        if (a.sizes[i] != 1 && a.strides[i] != b.strides[i]) {
+            return false;
+        }
+    }
+    return true;
+}
+
+}  // namespace ascend_ops

@@ -1,0 +1,137 @@
+// Flash attention for training: the versions of CANN's functions, oldest first.
+#include "emulator/aclnn/operation.h"
+
+using namespace ascend_emulator;
+
+#include <stdexcept>
+
+#include "emulator/ops/attention/flash_attention.h"
+
+namespace ascend_emulator {
+
+Tensor Layout::to_bnsd(const Tensor& x, Int count) const {
+    if (name == "BNSD") {
+        return x;
+    }
+    if (name == "BSND") {
+        return x.permute({0, 2, 1, 3});
+    }
+    if (name == "BSH") {
+        return x.reshape({x.size(0), x.size(1), count, -1}).permute({0, 2, 1, 3});
+    }
+    if (name == "SBH") {
+        return x.reshape({x.size(0), x.size(1), count, -1}).permute({1, 2, 0, 3});
+    }
+    throw std::runtime_error("the attention layout " + name + " is not emulated");
+}
+
+Tensor Layout::from_bnsd(const Tensor& x) const {
+    if (name == "BNSD") {
+        return x;
+    }
+    if (name == "BSND") {
+        return x.permute({0, 2, 1, 3});
+    }
+    if (name == "BSH") {
+        return x.permute({0, 2, 1, 3}).reshape({x.size(0), x.size(2), -1});
+    }
+    return x.permute({2, 0, 1, 3}).reshape({x.size(2), x.size(0), -1});
+}
+
+Int Layout::kv_heads(const Tensor& query, const Tensor& key) const {
+    if (name == "BNSD") {
+        return key.size(1);
+    }
+    return name == "BSND" ? key.size(2) : key.size(2) / (query.size(2) / heads);
+}
+
+AttentionInputs Layout::converted(AttentionInputs in) const {
+    const Int shared = kv_heads(in.query, in.key);
+    in.query = to_bnsd(in.query, heads);
+    in.key = to_bnsd(in.key, shared);
+    in.value = to_bnsd(in.value, shared);
+    return in;
+}
+
+}  // namespace ascend_emulator
+
+namespace {
+
+void forward(const Layout& layout, const AttentionInputs& inputs, Out max, Out sum, Out out) {
+    const AttentionResult result = attention(layout.converted(inputs));
+    out = layout.from_bnsd(result.output);
+    max = result.max;  // expanded to 8 equal columns
+    sum = result.sum;
+}
+
+void backward(const Layout& layout, const AttentionInputs& inputs, const Tensor& dy, Out dq, Out dk,
+              Out dv, Out dsink) {
+    const AttentionGradients grads =
+        attention_gradients(layout.converted(inputs), layout.to_bnsd(dy, layout.heads));
+    dq = layout.from_bnsd(grads.query);
+    dk = layout.from_bnsd(grads.key);
+    dv = layout.from_bnsd(grads.value);
+    if (grads.sink.defined()) {
+        dsink = grads.sink;
+    }
+}
+
+}  // namespace
+
+// Parameters that all versions have; the padding mask and the inner precision change nothing here.
+#define SCORE_INPUTS                                                                       \
+    Tensor query, Tensor key, Tensor value, Tensor bias, Tensor drop_mask, Unused<Tensor>, \
+        Tensor mask
+#define SCORE_GRAD_INPUTS                                                             \
+    Tensor query, Tensor key, Tensor value, Tensor dy, Tensor bias, Tensor drop_mask, \
+        Unused<Tensor>, Tensor mask, Unused<Tensor>, Unused<Tensor>, Unused<Tensor>,  \
+        Unused<Tensor>
+#define SCORE_ATTRIBUTES                                                                         \
+    double scale, double keep_probability, Int before, Int after, Int heads, String layout_name, \
+        Unused<Int>, Int sparse_mode
+#define START_INDICES Unused<Ints>, Unused<Ints>
+#define SCORE_OUTPUTS Out softmax_max, Out softmax_sum, Unused<Out>, Out out
+#define INPUTS(SINK, PSE_TYPE)     \
+    {query,                        \
+     key,                          \
+     value,                        \
+     bias,                         \
+     drop_mask,                    \
+     mask,                         \
+     SINK,                         \
+     prefix.values,                \
+     scale,                        \
+     keep_probability,             \
+     {sparse_mode, before, after}, \
+     PSE_TYPE}
+#define FORWARD(SINK, PSE_TYPE) \
+    forward({layout_name, heads}, INPUTS(SINK, PSE_TYPE), softmax_max, softmax_sum, out)
+#define BACKWARD(SINK, DSINK, PSE_TYPE) \
+    backward({layout_name, heads}, INPUTS(SINK, PSE_TYPE), dy, dq, dk, dv, DSINK)
+
+ACLNN(aclnnFlashAttentionScore, SCORE_INPUTS, OptionalInts prefix, SCORE_ATTRIBUTES,
+      SCORE_OUTPUTS) {
+    FORWARD(Tensor(), kBiasBeforeScale);
+}
+ACLNN(aclnnFlashAttentionScoreV2, SCORE_INPUTS, OptionalInts prefix, START_INDICES,
+      SCORE_ATTRIBUTES, Int pse_type, SCORE_OUTPUTS) {
+    FORWARD(Tensor(), pse_type);
+}
+ACLNN(aclnnFlashAttentionScoreV3, SCORE_INPUTS, Tensor sink, OptionalInts prefix, START_INDICES,
+      SCORE_ATTRIBUTES, Int pse_type, SCORE_OUTPUTS) {
+    FORWARD(sink, pse_type);
+}
+
+ACLNN(aclnnFlashAttentionScoreGrad, SCORE_GRAD_INPUTS, OptionalInts prefix, SCORE_ATTRIBUTES,
+      Out dq, Out dk, Out dv, Unused<Out>) {
+    BACKWARD(Tensor(), Out(), kBiasBeforeScale);
+}
+ACLNN(aclnnFlashAttentionScoreGradV2, SCORE_GRAD_INPUTS, OptionalInts prefix, START_INDICES,
+      SCORE_ATTRIBUTES, Int pse_type, Out dq, Out dk, Out dv, Unused<Out>) {
+    BACKWARD(Tensor(), Out(), pse_type);
+}
+ACLNN(aclnnFlashAttentionScoreGradV3, SCORE_GRAD_INPUTS, Tensor sink, OptionalInts prefix,
+      START_INDICES, SCORE_ATTRIBUTES, Int pse_type, Out dq, Out dk, Out dv, Unused<Out>,
+      Out dsink) {
+    BACKWARD(sink, dsink, pse_type);
+}

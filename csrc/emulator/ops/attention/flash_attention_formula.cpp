@@ -1,0 +1,160 @@
+// The formula of attention that the functions for training share.
+#include <stdexcept>
+
+#include "emulator/ops/attention/flash_attention.h"
+#include "emulator/ops/attention/packed_mask.h"
+
+namespace ascend_emulator {
+namespace {
+
+constexpr double kMaskedOut = -1e30;
+
+Tensor either(const Tensor& a, const Tensor& b) { return aten("logical_or", a, b); }
+Tensor below(const Tensor& x, Int limit) { return aten("lt.Scalar", x, limit); }
+Tensor above(const Tensor& x, Int limit) { return aten("gt.Scalar", x, limit); }
+Tensor given(const Tensor& x) { return x.defined() && x.numel() != 0 ? x : Tensor(); }
+
+/// Causal to the lower right, but for the first keys of each batch. [batch, 1, queries, keys]
+Tensor outside_prefix(const IntList& prefix, const Tensor& causal, Int keys) {
+    TensorList batches;
+    for (const Int length : prefix) {
+        const Tensor beyond = aten("ge.Scalar", arange(keys), length);
+        batches.push_back(aten("logical_and", causal, aten("unsqueeze", beyond, 0)));
+    }
+    return aten("unsqueeze", aten("stack", batches, 0), 1);
+}
+
+/// True where a score does not count; undefined where all do. Modes 2, 3, 4 and 6 come with a
+/// compressed mask, which says no more than the mode.
+Tensor masked_out(Int queries, Int keys, const AttentionInputs& in) {
+    const Window& window = in.window;
+    const Tensor mask = given(in.mask);
+    const Tensor offset =
+        aten("unsqueeze", arange(keys), 0) - aten("unsqueeze", arange(queries), 1);
+    const Int shift = keys - queries;
+    const auto beside = [&](Int from) {
+        return either(below(offset, from - window.before), above(offset, from + window.after));
+    };
+    if (window.mode != 0 && !mask.defined()) {
+        throw std::invalid_argument("attenMask is null in sparse mode " +
+                                    std::to_string(window.mode));
+    }
+    switch (window.mode) {
+        case 0:
+            return mask.defined() ? either(mask.to(DType::boolean), beside(0)) : Tensor();
+        case 1:
+            return mask.to(DType::boolean);
+        case 2:
+            return above(offset, 0);
+        case 3:
+            return above(offset, shift);
+        case 4:
+            return beside(shift);
+        case 5:
+        case 6:
+            if (!in.prefix.has_value() || static_cast<Int>(in.prefix->size()) != in.query.size(0)) {
+                throw std::invalid_argument("prefix has not one length a batch");
+            }
+            return outside_prefix(*in.prefix, above(offset, shift), keys);
+        default:
+            throw std::runtime_error("sparse mode " + std::to_string(window.mode) +
+                                     " is not emulated");
+    }
+}
+
+struct Probabilities {
+    Tensor query;
+    Tensor key;  // repeated for the query heads that share it
+    Tensor value;
+    Tensor of_keys;
+    Tensor of_sink;  // undefined without one
+    Tensor keep;     // of dropout, scaled; undefined without
+    Tensor max;
+    Tensor sum;
+    Int group;
+
+    Tensor dropped() const { return keep.defined() ? of_keys * keep : of_keys; }
+};
+
+void add_sink(Probabilities& a, const Tensor& sink) {
+    const Tensor score = sink.to_float().reshape({1, sink.numel(), 1, 1});
+    const Tensor max = aten("maximum", a.max, score);
+    a.sum = a.sum * aten("exp", a.max - max) + aten("exp", score - max);
+    a.max = max;
+    a.of_sink = aten("exp", score - max) / a.sum;
+}
+
+Tensor scaled_bias(const AttentionInputs& in) {
+    switch (in.pse_type) {
+        case kBiasAfterScale:
+            return in.bias.to_float();
+        case kBiasBeforeScale:
+            return in.bias.to_float() * in.scale;
+        default:
+            throw std::runtime_error("pseType " + std::to_string(in.pse_type) + " is not emulated");
+    }
+}
+
+Probabilities attend(const AttentionInputs& in) {
+    Probabilities a;
+    a.group = in.query.size(1) / in.key.size(1);
+    const auto repeated = [&](const Tensor& x) {
+        return aten("repeat_interleave.self_int", x.to_float(), a.group, 1);
+    };
+    a.query = in.query.to_float();
+    a.key = repeated(in.key);
+    a.value = repeated(in.value);
+    Tensor scores = aten("matmul", a.query, a.key.transpose(2, 3)) * in.scale;
+    if (given(in.bias).defined()) {
+        scores = scores + scaled_bias(in);
+    }
+    const Tensor out = masked_out(scores.size(2), scores.size(3), in);
+    if (out.defined()) {
+        scores = aten("masked_fill.Scalar", scores, out, kMaskedOut);
+    }
+    a.max = aten("amax", scores, IntList{-1}, true);
+    a.sum = aten("exp", scores - a.max).sum({-1}, true);
+    if (given(in.sink).defined()) {
+        add_sink(a, in.sink);
+    }
+    a.of_keys = aten("exp", scores - a.max) / a.sum;
+    if (out.defined()) {
+        a.of_keys = aten("masked_fill.Scalar", a.of_keys, out, 0.0);
+    }
+    if (given(in.drop_mask).defined() && in.keep_probability < 1) {
+        a.keep = unpack_mask(in.drop_mask, a.of_keys.sizes()) / in.keep_probability;
+    }
+    return a;
+}
+
+/// The gradient of a head that several query heads share.
+Tensor sum_groups(const Tensor& x, Int group) {
+    return group == 1
+               ? x
+               : x.reshape({x.size(0), x.size(1) / group, group, x.size(2), x.size(3)}).sum({2});
+}
+
+}  // namespace
+
+AttentionResult attention(const AttentionInputs& inputs) {
+    const Probabilities a = attend(inputs);
+    return {aten("matmul", a.dropped(), a.value), a.max, a.sum};
+}
+
+AttentionGradients attention_gradients(const AttentionInputs& inputs, const Tensor& grad_output) {
+    const Probabilities a = attend(inputs);
+    const Tensor grad = grad_output.to_float();
+    Tensor dp = aten("matmul", grad, a.value.transpose(2, 3));
+    if (a.keep.defined()) {
+        dp = dp * a.keep;
+    }
+    const Tensor row = (dp * a.of_keys).sum({-1}, true);
+    const Tensor ds = a.of_keys * (dp - row);
+    const double scale = inputs.scale;
+    return {aten("matmul", ds, a.key) * scale,
+            sum_groups(aten("matmul", ds.transpose(2, 3), a.query) * scale, a.group),
+            sum_groups(aten("matmul", a.dropped().transpose(2, 3), grad), a.group),
+            a.of_sink.defined() ? -(a.of_sink * row).sum({0, 2, 3}) : Tensor()};
+}
+
+}  // namespace ascend_emulator

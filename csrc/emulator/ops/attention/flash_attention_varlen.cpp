@@ -1,0 +1,168 @@
+// Flash attention over sequences of any lengths, which lie one after the other: layout TND.
+#include "emulator/aclnn/operation.h"
+
+using namespace ascend_emulator;
+
+#include <stdexcept>
+
+#include "emulator/ops/attention/flash_attention.h"
+#include "emulator/ops/attention/packed_mask.h"
+
+namespace {
+
+/// [T, N, D] of one sequence as [1, N, S, D].
+Tensor sequence(const Tensor& x, Int begin, Int end) {
+    return aten("unsqueeze", aten("slice.Tensor", x, 0, begin, end).permute({1, 0, 2}), 0);
+}
+/// The inverse.
+Tensor tokens(const Tensor& x) { return aten("squeeze.dim", x, 0).permute({1, 0, 2}); }
+
+struct Ends {
+    IntList query;
+    IntList key;
+
+    Ends(const OptionalInts& of_query, const OptionalInts& of_key, const AttentionInputs& in) {
+        if (!of_query.values || !of_key.values ||
+            of_query.values->size() != of_key.values->size()) {
+            throw std::invalid_argument(
+                "actualSeqQLen and actualSeqKvLen have not one length a sequence");
+        }
+        query = *of_query.values;
+        key = *of_key.values;
+        check(query, in.query.size(0), "actualSeqQLen");
+        check(key, in.key.size(0), "actualSeqKvLen");
+    }
+
+    static void check(const IntList& ends, Int tokens, const std::string& name) {
+        Int before = 0;
+        for (const Int end : ends) {
+            if (end < before) {
+                throw std::invalid_argument(name + " decreases: its lengths are cumulative");
+            }
+            before = end;
+        }
+        if (before != tokens) {
+            throw std::invalid_argument(name + " ends at " + std::to_string(before) + ", of " +
+                                        std::to_string(tokens) + " tokens");
+        }
+    }
+};
+
+/// The inputs of each sequence in turn, and where it begins and ends.
+template <class Function>
+void for_each_sequence(const AttentionInputs& in, const Ends& ends, Function function) {
+    Int query = 0;
+    Int key = 0;
+    Int dropped = 0;
+    for (std::size_t i = 0; i < ends.query.size(); ++i) {
+        const Int query_end = ends.query[i];
+        const Int key_end = ends.key[i];
+        AttentionInputs one = in;
+        one.query = sequence(in.query, query, query_end);
+        one.key = sequence(in.key, key, key_end);
+        one.value = sequence(in.value, key, key_end);
+        const Int scores = in.query.size(1) * (query_end - query) * (key_end - key);
+        if (in.drop_mask.defined() && in.drop_mask.numel() != 0 && in.keep_probability < 1) {
+            // The bits of all sequences lie one after the other, without a gap.
+            const Tensor keep = unpack_mask(in.drop_mask, {dropped + scores});
+            one.drop_mask = pack_mask(aten("slice.Tensor", keep, 0, dropped, dropped + scores),
+                                      {(scores + 7) / 8});
+        }
+        if (in.window.mode == 1 || in.window.mode == 0) {
+            if (in.mask.defined() && in.mask.numel() != 0) {
+                one.mask =
+                    aten("slice.Tensor", aten("slice.Tensor", in.mask, -2, 0, query_end - query),
+                         -1, 0, key_end - key);
+            }
+        }
+        function(one, query, query_end);
+        query = query_end;
+        key = key_end;
+        dropped += scores;
+    }
+}
+
+void forward(const AttentionInputs& in, const Ends& ends, Out max, Out sum, Out out) {
+    TensorList outputs;
+    TensorList maxima;
+    TensorList sums;
+    for_each_sequence(in, ends, [&](const AttentionInputs& one, Int, Int) {
+        const AttentionResult result = attention(one);
+        outputs.push_back(tokens(result.output));
+        maxima.push_back(tokens(result.max));
+        sums.push_back(tokens(result.sum));
+    });
+    out = aten("cat", outputs, 0);
+    max = aten("cat", maxima, 0);  // expanded to 8 equal columns
+    sum = aten("cat", sums, 0);
+}
+
+void backward(const AttentionInputs& in, const Ends& ends, const Tensor& dy, Out dq, Out dk,
+              Out dv) {
+    TensorList queries;
+    TensorList keys;
+    TensorList values;
+    for_each_sequence(in, ends, [&](const AttentionInputs& one, Int begin, Int end) {
+        const AttentionGradients grads = attention_gradients(one, sequence(dy, begin, end));
+        queries.push_back(tokens(grads.query));
+        keys.push_back(tokens(grads.key));
+        values.push_back(tokens(grads.value));
+    });
+    dq = aten("cat", queries, 0);
+    dk = aten("cat", keys, 0);
+    dv = aten("cat", values, 0);
+}
+
+void check_layout(const std::string& name) {
+    if (name != "TND") {
+        throw std::invalid_argument("expected the layout TND, found " + name);
+    }
+}
+
+}  // namespace
+
+#define VARLEN_INPUTS                                                                      \
+    Tensor query, Tensor key, Tensor value, Tensor bias, Tensor drop_mask, Unused<Tensor>, \
+        Tensor mask, OptionalInts prefix, OptionalInts query_ends, OptionalInts key_ends
+#define VARLEN_GRAD_INPUTS                                                            \
+    Tensor query, Tensor key, Tensor value, Tensor dy, Tensor bias, Tensor drop_mask, \
+        Unused<Tensor>, Tensor mask, Unused<Tensor>, Unused<Tensor>, Unused<Tensor>,  \
+        Unused<Tensor>, OptionalInts prefix, OptionalInts query_ends, OptionalInts key_ends
+#define VARLEN_ATTRIBUTES                                                                     \
+    double scale, double keep_probability, Int before, Int after, Unused<Int>, String layout, \
+        Unused<Int>, Int sparse_mode
+#define VARLEN_OUTPUTS Out softmax_max, Out softmax_sum, Unused<Out>, Out out
+#define INPUTS(PSE_TYPE)                                   \
+    const AttentionInputs in{query,                        \
+                             key,                          \
+                             value,                        \
+                             bias,                         \
+                             drop_mask,                    \
+                             mask,                         \
+                             Tensor(),                     \
+                             prefix.values,                \
+                             scale,                        \
+                             keep_probability,             \
+                             {sparse_mode, before, after}, \
+                             PSE_TYPE};                    \
+    check_layout(layout)
+
+ACLNN(aclnnFlashAttentionVarLenScore, VARLEN_INPUTS, VARLEN_ATTRIBUTES, VARLEN_OUTPUTS) {
+    INPUTS(kBiasBeforeScale);
+    forward(in, Ends(query_ends, key_ends, in), softmax_max, softmax_sum, out);
+}
+ACLNN(aclnnFlashAttentionVarLenScoreV2, VARLEN_INPUTS, Unused<Ints>, Unused<Ints>,
+      VARLEN_ATTRIBUTES, Int pse_type, VARLEN_OUTPUTS) {
+    INPUTS(pse_type);
+    forward(in, Ends(query_ends, key_ends, in), softmax_max, softmax_sum, out);
+}
+ACLNN(aclnnFlashAttentionUnpaddingScoreGrad, VARLEN_GRAD_INPUTS, VARLEN_ATTRIBUTES, Out dq, Out dk,
+      Out dv, Unused<Out>) {
+    INPUTS(kBiasBeforeScale);
+    backward(in, Ends(query_ends, key_ends, in), dy, dq, dk, dv);
+}
+ACLNN(aclnnFlashAttentionUnpaddingScoreGradV2, VARLEN_GRAD_INPUTS, Unused<Ints>, Unused<Ints>,
+      VARLEN_ATTRIBUTES, Int pse_type, Out dq, Out dk, Out dv, Unused<Out>) {
+    INPUTS(pse_type);
+    backward(in, Ends(query_ends, key_ends, in), dy, dq, dk, dv);
+}

@@ -1,0 +1,230 @@
+// Native sparse attention: compression, attention over compressed keys, over selected blocks.
+#include "emulator/aclnn/operation.h"
+
+using namespace ascend_emulator;
+
+#include <stdexcept>
+
+#include "emulator/ops/attention/flash_attention.h"
+
+namespace {
+
+[[noreturn]] void refuse(const std::string& what) { throw std::invalid_argument(what); }
+
+Tensor rows(const Tensor& x, Int begin, Int end) { return aten("slice.Tensor", x, 0, begin, end); }
+/// [S, N, D] as [1, N, S, D], and back.
+Tensor heads_first(const Tensor& x) { return aten("unsqueeze", x.permute({1, 0, 2}), 0); }
+Tensor tokens_first(const Tensor& x) { return aten("squeeze.dim", x, 0).permute({1, 0, 2}); }
+
+const IntList& given(const OptionalInts& ends, Int tokens, const char* name) {
+    if (!ends.values || ends.values->empty() || ends.values->back() != tokens) {
+        refuse(std::string(name) + " does not end at " + std::to_string(tokens));
+    }
+    return *ends.values;
+}
+
+void check_layout(const String& layout) {
+    if (layout != "TND") {
+        refuse("inputLayout is " + layout + ", not TND");
+    }
+}
+
+/// Pieces of one sequence after the other.
+struct Sequence {
+    Int query;
+    Int query_end;
+    Int key;
+    Int key_end;
+};
+
+std::vector<Sequence> sequences(const IntList& query_ends, const IntList& key_ends) {
+    if (query_ends.size() != key_ends.size()) {
+        refuse("there are not as many sequences of keys as of queries");
+    }
+    std::vector<Sequence> found;
+    Int query = 0;
+    Int key = 0;
+    for (std::size_t i = 0; i < query_ends.size(); ++i) {
+        found.push_back({query, query_ends[i], key, key_ends[i]});
+        query = query_ends[i];
+        key = key_ends[i];
+    }
+    return found;
+}
+
+AttentionInputs of_sequence(const Tensor& query, const Tensor& key, const Tensor& value,
+                            const Sequence& s, const Tensor& mask, double scale) {
+    AttentionInputs in;
+    in.query = heads_first(rows(query, s.query, s.query_end));
+    in.key = heads_first(rows(key, s.key, s.key_end));
+    in.value = heads_first(rows(value, s.key, s.key_end));
+    in.mask = mask;
+    in.window.mode = mask.defined() ? 1 : 0;
+    in.scale = scale;
+    return in;
+}
+
+/// 1 where a key is in none of its query's blocks: [1, query heads, queries, keys].
+Tensor outside_blocks(const Tensor& indices, const Sequence& s, Int block, Int heads) {
+    const Int keys = s.key_end - s.key;
+    const Tensor chosen = rows(indices, s.query, s.query_end).to(DType::int64);
+    const Tensor of_key =
+        aten("div.Tensor_mode", arange(keys), full({1}, Scalar{block}, DType::int64), "floor");
+    const Tensor same = aten("eq.Tensor", aten("unsqueeze", chosen, -1), of_key);
+    const Tensor seen = aten("any.dim", same, Int{2}).permute({1, 0, 2});
+    const Int group = heads / indices.size(1);
+    return aten("logical_not",
+                aten("unsqueeze", aten("repeat_interleave.self_int", seen, group, 0), 0));
+}
+
+void check_selection(const Tensor& query, const Tensor& value, Int block, Int count) {
+    if (query.size(2) != 192 || value.size(2) != 128 || block != 64 || count != 16) {
+        refuse("expected 192 and 128 elements a head, 16 blocks of 64");
+    }
+}
+
+/// How much each block of keys matters to a query: its head's probabilities of the compressed keys
+/// that overlap with it. [queries, key heads, blocks]
+Tensor importance(const AttentionInputs& in, const AttentionResult& result, Int per_block,
+                  Int per_key, Int blocks) {
+    const Int group = in.query.size(1) / in.key.size(1);
+    const Tensor keys = aten("repeat_interleave.self_int", in.key.to_float(), group, 1);
+    Tensor p = aten("matmul", in.query.to_float(), keys.transpose(2, 3)) * in.scale;
+    p = aten("exp", p - result.max) / result.sum;
+    if (in.mask.defined()) {
+        p = aten("masked_fill.Scalar", p, in.mask.to(DType::boolean), 0.0);
+    }
+    TensorList columns;
+    for (Int j = 0; j < blocks; ++j) {
+        Tensor column = full({1, p.size(1), p.size(2)}, Scalar{0.0}, DType::float32);
+        for (Int m = 0; m < per_block; ++m) {
+            for (Int n = 0; n < per_key; ++n) {
+                const Int index = per_block * j - m - n;
+                if (index >= 0 && index < p.size(3)) {
+                    column = column + aten("select.int", p, Int{3}, index);
+                }
+            }
+        }
+        columns.push_back(column);
+    }
+    const Tensor all = aten("stack", columns, Int{-1});
+    return aten("squeeze.dim", all, Int{0})
+        .reshape({in.key.size(1), group, p.size(2), blocks})
+        .sum({1})
+        .permute({1, 0, 2});
+}
+
+}  // namespace
+
+ACLNN(aclnnNsaCompress, Tensor x, Tensor weight, OptionalInts ends, String layout, Int block,
+      Int stride, Int, Out out) {
+    check_layout(layout);
+    if (block % 16 != 0 || stride % 16 != 0 || block < stride || weight.size(0) != block) {
+        refuse("compressBlockSize and compressStride do not go together");
+    }
+    const Tensor wide = x.to_float();
+    const Tensor factor = aten("unsqueeze", weight.to_float(), -1);
+    TensorList windows;
+    Int begin = 0;
+    for (const Int end : given(ends, x.size(0), "actSeqLen")) {
+        for (Int first = begin; first + block <= end; first += stride) {
+            windows.push_back((rows(wide, first, first + block) * factor).sum({0}));
+        }
+        begin = end;
+    }
+    if (!windows.empty()) {
+        out = aten("stack", windows, 0);
+    }
+}
+
+ACLNN(aclnnNsaCompressAttention, Tensor query, Tensor key, Tensor value, Tensor mask,
+      Tensor topk_mask, OptionalInts query_ends, OptionalInts key_ends, OptionalInts block_ends,
+      double scale, Unused<Int>, String layout, Int sparse_mode, Int compress_block,
+      Int compress_stride, Int select_block, Int select_count, Out softmax_max, Out softmax_sum,
+      Out out, Out topk_indices) {
+    check_layout(layout);
+    if (compress_block != 32 || compress_stride != 16 || select_block != 64 || select_count != 16) {
+        refuse("expected blocks of 32 at every 16, and 16 selected ones of 64");
+    }
+    if (sparse_mode != 1 || topk_mask.defined()) {
+        throw std::runtime_error("sparse mode " + std::to_string(sparse_mode) +
+                                 " or a topkMask is not emulated");
+    }
+    TensorList outputs;
+    TensorList maxima;
+    TensorList sums;
+    TensorList indices;
+    std::size_t index = 0;
+    const IntList ends_of_blocks = block_ends.values.value_or(IntList{});
+    Int block_begin = 0;
+    for (const Sequence& s : sequences(given(query_ends, query.size(0), "actualSeqQLen"),
+                                       given(key_ends, key.size(0), "actualCmpSeqKvLen"))) {
+        Tensor own;
+        if (mask.defined()) {
+            own =
+                aten("slice.Tensor", rows(mask, 0, s.query_end - s.query), 1, 0, s.key_end - s.key);
+        }
+        const AttentionInputs in = of_sequence(query, key, value, s, own, scale);
+        const AttentionResult result = attention(in);
+        const Int block_end = ends_of_blocks.at(index++);
+        const Tensor scores = importance(in, result, select_block / compress_stride,
+                                         compress_block / compress_stride, block_end - block_begin);
+        block_begin = block_end;
+        outputs.push_back(tokens_first(result.output));
+        maxima.push_back(tokens_first(result.max));
+        sums.push_back(tokens_first(result.sum));
+        indices.push_back(aten_all("topk", scores, select_count)[1]);
+    }
+    out = aten("cat", outputs, 0);
+    softmax_max = aten("cat", maxima, 0);
+    softmax_sum = aten("cat", sums, 0);
+    topk_indices = aten("cat", indices, 0);
+}
+
+ACLNN(aclnnNsaSelectedAttention, Tensor query, Tensor key, Tensor value, Tensor indices,
+      Tensor mask, OptionalInts query_ends, OptionalInts key_ends, double scale, Int heads,
+      String layout, Unused<Int>, Int block, Int count, Out softmax_max, Out softmax_sum, Out out) {
+    check_layout(layout);
+    check_selection(query, value, block, count);
+    if (mask.defined()) {
+        refuse("attenMask is given");
+    }
+    TensorList outputs;
+    TensorList maxima;
+    TensorList sums;
+    for (const Sequence& s : sequences(given(query_ends, query.size(0), "actualSeqQLen"),
+                                       given(key_ends, key.size(0), "actualSeqKvLen"))) {
+        const Tensor outside = outside_blocks(indices, s, block, heads);
+        const AttentionResult result = attention(of_sequence(query, key, value, s, outside, scale));
+        outputs.push_back(tokens_first(result.output));
+        maxima.push_back(tokens_first(result.max));
+        sums.push_back(tokens_first(result.sum));
+    }
+    out = aten("cat", outputs, 0);
+    softmax_max = aten("cat", maxima, 0);
+    softmax_sum = aten("cat", sums, 0);
+}
+
+ACLNN(aclnnNsaSelectedAttentionGrad, Tensor query, Tensor key, Tensor value, Unused<Tensor>,
+      Tensor grad, Unused<Tensor>, Unused<Tensor>, Tensor indices, OptionalInts query_ends,
+      OptionalInts key_ends, Unused<Tensor>, double scale, Int block, Int count, Int heads,
+      String layout, Unused<Int>, Out dq, Out dk, Out dv) {
+    check_layout(layout);
+    check_selection(query, value, block, count);
+    TensorList queries;
+    TensorList keys;
+    TensorList values;
+    for (const Sequence& s : sequences(given(query_ends, query.size(0), "actualSeqQLen"),
+                                       given(key_ends, key.size(0), "actualSeqKvLen"))) {
+        const Tensor outside = outside_blocks(indices, s, block, heads);
+        const AttentionGradients grads =
+            attention_gradients(of_sequence(query, key, value, s, outside, scale),
+                                heads_first(rows(grad, s.query, s.query_end)));
+        queries.push_back(tokens_first(grads.query));
+        keys.push_back(tokens_first(grads.key));
+        values.push_back(tokens_first(grads.value));
+    }
+    dq = aten("cat", queries, 0);
+    dk = aten("cat", keys, 0);
+    dv = aten("cat", values, 0);
+}

@@ -1,0 +1,193 @@
+// The arithmetic of attention for serving; its aclnn functions are in serving_functions.cpp.
+#include "emulator/ops/attention/serving_attention.h"
+
+#include <cmath>
+#include <limits>
+#include <stdexcept>
+
+#include "emulator/ops/attention/serving_operands.h"
+
+namespace ascend_emulator {
+
+void require_serving(bool holds, const std::string& what) {
+    if (!holds) {
+        throw std::runtime_error("attention for serving: " + what);
+    }
+}
+
+bool is_ascend950() { return services().options().soc.rfind("Ascend950", 0) == 0; }
+
+namespace {
+
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
+
+/// The first query, the queries and the keys of each sequence.
+struct Sequence {
+    Int begin;
+    Int queries;
+    Int keys;
+};
+
+std::vector<Sequence> sequences_of(const ServingAttention& a, const Rows& query, const Cache& key) {
+    const bool ragged = a.layout == "TND";
+    const Int count = ragged ? static_cast<Int>(a.query_lengths.size()) : query.sequences;
+    require_serving(!ragged || (key.paged() && count > 0 && a.query_lengths.back() == query.length),
+                    "layout TND: expected a block table and lengths that end at T");
+    require_serving(!key.paged() || static_cast<Int>(a.key_lengths.size()) == count,
+                    "block table: expected a length of keys for each sequence");
+    std::vector<Sequence> all;
+    Int begin = 0;
+    for (Int i = 0; i < count; ++i) {
+        Sequence one{0, query.length, key.capacity()};
+        if (ragged) {
+            one = {begin, a.query_lengths[at(i)] - begin, 0};
+            begin = a.query_lengths[at(i)];
+        } else if (!a.query_lengths.empty()) {
+            one.queries = a.query_lengths[at(a.query_lengths.size() == 1 ? 0 : i)];
+        }
+        if (!a.key_lengths.empty()) {
+            one.keys = a.key_lengths[at(a.key_lengths.size() == 1 ? 0 : i)];
+        }
+        require_serving(one.queries >= 0 && one.begin + one.queries <= query.length &&
+                            one.keys >= 0 && one.keys <= key.capacity(),
+                        "expected lengths that fit, found " + std::to_string(one.queries) +
+                            " queries and " + std::to_string(one.keys) + " keys of sequence " +
+                            std::to_string(i));
+        all.push_back(one);
+    }
+    return all;
+}
+
+/// The softmax of one query over its keys, rescaled whenever a larger score comes.
+struct Softmax {
+    explicit Softmax(Int size) : sum(at(size), 0.0) {}
+    void add(double score, const float* value) {
+        if (score == -kInfinity) {
+            return;
+        }
+        seen = true;
+        const double larger = score > max ? score : max;
+        const double shrink = max == -kInfinity ? 0 : std::exp(max - larger);
+        const double weight = std::exp(score - larger);
+        for (std::size_t d = 0; d < sum.size(); ++d) {
+            sum[d] = sum[d] * shrink + weight * value[d];
+        }
+        total = total * shrink + weight;
+        max = larger;
+    }
+    std::vector<double> sum;
+    double total = 0;
+    double max = -kInfinity;
+    bool seen = false;  // a key that is not masked out, if of a score that is NaN
+};
+
+double dot(const float* a, const float* b, Int size) {
+    double sum = 0;
+    for (Int i = 0; i < size; ++i) {
+        sum += static_cast<double>(a[i]) * b[i];
+    }
+    return sum;
+}
+
+class Computation {
+  public:
+    explicit Computation(const ServingAttention& attention)
+        : a_(attention),
+          q_(rows_of("query", a_.query, a_.layout, a_.heads)),
+          k_("key", a_, a_.key),
+          v_("value", a_, a_.value),
+          bias_(Plane::of_bias(a_, q_.sequences, q_.length, k_.capacity())),
+          results_(at(a_.query.numel()), 0.0F),
+          logarithms_(at(q_.sequences * q_.length * a_.heads), INFINITY) {
+        require_serving(
+            a_.key.sizes() == a_.value.sizes() && k_.size() == q_.size && q_.size <= 512,
+            "expected one head size of at most 512, key and value of one shape");
+        if (a_.sparse_mode == 0) {
+            mask_ = Plane::of_mask(a_.mask, q_.sequences, q_.length, k_.capacity());
+        } else {
+            check_compressed(a_.mask);
+        }
+    }
+
+    void run() {
+        const std::vector<Sequence> all = sequences_of(a_, q_, k_);
+        for (Int b = 0; b < static_cast<Int>(all.size()); ++b) {
+            for (Int n = 0; n < a_.heads; ++n) {
+                for (Int i = 0; i < all[at(b)].queries; ++i) {
+                    attend(b, n, i, all[at(b)]);
+                }
+            }
+        }
+    }
+
+    void write(const Out& out, const Out& lse) {
+        const auto count = static_cast<Int>(results_.size());
+        out = tensor_at(results_.data(), {count}, {1}, DType::float32).reshape(a_.query.sizes());
+        if (lse.defined() && lse.tensor.numel() != 0) {
+            const auto rows = static_cast<Int>(logarithms_.size());
+            require_serving(lse.tensor.numel() == rows && lse.tensor.dtype() == DType::float32,
+                            "expected log-sum-exps as fp32 for each head of each query");
+            lse = tensor_at(logarithms_.data(), {rows}, {1}, DType::float32)
+                      .reshape(lse.tensor.sizes());
+        }
+    }
+
+  private:
+    /// How many keys query i may see, whatever the mask.
+    Int visible(Int i, const Sequence& one) const {
+        const Int past = a_.sparse_mode == 2 ? i + 1 : i + 1 + one.keys - one.queries;
+        return a_.sparse_mode == 0 || past > one.keys ? one.keys : past;
+    }
+
+    void attend(Int b, Int n, Int i, const Sequence& one) {
+        const bool ragged = a_.layout == "TND";
+        const float* query = q_.row(ragged ? 0 : b, n, one.begin + i);
+        const Int group = n / (a_.heads / a_.key_heads);
+        Softmax softmax(q_.size);
+        for (Int j = 0; j < visible(i, one); ++j) {
+            if (!mask_.given() || mask_.get(b, 0, i, j) == 0) {
+                const double added = bias_.given() ? bias_.get(b, n, i, j) : 0.0;
+                softmax.add(dot(query, k_.row(b, group, j), q_.size) * a_.scale + added,
+                            v_.row(b, group, j));
+            }
+        }
+        require_serving(softmax.seen || a_.corrects_masked_rows || one.keys == 0,
+                        "query " + std::to_string(i) + " of sequence " + std::to_string(b) +
+                            ": expected a key that is not masked out, found none");
+        if (!softmax.seen) {
+            return;  // 0, and infinity for the logarithm
+        }
+        const Int first = static_cast<Int>(query - static_cast<const float*>(q_.values.data()));
+        for (Int d = 0; d < q_.size; ++d) {
+            results_[at(first + d)] = static_cast<float>(softmax.sum[at(d)] / softmax.total);
+        }
+        const Int place =
+            ragged ? (one.begin + i) * a_.heads + n : (b * a_.heads + n) * q_.length + i;
+        logarithms_[at(place)] = static_cast<float>(softmax.max + std::log(softmax.total));
+    }
+
+    const ServingAttention& a_;
+    Rows q_;
+    Cache k_;
+    Cache v_;
+    Plane bias_;
+    Plane mask_;
+    std::vector<float> results_;
+    std::vector<float> logarithms_;
+};
+
+}  // namespace
+
+void ServingAttention::run(const Out& out, const Out& lse) const {
+    require_serving(heads > 0 && key_heads > 0 && heads % key_heads == 0 &&
+                        heads / key_heads <= 64 && heads <= 256,
+                    "expected at most 256 heads, at most 64 for each key head");
+    require_serving(sparse_mode == 0 || sparse_mode == 2 || sparse_mode == 3,
+                    "sparse mode " + std::to_string(sparse_mode) + " is not emulated");
+    require_serving(out.tensor.sizes() == query.sizes(), "expected a result of the query's shape");
+    Computation computation(*this);
+    computation.run();
+    computation.write(out, lse);
+}
+
+}  // namespace ascend_emulator

@@ -1,0 +1,37 @@
+// Attention for serving as the emulated device computes it: query by query, key by key, in double.
+#pragma once
+
+#include "emulator/aclnn/operation.h"
+
+namespace ascend_emulator {
+
+/// What FusedInferAttentionScore, PromptFlashAttention and IncreFlashAttention have in common.
+/// Undefined tensors and empty arrays are what the caller did not pass.
+struct ServingAttention {
+    Tensor query;
+    Tensor key;
+    Tensor value;
+    Tensor bias;         // added to the scaled scores
+    Tensor mask;         // 1 is masked out
+    Tensor block_table;  // makes key and value paged
+    Ints query_lengths;  // cumulative in layout TND
+    Ints key_lengths;
+    Int heads = 0;
+    Int key_heads = 0;
+    double scale = 1;
+    String layout;
+    Int sparse_mode = 0;
+    Int block_size = 0;
+    bool corrects_masked_rows = false;  // to 0; else a row without any key is an error here
+
+    /// Checks what a device checks, and what it does not, then writes both results.
+    void run(const Out& out, const Out& lse) const;
+};
+
+/// Throws std::runtime_error with `what` unless it holds.
+void require_serving(bool holds, const std::string& what);
+
+/// Whether the emulated SoC is an Ascend 950.
+bool is_ascend950();
+
+}  // namespace ascend_emulator

@@ -1,0 +1,213 @@
+// FusedInferAttentionScore, PromptFlashAttention and IncreFlashAttention, oldest version first.
+// Unused: what quantised, left-padded and shared-prefix caches and MLA need.
+#include "emulator/ops/attention/serving_attention.h"
+
+using namespace ascend_emulator;
+
+namespace {
+
+const Tensor& only(const char* name, const Tensors& list) {
+    require_serving(list.size() == 1 && list[0].defined(),
+                    std::string(name) + ": expected a list of one tensor");
+    return list[0];
+}
+
+Int or_heads(Int key_heads, Int heads) { return key_heads == 0 ? heads : key_heads; }
+
+struct Lengths {
+    Ints queries;
+    Ints keys;
+};
+
+struct Attributes {
+    Int heads;
+    double scale;
+    Int before;
+    Int after;
+    String layout;
+    Int key_heads;
+    Int sparse_mode;
+    Int inner_precise;
+    Int block_size;
+};
+
+/// What of all versions of FusedInferAttentionScore is emulated.
+void fused_infer(bool wants_950, const Tensor& query, const Tensors& key, const Tensors& value,
+                 const Tensor& bias, const Tensor& mask, const Lengths& lengths,
+                 const Tensor& block_table, const Attributes& with, bool wants_lse, const Out& out,
+                 const Out& lse) {
+    require_serving(wants_950 == is_ascend950(),
+                    wants_950 ? "V5 is for Ascend 950" : "V1 to V4 are not for Ascend 950");
+    require_serving(with.before >= 2147483647 && with.after >= 2147483647,
+                    "windows of tokens are not emulated");
+    ServingAttention attention;
+    attention.query = query;
+    attention.key = only("key", key);
+    attention.value = only("value", value);
+    attention.bias = bias;
+    attention.mask = mask;
+    attention.block_table = block_table;
+    attention.query_lengths = lengths.queries;
+    attention.key_lengths = lengths.keys;
+    attention.heads = with.heads;
+    attention.key_heads = or_heads(with.key_heads, with.heads);
+    attention.scale = with.scale;
+    attention.layout = with.layout;
+    attention.sparse_mode = with.sparse_mode;
+    attention.block_size = with.block_size;
+    attention.corrects_masked_rows = with.sparse_mode == 3 || with.inner_precise >= 2;
+    if (block_table.defined()) {
+        require_serving(with.block_size > 0 && with.block_size <= 1024 && with.block_size % 16 == 0,
+                        "block size: expected a multiple of 16 of at most 1024");
+    }
+    require_serving(!wants_lse || lse.tensor.numel() > 0, "expected a tensor for log-sum-exps");
+    attention.run(out, wants_lse ? lse : Out());
+}
+
+}  // namespace
+
+#define SEVEN_QUANTISATION_TENSORS                                                  \
+    Unused<Tensor>, Unused<Tensor>, Unused<Tensor>, Unused<Tensor>, Unused<Tensor>, \
+        Unused<Tensor>, Unused<Tensor>
+#define SHARED_PREFIX_TENSORS                                                       \
+    Unused<Tensor>, Unused<Tensor>, Unused<Tensor>, Unused<Tensor>, Unused<Tensor>, \
+        Unused<Tensor>, Unused<Ints>
+#define FUSED_INFER_INPUTS                                                                  \
+    Tensor query, Tensors key, Tensors value, Tensor bias, Tensor mask, Ints query_lengths, \
+        Ints key_lengths, SEVEN_QUANTISATION_TENSORS, Tensor block_table, Unused<Tensor>,   \
+        Unused<Tensor>
+#define FUSED_INFER_ATTRIBUTES                                                                     \
+    Int heads, double scale, Int before, Int after, String layout, Int key_heads, Int sparse_mode, \
+        Int inner_precise, Int block_size, Unused<Int>, bool wants_lse
+#define FUSED_INFER(wants_950)                                                                    \
+    fused_infer(                                                                                  \
+        wants_950, query, key, value, bias, mask, {query_lengths, key_lengths}, block_table,      \
+        {heads, scale, before, after, layout, key_heads, sparse_mode, inner_precise, block_size}, \
+        wants_lse, out, lse)
+
+ACLNN(aclnnFusedInferAttentionScore, FUSED_INFER_INPUTS, FUSED_INFER_ATTRIBUTES, Out out, Out lse) {
+    require_serving(layout != "TND", "V1 has no layout TND");
+    FUSED_INFER(false);
+}
+ACLNN(aclnnFusedInferAttentionScoreV2, FUSED_INFER_INPUTS, SHARED_PREFIX_TENSORS,
+      FUSED_INFER_ATTRIBUTES, Unused<Int>, Unused<Int>, Out out, Out lse) {
+    require_serving(layout != "TND", "V2 has no layout TND");
+    FUSED_INFER(false);
+}
+ACLNN(aclnnFusedInferAttentionScoreV3, FUSED_INFER_INPUTS, SHARED_PREFIX_TENSORS, Unused<Tensor>,
+      Unused<Tensor>, Unused<Tensor>, FUSED_INFER_ATTRIBUTES, Unused<Int>, Unused<Int>, Out out,
+      Out lse) {
+    FUSED_INFER(false);
+}
+ACLNN(aclnnFusedInferAttentionScoreV4, FUSED_INFER_INPUTS, SHARED_PREFIX_TENSORS, Unused<Tensor>,
+      Unused<Tensor>, Unused<Tensor>, Unused<Tensor>, Unused<Tensor>, FUSED_INFER_ATTRIBUTES,
+      Unused<Int>, Unused<Int>, Unused<Int>, Out out, Out lse) {
+    FUSED_INFER(false);
+}
+ACLNN(aclnnFusedInferAttentionScoreV5, FUSED_INFER_INPUTS, SHARED_PREFIX_TENSORS, Unused<Tensor>,
+      Unused<Tensor>, Unused<Tensor>, Unused<Tensor>, Unused<Tensor>, Unused<Ints>, Unused<Ints>,
+      FUSED_INFER_ATTRIBUTES, Unused<Int>, Unused<Int>, Unused<Int>, Unused<Int>, Out out,
+      Out lse) {
+    FUSED_INFER(true);
+}
+
+namespace {
+
+void prompt(const Tensor& query, const Tensor& key, const Tensor& value, const Tensor& bias,
+            const Tensor& mask, const Lengths& lengths, const Attributes& with, const Out& out) {
+    require_serving(!is_ascend950(), "PromptFlashAttention is not for Ascend 950");
+    require_serving(with.before >= 2147483647 && with.after >= 2147483647,
+                    "windows of tokens are not emulated");
+    require_serving(with.layout != "TND", "TND is not emulated for PromptFlashAttention");
+    ServingAttention attention;
+    attention.query = query;
+    attention.key = key;
+    attention.value = value;
+    attention.bias = bias;
+    attention.mask = mask;
+    attention.query_lengths = lengths.queries;
+    attention.key_lengths = lengths.keys;
+    attention.heads = with.heads;
+    attention.key_heads = or_heads(with.key_heads, with.heads);
+    attention.scale = with.scale;
+    attention.layout = with.layout;
+    attention.sparse_mode = with.sparse_mode;
+    attention.corrects_masked_rows = with.sparse_mode == 3 || with.inner_precise >= 2;
+    attention.run(out, Out());
+}
+
+void incre(const Tensor& query, const Tensors& key, const Tensors& value, const Tensor& bias,
+           const Tensor& mask, const Ints& lengths, const Tensor& block_table,
+           const Attributes& with, const Out& out) {
+    require_serving(!is_ascend950(), "IncreFlashAttention is not for Ascend 950");
+    require_serving(with.inner_precise == 0 || with.inner_precise == 1,
+                    "expected 0 or 1 as inner precision");
+    require_serving(query.size(with.layout == "BNSD" ? 2 : 1) == 1, "expected one query");
+    ServingAttention attention;
+    attention.query = query;
+    attention.key = only("key", key);
+    attention.value = only("value", value);
+    attention.bias = bias;
+    attention.mask = mask;
+    attention.block_table = block_table;
+    attention.key_lengths = lengths;
+    attention.heads = with.heads;
+    attention.key_heads = or_heads(with.key_heads, with.heads);
+    attention.scale = with.scale;
+    attention.layout = with.layout;
+    attention.block_size = with.block_size;
+    if (block_table.defined()) {
+        require_serving(with.block_size > 0 && with.block_size <= 512 && with.block_size % 16 == 0,
+                        "block size: expected a multiple of 16 of at most 512");
+    }
+    attention.run(out, Out());
+}
+
+}  // namespace
+
+// V1 and V2 have no correction of rows that are masked out as a whole.
+ACLNN(aclnnPromptFlashAttention, Tensor query, Tensor key, Tensor value, Tensor bias, Tensor mask,
+      Ints query_lengths, Int heads, double scale, Int before, Int after, String layout,
+      Int key_heads, Out out) {
+    prompt(query, key, value, bias, mask, {query_lengths, {}},
+           {heads, scale, before, after, layout, key_heads, 0, 0, 0}, out);
+}
+ACLNN(aclnnPromptFlashAttentionV2, Tensor query, Tensor key, Tensor value, Tensor bias, Tensor mask,
+      Ints query_lengths, Ints key_lengths, Unused<Tensor>, Unused<Tensor>, Unused<Tensor>,
+      Unused<Tensor>, Unused<Tensor>, Int heads, double scale, Int before, Int after, String layout,
+      Int key_heads, Int sparse_mode, Out out) {
+    prompt(query, key, value, bias, mask, {query_lengths, key_lengths},
+           {heads, scale, before, after, layout, key_heads, sparse_mode, 0, 0}, out);
+}
+ACLNN(aclnnPromptFlashAttentionV3, Tensor query, Tensor key, Tensor value, Tensor bias, Tensor mask,
+      Ints query_lengths, Ints key_lengths, Unused<Tensor>, Unused<Tensor>, Unused<Tensor>,
+      Unused<Tensor>, Unused<Tensor>, Int heads, double scale, Int before, Int after, String layout,
+      Int key_heads, Int sparse_mode, Int inner_precise, Out out) {
+    prompt(query, key, value, bias, mask, {query_lengths, key_lengths},
+           {heads, scale, before, after, layout, key_heads, sparse_mode, inner_precise, 0}, out);
+}
+
+ACLNN(aclnnIncreFlashAttention, Tensor query, Tensors key, Tensors value, Tensor bias, Tensor mask,
+      Ints lengths, Int heads, double scale, String layout, Int key_heads, Out out) {
+    incre(query, key, value, bias, mask, lengths, Tensor(),
+          {heads, scale, 0, 0, layout, key_heads, 0, 0, 0}, out);
+}
+ACLNN(aclnnIncreFlashAttentionV2, Tensor query, Tensors key, Tensors value, Tensor bias,
+      Tensor mask, Ints lengths, Unused<Tensor>, Unused<Tensor>, Unused<Tensor>, Unused<Tensor>,
+      Unused<Tensor>, Int heads, double scale, String layout, Int key_heads, Out out) {
+    incre(query, key, value, bias, mask, lengths, Tensor(),
+          {heads, scale, 0, 0, layout, key_heads, 0, 0, 0}, out);
+}
+ACLNN(aclnnIncreFlashAttentionV3, Tensor query, Tensors key, Tensors value, Tensor bias,
+      Tensor mask, Ints lengths, SEVEN_QUANTISATION_TENSORS, Tensor block_table, Int heads,
+      double scale, String layout, Int key_heads, Int block_size, Int inner_precise, Out out) {
+    incre(query, key, value, bias, mask, lengths, block_table,
+          {heads, scale, 0, 0, layout, key_heads, 0, inner_precise, block_size}, out);
+}
+ACLNN(aclnnIncreFlashAttentionV4, Tensor query, Tensors key, Tensors value, Tensor bias,
+      Tensor mask, Ints lengths, SEVEN_QUANTISATION_TENSORS, Tensor block_table, Unused<Tensor>,
+      Int heads, double scale, String layout, Int key_heads, Int block_size, Int inner_precise,
+      Out out) {
+    incre(query, key, value, bias, mask, lengths, block_table,
+          {heads, scale, 0, 0, layout, key_heads, 0, inner_precise, block_size}, out);
+}

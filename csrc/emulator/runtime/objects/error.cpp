@@ -1,0 +1,74 @@
+#include "emulator/runtime/objects/error.h"
+
+#include <atomic>
+#include <mutex>
+
+#include "acl/acl_rt.h"
+#include "emulator/interface/handle.h"
+#include "emulator/trace/trace.h"
+
+namespace ascend_emulator {
+namespace {
+
+thread_local const char* current_function = "";
+thread_local std::string message_of_thread;
+thread_local std::string message_given_out;
+thread_local int last_code = 0;
+
+std::atomic<bool> any_failed{false};
+std::mutex task_mutex;
+std::string message_of_tasks;
+
+}  // namespace
+
+void set_current_function(const char* name) { current_function = name; }
+
+int fail(int code, const std::string& message) {
+    message_of_thread = "[emulated NPU] " + std::string(current_function) + ": " + message;
+    last_code = code;
+    any_failed = true;
+    trace_text("error " + std::to_string(code) + ": " + message_of_thread);
+    return code;
+}
+
+bool has_failed() { return any_failed; }
+
+void note_task_error(const char* task, int code) {
+    const std::lock_guard<std::mutex> lock(task_mutex);
+    if (message_of_tasks.empty()) {  // what came first is the cause
+        message_of_tasks =
+            message_of_thread.empty()
+                ? "[emulated NPU] " + std::string(task) + " ended with code " + std::to_string(code)
+                : message_of_thread;
+    }
+    message_of_thread.clear();
+}
+
+std::string to_text(const void* address) { return address_text(address); }
+
+}  // namespace ascend_emulator
+
+using namespace ascend_emulator;
+
+const char* aclGetRecentErrMsg() {
+    message_given_out.swap(message_of_thread);
+    message_of_thread.clear();
+    if (message_given_out.empty()) {
+        const std::lock_guard<std::mutex> lock(task_mutex);
+        message_given_out.swap(message_of_tasks);
+        message_of_tasks.clear();
+    }
+    return message_given_out.empty() ? nullptr : message_given_out.c_str();
+}
+
+aclError aclrtGetLastError(aclrtLastErrLevel level) {
+    (void)level;
+    const int code = last_code;
+    last_code = 0;
+    return code;
+}
+
+aclError aclrtPeekAtLastError(aclrtLastErrLevel level) {
+    (void)level;
+    return last_code;
+}

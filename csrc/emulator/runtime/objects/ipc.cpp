@@ -1,0 +1,176 @@
+// Memory shared between processes: an exported block moves into a file without a name, which the
+// importer opens through /proc. Nothing is left behind, however a process ends.
+#include "emulator/runtime/objects/ipc.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstring>
+#include <map>
+#include <mutex>
+#include <vector>
+
+#include "acl/acl_rt.h"
+#include "emulator/runtime/api/entry.h"
+#include "emulator/runtime/objects/device.h"
+#include "emulator/runtime/objects/error.h"
+#include "emulator/runtime/objects/memory.h"
+#include "emulator/runtime/objects/window.h"
+
+namespace ascend_emulator {
+namespace {
+
+constexpr const char* file_name = "emulated NPU memory";
+
+struct Export {
+    int file;
+    long number;  // descriptors are used again
+};
+
+struct Sharing {
+    std::mutex mutex;
+    std::map<const void*, Export> exported;  // by block
+    long exports = 0;
+    std::map<std::string, const void*> imported;  // key -> block here
+};
+
+Sharing& sharing() {
+    static auto* const only = new Sharing;
+    return *only;
+}
+
+/// Puts the block's bytes into a file and the file in their place; its descriptor, or -1.
+int move_to_file(const BlockInfo& block) {
+    const int descriptor = memfd_create(file_name, MFD_CLOEXEC);
+    void* address = const_cast<void*>(block.begin);
+    const char* bytes = static_cast<char*>(Window::instance().bytes_of(address));
+    const bool moved =
+        descriptor >= 0 && ftruncate(descriptor, static_cast<off_t>(block.bytes)) == 0 &&
+        pwrite(descriptor, bytes, block.bytes, 0) == static_cast<ssize_t>(block.bytes) &&
+        Window::instance().map_file(address, block.bytes, descriptor);
+    if (!moved && descriptor >= 0) {
+        close(descriptor);
+    }
+    return moved ? descriptor : -1;
+}
+
+int refuse_key(const char* key, const char* why) {
+    return fail(ACL_ERROR_RT_PARAM_INVALID,
+                "memory '" + std::string(key) + "' cannot be imported: " + why);
+}
+
+/// The file of a key, or -1 where its process has none by that descriptor any more.
+int open_export(int pid, int descriptor, std::size_t bytes) {
+    const std::string path = "/proc/" + std::to_string(pid) + "/fd/" + std::to_string(descriptor);
+    char name[256] = {};
+    struct stat status;
+    if (readlink(path.c_str(), name, sizeof name - 1) < 0 ||
+        std::strstr(name, file_name) == nullptr) {
+        return -1;
+    }
+    const int file = open(path.c_str(), O_RDWR | O_CLOEXEC);
+    if (file >= 0 &&
+        (fstat(file, &status) != 0 || static_cast<std::size_t>(status.st_size) != bytes)) {
+        close(file);
+        return -1;
+    }
+    return file;
+}
+
+}  // namespace
+
+void end_export(const void* address) {
+    Sharing& all = sharing();
+    const std::lock_guard<std::mutex> lock(all.mutex);
+    const auto found = all.exported.find(address);
+    if (found != all.exported.end()) {
+        close(found->second.file);
+        all.exported.erase(found);
+    }
+}
+
+}  // namespace ascend_emulator
+
+using namespace ascend_emulator;
+
+aclError aclrtIpcMemGetExportKey(void* address, size_t bytes, char* key, size_t room,
+                                 uint64_t flags) {
+    (void)bytes;
+    (void)flags;
+    ACL_ENTER();
+    BlockInfo block;
+    if (!find_block(address, &block) || block.begin != address) {
+        return fail(ACL_ERROR_RT_PARAM_INVALID,
+                    to_text(address) + " is not the beginning of a block of device memory");
+    }
+    synchronize_device(block.device, -1);
+    Sharing& all = sharing();
+    const std::lock_guard<std::mutex> lock(all.mutex);
+    auto found = all.exported.find(address);
+    if (found == all.exported.end()) {
+        const int file = move_to_file(block);
+        if (file < 0) {
+            return fail(ACL_ERROR_RT_MEMORY_ALLOCATION, "no memory to share the block in");
+        }
+        found = all.exported.emplace(address, Export{file, all.exports++}).first;
+    }
+    const auto& [file, number] = found->second;
+    std::snprintf(key, room, "emulated-%d-%d-%zu-%ld", getpid(), file, block.bytes, number);
+    return 0;
+}
+
+aclError aclrtIpcMemSetImportPid(const char* key, int32_t* pids, size_t count) {
+    (void)key;
+    (void)pids;
+    (void)count;
+    ACL_ENTER();
+    return 0;  // every process of this user may import
+}
+
+aclError aclrtIpcMemImportByKey(void** address, const char* key, uint64_t flags) {
+    (void)flags;
+    ACL_ENTER();
+    int pid = 0;
+    int descriptor = 0;
+    std::size_t bytes = 0;
+    if (std::sscanf(key, "emulated-%d-%d-%zu-", &pid, &descriptor, &bytes) != 3) {
+        return refuse_key(key, "it is no key of the emulator's");
+    }
+    const int file = open_export(pid, descriptor, bytes);
+    if (file < 0) {
+        return refuse_key(key,
+                          "the process that exported it has ended, or is another user's, or has "
+                          "freed the memory");
+    }
+    void* reserved = Window::instance().reserve(bytes);
+    const bool mapped = reserved != nullptr && Window::instance().map_file(reserved, bytes, file);
+    close(file);
+    if (!mapped) {
+        return refuse_key(key, "there are no device addresses left to map it at");
+    }
+    add_block({reserved, bytes, BlockKind::imported, current_device()});
+    Sharing& all = sharing();
+    const std::lock_guard<std::mutex> lock(all.mutex);
+    all.imported[key] = reserved;
+    *address = reserved;
+    return 0;
+}
+
+aclError aclrtIpcMemClose(const char* key) {
+    ACL_ENTER();
+    Sharing& all = sharing();
+    const std::lock_guard<std::mutex> lock(all.mutex);
+    const auto found = all.imported.find(key);
+    if (found == all.imported.end()) {
+        return 0;  // the exporter's own: it ends with the block
+    }
+    BlockInfo block;
+    if (remove_block(found->second, BlockKind::imported, &block)) {
+        Window::instance().release(const_cast<void*>(block.begin), block.bytes);
+    }
+    all.imported.erase(found);
+    return 0;
+}

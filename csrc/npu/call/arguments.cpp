@@ -1,0 +1,141 @@
+#include "npu/call/arguments.h"
+
+#include <stdexcept>
+
+#include "cpu/dtype_name.h"
+#include "npu/call/function.h"
+#include "npu/call/torch_npu.h"
+
+namespace ascend_ops::aclnn {
+namespace {
+
+using torch::headeronly::ScalarType;
+
+constexpr int kFormatNd = 2;
+
+/// aclDataType of a dtype, from acl_base.h.
+int data_type_of(ScalarType dtype) {
+    switch (dtype) {
+        case ScalarType::Float:
+            return 0;
+        case ScalarType::Half:
+            return 1;
+        case ScalarType::Char:
+            return 2;
+        case ScalarType::Int:
+            return 3;
+        case ScalarType::Byte:
+            return 4;
+        case ScalarType::Short:
+            return 6;
+        case ScalarType::Long:
+            return 9;
+        case ScalarType::Double:
+            return 11;
+        case ScalarType::Bool:
+            return 12;
+        case ScalarType::BFloat16:
+            return 27;
+        default:
+            throw std::runtime_error(std::string("expected a dtype of CANN, found ") +
+                                     ascend_ops::dtype_name(dtype));
+    }
+}
+
+/// NCHW, NHWC, ND and NCDHW store the elements at their strides; the others rearrange them.
+void check_format(const Tensor& tensor) {
+    const std::int64_t format = torch_npu().format_of(tensor.get());
+    if (format > kFormatNd && format != 30) {
+        throw std::runtime_error(
+            "expected a tensor in a plain format, found CANN's private format " +
+            std::to_string(format) + ": convert it with torch_npu.npu_format_cast(tensor, 2)");
+    }
+}
+
+template <class Signature>
+Signature* acl_function(const char* name) {
+    auto* found = reinterpret_cast<Signature*>(find_symbol(name));
+    if (found == nullptr) {
+        throw std::runtime_error(std::string("expected ") + name +
+                                 " in CANN's libraries, found none");
+    }
+    return found;
+}
+
+using Destroy = int (*)(const void*);
+
+Destroy destroyer(const char* name) { return acl_function<int(const void*)>(name); }
+
+aclTensor* make_tensor(const Tensor& tensor) {
+    static auto* const create =
+        acl_function<aclTensor*(const std::int64_t*, std::uint64_t, int, const std::int64_t*,
+                                std::int64_t, int, const std::int64_t*, std::uint64_t, void*)>(
+            "aclCreateTensor");
+    check_format(tensor);
+    const auto sizes = tensor.sizes();
+    const auto strides = tensor.strides();
+    const std::int64_t offset = tensor.storage_offset();
+    const auto bytes = static_cast<std::int64_t>(tensor.element_size());
+    std::int64_t storage_bytes = 0;
+    TORCH_ERROR_CODE_CHECK(aoti_torch_get_storage_size(tensor.get(), &storage_bytes));
+    const std::int64_t storage_elements = storage_bytes / bytes;
+    auto* const data = static_cast<char*>(tensor.data_ptr());
+    return create(sizes.data(), sizes.size(), data_type_of(tensor.scalar_type()), strides.data(),
+                  offset, kFormatNd, &storage_elements, 1,
+                  data == nullptr ? nullptr : data - offset * bytes);
+}
+
+}  // namespace
+
+Handles::~Handles() {
+    for (const Held& held : held_) {
+        held.destroy(held.handle);
+    }
+}
+
+template <class Handle>
+Handle* Handles::keep(Handle* made, const char* maker, Destroy destroy) {
+    if (made == nullptr) {
+        check_status(-1, maker);
+    }
+    held_.push_back({made, destroy});
+    return made;
+}
+
+aclTensor* Handles::hold(const Tensor& tensor) {
+    static const Destroy destroy = destroyer("aclDestroyTensor");
+    return tensor.defined() ? keep(make_tensor(tensor), "aclCreateTensor", destroy) : nullptr;
+}
+
+aclTensorList* Handles::hold(const std::vector<Tensor>& tensors) {
+    static auto* const create =
+        acl_function<aclTensorList*(const aclTensor* const*, std::uint64_t)>("aclCreateTensorList");
+    static const Destroy destroy = destroyer("aclDestroyTensorList");
+    const std::size_t before = held_.size();
+    std::vector<aclTensor*> members;
+    members.reserve(tensors.size());
+    for (const Tensor& tensor : tensors) {
+        members.push_back(hold(tensor));
+    }
+    aclTensorList* const list = create(members.data(), members.size());
+    if (list != nullptr) {
+        held_.resize(before);  // it destroys its members
+    }
+    return keep(list, "aclCreateTensorList", destroy);
+}
+
+aclIntArray* Handles::hold(const std::vector<std::int64_t>& values) {
+    static auto* const create =
+        acl_function<aclIntArray*(const std::int64_t*, std::uint64_t)>("aclCreateIntArray");
+    static const Destroy destroy = destroyer("aclDestroyIntArray");
+    return keep(create(values.data(), values.size()), "aclCreateIntArray", destroy);
+}
+
+aclBoolArray* Handles::hold_booleans(const bool* values, std::size_t count) {
+    static auto* const create =
+        acl_function<aclBoolArray*(const bool*, std::uint64_t)>("aclCreateBoolArray");
+    static const Destroy destroy = destroyer("aclDestroyBoolArray");
+    return keep(create(values, count), "aclCreateBoolArray", destroy);
+}
+
+}  // namespace ascend_ops::aclnn

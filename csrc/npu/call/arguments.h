@@ -1,0 +1,68 @@
+// The arguments of an aclnn call as CANN's handles.
+#pragma once
+
+#include <torch/csrc/stable/tensor.h>
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "npu/call/export.h"
+
+struct aclTensor;
+struct aclTensorList;
+struct aclIntArray;
+struct aclBoolArray;
+
+namespace ascend_ops::aclnn {
+
+using torch::stable::Tensor;
+
+/// The handles of one call, destroyed together. `hold` gives an argument as the C function takes
+/// it; its type has to be exactly the one of the declaration, so there is no overload for int.
+/// Throws std::runtime_error for a tensor that an aclnn function cannot take: of a dtype that CANN
+/// does not have, or in one of its private formats.
+class Handles {
+  public:
+    explicit Handles(std::size_t count) { held_.reserve(count); }
+    Handles(const Handles&) = delete;
+    Handles& operator=(const Handles&) = delete;
+    ASCEND_OPS_EXPORT ~Handles();
+
+    ASCEND_OPS_EXPORT aclTensor* hold(const Tensor& tensor);
+    ASCEND_OPS_EXPORT aclTensorList* hold(const std::vector<Tensor>& tensors);
+    ASCEND_OPS_EXPORT aclIntArray* hold(const std::vector<std::int64_t>& values);
+    template <std::size_t count>
+    aclBoolArray* hold(const std::array<bool, count>& values) {
+        return hold_booleans(values.data(), count);
+    }
+    /// None is a null handle.
+    template <class T>
+    auto hold(const std::optional<T>& value) {
+        return value.has_value() ? this->hold(*value) : nullptr;
+    }
+    /// Phase 1 copies it.
+    static char* hold(const char* text) { return const_cast<char*>(text); }
+    static char* hold(const std::string& text) { return hold(text.c_str()); }
+    static std::int64_t hold(std::int64_t value) { return value; }
+    static double hold(double value) { return value; }
+    static float hold(float value) { return value; }
+    static bool hold(bool value) { return value; }
+
+  private:
+    using Destroy = int (*)(const void*);
+
+    ASCEND_OPS_EXPORT aclBoolArray* hold_booleans(const bool* values, std::size_t count);
+    template <class Handle>
+    Handle* keep(Handle* made, const char* maker, Destroy destroy);
+
+    struct Held {
+        const void* handle;
+        Destroy destroy;
+    };
+    std::vector<Held> held_;
+};
+
+}  // namespace ascend_ops::aclnn

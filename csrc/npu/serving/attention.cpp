@@ -1,0 +1,295 @@
+// paged_attention, prompt_flash_attention and incre_flash_attention on aclnn. Arguments are checked
+// in ascend_ops/attention/serving_arguments.py.
+#include <torch/csrc/stable/ops.h>
+
+#include <map>
+#include <mutex>
+#include <stdexcept>
+
+#include "npu/call/call.h"
+#include "npu/call/outputs.h"
+#include "npu/call/registration.h"
+
+namespace ascend_ops {
+namespace {
+
+using aclnn::Function;
+using aclnn::make_empty;
+using aclnn::make_empty_like;
+using aclnn::sizes_of;
+using torch::headeronly::ScalarType;
+using torch::stable::Tensor;
+using Lengths = std::vector<std::int64_t>;
+
+constexpr std::int64_t kAllTokens = 2147483647;
+constexpr std::int64_t kZero = 0;
+constexpr std::int64_t kCorrectMaskedRows = 2;
+constexpr std::int64_t kLowerRight = 3;  // sparse mode: causal, the last query sees all keys
+const std::optional<Tensor> kNone;
+const std::optional<Lengths> kNoLengths;
+
+/// Ascend 950 has V5 alone, which the others have not.
+bool is_ascend950() {
+    if (!aclnn::torch_npu_problem().empty()) {
+        return false;
+    }
+    const auto name = reinterpret_cast<const char* (*)()>(aclnn::find_symbol("aclrtGetSocName"));
+    const char* soc = name == nullptr ? nullptr : name();
+    return soc != nullptr && std::string(soc).rfind("Ascend950", 0) == 0;
+}
+
+const Function& fused_infer_function() {
+    static const Function found =
+        is_ascend950()
+            ? Function{"aclnnFusedInferAttentionScoreV5"}
+            : Function{"aclnnFusedInferAttentionScoreV4", "aclnnFusedInferAttentionScoreV3",
+                       "aclnnFusedInferAttentionScoreV2", "aclnnFusedInferAttentionScore"};
+    return found;
+}
+ACLNN_FUNCTION(prompt_function, "aclnnPromptFlashAttentionV3", "aclnnPromptFlashAttentionV2",
+               "aclnnPromptFlashAttention")
+ACLNN_FUNCTION(incre_function, "aclnnIncreFlashAttentionV4", "aclnnIncreFlashAttentionV3",
+               "aclnnIncreFlashAttentionV2", "aclnnIncreFlashAttention")
+
+void refuse_unless(bool possible, const Function& function, const char* what) {
+    if (!possible) {
+        throw std::runtime_error(std::string(what) + ": expected a CANN with a newer version of " +
+                                 function.name() + ", which does not have it");
+    }
+}
+
+/// Calls `function` with several tuples of arguments, one behind another.
+template <class... Tuples>
+void call_joined(const Function& function, const Tensor& like, const Tuples&... tuples) {
+    std::apply([&](const auto&... arguments) { aclnn::call(function, like, arguments...); },
+               std::tuple_cat(tuples...));
+}
+
+/// Of sparse modes 2 and 3: [2048, 2048], ones above the diagonal. One for each device, for the
+/// life of the process: destroying it at exit would come after the device's end.
+const Tensor& compressed_mask(const Tensor& like) {
+    static std::mutex mutex;
+    static auto* const masks = new std::map<std::int32_t, Tensor>;
+    const std::lock_guard<std::mutex> lock(mutex);
+    const std::int32_t device = like.get_device_index();
+    const auto found = masks->find(device);
+    if (found != masks->end()) {
+        return found->second;
+    }
+    constexpr std::int64_t side = 2048;
+    std::vector<std::uint8_t> ones(side * side);
+    for (std::int64_t i = 0; i < side; ++i) {
+        for (std::int64_t j = i + 1; j < side; ++j) {
+            ones[static_cast<std::size_t>(i * side + j)] = 1;
+        }
+    }
+    const Tensor host = torch::stable::from_blob(
+        ones.data(), {side, side}, {side, 1},
+        torch::stable::Device(torch::headeronly::DeviceType::CPU), ScalarType::Byte);
+    Tensor mask = make_empty(like, {side, side}, ScalarType::Byte);
+    torch::stable::copy_(mask, host);  // has read the host's memory when it returns
+    return masks->emplace(device, std::move(mask)).first->second;
+}
+
+/// [blocks, block size, heads, head size] as CANN wants it: heads and head size in one dimension.
+Tensor joined_heads(const Tensor& cache) {
+    return torch::stable::view(cache,
+                               {cache.size(0), cache.size(1), cache.size(2) * cache.size(3)});
+}
+
+/// A paged cache in either of CANN's layouts.
+struct PagedCache {
+    PagedCache(const Tensor& key_cache, const Tensor& value_cache, const std::string& layout)
+        : heads_first(layout == "BnNBsD"),
+          block_size(key_cache.size(heads_first ? 2 : 1)),
+          key_heads(key_cache.size(heads_first ? 1 : 2)),
+          key{heads_first ? key_cache : joined_heads(key_cache)},
+          value{heads_first ? value_cache : joined_heads(value_cache)} {}
+    bool heads_first;
+    std::int64_t block_size;
+    std::int64_t key_heads;
+    std::vector<Tensor> key;
+    std::vector<Tensor> value;
+};
+
+using AttentionAttributes =
+    std::tuple<std::int64_t, double, std::int64_t, std::int64_t, std::string, std::int64_t,
+               std::int64_t, std::int64_t, std::int64_t, std::int64_t, bool>;
+
+/// The arguments that all versions share, then what each has more, in the order of declaration.
+template <class Inputs>
+void fused_infer(const Tensor& query, const Inputs& inputs, const AttentionAttributes& attributes,
+                 const Tensor& out, const Tensor& lse) {
+    const Function& function = fused_infer_function();
+    const auto outputs = std::tie(out, lse);
+    if (function.version() == 3) {
+        call_joined(function, query, inputs, attributes, outputs);
+        return;
+    }
+    const auto prefix = std::tie(kNone, kNone, kNone, kNone, kNone, kNone, kNoLengths);
+    const auto rope = std::tie(kNone, kNone, kNone);
+    const auto sink = std::tie(kNone, kNone);  // scale of the query, learnable sink
+    const auto modes = std::tie(kZero, kZero);
+    if (is_ascend950()) {
+        call_joined(function, query, inputs, prefix, rope, sink, std::tie(kNoLengths, kNoLengths),
+                    attributes, modes, modes, outputs);
+    } else if (function.version() == 0) {
+        call_joined(function, query, inputs, prefix, rope, sink, attributes, modes, std::tie(kZero),
+                    outputs);
+    } else if (function.version() == 1) {
+        call_joined(function, query, inputs, prefix, rope, attributes, modes, outputs);
+    } else {
+        call_joined(function, query, inputs, prefix, attributes, modes, outputs);
+    }
+}
+
+/// CANN counts the queries from the first sequence's end on.
+std::optional<Lengths> ends_of(const std::optional<Lengths>& cu_seqlens_q) {
+    return cu_seqlens_q.has_value()
+               ? std::optional<Lengths>(Lengths(cu_seqlens_q->begin() + 1, cu_seqlens_q->end()))
+               : std::nullopt;
+}
+
+/// The shape of the log-sum-exps, but for the last dimension, which is 1.
+std::vector<std::int64_t> lse_sizes(const Tensor& query, const std::string& layout) {
+    std::vector<std::int64_t> sizes = sizes_of(query);
+    sizes.pop_back();
+    if (layout == "BSND") {
+        std::swap(sizes[1], sizes[2]);
+    }
+    return sizes;
+}
+
+std::tuple<Tensor, Tensor> paged_attention(const Tensor& query, const Tensor& key_cache,
+                                           const Tensor& value_cache, const Tensor& block_table,
+                                           const Lengths& seq_lens,
+                                           const std::optional<Lengths>& cu_seqlens_q,
+                                           const std::string& layout,
+                                           const std::string& cache_layout, bool is_causal,
+                                           double scale, bool return_lse) {
+    Tensor out = make_empty_like(query);
+    Tensor lse =
+        make_empty(query, return_lse ? lse_sizes(query, layout) : Lengths{0}, ScalarType::Float);
+    if (query.numel() == 0) {
+        return {out, lse};
+    }
+    const Function& function = fused_infer_function();
+    refuse_unless(!cu_seqlens_q.has_value() || is_ascend950() || function.version() <= 1, function,
+                  "cu_seqlens_q");
+    // One query a sequence is [B, N, 1, D] as it lies there.
+    const bool is_decode = layout == "TND" && !cu_seqlens_q.has_value();
+    const auto as_cann = [&](const Tensor& x) {
+        return is_decode ? torch::stable::unsqueeze(x, 2) : x;
+    };
+    const PagedCache cache(key_cache, value_cache, cache_layout);
+    const Tensor rows = as_cann(query);
+    const std::optional<Tensor> mask =
+        is_causal ? std::optional<Tensor>(compressed_mask(query)) : std::nullopt;
+    const std::optional<Lengths> ends = ends_of(cu_seqlens_q);
+    const auto inputs =
+        std::tie(rows, cache.key, cache.value, kNone, mask, ends, seq_lens, kNone, kNone, kNone,
+                 kNone, kNone, kNone, kNone, block_table, kNone, kNone);
+    const AttentionAttributes attributes{query.size(layout == "BSND" ? 2 : 1),
+                                         scale,
+                                         kAllTokens,
+                                         kAllTokens,
+                                         is_decode ? "BNSD" : layout,
+                                         cache.key_heads,
+                                         is_causal ? kLowerRight : kZero,
+                                         kZero,
+                                         cache.block_size,
+                                         kZero,
+                                         return_lse};
+    const Tensor lse_out = return_lse ? torch::stable::unsqueeze(as_cann(lse), -1) : lse;
+    fused_infer(query, inputs, attributes, as_cann(out), lse_out);
+    return {out, lse};
+}
+
+Tensor prompt_flash_attention(const Tensor& query, const Tensor& key, const Tensor& value,
+                              const std::optional<Tensor>& masked_out,
+                              const std::optional<Tensor>& bias,
+                              const std::optional<Lengths>& seq_lens_q,
+                              const std::optional<Lengths>& seq_lens_kv, const std::string& layout,
+                              std::int64_t num_heads, std::int64_t num_kv_heads,
+                              std::int64_t sparse_mode, double scale) {
+    Tensor out = make_empty_like(query);
+    if (query.numel() == 0) {
+        return out;
+    }
+    const Function& function = prompt_function();
+    const std::optional<Tensor> mask =
+        sparse_mode == 0 ? masked_out : std::optional<Tensor>(compressed_mask(query));
+    const auto inputs = std::tie(query, key, value, bias, mask, seq_lens_q);
+    const auto quantisation = std::tie(kNone, kNone, kNone, kNone, kNone);
+    const auto attributes =
+        std::tie(num_heads, scale, kAllTokens, kAllTokens, layout, num_kv_heads);
+    if (function.version() == 2) {
+        refuse_unless(sparse_mode == 0, function, "is_causal");
+        refuse_unless(!seq_lens_kv.has_value(), function, "seq_lens_kv");
+        call_joined(function, query, inputs, attributes, std::tie(out));
+        return out;
+    }
+    const std::int64_t inner_precise = masked_out.has_value() ? kCorrectMaskedRows : kZero;
+    if (function.version() == 1) {
+        call_joined(function, query, inputs, std::tie(seq_lens_kv), quantisation, attributes,
+                    std::tie(sparse_mode, out));
+    } else {
+        call_joined(function, query, inputs, std::tie(seq_lens_kv), quantisation, attributes,
+                    std::tie(sparse_mode, inner_precise, out));
+    }
+    return out;
+}
+
+Tensor incre_flash_attention(const Tensor& query, const Tensor& key, const Tensor& value,
+                             const std::optional<Tensor>& masked_out,
+                             const std::optional<Tensor>& bias,
+                             const std::optional<Lengths>& seq_lens_kv,
+                             const std::optional<Tensor>& block_table, const std::string& layout,
+                             const std::string& cache_layout, std::int64_t num_heads,
+                             std::int64_t num_kv_heads, double scale) {
+    Tensor out = make_empty_like(query);
+    if (query.numel() == 0) {
+        return out;
+    }
+    const Function& function = incre_function();
+    std::vector<Tensor> keys = {key};
+    std::vector<Tensor> values = {value};
+    std::int64_t block_size = 0;
+    if (block_table.has_value()) {
+        refuse_unless(function.version() <= 1, function, "block_table");
+        PagedCache cache(key, value, cache_layout);
+        block_size = cache.block_size;
+        keys = std::move(cache.key);
+        values = std::move(cache.value);
+    }
+    const auto inputs = std::tie(query, keys, values, bias, masked_out, seq_lens_kv);
+    const auto quantisation = std::tie(kNone, kNone, kNone, kNone, kNone);
+    const auto attributes = std::tie(num_heads, scale, layout, num_kv_heads);
+    if (function.version() == 3) {
+        call_joined(function, query, inputs, attributes, std::tie(out));
+    } else if (function.version() == 2) {
+        call_joined(function, query, inputs, quantisation, attributes, std::tie(out));
+    } else if (function.version() == 1) {
+        call_joined(function, query, inputs, quantisation, std::tie(kNone, kNone, block_table),
+                    attributes, std::tie(block_size, kZero, out));
+    } else {
+        call_joined(function, query, inputs, quantisation,
+                    std::tie(kNone, kNone, block_table, kNone), attributes,
+                    std::tie(block_size, kZero, out));
+    }
+    return out;
+}
+
+std::vector<aclnn::Kernel> kernels() {
+    return {
+        {"paged_attention", fused_infer_function, TORCH_BOX(&paged_attention)},
+        {"prompt_flash_attention", prompt_function, TORCH_BOX(&prompt_flash_attention)},
+        {"incre_flash_attention", incre_function, TORCH_BOX(&incre_flash_attention)},
+    };
+}
+
+}  // namespace
+
+ASCEND_OPS_FAMILY(serving_attention, kernels)
+
+}  // namespace ascend_ops

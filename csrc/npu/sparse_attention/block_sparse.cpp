@@ -1,0 +1,68 @@
+// block_sparse_attention and its gradient on aclnn. Arguments are checked in
+// ascend_ops/sparse_attention/block_sparse.py.
+#include "npu/call/call.h"
+#include "npu/call/outputs.h"
+#include "npu/call/registration.h"
+
+namespace ascend_ops {
+namespace {
+
+using aclnn::call;
+using aclnn::make_empty;
+using aclnn::make_empty_like;
+using torch::headeronly::ScalarType;
+using torch::stable::Tensor;
+using Ints = std::vector<std::int64_t>;
+
+ACLNN_FUNCTION(forward_function, "aclnnBlockSparseAttention")
+ACLNN_FUNCTION(backward_function, "aclnnBlockSparseAttentionGrad")
+
+constexpr const char* kLayout = "BNSD";
+constexpr std::int64_t kNoMask = 0;
+constexpr std::int64_t kHighPrecision = 0;
+constexpr std::int64_t kNoPages = 0;
+constexpr std::int64_t kUnlimited = 2147483647;
+constexpr std::int64_t kWithLse = 1;
+
+std::tuple<Tensor, Tensor> block_sparse_attention(const Tensor& query, const Tensor& key,
+                                                  const Tensor& value, const Tensor& blocks,
+                                                  const Ints& block_shape, double scale) {
+    const std::optional<Tensor> none;
+    const std::optional<Ints> no_lengths;
+    const Tensor out = make_empty_like(query);
+    const Tensor lse =
+        make_empty(query, {query.size(0), query.size(1), query.size(2), 1}, ScalarType::Float);
+    call(forward_function(), query, query, key, value, blocks, none, block_shape, no_lengths,
+         no_lengths, none, kLayout, kLayout, key.size(1), kNoMask, scale, kHighPrecision, kNoPages,
+         kUnlimited, kUnlimited, kWithLse, out, lse);
+    return {out, lse};
+}
+
+std::tuple<Tensor, Tensor, Tensor> block_sparse_attention_backward(
+    const Tensor& grad, const Tensor& query, const Tensor& key, const Tensor& value,
+    const Tensor& out, const Tensor& lse, const Tensor& blocks, const Ints& block_shape,
+    double scale) {
+    const std::optional<Tensor> none;
+    const std::optional<Ints> no_lengths;
+    const Tensor dq = make_empty_like(query);
+    const Tensor dk = make_empty_like(key);
+    const Tensor dv = make_empty_like(value);
+    call(backward_function(), query, grad, query, key, value, out, lse, blocks, none, block_shape,
+         no_lengths, no_lengths, kLayout, kLayout, key.size(1), kNoMask, scale, kUnlimited,
+         kUnlimited, dq, dk, dv);
+    return {dq, dk, dv};
+}
+
+std::vector<aclnn::Kernel> kernels() {
+    return {
+        {"block_sparse_attention", forward_function, TORCH_BOX(&block_sparse_attention)},
+        {"block_sparse_attention_backward", backward_function,
+         TORCH_BOX(&block_sparse_attention_backward)},
+    };
+}
+
+}  // namespace
+
+ASCEND_OPS_FAMILY(block_sparse_attention, kernels)
+
+}  // namespace ascend_ops

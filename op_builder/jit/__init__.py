@@ -1,0 +1,1 @@
+"""From a plan to a loaded module: find or build, compile, publish, load."""

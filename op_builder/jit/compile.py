@@ -1,0 +1,96 @@
+"""From a spec to a library in a working folder, and what the compiler read for it."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from ..cache.entry import header_digests
+from ..cache.key import source_digests
+from ..errors import BuildError
+from ..recipe import ninja
+from ..recipe.ninja import ProgressListener
+from ..recipe.spec import BuildSpec
+from ..system import file_identity
+from ..toolchain.detect import Toolchain
+from ..toolchain.jobs import compile_jobs
+
+logger = logging.getLogger(__name__)
+
+_ATTEMPTS = 3
+
+
+def compile_library(
+    spec: BuildSpec,
+    toolchain: Toolchain,
+    sources: Mapping[str, str],
+    work: Path,
+    on_progress: ProgressListener | None,
+) -> dict[str, str]:
+    """Build in ``work``; the digests of the headers that were compiled.
+
+    ``sources`` are the digests that the library is to be keyed by. Those of the headers can only be
+    taken afterwards, when an editor may have saved another text: an entry that claimed that one
+    would be wrong for ever. So where a header was written since the compile began it is compiled
+    again, until its content is the same before and after. Raises BuildError.
+    """
+    _lay_out(spec, work)
+    before: dict[str, str] | None = None
+    for _ in range(_ATTEMPTS):
+        began = time.time_ns()
+        _run(spec, toolchain, work, on_progress)
+        changed = _changed_source(spec, sources)
+        if changed is not None:
+            raise _moving_target(spec, work, changed)
+        try:
+            headers = header_digests(_headers(spec, work), spec.resolve)
+            if headers == before or not _written_since(began, headers, spec):
+                return headers
+            before = headers
+        except FileNotFoundError:  # gone since it was read
+            before = None
+        shutil.rmtree(work / "objects")
+    raise _moving_target(spec, work, "a header")
+
+
+def _lay_out(spec: BuildSpec, work: Path) -> None:
+    """The ninja file, and a link for every root."""
+    ninja.write_ninja(work / "build.ninja", ninja.render(spec))
+    for name, root in spec.roots.items():
+        (work / name).symlink_to(root, target_is_directory=True)
+
+
+def _run(
+    spec: BuildSpec, toolchain: Toolchain, work: Path, on_progress: ProgressListener | None
+) -> None:
+    text = ninja.render_toolchain(toolchain.compiler().command, toolchain.launcher())
+    jobs = compile_jobs(toolchain.environ)
+    logger.debug("%s: %d jobs (%s)", spec.name, jobs.count, jobs.reason)
+    ninja.run(spec, work, text, jobs.count, on_progress, toolchain.environ)
+
+
+def _changed_source(spec: BuildSpec, sources: Mapping[str, str]) -> str | None:
+    now = source_digests(spec)
+    for path, digest in sources.items():
+        if now[path] != digest:
+            return spec.resolve(f"source/{path}")
+    return None
+
+
+def _written_since(moment_ns: int, headers: Mapping[str, str], spec: BuildSpec) -> bool:
+    """By the change time, which no program sets."""
+    return any(file_identity.status(spec.resolve(path))[4] >= moment_ns for path in headers)
+
+
+def _moving_target(spec: BuildSpec, work: Path, what: str) -> BuildError:
+    message = f"{what}: error: changed while it was compiled; load the op again"
+    return BuildError(spec.name, message, "ninja", work / "build.log")
+
+
+def _headers(spec: BuildSpec, work: Path) -> list[str]:
+    """What the compiler read, but for the sources."""
+    sources = {f"source/{source.path}" for source in spec.sources}
+    return [path for path in ninja.dependencies(work) if path not in sources]

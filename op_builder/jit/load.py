@@ -1,0 +1,62 @@
+"""Getting an op's library: found in a layer, or built, then loaded."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from .. import envs
+from ..cache import store
+from ..cache.entry import Entry
+from ..errors import JitDisabledError, LoadError
+from . import library as loader
+from .plan import Plan
+
+if TYPE_CHECKING:
+    from ..recipe.ninja import ProgressListener
+
+logger = logging.getLogger(__name__)
+
+
+def load(plan: Plan, on_progress: ProgressListener | None = None) -> tuple[Any, Entry]:
+    """Load the op, building it where no layer has it; the module and the entry it came from.
+
+    A library that does not load is a miss: it is set aside, built once more, and only then an
+    error. Raises JitDisabledError, CompilerNotFoundError, BuildError, CacheError or LoadError.
+    """
+    found, is_new = obtain(plan, on_progress)
+    try:
+        return loader.load(plan.spec, found.library), found
+    except LoadError as error:
+        if is_new:
+            raise
+        logger.warning("%s; building it again", error)
+        first_error = error
+    layer = next(layer for layer in plan.layers if layer.name == found.layer)
+    others = [other for other in plan.layers if not other.shipped]
+    if not layer.shipped:
+        try:
+            store.set_aside(layer, found.path)
+        except OSError:  # read-only: what is there would be found again
+            others.remove(layer)
+    local = replace(plan, layers=tuple(others))
+    try:
+        found, _ = obtain(local, on_progress)
+    except JitDisabledError as error:
+        raise error from first_error
+    return loader.load(plan.spec, found.library), found
+
+
+def obtain(plan: Plan, on_progress: ProgressListener | None = None) -> tuple[Entry, bool]:
+    """An entry for the op, and whether it was built now."""
+    lookup = plan.find()
+    if lookup.entry is not None:
+        return lookup.entry, False
+    for refusal in lookup.refusals:
+        logger.info("%s", refusal)
+    if not envs.JIT.get(plan.environ):
+        raise JitDisabledError(plan.spec.name, plan.build_var, lookup.refusals, plan.package)
+    from .publish import build  # a cache hit, which is what counts, does not need it
+
+    return build(plan, on_progress), True

@@ -1,0 +1,51 @@
+"""One op on one machine: what would be built, and where it is looked for."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ..cache import store
+from ..cache.key import BuildKey
+from ..cache.layers import Layer
+from ..cache.store import Lookup
+from ..errors import CompilerNotFoundError
+from ..recipe.spec import BuildSpec
+from ..toolchain.detect import Toolchain
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One op on one machine: what would be built, and where it would be looked for."""
+
+    spec: BuildSpec
+    toolchain: Toolchain
+    recipe: Mapping[str, Any]
+    layers: tuple[Layer, ...]
+    build_var: str
+    package: str  # what is installed to have the op
+
+    @property
+    def environ(self) -> Mapping[str, str]:
+        """The environment that decides."""
+        return self.toolchain.environ
+
+    def build_key(self) -> BuildKey:
+        """The whole key; raises CompilerNotFoundError."""
+        fingerprint = self.toolchain.fingerprint(native=self.spec.uses_native)
+        return BuildKey(self.recipe, fingerprint)
+
+    def find(self) -> Lookup:
+        """Look through the layers; starts no process where the compiler is known already."""
+        return store.find(list(self.layers), self.spec, dict(self.recipe), self._key_or_none)
+
+    def _key_or_none(self) -> BuildKey | None:
+        try:
+            return self.build_key()
+        except CompilerNotFoundError as error:
+            logger.info("%s: any build of this recipe will do: %s", self.spec.name, error)
+            return None

@@ -1,0 +1,148 @@
+"""Compiling an op's library and publishing it in the cache."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import re
+import time
+from collections.abc import Mapping
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from .. import envs
+from ..cache import store
+from ..cache.entry import Entry, Manifest
+from ..cache.key import BuildKey
+from ..cache.layers import Layer
+from ..cache.lock import build_lock
+from ..errors import BuildError, CacheError, UnsafeCacheError
+from ..recipe import ninja
+from ..recipe.ninja import ProgressListener
+from ..recipe.spec import BuildSpec
+from ..system import file_identity
+from ..toolchain import cpu_info
+from ..version import __version__
+from .compile import compile_library
+from .plan import Plan
+
+logger = logging.getLogger(__name__)
+
+# What a compiler says of a disk; not the op's fault, so the next layer is tried.
+_FULL_DISK = re.compile(r"^.*(?:No space left on device|Disk quota exceeded).*$", re.MULTILINE)
+
+
+def build(plan: Plan, on_progress: ProgressListener | None = None, *, again: bool = False) -> Entry:
+    """Compile and publish under the lock; ``again`` does so even where an entry is there.
+
+    A layer that cannot be written, or whose disk is full, is passed over with a warning.
+    """
+    key = plan.build_key()
+    with build_lock(plan.spec.name, key.digest, plan.environ) as lock:
+        if not again:
+            lookup = plan.find()  # another process may have built it while this one waited
+            if lookup.entry is not None:
+                return lookup.entry
+        if lock.failure is not None:
+            raise _replayed(lock.failure)
+        try:
+            return _build_in_first(plan, key, on_progress)
+        except BuildError as error:
+            lock.report_failure(_as_data(error))
+            raise
+
+
+def _build_in_first(plan: Plan, key: BuildKey, on_progress: ProgressListener | None) -> Entry:
+    """Build in the first layer that takes it."""
+    troubles: list[str] = []
+    for layer in plan.layers:
+        if layer.shipped:
+            continue
+        try:
+            layer.prepare()
+            return _build_in(layer, plan, key, on_progress)
+        except UnsafeCacheError as error:
+            if layer.name == "user":  # its owner has to know
+                raise
+            troubles.append(str(error))
+        except OSError as error:
+            troubles.append(f"{layer.root}: {error.strerror or error}")
+        logger.warning("%s: cannot build in %s", plan.spec.name, troubles[-1])
+    places = "".join(f"\n  - {trouble}" for trouble in troubles)
+    raise CacheError(
+        f"{plan.spec.name} cannot be built anywhere:{places}\n"
+        f"Free some space, or name a folder that can be written in {envs.CACHE_DIR.name}."
+    )
+
+
+def build_into(plan: Plan, layer: Layer) -> Entry:
+    """Compile and publish into ``layer``, whatever is there: an ahead-of-time build."""
+    layer.prepare()
+    return _build_in(layer, plan, plan.build_key(), None)
+
+
+def _build_in(
+    layer: Layer, plan: Plan, key: BuildKey, on_progress: ProgressListener | None
+) -> Entry:
+    spec = plan.spec
+    with store.staging(layer, spec.name) as work:
+        started = time.monotonic()
+        try:
+            headers = compile_library(
+                spec, plan.toolchain, plan.recipe["sources"], work, on_progress
+            )
+        except BuildError as error:
+            full = _FULL_DISK.search((work / "build.log").read_text(encoding="utf-8"))
+            if full:
+                raise OSError(errno.ENOSPC, full.group().strip()) from error
+            raise _keep_log(layer, error) from None
+        manifest = _manifest(spec, key, work, headers, time.monotonic() - started)
+        built = store.publish(layer, key, work, manifest)
+    logger.info("built %s in %.2f s: %s", spec.name, manifest.build_seconds, built.path)
+    return built
+
+
+def _manifest(
+    spec: BuildSpec, key: BuildKey, work: Path, headers: Mapping[str, str], seconds: float
+) -> Manifest:
+    library = work / ninja.library_name(spec)
+    return Manifest(
+        recipe=key.recipe,
+        toolchain=key.toolchain,
+        headers=headers,
+        payload=library.name,
+        payload_digest=file_identity.digest_file(library),
+        payload_bytes=library.stat().st_size,
+        cpu_features=tuple(sorted(cpu_info.features())) if "native" in key.toolchain else (),
+        build_seconds=round(seconds, 3),
+        created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        project_version=__version__,
+    )
+
+
+def _keep_log(layer: Layer, error: BuildError) -> BuildError:
+    """The same error, its log copied to a place that outlives the working folder."""
+    assert error.log is not None
+    kept = layer.root / "failed" / f"{error.op}.log"
+    try:
+        kept.parent.mkdir(exist_ok=True, mode=0o700)
+        kept.write_bytes(error.log.read_bytes())
+    except OSError:
+        return BuildError(error.op, error.first_error, error.command, None)
+    return BuildError(error.op, error.first_error, error.command, kept)
+
+
+def _as_data(error: BuildError) -> dict[str, str | None]:
+    log = str(error.log) if error.log else None
+    return {
+        "op": error.op,
+        "first_error": error.first_error,
+        "command": error.command,
+        "log": log,
+    }
+
+
+def _replayed(data: Mapping[str, Any]) -> BuildError:
+    log = Path(data["log"]) if data["log"] else None
+    return BuildError(data["op"], data["first_error"], data["command"], log)

@@ -1,0 +1,105 @@
+"""What each way of binding adds to a build: include folders, flags, versions it depends on."""
+
+from __future__ import annotations
+
+import importlib.util
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ..toolchain.detect import Toolchain
+from .spec import TORCH_TARGET, torch_target_macro
+
+_BASE_FLAGS = ("-O3", "-fPIC", "-fvisibility=hidden", "-Wall", "-Wextra")
+# A symbol that nobody defines is an error of the link, with its name, and not of the load.
+_ALL_DEFINED = "-Wl,-z,defs"
+_TORCH_MISSING = "torch is not installed: `pip install torch`"
+
+
+@dataclass
+class BindingSettings:
+    """Additions to a spec, and the reasons why this binding cannot be used here."""
+
+    roots: dict[str, Path] = field(default_factory=dict)
+    include_dirs: list[str] = field(default_factory=list)
+    cxx_flags: list[str] = field(default_factory=lambda: [*_BASE_FLAGS])
+    ld_flags: list[str] = field(default_factory=list)
+    bound_to: dict[str, str] = field(default_factory=dict)
+    refusals: list[str] = field(default_factory=list)
+
+
+def binding_settings(
+    binding: str, name: str, toolchain: Toolchain, uses_torch: bool
+) -> BindingSettings:
+    """The settings of one of :data:`op_builder.recipe.spec.BINDINGS`."""
+    settings = BindingSettings()
+    if binding == "stable":
+        _stable(settings, toolchain)
+    elif binding == "torch":
+        _torch(settings, toolchain)
+    elif binding == "python":
+        _python(settings, name, toolchain, uses_torch)
+    else:
+        settings.cxx_flags.append("-std=c++17")
+        if uses_torch:
+            _torch(settings, toolchain)
+    return settings
+
+
+def _stable(settings: BindingSettings, toolchain: Toolchain) -> None:
+    wanted = ".".join(map(str, TORCH_TARGET))
+    settings.cxx_flags += ["-std=c++17", torch_target_macro()]
+    settings.bound_to["torch"] = f"stable ABI, {wanted} or newer"
+    if toolchain.torch is None:
+        settings.refusals.append(_TORCH_MISSING)
+        return
+    if toolchain.torch.release < TORCH_TARGET:
+        settings.refusals.append(
+            f"torch {toolchain.torch.version} is older than {wanted}, the first whose stable ABI "
+            f"has what this op calls: `pip install 'torch>={wanted}'`"
+        )
+    _add_torch_tree(settings, toolchain)
+    settings.ld_flags += ["-ltorch_cpu", _ALL_DEFINED]
+
+
+def _torch(settings: BindingSettings, toolchain: Toolchain) -> None:
+    settings.cxx_flags.append("-std=c++20" if _wants_cxx20(toolchain) else "-std=c++17")
+    if toolchain.torch is None:
+        settings.refusals.append(_TORCH_MISSING)
+        return
+    abi = int(toolchain.torch.uses_cxx11_abi())
+    settings.cxx_flags.append(f"-D_GLIBCXX_USE_CXX11_ABI={abi}")
+    revision = toolchain.torch.revision[:12]
+    settings.bound_to["torch"] = f"{toolchain.torch.version} {revision}, C++11 ABI {abi}"
+    _add_torch_tree(settings, toolchain)
+    settings.include_dirs.append("torch/include/torch/csrc/api/include")  # torch/extension.h
+    settings.ld_flags += ["-ltorch", "-ltorch_cpu", "-lc10", _ALL_DEFINED]
+
+
+def _python(settings: BindingSettings, name: str, toolchain: Toolchain, uses_torch: bool) -> None:
+    settings.bound_to["python"] = toolchain.python_abi
+    settings.cxx_flags.append(f"-DTORCH_EXTENSION_NAME={name}")
+    settings.roots["python"] = toolchain.python_include
+    settings.include_dirs.append("python")
+    pybind11 = importlib.util.find_spec("pybind11")
+    if pybind11 is not None and pybind11.origin:
+        settings.roots["pybind11"] = Path(pybind11.origin).parent / "include"
+        settings.include_dirs.append("pybind11")
+    if uses_torch:
+        _torch(settings, toolchain)
+        settings.cxx_flags.append("-DTORCH_API_INCLUDE_EXTENSION_H")
+        settings.ld_flags.append("-ltorch_python")
+        settings.ld_flags.remove(_ALL_DEFINED)  # the interpreter defines Python's own symbols
+    else:
+        settings.cxx_flags.append("-std=c++17")
+
+
+def _add_torch_tree(settings: BindingSettings, toolchain: Toolchain) -> None:
+    assert toolchain.torch is not None
+    settings.roots["torch"] = toolchain.torch.root
+    settings.include_dirs.append("torch/include")
+    settings.ld_flags.append("-Ltorch/lib")
+
+
+def _wants_cxx20(toolchain: Toolchain) -> bool:
+    """Whether torch compiles extensions as C++20; it does from 2.13 on."""
+    return toolchain.torch is not None and toolchain.torch.release >= (2, 13)

@@ -1,0 +1,1 @@
+"""What reports and editors show of builds: states, versions, places, compile commands."""

@@ -1,0 +1,36 @@
+"""``compile_commands.json`` for editors and clang-tidy: what a build would run, with real paths."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+from ..jit.plan import Plan
+from ..recipe.spec import BuildSpec
+
+
+def compile_commands(plans: Iterable[Plan]) -> str:
+    """The JSON compilation database of ``plans`` (clang.llvm.org/docs/JSONCompilationDatabase)."""
+    entries = []
+    for plan in plans:
+        spec = plan.spec
+        command = plan.toolchain.compiler().command
+        includes = [_include_flag(spec, folder) for folder in spec.include_dirs]
+        for source in spec.sources:
+            file = spec.resolve(f"source/{source.path}")
+            flags = [*spec.cxx_flags, *includes, *source.flags]
+            entries.append(
+                {
+                    "directory": str(spec.roots["source"]),
+                    "file": file,
+                    "arguments": [*command, *flags, "-c", file],
+                }
+            )
+    return json.dumps(entries, indent=1) + "\n"
+
+
+def _include_flag(spec: BuildSpec, folder: str) -> str:
+    """Other packages' headers as the system's: an editor is to report what is in the op's own."""
+    flag = "-I" if folder.startswith("source/") else "-isystem"
+    return f"{flag}{Path(spec.resolve(folder)).resolve()}"

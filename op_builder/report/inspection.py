@@ -1,0 +1,149 @@
+"""What this machine has and what state each op is in, as values for reports."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from .. import envs
+from ..builder import OpBuilder
+from ..cache.layers import Layer, layers
+from ..cache.lock import lock_folder
+from ..cann import CannInstall, compatibility
+from ..errors import AscendOpsError, CannNotFoundError, CompilerNotFoundError, IncompatibleOpError
+from ..toolchain.detect import Toolchain
+from ..toolchain.jobs import compile_jobs
+from ..toolchain.torch_install import find_torch, find_torch_npu
+
+_IMPORT_FAILS = (
+    "torch_npu is installed and no CANN was found: `import torch` loads torch_npu by itself and "
+    "fails, libhccl.so missing. Source CANN's set_env.sh, or set "
+    "TORCH_DEVICE_BACKEND_AUTOLOAD=0 to use torch without the NPU, or run on an emulated NPU: "
+    "`ascend-ops emulate -- python ...`."
+)
+
+
+@dataclass(frozen=True)
+class OpState:
+    """``state`` is prebuilt, cached, buildable or unavailable; ``reasons`` say why it is no more.
+
+    ``origin`` is the module that declares the op, ``library`` the file that a load would take.
+    """
+
+    op: str
+    state: str
+    origin: str
+    library: Path | None = None
+    build_seconds: float | None = None
+    reasons: list[str] = field(default_factory=list)
+
+
+def op_state(builder: OpBuilder, environ: Mapping[str, str] | None = None) -> OpState:
+    """The state of one op; starts nothing but the first probe of a compiler."""
+    origin = type(builder).__module__
+    try:
+        plan = builder.plan(environ)
+        lookup = plan.find()
+    except IncompatibleOpError as error:
+        return OpState(builder.NAME, "unavailable", origin, reasons=list(error.reasons))
+    except AscendOpsError as error:
+        return OpState(builder.NAME, "unavailable", origin, reasons=[str(error)])
+    if lookup.entry is not None:
+        state = "prebuilt" if lookup.entry.layer == "prebuilt" else "cached"
+        seconds = lookup.entry.manifest.build_seconds
+        return OpState(builder.NAME, state, origin, lookup.entry.library, seconds, lookup.refusals)
+    if not envs.JIT.get(plan.environ):
+        reasons = [f"{envs.JIT.name}=0 forbids building it", *lookup.refusals]
+        return OpState(builder.NAME, "unavailable", origin, reasons=reasons)
+    try:
+        plan.toolchain.compiler()
+    except CompilerNotFoundError as error:
+        return OpState(builder.NAME, "unavailable", origin, reasons=[str(error), *lookup.refusals])
+    return OpState(builder.NAME, "buildable", origin, reasons=lookup.refusals)
+
+
+@dataclass(frozen=True)
+class Component:
+    """Something the ops depend on: its version and place, or why it is not there."""
+
+    name: str
+    version: str | None
+    detail: str
+
+
+def components(toolchain: Toolchain) -> list[Component]:
+    """Python, torch, torch_npu, CANN and the compiler, none of them imported or loaded."""
+    found = [Component("Python", sys.version.split()[0], sys.executable)]
+    for name, install in (("torch", find_torch()), ("torch_npu", find_torch_npu())):
+        version, detail = (
+            (install.version, str(install.root)) if install else (None, "not installed")
+        )
+        found.append(Component(name, version, detail))
+    try:
+        cann = CannInstall.find(toolchain.environ)
+        found.append(
+            Component("CANN", str(cann.version or "unknown"), f"{cann.root}, {cann.found_by}")
+        )
+    except CannNotFoundError as error:
+        found.append(Component("CANN", None, "; ".join(error.refusals)))
+    try:
+        compiler = toolchain.compiler()
+        version = f"{compiler.family} {compiler.version}"
+        found.append(Component("compiler", version, " ".join(compiler.command)))
+    except CompilerNotFoundError as error:
+        found.append(Component("compiler", None, "; ".join(error.refusals)))
+    jobs = compile_jobs(toolchain.environ)
+    found.append(Component("compile jobs", str(jobs.count), f"limited by {jobs.reason}"))
+    return found
+
+
+@dataclass(frozen=True)
+class Place:
+    """A folder that ops are looked for in, or locks are kept in."""
+
+    name: str
+    path: Path
+    state: str
+
+
+def places(environ: Mapping[str, str], prebuilt: Path) -> list[Place]:
+    """The layers of the cache in the order they are asked, and the folder of the locks."""
+    found = [
+        Place(layer.name, layer.root, _place_state(layer)) for layer in layers(environ, prebuilt)
+    ]
+    folder = lock_folder(environ)
+    return [*found, Place("locks", folder, "there" if _is_folder(folder) else "not made yet")]
+
+
+def _is_folder(path: Path) -> bool:
+    return os.path.isdir(path)  # noqa: PTH112 - Path.is_dir raises where it may not look
+
+
+def _place_state(layer: Layer) -> str:
+    danger = layer.danger()
+    if danger is not None:
+        return f"refused: {danger}"
+    if not _is_folder(layer.root):
+        return "empty" if layer.shipped else "not made yet"
+    if layer.shipped or not os.access(layer.root, os.W_OK):
+        return "read-only"
+    return "writable"
+
+
+def version_findings(toolchain: Toolchain) -> list[compatibility.Finding]:
+    """What does not fit among torch, torch_npu and CANN."""
+    if toolchain.torch is None:
+        return []
+    try:
+        cann_version = CannInstall.find(toolchain.environ).version
+    except CannNotFoundError:
+        cann_version = None
+    if toolchain.torch_npu is None:
+        return compatibility.check(toolchain.torch.version, None, cann_version)
+    found = compatibility.check(toolchain.torch.version, toolchain.torch_npu.version, cann_version)
+    if cann_version is None:
+        found.append(compatibility.Finding("warning", _IMPORT_FAILS))
+    return found

@@ -1,0 +1,1 @@
+"""All that touches the operating system: processes, private folders, file identities, memos."""

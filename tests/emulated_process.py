@@ -1,0 +1,48 @@
+"""Starts processes as a user does, on the emulated NPU and without it."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import textwrap
+
+_OURS = re.compile(r"ASCEND_(HOME|TOOLKIT|OPP|EMULATOR)|LD_LIBRARY_PATH|PYTEST_")
+
+
+def outside_environment(**variables: str) -> dict[str, str]:
+    """This process's own without what says where a CANN is, and with ``variables``."""
+    kept = {name: value for name, value in os.environ.items() if not _OURS.match(name)}
+    return {**kept, **variables}
+
+
+def run(code: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """A program on the emulated NPU, as a user starts it."""
+    environ = {**os.environ, "TORCH_DEVICE_BACKEND_AUTOLOAD": "1", **variables}
+    command = [sys.executable, "-c", "from ascend_ops.cli.main import run; run()", "emulate", "--"]
+    return subprocess.run(
+        [*command, sys.executable, "-c", textwrap.dedent(code)],
+        env=environ,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def outside(*command: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """A process that nothing has turned over to the emulated NPU."""
+    return subprocess.run(
+        [sys.executable, *command],
+        env=outside_environment(**{"TORCH_DEVICE_BACKEND_AUTOLOAD": "0", **variables}),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def ascend_ops(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    main = "from ascend_ops.cli.main import run; run()"
+    return outside("-c", main, *arguments, **variables)

@@ -1,0 +1,188 @@
+"""The pytest plugin, as a project that has tests of both kinds meets it."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+from emulated_process import outside_environment
+
+from op_builder.toolchain.torch_install import find_torch_npu
+
+pytestmark = pytest.mark.skipif(find_torch_npu() is None, reason="torch_npu is not installed")
+
+BOTH_KINDS = """
+import os
+import pytest
+import torch  # imports torch_npu by itself
+
+
+def backward(device):
+    x = torch.ones(3, device=device, requires_grad=True)
+    (x * x).sum().backward()
+    return x.grad.sum().item()
+
+
+@pytest.fixture(scope="session")
+def shared():
+    yield [os.getpid()]
+    print("shared ends in", os.getpid())
+
+
+def test_plain_first(shared):
+    assert backward("cpu") == 6
+
+
+@pytest.mark.npu
+def test_marked(shared):
+    assert shared == [os.getpid()]
+    assert backward("npu") == 6
+
+
+def test_plain_last(shared):
+    assert shared == [os.getpid()]
+    assert backward("cpu") == 6
+
+
+@pytest.mark.npu
+def test_marked_last():
+    assert backward("npu") == 6
+"""
+
+DYING = """
+import ctypes, os, sys, time
+import pytest
+npu = pytest.mark.npu
+
+
+@npu
+def test_touches_device_memory():
+    import torch
+    x = torch.ones(4).npu()
+    torch.npu.synchronize()
+    ctypes.string_at(x.data_ptr(), 4)
+
+
+@npu
+def test_passes():
+    pass
+
+
+@npu
+def test_fails():
+    assert 1 + 1 == 3, "as it should"
+
+
+@npu
+def test_exits():
+    os._exit(7)
+
+
+@pytest.mark.npu(timeout=2)
+def test_takes_long():
+    time.sleep(60)
+
+
+@npu
+def test_is_skipped():
+    pytest.skip("not today")
+"""
+
+
+def run_pytest(
+    folder: Path, content: str, *arguments: str, program: str = "-m pytest", **variables: str
+) -> subprocess.CompletedProcess[str]:
+    """pytest on one file, in an environment that knows of no NPU."""
+    (folder / "test_it.py").write_text(textwrap.dedent(content))
+    return subprocess.run(
+        [sys.executable, *program.split(" ", 1), "-p", "no:cacheprovider", "-rA", *arguments],
+        cwd=folder,
+        env=outside_environment(**{"TORCH_DEVICE_BACKEND_AUTOLOAD": "1", **variables}),
+        capture_output=True,
+        text=True,
+        timeout=200,
+        check=False,
+    )
+
+
+def test_both_kinds_mix_in_any_order_and_may_use_autograd(tmp_path):
+    done = run_pytest(tmp_path, BOTH_KINDS, "--npu=emulated")
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr
+    assert "4 passed" in done.stdout
+    assert "npu: EMULATED, computed on the CPU" in done.stdout
+
+
+def test_a_module_may_end_with_a_marked_test_and_another_follow(tmp_path):
+    (tmp_path / "test_a_first.py").write_text(textwrap.dedent(BOTH_KINDS), encoding="utf-8")
+    done = run_pytest(tmp_path, "def test_more(): pass", "--npu=emulated")
+    assert done.returncode == 0, done.stdout
+    assert "5 passed" in done.stdout
+
+
+def test_a_test_whose_process_dies_is_a_failure_that_says_why(tmp_path):
+    done = run_pytest(tmp_path, DYING, "--npu=emulated")
+    assert "4 failed, 1 passed, 1 skipped" in done.stdout, done.stdout[-3000:] + done.stderr
+    sections = re.split(r"^_+ (test_\w+) _+$", done.stdout, flags=re.MULTILINE)
+    said = dict(zip(sections[1::2], sections[2::2], strict=True))
+    assert "the test's process: ended by SIGSEGV" in said["test_touches_device_memory"]
+    assert "host access to device memory at 0x" in said["test_touches_device_memory"]
+    assert "AssertionError: as it should" in said["test_fails"]
+    assert "the test's process: ended by exit with status 7" in said["test_exits"]
+    assert "the test's process: no end within 2 s" in said["test_takes_long"]
+    assert "not today" in done.stdout
+
+
+def test_none_skips_the_marked_ones_and_says_how_not_to(tmp_path):
+    done = run_pytest(tmp_path, DYING, "--npu=none")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "6 skipped" in done.stdout
+    assert "needs an NPU: give --npu=emulated or --npu=real" in done.stdout
+
+
+def test_without_torch_npu_it_is_one_line_that_says_so(tmp_path):
+    program = (
+        "-c import pytest; from ascend_ops.emulator import cann_folder;"
+        "cann_folder.find_torch_npu = lambda: None; raise SystemExit(pytest.main())"
+    )
+    done = run_pytest(tmp_path, DYING, "--npu=emulated", program=program)
+    assert done.returncode == pytest.ExitCode.USAGE_ERROR
+    assert "--npu=emulated: " in done.stderr
+    assert "torch_npu is not installed" in done.stderr
+    assert "Traceback" not in done.stderr + done.stdout
+
+
+def test_a_real_npu_that_is_not_there_is_one_line_that_says_so(tmp_path):
+    done = run_pytest(tmp_path, DYING, "--npu=real", TORCH_DEVICE_BACKEND_AUTOLOAD="0")
+    assert done.returncode == pytest.ExitCode.USAGE_ERROR
+    assert "--npu=real: torch_npu cannot be imported: " in done.stderr
+    assert "Traceback" not in done.stderr + done.stdout
+
+
+def test_it_may_be_named_on_the_command_line_where_it_is_installed_as_well():
+    """pytest refuses one module as two plugins, and takes one name twice."""
+    project = Path(__file__).resolve().parents[2] / "pyproject.toml"
+    (entry,) = re.findall(
+        r'pytest11\]\n"(.+)" = "ascend_ops.emulator.pytest_plugin"', project.read_text()
+    )
+    assert entry == "ascend_ops.emulator.pytest_plugin"
+
+
+def test_a_function_that_is_not_emulated_is_said_where_to_add(tmp_path):
+    done = run_pytest(
+        tmp_path,
+        """
+        import pytest
+
+        @pytest.mark.npu
+        def test_it():
+            import torch
+            torch.stft(torch.randn(64).npu(), 16, return_complex=True)
+        """,
+        "--npu=emulated",
+    )
+    assert done.returncode == 1
+    assert "aclStft is not emulated. To add it: a row" in done.stdout

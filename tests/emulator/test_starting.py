@@ -1,0 +1,160 @@
+"""How a process gets its emulated NPU: the program ``emulate``, ``activate``, and the folder."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import textwrap
+
+import pytest
+from emulated_process import ascend_ops, outside, run
+
+from ascend_ops.emulator import emulated_cann
+from op_builder.cann import CannInstall
+from op_builder.toolchain.torch_install import find_torch_npu
+
+pytestmark = pytest.mark.skipif(find_torch_npu() is None, reason="torch_npu is not installed")
+
+
+def program(code: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    return outside("-c", textwrap.dedent(code), **variables)
+
+
+def test_the_exit_status_is_the_programs():
+    assert run("raise SystemExit(42)").returncode == 42
+    assert run("import os; os.kill(os.getpid(), 15)").returncode == -15
+
+
+def test_a_program_that_is_not_there_is_named():
+    done = ascend_ops("emulate", "--", "no-such-program", "--flag")
+    assert done.returncode == 1
+    assert "no-such-program" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_json_describes_the_emulated_cann():
+    content = json.loads(ascend_ops("emulate", "--json").stdout)
+    assert content["emulated"] is True
+    assert (
+        content["environment"]["ASCEND_HOME_PATH"] == content["root"] == str(emulated_cann().root)
+    )
+    assert content["libraries"] == list(map(str, emulated_cann().libraries))
+    done = ascend_ops("emulate", "--json", "--", "true")
+    assert done.returncode == 2
+    assert "starts no program" in done.stderr
+
+
+def test_activate_takes_options_as_python_writes_them():
+    done = program("""
+    from ascend_ops.emulator import activate, is_active
+    assert not is_active()
+    activate(devices=2, races=True, banner=False)
+    import torch, torch_npu
+    torch.ones(2).npu()
+    print(is_active(), torch.npu.device_count())
+    """)
+    assert "True 2" in done.stdout, done.stderr
+    assert "0 races were reported" in done.stderr
+    assert "emulated Ascend910B2" not in done.stderr
+
+
+def test_activate_after_torch_npu_says_what_to_do():
+    done = program(
+        """
+        import torch_npu
+        from ascend_ops.emulator import activate
+        import os
+        del os.environ["ASCEND_EMULATOR_HOME"]
+        activate()
+        """,
+        **emulated_cann().child_environment({}),
+    )
+    assert "ActivationError: torch_npu was imported before" in done.stderr
+    assert "Call it first" in done.stderr
+
+
+def test_options_that_come_too_late_are_refused_and_not_ignored():
+    done = program("""
+    from ascend_ops.emulator import activate
+    activate()
+    activate(devices=3, banner=0)
+    import torch, torch_npu
+    print(torch.npu.device_count())
+    activate(devices=3)
+    activate(devices=4)
+    """)
+    assert done.stdout.startswith("3\n"), done.stderr
+    assert "Set ASCEND_EMULATOR_DEVICES=4 in the environment, or activate first" in done.stderr
+    late = run("import torch; from ascend_ops.emulator import activate; activate(races=True)")
+    assert "Set ASCEND_EMULATOR_RACES=1 in the environment" in late.stderr, late.stderr
+
+
+@pytest.mark.parametrize("version", ["abc", "../../x"])
+def test_a_version_that_is_none_is_refused(version):
+    done = ascend_ops("emulate", ASCEND_EMULATOR_CANN_VERSION=version)
+    assert done.returncode == 1
+    assert f"ASCEND_EMULATOR_CANN_VERSION='{version}': expected a version like" in done.stderr
+
+
+def test_the_version_is_in_the_folder_and_in_the_process():
+    done = run("import torch; torch.ones(1).npu()", ASCEND_EMULATOR_CANN_VERSION="8.3.RC1")
+    assert "CANN 8.3.RC1; computed on the CPU" in done.stderr
+    cann = emulated_cann({**os.environ, "ASCEND_EMULATOR_CANN_VERSION": "8.3.RC1"})
+    assert "version=8.3.RC1" in (cann.root / "ascend_toolkit_install.info").read_text()
+
+
+def test_the_folder_is_found_as_any_cann_is():
+    cann = emulated_cann()
+    found = CannInstall.find(cann.child_environment({}))
+    assert found.root == cann.root
+    assert str(found.version) == cann.version
+    for part in ("include/acl/acl.h", "lib64/libascendcl.so", "opp", "runtime", "compiler"):
+        assert (cann.root / part).exists()
+
+
+def test_its_use_keeps_the_folder_from_being_pruned():
+    root = emulated_cann().root
+    os.utime(root, (0, 0))
+    assert emulated_cann().root.stat().st_mtime > 0
+
+
+def test_the_report_points_to_it_where_there_is_no_cann():
+    done = ascend_ops("report")
+    assert "ascend-ops emulate -- python ..." in " ".join(done.stdout.split())
+
+
+def test_what_a_failed_call_leaves_is_not_blamed_on_the_program():
+    done = run("import torch; print(torch.zeros(4).npu()[torch.tensor([7]).npu()])")
+    assert "aclnnIndex: index 7 is out of bounds" in done.stderr
+    assert "left at the end of the process (torch_npu destroys nothing of a call" in done.stderr
+
+
+STFT = """
+import torch, torch_npu
+torch.stft(torch.randn(64).npu(), 16, return_complex=True)
+"""
+WHERE_TO_ADD = "aclStft is not emulated. To add it: a row ATEN(aclStft, ...)"
+
+
+def test_a_function_that_is_not_emulated_is_named_with_where_to_add_it():
+    done = ascend_ops("emulate", "--", sys.executable, "-c", STFT)
+    assert done.returncode == 1
+    assert "aclStft or aclStftGetWorkspaceSize not in libopapi.so" in done.stderr  # torch_npu's
+    assert done.stderr.count(WHERE_TO_ADD) == 1
+    done = program("from ascend_ops.emulator import activate; activate()" + STFT)
+    assert done.stderr.count(WHERE_TO_ADD) == 1
+
+
+def test_other_errors_are_left_as_they_are():
+    done = ascend_ops("emulate", "--", sys.executable, "-c", "raise RuntimeError('aclStft')")
+    assert done.returncode == 1
+    assert "ascend_ops:" not in done.stderr
+
+
+def test_a_sitecustomize_of_the_programs_own_still_runs(tmp_path):
+    (tmp_path / "sitecustomize.py").write_text("print('my own')")
+    done = ascend_ops("emulate", "--", sys.executable, "-c", "", PYTHONPATH=str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "my own\n" * 2  # of ascend-ops, and of the program

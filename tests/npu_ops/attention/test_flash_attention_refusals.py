@@ -1,0 +1,213 @@
+"""flash_attention: bad arguments, missing versions, failures of CANN, torch_npu's own function."""
+
+from __future__ import annotations
+
+import pytest
+from attention_reference import tensors
+from emulated_process import run
+from op_checks import assert_close
+
+npu = pytest.mark.npu
+
+
+@npu
+def test_bad_arguments_are_refused_in_words():
+    import torch
+
+    from ascend_ops import flash_attention
+
+    q, k, v = (x.float() for x in tensors())
+    mask = torch.ones(5, 7, dtype=torch.bool)
+    sbh = torch.randn(5, 2, 32)
+    for call, error, words in (
+        (lambda: flash_attention(q.int(), k, v), TypeError, "query: expected dtype float32"),
+        (lambda: flash_attention(q, k.half(), v), TypeError, "key: expected dtype float32"),
+        (lambda: flash_attention(q.npu(), k, v), ValueError, "key: expected a tensor on npu"),
+        (lambda: flash_attention(q[0], k, v), ValueError, "query: expected 4 dimensions"),
+        (lambda: flash_attention(q[:, :3], k, v), ValueError, "key: expected a number of heads"),
+        (lambda: flash_attention(q[..., :4], k, v), ValueError, "key: expected as many elements"),
+        (lambda: flash_attention(q, k, v[:, :, :3]), ValueError, "as many tokens and heads"),
+        (lambda: flash_attention(q, k[:1], v), ValueError, "expected the batch of query"),
+        (lambda: flash_attention(q, k[:, :, :0], v[:, :, :0]), ValueError, "expected 1 to"),
+        (lambda: flash_attention(q, k, v, layout="NBSD"), ValueError, "layout: expected one of"),
+        (lambda: flash_attention(q, k, v, layout=["BNSD"]), ValueError, "layout: expected one of"),
+        (lambda: flash_attention(sbh, sbh, sbh, layout="SBH"), ValueError, "num_heads: expected a"),
+        (lambda: flash_attention(q, k, v, num_heads=2), ValueError, "num_heads: expected 4"),
+        (lambda: flash_attention(q, k, v, mask[:4]), ValueError, "attn_mask: expected"),
+        (lambda: flash_attention(q, k, v, mask.int()), TypeError, "attn_mask: expected dtype bool"),
+        (lambda: flash_attention(q, k, v, mask, is_causal=True), ValueError, "no boolean mask"),
+        (
+            lambda: flash_attention(q, k, v, torch.zeros(5, 7, requires_grad=True)),
+            ValueError,
+            "attn_mask: expected one without a gradient",
+        ),
+        (lambda: flash_attention(q, k, v, dropout_p=1.0), ValueError, "dropout_p: expected 0"),
+        (lambda: flash_attention(q, k, v, scale=float("nan")), ValueError, "scale: expected"),
+        (lambda: flash_attention(q, k, v, window=(-2, 0)), ValueError, "window: expected"),
+        (lambda: flash_attention(q, k, v, prefix=[1]), ValueError, "prefix: expected a length"),
+        (lambda: flash_attention(q, k, v, prefix=[1, 8]), ValueError, "lengths of 0 to 7"),
+        (
+            lambda: flash_attention(q, k, v, is_causal=True, causal_alignment="left"),
+            ValueError,
+            "causal_alignment: expected",
+        ),
+        (lambda: flash_attention(q, k, v, sinks=q[0, 0, 0]), ValueError, "sinks: expected a"),
+        (lambda: flash_attention(q, k, v, alibi_slopes=q[0, 0]), ValueError, "alibi_slopes"),
+    ):
+        with pytest.raises(error, match=words):
+            call()
+
+
+@npu
+def test_a_call_like_one_before_is_checked_anew_where_it_differs():
+    """What was found out about a call is kept by all that it depends on."""
+    import torch
+
+    from ascend_ops import flash_attention
+
+    q, k, v = (x.half().npu() for x in tensors())
+    for options in ({}, {"is_causal": True}, {"scale": 0.5}, {"layout": "BNSD"}):
+        lower = {"causal_alignment": "lower_right"} if "is_causal" in options else {}
+        for chosen in (options, {**options, **lower}, options):
+            found = flash_attention(q, k, v, **chosen).cpu()
+            wanted = flash_attention(q.cpu(), k.cpu(), v.cpu(), **chosen)
+            torch.testing.assert_close(found, wanted, rtol=2e-3, atol=2e-3)
+    with pytest.raises(TypeError, match="key: expected dtype float16"):
+        flash_attention(q, k.float(), v)
+    with pytest.raises(ValueError, match="value: expected a tensor on npu"):
+        flash_attention(q, k, v.cpu())
+    with pytest.raises(ValueError, match="as many tokens and heads"):
+        flash_attention(q, k, v[:, :, :3])
+    with torch.autocast("npu", dtype=torch.bfloat16):
+        assert flash_attention(q, k, v).dtype is torch.bfloat16
+
+
+@npu
+def test_torch_npus_own_attention_agrees():
+    import torch
+    import torch_npu
+
+    from ascend_ops import flash_attention, flash_attention_varlen
+
+    q, k, v = (x.float().npu() for x in tensors(shared=4))
+    mask = torch.ones(5, 7, dtype=torch.bool).triu(1)
+    compressed = torch.ones(2048, 2048, dtype=torch.bool).triu(1).npu()
+    theirs = torch_npu.npu_fusion_attention(
+        q, k, v, 4, "BNSD", atten_mask=compressed, scale=8**-0.5, sparse_mode=2
+    )[0]
+    assert_close(flash_attention(q, k, v, ~mask.npu()), theirs, "float32", 4)
+    bias = torch.randn(2, 4, 5, 7).npu()
+    theirs = torch_npu.npu_fusion_attention(q, k, v, 4, "BNSD", pse=bias, scale=0.25)[0]
+    # Theirs adds the bias before the scores are scaled, torch and ours after.
+    assert_close(flash_attention(q, k, v, bias * 0.25, scale=0.25), theirs, "float32", 4)
+    tokens = [x.transpose(1, 2).reshape(-1, 4, 8) for x in (q, k, v)]
+    theirs = torch_npu.npu_fusion_attention(
+        *tokens, 4, "TND", scale=8**-0.5, actual_seq_qlen=[5, 10], actual_seq_kvlen=[7, 14]
+    )[0]
+    assert_close(flash_attention_varlen(*tokens, [0, 5, 10], [0, 7, 14]), theirs, "float32", 4)
+
+
+CALL = """
+import torch, warnings
+from ascend_ops import flash_attention, flash_attention_varlen
+torch.manual_seed(0)
+q, k, v = (torch.randn(2, 4, 16, 32).npu().requires_grad_() for _ in range(3))
+def compare():
+    q.grad = None
+    output = flash_attention(q, k, v, is_causal=True)
+    output.sum().backward()
+    tokens = [x.detach().transpose(1, 2).reshape(-1, 4, 32).requires_grad_() for x in (q, k, v)]
+    flat = flash_attention_varlen(*tokens, [0, 16, 32], [0, 16, 32], is_causal=True)
+    flat.sum().backward()
+    same = flat.reshape(2, 16, 4, 32).transpose(1, 2)
+    expected = torch.nn.functional.scaled_dot_product_attention(
+        *(x.detach().cpu() for x in (q, k, v)), is_causal=True)
+    found = (output.cpu(), same.cpu())
+    print("agree", [torch.allclose(x, expected, atol=1e-5) for x in found],
+          torch.allclose(tokens[0].grad.reshape(2, 16, 4, 32).transpose(1, 2), q.grad, atol=1e-5))
+"""
+
+NEWEST = "aclnnFlashAttentionScoreV3,aclnnFlashAttentionScoreGradV3"
+OLDER = (
+    f"{NEWEST},aclnnFlashAttentionScoreV2,aclnnFlashAttentionScoreGradV2,"
+    "aclnnFlashAttentionVarLenScoreV2,aclnnFlashAttentionUnpaddingScoreGradV2"
+)
+
+
+@pytest.mark.parametrize("disabled", [NEWEST, OLDER])
+def test_older_versions_of_the_functions_give_the_same(disabled):
+    code = """
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        compare()
+    for options in ({"sinks": torch.zeros(4).npu()}, {"alibi_slopes": torch.ones(4).npu()}):
+        try:
+            flash_attention(q, k, v, **options)
+            print("taken")
+        except RuntimeError as error:
+            print("refused", error)
+    """
+    import textwrap
+
+    done = run(CALL + textwrap.dedent(code), ASCEND_OPS_DISABLED_ACLNN=disabled)
+    assert "agree [True, True] True" in done.stdout, done.stderr[-2000:]
+    assert "refused sinks: expected a CANN with the third version" in done.stdout
+    refused = "refused a float attn_mask, alibi_slopes: expected a CANN with the second version"
+    assert (refused if disabled == OLDER else "taken") in done.stdout
+
+
+def test_missing_functions_are_the_composition_with_one_warning_each():
+    code = """
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        compare()
+        compare()
+    print("warned", sum("plain torch composition" in str(w.message) for w in caught))
+    """
+    import textwrap
+
+    disabled = f"{OLDER},aclnnFlashAttentionScore,aclnnFlashAttentionVarLenScore"
+    disabled += ",aclnnFlashAttentionScoreGrad,aclnnFlashAttentionUnpaddingScoreGrad"
+    done = run(CALL + textwrap.dedent(code), ASCEND_OPS_DISABLED_ACLNN=disabled)
+    assert done.stdout.count("agree [True, True] True") == 2, done.stderr[-2000:]
+    assert "warned 4" in done.stdout
+
+
+@pytest.mark.parametrize("queue", ["0", "1", "2"])
+@pytest.mark.parametrize(
+    "fault",
+    [
+        "aclnnFlashAttentionScoreV3GetWorkspaceSize:1:161002",
+        "aclnnFlashAttentionScoreV3:1:561003",
+        "aclnnFlashAttentionScoreGradV3GetWorkspaceSize:1:161002",
+    ],
+)
+def test_a_failure_in_each_phase_is_an_exception_and_nothing_leaks(fault, queue):
+    code = """
+    try:
+        compare()
+        torch.npu.synchronize()
+    except RuntimeError as error:
+        print("raised", error)
+    """
+    import textwrap
+
+    done = run(CALL + textwrap.dedent(code), ASCEND_EMULATOR_FAULT=fault, TASK_QUEUE_ENABLE=queue)
+    assert "raised" in done.stdout, done.stderr[-2000:]
+    assert "FlashAttention" in done.stdout
+    assert "leak" not in done.stderr.lower(), done.stderr[-2000:]
+
+
+def test_the_next_call_works_after_a_refused_one():
+    code = """
+    for _ in range(2):
+        try:
+            compare()
+        except RuntimeError as error:
+            print("raised", "an invalid argument" in str(error))
+    """
+    import textwrap
+
+    fault = "aclnnFlashAttentionScoreV3GetWorkspaceSize:1:161002"
+    done = run(CALL + textwrap.dedent(code), ASCEND_EMULATOR_FAULT=fault)
+    assert done.stdout.index("raised True") < done.stdout.index("agree [True, True] True")

@@ -1,0 +1,144 @@
+"""What rotary_embedding and apply_rotary_pos_emb_ refuse, and what the emulated device does."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+npu = pytest.mark.npu
+
+
+def tensors(*shapes, device="cpu", dtype=None):
+    import torch
+
+    return [torch.zeros(shape, dtype=dtype, device=device) for shape in shapes]
+
+
+ANYWHERE = [
+    ("half", (4, 8), (4, 8), "x: expected 3 or 4 dimensions, found [4, 8]"),
+    ("half", (4, 3, 7), (4, 1, 7), "x: expected D to be a multiple of 2, found 7"),
+    ("quarter", (4, 3, 6), (4, 1, 6), "x: expected D to be a multiple of 4, found 6"),
+    ("half", (4, 3, 0), (4, 1, 0), "x: expected D to be a multiple of 2, found 0"),
+    ("half", (4, 3, 8), (4, 1, 4), "cos: expected D = 8, found [4, 1, 4]"),
+    ("half", (2, 4, 3, 8), (4, 3, 8), "cos: expected x's shape [2, 4, 3, 8], with 1 where"),
+    ("half", (4, 3, 8), (2, 3, 8), "cos: expected x's shape [4, 3, 8], with 1 where"),
+    ("rotate", (4, 3, 8), (4, 1, 8), "mode: expected one of half, interleave, quarter, "),
+]
+NOT_ON_NPU = [
+    ("half", (4, 3, 896), (4, 1, 896), "x: expected D < 896 on npu, found 896"),
+    ("half", (2, 3, 5, 8), (1, 1, 1, 8), "cos: expected it repeated over N, over B and N or not"),
+    ("half", (2, 3, 5, 8), (1, 3, 5, 8), "cos: expected it repeated over N, over B and N or not"),
+    ("half", (5, 3, 8), (1, 3, 8), "cos: expected [T, 1, D] or [T, N, D] for [T, N, D] on npu"),
+    ("interleave", (2, 3, 5, 8), (2, 1, 5, 8), "cos: expected [1, 1, S, D], [1, S, 1, D], "),
+    ("interleave", (5, 3, 8), (5, 3, 8), "[T, 1, D] in mode interleave on npu"),
+    ("interleave", (1, 3, 8), (1, 3, 8), "[T, 1, D] in mode interleave on npu"),
+    ("interleave", (40, 25, 2, 2), (1, 1, 2, 2), "x: expected B N < 1000 on npu, found [40, 25"),
+    ("half", (1000, 1, 1000, 2), (1, 1, 1000, 2), "x: expected B and N < 1000 on npu"),
+    ("half", (2, 1000, 2), (2, 1, 2), "x: expected N < 1000 on npu, found [2, 1000, 2]"),
+]
+
+
+@npu
+@pytest.mark.parametrize("device", ["cpu", "npu"])
+def test_a_bad_shape_or_mode_is_refused_in_words(device):
+    from ascend_ops import rotary_embedding
+
+    for mode, shape, factor, words in ANYWHERE:
+        with pytest.raises(ValueError, match=re.escape(words)):
+            rotary_embedding(*tensors(shape, factor, factor, device=device), mode)
+
+
+@npu
+def test_the_limits_of_a_device_are_refused_on_it_alone():
+    from ascend_ops import rotary_embedding
+
+    for mode, shape, factor, words in NOT_ON_NPU:
+        with pytest.raises(ValueError, match=re.escape(words)):
+            rotary_embedding(*tensors(shape, factor, factor, device="npu"), mode)
+        assert rotary_embedding(*tensors(shape, factor, factor), mode).shape == shape
+
+
+@npu
+def test_what_only_looks_like_a_wrong_repetition_is_taken():
+    """With one head or one position, cos of [1, 1, S, D] and others have the same shape."""
+    from ascend_ops import rotary_embedding
+
+    for mode, shape, factor in (
+        ("half", (2, 1, 5, 8), (1, 1, 5, 8)),
+        ("half", (2, 3, 1, 8), (1, 1, 1, 8)),
+        ("interleave", (2, 3, 1, 8), (1, 1, 1, 8)),
+        ("half", (1, 3, 5, 8), (1, 3, 5, 8)),
+        ("half", (2, 2000, 3, 8), (1, 2000, 1, 8)),
+    ):
+        y = rotary_embedding(*tensors(shape, factor, factor, device="npu"), mode)
+        assert (y.cpu() == 0).all()
+
+
+@npu
+def test_bad_dtypes_and_devices_are_refused_in_words():
+    import torch
+
+    from ascend_ops import rotary_embedding
+
+    x, cos, sin = tensors((4, 3, 8), (4, 1, 8), (4, 1, 8))
+    wide = [t.double().npu() for t in (x, cos, sin)]
+    for call, error, words in (
+        (lambda: rotary_embedding(x.int(), cos, sin), TypeError, "x: expected dtype float32"),
+        (lambda: rotary_embedding(*wide), TypeError, "x: expected .* on npu, found float64"),
+        (lambda: rotary_embedding(x.half(), cos, sin), TypeError, "cos: expected dtype float16"),
+        (lambda: rotary_embedding(x, cos, sin.half()), TypeError, "sin: expected dtype float32"),
+        (lambda: rotary_embedding(x.npu(), cos, sin), ValueError, "cos: expected a tensor on npu"),
+        (lambda: rotary_embedding(x, cos, sin[:1]), ValueError, "sin: expected the shape of cos"),
+    ):
+        with pytest.raises(error, match=words):
+            call()
+    assert rotary_embedding(x.to(torch.bfloat16), *(t.bfloat16() for t in (cos, sin))).dim() == 3
+
+
+@npu
+def test_apply_refuses_in_words():
+    from ascend_ops import apply_rotary_pos_emb_ as apply
+
+    q, k, cos, sin = tensors((2, 5, 4, 128), (2, 5, 1, 128), (2, 5, 1, 128), (2, 5, 1, 128))
+    on_npu = [t.npu() for t in (q, k, cos, sin)]
+    grad = k.clone().requires_grad_()
+    for call, error, words in (
+        (lambda: apply(q, k, cos, sin, "BNSD"), ValueError, "layout: expected BSND or TND, found"),
+        (lambda: apply(q, k, cos, sin, "TND"), ValueError, "query: expected [T, N, D], found"),
+        (lambda: apply(q, k[0], cos, sin), ValueError, "key: expected [2, 5, N, 128] as of query"),
+        (lambda: apply(q, k[:, :4], cos, sin), ValueError, "key: expected [2, 5, N, 128] as of"),
+        (lambda: apply(q, k, cos[:1], sin[:1]), ValueError, "cos: expected one head of query"),
+        (lambda: apply(q, k, cos, sin[:1]), ValueError, "sin: expected the shape of cos"),
+        (lambda: apply(q, k.half(), cos, sin), TypeError, "key: expected dtype float32"),
+        (lambda: apply(q, k.npu(), cos, sin), ValueError, "key: expected a tensor on cpu"),
+        (lambda: apply(q.long(), k, cos, sin), TypeError, "query: expected dtype float32"),
+        (lambda: apply(q, grad, cos, sin), ValueError, "key: expected a tensor without gradient"),
+        (
+            lambda: apply(*(t[..., :64] for t in on_npu)),
+            ValueError,
+            "query: expected D = 128 on npu, found 64",
+        ),
+        (lambda: apply(*(t[:0] for t in on_npu)), ValueError, "query: expected no empty tensor"),
+    ):
+        with pytest.raises(error, match=re.escape(words)):
+            call()
+
+
+@npu
+@pytest.mark.parametrize(
+    ("shapes", "words"),
+    [
+        (((4, 3, 896), (4, 1, 896)), "an even D below 896"),
+        (((4, 3, 8), (2, 1, 8)), "cos that x's shape holds"),
+        (((4, 3, 8), (1, 4, 1, 8)), "cos and sin of one shape"),
+        (((8,), (8,)), "3 or 4 dimensions"),
+    ],
+)
+def test_the_emulated_device_refuses_what_a_device_refuses(shapes, words, capfd):
+    import ascend_ops.rotary.apply as own
+
+    x, cos, sin = tensors(shapes[0], shapes[1], shapes[1], device="npu")
+    with pytest.raises(RuntimeError, match="561103"):
+        own._rotary_op(x, cos, sin, 0).cpu()
+    assert words in capfd.readouterr().err

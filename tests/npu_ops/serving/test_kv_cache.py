@@ -1,0 +1,240 @@
+"""kv_cache_scatter and kv_cache_gather: on aclnn, as compositions, and what they refuse."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from serving_reference import Paged, for_each, seeded
+
+npu = pytest.mark.npu
+DTYPES = ["float16", "bfloat16", "int8"]
+
+
+def tokens(count, heads, size, dtype="float16"):
+    import torch
+
+    return (torch.randn(count, heads, size) * 20).to(getattr(torch, dtype))
+
+
+@npu
+@for_each(device=["cpu", "npu"])
+def test_each_token_is_in_its_slot_and_nothing_else_changed(device):
+    import torch
+
+    from ascend_ops import kv_cache_scatter
+
+    seeded()
+    for dtype, slot_dtype in [(d, s) for d in DTYPES for s in (torch.int32, torch.int64)]:
+        key, value = tokens(7, 2, 16, dtype), tokens(7, 2, 24, dtype)
+        caches = [tokens(48, 2, size, dtype).view(3, 16, 2, size) for size in (16, 24)]
+        slots = torch.tensor([0, 47, 16, 15, 31, 8, 33])
+        wanted = [cache.clone() for cache in caches]
+        for x, cache in zip((key, value), wanted, strict=True):
+            for token, slot in enumerate(slots.tolist()):
+                cache[slot // 16, slot % 16] = x[token]
+        here = [x.to(device) for x in (key, value, *caches)]
+        version = here[2]._version
+        found = kv_cache_scatter(*here, slots.to(device, slot_dtype))
+        assert found[0] is here[2]
+        assert found[1] is here[3]
+        assert here[2]._version > version
+        for got, expected in zip(found, wanted, strict=True):
+            assert torch.equal(got.cpu(), expected)
+
+
+@npu
+@for_each(device=["cpu", "npu"])
+def test_tokens_come_back_in_the_order_of_their_sequences(device):
+    import torch
+
+    from ascend_ops import kv_cache_gather
+
+    for dtype in ("float16", "bfloat16"):
+        paged = Paged([33, 1, 0, 16, 20], dtype=dtype)
+        *caches, table, lengths = paged.arguments(device)
+        on_device = torch.tensor(lengths, dtype=torch.int32, device=device)
+        for given in ((lengths,), (torch.tensor(lengths),), (on_device, sum(lengths))):
+            key, value = kv_cache_gather(*caches, table, *given)
+            assert torch.equal(key.cpu(), torch.cat(paged.keys))
+            assert torch.equal(value.cpu(), torch.cat(paged.values))
+            assert key.is_contiguous()
+    key, value = kv_cache_gather(*caches, table, [0] * 5)
+    assert key.shape == (0, 2, 16)
+
+
+@npu
+def test_what_was_scattered_is_gathered_from_views_too():
+    import torch
+
+    from ascend_ops import kv_cache_gather, kv_cache_scatter
+
+    seeded()
+    fused = tokens(10, 6, 8).npu()
+    caches = torch.zeros(2, 5, 16, 2, 8, dtype=torch.float16).npu()  # of one storage
+    slots = torch.arange(40, 60, 2).npu()
+    kv_cache_scatter(fused[:, 2:4], fused[:, 4:], caches[0], caches[1], slots)
+    table = torch.tensor([[9, 2], [9, 3]], dtype=torch.int32).npu()[:, 1:]
+    key, value = kv_cache_gather(caches[0], caches[1], table, [16, 12])
+    assert torch.equal(key[8:16:2].cpu(), fused[:4, 2:4].cpu())
+    assert torch.equal(value[16::2].cpu(), fused[4:, 4:].cpu())
+    none = fused[:0]
+    kv_cache_scatter(none[:, 2:4], none[:, 4:], caches[0], caches[1], slots[:0])
+
+
+@npu
+def test_opcheck_passes_and_it_compiles_as_one_graph():
+    import torch
+
+    import ascend_ops.serving.kv_cache as own
+
+    paged = Paged([20, 5], dtype="float32")
+    key = torch.randn(3, 2, 16)
+    slots = torch.tensor([0, 5, 40])
+    scatter = (key, key + 1, paged.key_cache.nan_to_num(), paged.value_cache.nan_to_num(), slots)
+    lengths = torch.tensor([20, 5], dtype=torch.int32)
+    gather = (*scatter[2:4], paged.block_table, lengths, 25)
+    tests = ("test_schema", "test_autograd_registration", "test_faketensor")
+    for op, arguments in ((own._scatter_op, scatter), (own._gather_op, gather)):
+        torch.library.opcheck(op.overload, arguments)
+        on_npu = [
+            (x.half() if x.is_floating_point() else x).npu() if isinstance(x, torch.Tensor) else x
+            for x in arguments
+        ]
+        torch.library.opcheck(op.overload, tuple(on_npu), test_utils=tests)
+
+    def move(key, key_cache, value_cache, slots, table):
+        own.kv_cache_scatter(key * 2, key + 1, key_cache, value_cache, slots)
+        return own.kv_cache_gather(key_cache, value_cache, table, [20, 5])
+
+    for device in ("cpu", "npu"):
+        arguments = [x.half().to(device) for x in (key, *scatter[2:4])]
+        arguments += [slots.to(device), paged.block_table.to(device)]
+        again = [x.clone() for x in arguments]
+        found = torch.compile(move, fullgraph=True, backend="aot_eager")(*arguments)
+        for got, wanted in zip((*found, *arguments), (*move(*again), *again), strict=True):
+            assert torch.equal(got.cpu(), wanted.cpu())
+
+
+@npu
+def test_bad_arguments_are_refused_in_words():
+    import torch
+
+    from ascend_ops import kv_cache_gather as gather
+    from ascend_ops import kv_cache_scatter as scatter
+
+    k = torch.zeros(3, 2, 8, dtype=torch.float16)
+    c = torch.zeros(4, 16, 2, 8, dtype=torch.float16)
+    s = torch.tensor([1, 2, 3])
+    table = torch.tensor([[0, 1], [2, 3]], dtype=torch.int32)
+    wide, narrow = c.float().npu(), c.npu()
+    grad = torch.zeros(3, 2, 8, dtype=torch.float16, requires_grad=True)
+    huge = torch.zeros(1, 16, 128, 600, dtype=torch.float16).npu()
+    for call, error, words in (
+        (lambda: scatter(k, k, c.long(), c, s), TypeError, "key_cache: expected dtype float32"),
+        (lambda: scatter(k.npu(), k.npu(), wide, wide, s.npu()), TypeError, "found float32"),
+        (lambda: scatter(k, k, c, c.float(), s), TypeError, "value_cache: expected dtype float16"),
+        (lambda: scatter(k, k, c[0], c, s), ValueError, "[num_blocks, block_size, N, D], none"),
+        (lambda: scatter(k, k, c[:, ::2], c, s), ValueError, "key_cache: expected a contiguous"),
+        (lambda: scatter(k, k, c, c[:2], s), ValueError, "[4, 16, 2, D] as of key_cache"),
+        (lambda: scatter(k[:, :1], k, c, c, s), ValueError, "key: expected [tokens, N, D] as of"),
+        (lambda: scatter(k, k[:2], c, c, s), ValueError, "value: expected [tokens, N, D]"),
+        (lambda: scatter(k.float(), k, c, c, s), TypeError, "key: expected dtype float16"),
+        (
+            lambda: scatter(k, k, narrow, narrow, s),
+            ValueError,
+            "slot_mapping: expected a tensor on",
+        ),
+        (lambda: scatter(k, k, c, c, s.float()), TypeError, "slot_mapping: expected dtype int32"),
+        (lambda: scatter(k, k, c, c, s[None]), ValueError, "slot_mapping: expected [T]"),
+        (lambda: scatter(grad, k, c, c, s), ValueError, "key: expected a tensor without gradient"),
+        (lambda: scatter(k, k, c, c, s - 2), ValueError, "slots of 0 to 63, found -1 to 1"),
+        (lambda: scatter(k, k, c, c, s + 61), ValueError, "slots of 0 to 63, found 62 to 64"),
+        (lambda: scatter(k, k, c, c, s // 2), ValueError, "each slot once, found 1 again"),
+        (
+            lambda: gather(c, c, table.long(), [1, 1]),
+            TypeError,
+            "block_table: expected dtype int32",
+        ),
+        (lambda: gather(c, c, table[0], [1, 1]), ValueError, "expected [B, max_blocks]"),
+        (lambda: gather(c, c, table, [1]), ValueError, "seq_lens: expected 2 lengths, found 1"),
+        (lambda: gather(c, c, table, [1, 33]), ValueError, "lengths of 0 to 32, found [1, 33]"),
+        (lambda: gather(c, c, table, [1, -1]), ValueError, "lengths of 0 to 32, found [1, -1]"),
+        (lambda: gather(c, c, table, [1, 1.0]), TypeError, "seq_lens: expected integers"),
+        (lambda: gather(c, c, table, [1, 2], 4), ValueError, "num_tokens: expected 3, the sum"),
+        (lambda: gather(c, c, table + 2, [1, 1]), ValueError, "blocks of 0 to 3 for each"),
+        (
+            lambda: gather(narrow, narrow, table.npu(), torch.tensor([1, 2]).npu()),
+            ValueError,
+            "num_tokens: expected the sum of seq_lens, since reading them would wait",
+        ),
+        (
+            lambda: gather(huge, huge, table[:, :1].npu(), [1, 1]),
+            ValueError,
+            "at most 151552 bytes a token on npu, found 153600",
+        ),
+    ):
+        with pytest.raises(error, match=re.escape(words)):
+            call()
+
+
+@npu
+@pytest.mark.parametrize(
+    ("slots", "words"),
+    [([0, 64], "slots of 0 to 63, found slot 64 of token 1"), ([5, 5], "found again slot 5")],
+)
+def test_the_emulated_device_looks_at_slots(slots, words, capfd):
+    import torch
+
+    from ascend_ops import kv_cache_scatter
+
+    key = torch.ones(2, 2, 8, dtype=torch.float16).npu()
+    cache = torch.zeros(4, 16, 2, 8, dtype=torch.float16).npu()
+    with pytest.raises(RuntimeError, match="561103"):
+        kv_cache_scatter(key, key, cache, cache.clone(), torch.tensor(slots).npu())[0].cpu()
+    assert words in capfd.readouterr().err
+
+
+@npu
+@pytest.mark.parametrize(
+    ("table", "lengths", "words"),
+    [
+        ([[0, 4], [1, 1]], ([17, 1], 18), "blocks of 0 to 3, found 4 of sequence 0"),
+        ([[0, 9], [1, 1]], ([16, 2], 20), "as the lengths have, 18, found 20"),
+        ([[0, 1], [1, 1]], ([33, 1], 34), "lengths of 0 to 32, found 33 of sequence 0"),
+    ],
+)
+def test_the_emulated_device_looks_at_blocks_and_lengths(table, lengths, words, capfd):
+    import torch
+
+    from ascend_ops import kv_cache_gather
+
+    cache = torch.zeros(4, 16, 2, 8, dtype=torch.float16).npu()
+    on_npu = (torch.tensor(x, dtype=torch.int32).npu() for x in (table, lengths[0]))
+    with pytest.raises(RuntimeError, match="561103"):
+        kv_cache_gather(cache, cache, *on_npu, lengths[1])[0].cpu()
+    assert words in capfd.readouterr().err
+
+
+@npu
+def test_missing_functions_are_compositions_with_one_warning_each(monkeypatch):
+    import torch
+
+    from ascend_ops import kv_cache_gather, kv_cache_scatter
+    from ascend_ops.dispatch.npu_op import CompositionWarning
+
+    monkeypatch.setenv("ASCEND_OPS_DISABLED_ACLNN", "aclnnScatterPaKvCache,aclnnGatherPaKvCache")
+
+    def moved(device):
+        seeded()
+        key, cache = tokens(3, 2, 8).to(device), tokens(64, 2, 8).view(4, 16, 2, 8).to(device)
+        values, slots = cache.clone(), torch.tensor([0, 33, 17]).to(device)
+        table = torch.tensor([[2, 0], [1, 3]], dtype=torch.int32).to(device)
+        kv_cache_scatter(key, key + 1, cache, values, slots)
+        return [x.cpu() for x in (cache, values, *kv_cache_gather(cache, values, table, [3, 20]))]
+
+    with pytest.warns(CompositionWarning) as caught:
+        found = [moved("npu") for _ in range(2)][1]
+    own = sorted(str(w.message).split()[0] for w in caught if w.category is CompositionWarning)
+    assert own == ["ascend_ops.kv_cache_gather", "ascend_ops.kv_cache_scatter"]
+    assert all(torch.equal(a, b) for a, b in zip(found, moved("cpu"), strict=True))
