@@ -11,47 +11,47 @@ from test_direct_calls import CHECKED as CALLED_BY_NAME
 #: What test_direct_calls.py calls by name.
 DIRECT = " ".join(name.removeprefix("aclnn") for name in CALLED_BY_NAME)
 
-#: Tests by their place.
+#: Tests by their place below ``tests``.
 TESTS = {
-    "test_activation.py::test_the_kernels_agree_with_fp64[float16]": "GeluBackwardV2 GeluV2",
-    "test_block_sparse_attention.py::test_the_kernels_agree_with_the_loops[float16]": (
+    "npu_ops/activation/test_activation.py::test_the_kernels_agree_with_fp64[float16]": "GeluBackwardV2 GeluV2",
+    "npu_ops/sparse_attention/test_block_sparse_attention.py::test_the_kernels_agree_with_the_loops[float16]": (
         "BlockSparseAttention BlockSparseAttentionGrad"
     ),
-    "test_ffn.py::test_each_version_and_none_give_the_same": "FFN FFNV2",
-    "test_ffn.py::test_every_activation_with_and_without_experts[npu]": "FFNV3",
-    "test_flash_attention.py::test_windows[band-npu]": (
+    "npu_ops/moe/test_ffn.py::test_each_version_and_none_give_the_same": "FFN FFNV2",
+    "npu_ops/moe/test_ffn.py::test_every_activation_with_and_without_experts[npu]": "FFNV3",
+    "npu_ops/attention/test_flash_attention.py::test_windows[band-npu]": (
         "FlashAttentionScoreGradV3 FlashAttentionScoreV3"
     ),
-    "test_flash_attention_refusals.py::test_older_versions_of_the_functions_give_the_same": (
+    "npu_ops/attention/test_flash_attention_refusals.py::test_older_versions_of_the_functions_give_the_same": (
         "FlashAttentionScoreGradV2 FlashAttentionScoreV2 FlashAttentionUnpaddingScoreGrad"
     ),
-    "test_flash_attention_refusals.py::test_torch_npus_own_attention_agrees": (
+    "npu_ops/attention/test_flash_attention_refusals.py::test_torch_npus_own_attention_agrees": (
         "FlashAttentionVarLenScore"
     ),
-    "test_flash_attention_varlen.py::test_each_sequence_sees_itself_alone[float16-npu]": (
+    "npu_ops/attention/test_flash_attention_varlen.py::test_each_sequence_sees_itself_alone[float16-npu]": (
         "FlashAttentionUnpaddingScoreGradV2 FlashAttentionVarLenScoreV2"
     ),
-    "test_fused_adamw.py::test_the_state_goes_to_torch_and_back[npu]": "FusedAdamw",
-    "test_grouped_matmul.py::test_each_version_and_none_give_the_same": (
+    "npu_ops/fused_optimizers/test_fused_adamw.py::test_the_state_goes_to_torch_and_back[npu]": "FusedAdamw",
+    "npu_ops/moe/test_grouped_matmul.py::test_each_version_and_none_give_the_same": (
         "GroupedMatmulV3 GroupedMatmulV4"
     ),
-    "test_moe_gating.py::test_a_layer_of_experts_trains_as_a_loop_over_all_of_them": (
+    "npu_ops/moe/test_moe_gating.py::test_a_layer_of_experts_trains_as_a_loop_over_all_of_them": (
         "GroupedMatmulV5 MoeGatingTopK"
     ),
-    "test_nsa.py::test_compressed_attention_on_the_npu_agrees_with_the_cpu_and_torch_npu": (
+    "npu_ops/sparse_attention/test_nsa.py::test_compressed_attention_on_the_npu_agrees_with_the_cpu_and_torch_npu": (
         "NsaCompressAttention"
     ),
-    "test_nsa.py::test_compression_is_the_weighted_sum_of_each_window": "NsaCompress",
-    "test_nsa.py::test_selected_attention_within_canns_limits_agrees_and_compiles": (
+    "npu_ops/sparse_attention/test_nsa.py::test_compression_is_the_weighted_sum_of_each_window": "NsaCompress",
+    "npu_ops/sparse_attention/test_nsa.py::test_selected_attention_within_canns_limits_agrees_and_compiles": (
         "NsaSelectedAttention NsaSelectedAttentionGrad"
     ),
-    "test_operator_variants.py::test_gradients_of_gates": (
+    "emulator/test_operator_variants.py::test_gradients_of_gates": (
         "FastGelu FastGeluBackward ReflectionPad2dBackward SwiGlu SwiGluGrad"
     ),
-    "test_operator_variants.py::test_permutations_and_normals_have_their_properties": (
+    "emulator/test_operator_variants.py::test_permutations_and_normals_have_their_properties": (
         "NormalFloatTensor Randperm"
     ),
-    "test_operator_variants.py::test_variants_agree_with_the_cpu": (
+    "emulator/test_operator_variants.py::test_variants_agree_with_the_cpu": (
         "BitwiseAndScalar BitwiseOrScalar BitwiseXorScalar ClampMax DivMods FloorDivides "
         "FmodScalar ForeachAddScalarList ForeachPowScalarList ForeachSubListV2 "
         "ForeachSubScalarList InplaceBitwiseAndScalar InplaceBitwiseXorScalar InplaceClampMax "
@@ -64,14 +64,14 @@ TESTS = {
         "UpsampleNearest3d UpsampleNearestExact2d UpsampleNearestExact3d XLogYScalarOther "
         "XLogYScalarSelf"
     ),
-    "test_operators.py::test_adamw_steps_as_on_the_cpu[fused]": "ApplyAdamWV2",
-    "test_operators.py::test_flash_attention_and_its_gradient[True-BSH]": (
+    "emulator/test_operators.py::test_adamw_steps_as_on_the_cpu[fused]": "ApplyAdamWV2",
+    "emulator/test_operators.py::test_flash_attention_and_its_gradient[True-BSH]": (
         "FlashAttentionScore FlashAttentionScoreGrad"
     ),
-    "test_operators.py::test_gradients_agree_with_the_cpus": (
+    "emulator/test_operators.py::test_gradients_agree_with_the_cpus": (
         "BinaryCrossEntropyWithLogitsBackward Gelu GeluBackward KlDivBackward"
     ),
-    "test_operators.py::test_multi_tensor_operators": (
+    "emulator/test_operators.py::test_multi_tensor_operators": (
         "ForeachAbs ForeachAcos ForeachAddListV2 ForeachAddScalarV2 ForeachAddcdivScalarV2 "
         "ForeachAddcmulScalarV2 ForeachAsin ForeachAtan ForeachCos ForeachCosh ForeachDivList "
         "ForeachDivScalarList ForeachDivScalarV2 ForeachErf ForeachErfc ForeachExp "
@@ -82,30 +82,30 @@ TESTS = {
         "ForeachSin ForeachSinh ForeachSqrt ForeachSubScalarV2 ForeachTan ForeachTanh "
         "ForeachZeroInplace"
     ),
-    "test_operators.py::test_norms_and_gates_of_language_models": "AddRmsNorm RmsNorm RmsNormGrad",
-    "test_operators.py::test_random_numbers_repeat_with_the_seed_and_have_their_distribution": (
+    "emulator/test_operators.py::test_norms_and_gates_of_language_models": "AddRmsNorm RmsNorm RmsNormGrad",
+    "emulator/test_operators.py::test_random_numbers_repeat_with_the_seed_and_have_their_distribution": (
         "DropoutDoMask DropoutGenMaskV2"
     ),
-    "test_position.py::test_strides_and_offsets_of_views_are_honoured": (
+    "npu_ops/rotary/test_rotary.py::test_strides_and_offsets_of_views_are_honoured": (
         "ApplyRotaryPosEmb RotaryPositionEmbedding RotaryPositionEmbeddingGrad"
     ),
-    "test_serving_attention.py::test_lengths_cut_queries_and_keys_off": (
+    "npu_ops/serving/test_serving_attention.py::test_lengths_cut_queries_and_keys_off": (
         "IncreFlashAttentionV4 PromptFlashAttentionV3"
     ),
-    "test_serving_end_to_end.py::"
+    "npu_ops/serving/test_serving_end_to_end.py::"
     "test_prefill_and_decoding_are_dense_attention_over_the_whole_request": (
         "FusedInferAttentionScoreV4 GatherPaKvCache ScatterPaKvCache"
     ),
-    "test_serving_versions.py::test_older_functions_compute_the_same_or_say_what_they_lack[1]": (
+    "npu_ops/serving/test_serving_versions.py::test_older_functions_compute_the_same_or_say_what_they_lack[1]": (
         "FusedInferAttentionScoreV3 IncreFlashAttentionV3 PromptFlashAttentionV2"
     ),
-    "test_serving_versions.py::test_older_functions_compute_the_same_or_say_what_they_lack[2]": (
+    "npu_ops/serving/test_serving_versions.py::test_older_functions_compute_the_same_or_say_what_they_lack[2]": (
         "FusedInferAttentionScoreV2 IncreFlashAttentionV2 PromptFlashAttention"
     ),
-    "test_serving_versions.py::test_older_functions_compute_the_same_or_say_what_they_lack[3]": (
+    "npu_ops/serving/test_serving_versions.py::test_older_functions_compute_the_same_or_say_what_they_lack[3]": (
         "FusedInferAttentionScore IncreFlashAttention"
     ),
-    "test_serving_versions.py::test_on_ascend_950_there_is_v5_and_neither_prompt_nor_incre": (
+    "npu_ops/serving/test_serving_versions.py::test_on_ascend_950_there_is_v5_and_neither_prompt_nor_incre": (
         "FusedInferAttentionScoreV5"
     ),
 }

@@ -46,11 +46,13 @@ def exported() -> set[str]:
     return {name for name in symbols if not name.endswith("GetWorkspaceSize")} - NO_OPERATORS
 
 
-def outside(command: list[str], **variables: str) -> subprocess.CompletedProcess[str]:
+def outside(
+    command: list[str], folder: Path = HERE, **variables: str
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, *command],
         env=outside_environment(**variables),
-        cwd=HERE,
+        cwd=folder,
         capture_output=True,
         text=True,
         timeout=400,
@@ -86,6 +88,7 @@ def test_the_tests_pass_and_call_what_they_check(tmp_path):
     """The processes that a test starts count for it, hence one file of traces for each of them."""
     done = outside(
         ["-m", "pytest", "--npu=emulated", "-q", "-p", "no:cacheprovider", *checked_by_tests.TESTS],
+        folder=HERE.parent,
         ASCEND_EMULATOR_TRACE_FILE=str(tmp_path / "%p.json"),
     )
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-2000:]

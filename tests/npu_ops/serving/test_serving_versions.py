@@ -166,7 +166,7 @@ def test_on_ascend_950_there_is_v5_and_neither_prompt_nor_incre():
     code = """
     for name in calls:
         attempt(name)
-    from ascend_ops.attention.paged import _paged_op
+    from ascend_ops.serving.paged import _paged_op
     print(_paged_op.function())
     key, wide = torch.randn(3, 2, 8).npu(), torch.zeros(4, 16, 2, 8).npu()
     kv_cache_scatter(key, key, wide, wide.clone(), torch.tensor([0, 17, 18]).npu())
