@@ -42,9 +42,9 @@ setup(
     packages=[*find_packages(include=["op_builder*", "ascend_ops*"]), *MOVED],
     package_dir=MOVED,
     package_data={
-        "op_builder": ["py.typed", "**/*.json"],
+        "op_builder": ["py.typed", "*.pyi", "**/*.json"],
         "op_builder.csrc": ["**/*.h", "**/*.cpp"],
-        "ascend_ops": ["py.typed"],
+        "ascend_ops": ["py.typed", "*.pyi"],
     },
     ext_modules=extensions,
     cmdclass={"build_ext": BuildOps, "bdist_wheel": OpWheel},

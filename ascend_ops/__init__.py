@@ -1,119 +1,70 @@
 """Fused C++ ops for training and serving on Huawei Ascend NPUs and their hosts.
 
-Importing it starts no process, makes no folder and imports no torch: everything below is imported
-when it is first asked for, and an op is built, or taken from the cache, when it is first used.
+``import ascend_ops`` starts no process, creates no folder and does not import torch. Its names are
+imported when they are first used; an op is built, or loaded from the cache, at its first call.
+
+In import order:
+
+    dispatch                    NPU ops: registration with torch, loading, argument checks
+    acl                         AscendCL: devices, streams, events, pinned memory, copies
+    cpu_optimizers              optimizers for parameters in host memory
+    fused_optimizers            optimizers that update a whole parameter group per call
+    norm, rotary, activation    layer norm, RMS norm, rotary embedding, SwiGLU, GELU
+    moe                         grouped matmul, feed-forward networks, gating
+    attention                   attention for training
+    sparse_attention            block-sparse attention, native sparse attention
+    serving                     attention with a key/value cache
+    emulator                    torch_npu on a machine that has no NPU
+    cli                         the program ``ascend-ops``
 """
 
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Any
 
-from op_builder.version import __version__
+from op_builder.version import __version__ as __version__
 
-if TYPE_CHECKING:
-    from . import acl
-    from .activation.swiglu import gelu, swiglu
-    from .attention.flash import flash_attention
-    from .attention.varlen import flash_attention_varlen
-    from .cpu_optimizers.adagrad import CPUAdagrad
-    from .cpu_optimizers.adam import CPUAdam
-    from .cpu_optimizers.lion import CPULion
-    from .fused_optimizers.adamw import FusedAdamW
-    from .fused_optimizers.lamb import FusedLamb
-    from .fused_optimizers.lion import FusedLion
-    from .moe.feed_forward import ffn
-    from .moe.gating import moe_gating_topk
-    from .moe.grouped import grouped_matmul
-    from .norm.layer import layer_norm
-    from .norm.rms import add_rms_norm, rms_norm
-    from .rotary.apply import apply_rotary_pos_emb_, rotary_embedding
-    from .serving.incre import incre_flash_attention
-    from .serving.kv_cache import kv_cache_gather, kv_cache_scatter
-    from .serving.paged import paged_attention
-    from .serving.prompt import prompt_flash_attention
-    from .sparse_attention.block_sparse import block_sparse_attention
-    from .sparse_attention.nsa_attention import nsa_compress_attention
-    from .sparse_attention.nsa_compress import nsa_compress
-    from .sparse_attention.nsa_select import nsa_select_attention, nsa_window_attention
-
-_HOME = {
-    "CPUAdagrad": ".cpu_optimizers.adagrad",
-    "CPUAdam": ".cpu_optimizers.adam",
-    "CPULion": ".cpu_optimizers.lion",
-    "FusedAdamW": ".fused_optimizers.adamw",
-    "FusedLamb": ".fused_optimizers.lamb",
-    "FusedLion": ".fused_optimizers.lion",
-    "add_rms_norm": ".norm.rms",
-    "apply_rotary_pos_emb_": ".rotary.apply",
-    "block_sparse_attention": ".sparse_attention.block_sparse",
-    "ffn": ".moe.feed_forward",
-    "grouped_matmul": ".moe.grouped",
-    "moe_gating_topk": ".moe.gating",
-    "flash_attention": ".attention.flash",
-    "flash_attention_varlen": ".attention.varlen",
-    "gelu": ".activation.swiglu",
-    "incre_flash_attention": ".serving.incre",
-    "kv_cache_gather": ".serving.kv_cache",
-    "kv_cache_scatter": ".serving.kv_cache",
-    "layer_norm": ".norm.layer",
-    "nsa_compress": ".sparse_attention.nsa_compress",
-    "nsa_compress_attention": ".sparse_attention.nsa_attention",
-    "nsa_select_attention": ".sparse_attention.nsa_select",
-    "nsa_window_attention": ".sparse_attention.nsa_select",
-    "paged_attention": ".serving.paged",
-    "prompt_flash_attention": ".serving.prompt",
-    "rms_norm": ".norm.rms",
-    "rotary_embedding": ".rotary.apply",
-    "swiglu": ".activation.swiglu",
+# The public names, by the module that defines them. `__init__.pyi` lists them for type checkers.
+_EXPORTS = {
+    ".activation.swiglu": ("gelu", "swiglu"),
+    ".attention.flash": ("flash_attention",),
+    ".attention.varlen": ("flash_attention_varlen",),
+    ".cpu_optimizers.adagrad": ("CPUAdagrad",),
+    ".cpu_optimizers.adam": ("CPUAdam",),
+    ".cpu_optimizers.lion": ("CPULion",),
+    ".fused_optimizers.adamw": ("FusedAdamW",),
+    ".fused_optimizers.lamb": ("FusedLamb",),
+    ".fused_optimizers.lion": ("FusedLion",),
+    ".moe.feed_forward": ("ffn",),
+    ".moe.gating": ("moe_gating_topk",),
+    ".moe.grouped": ("grouped_matmul",),
+    ".norm.layer": ("layer_norm",),
+    ".norm.rms": ("add_rms_norm", "rms_norm"),
+    ".rotary.apply": ("apply_rotary_pos_emb_", "rotary_embedding"),
+    ".serving.incre": ("incre_flash_attention",),
+    ".serving.kv_cache": ("kv_cache_gather", "kv_cache_scatter"),
+    ".serving.paged": ("paged_attention",),
+    ".serving.prompt": ("prompt_flash_attention",),
+    ".sparse_attention.block_sparse": ("block_sparse_attention",),
+    ".sparse_attention.nsa_attention": ("nsa_compress_attention",),
+    ".sparse_attention.nsa_compress": ("nsa_compress",),
+    ".sparse_attention.nsa_select": ("nsa_select_attention", "nsa_window_attention"),
 }
+_SUBMODULES = ("acl",)
 
-__all__ = [
-    "CPUAdagrad",
-    "CPUAdam",
-    "CPULion",
-    "FusedAdamW",
-    "FusedLamb",
-    "FusedLion",
-    "__version__",
-    "acl",
-    "add_rms_norm",
-    "apply_rotary_pos_emb_",
-    "block_sparse_attention",
-    "ffn",
-    "flash_attention",
-    "flash_attention_varlen",
-    "gelu",
-    "grouped_matmul",
-    "incre_flash_attention",
-    "kv_cache_gather",
-    "kv_cache_scatter",
-    "layer_norm",
-    "moe_gating_topk",
-    "nsa_compress",
-    "nsa_compress_attention",
-    "nsa_select_attention",
-    "nsa_window_attention",
-    "paged_attention",
-    "prompt_flash_attention",
-    "rms_norm",
-    "rotary_embedding",
-    "swiglu",
-]
+_MODULE_OF = {name: module for module, names in _EXPORTS.items() for name in names}
+__all__ = sorted(("__version__", *_SUBMODULES, *_MODULE_OF))  # noqa: PLE0605 - it is a list
 
 
-_MODULES = ("acl",)
-
-
-def __getattr__(name: str) -> Any:
-    if name in _MODULES:
+def __getattr__(name: str) -> object:
+    if name in _SUBMODULES:
         return importlib.import_module(f".{name}", __name__)
-    if name not in _HOME:
+    if name not in _MODULE_OF:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(_HOME[name], __name__), name)
+    value = getattr(importlib.import_module(_MODULE_OF[name], __name__), name)
     globals()[name] = value
     return value
 
 
 def __dir__() -> list[str]:
-    return sorted(__all__)
+    return __all__

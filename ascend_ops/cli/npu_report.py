@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import importlib
 import warnings
 from typing import Any
 
+import ascend_ops
 from ascend_ops import emulator
 
 from .output import console, fail, print_table
@@ -23,8 +23,8 @@ def state() -> dict[str, Any]:
         raise fail(f"torch_npu {torch_npu.__version__} finds no NPU. {_ON_THE_EMULATED}")
     from ascend_ops.dispatch import npu_op
 
-    for module in dict.fromkeys(importlib.import_module("ascend_ops")._HOME.values()):
-        importlib.import_module(module, "ascend_ops")
+    for name in ascend_ops.__all__:  # registers every family
+        getattr(ascend_ops, name)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", npu_op.CompositionWarning)  # they are what is reported
         implementations = [

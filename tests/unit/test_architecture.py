@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import json
 import re
 import subprocess
@@ -12,11 +13,10 @@ from pathlib import Path
 
 import pytest
 
-import op_builder
-
 ROOT = Path(__file__).resolve().parents[2]
 OP_BUILDER = ROOT / "op_builder"
-PYTHON_FILES = sorted([*OP_BUILDER.rglob("*.py"), *(ROOT / "ascend_ops").rglob("*.py")])
+PACKAGES = ("op_builder", "ascend_ops")
+PYTHON_FILES = sorted(file for package in PACKAGES for file in (ROOT / package).rglob("*.py"))
 CPP_FILES = sorted(file for file in (ROOT / "csrc").rglob("*") if file.suffix in (".h", ".cpp"))
 
 MAX_FILE_LINES = 400
@@ -41,12 +41,11 @@ def _tree(file: Path) -> ast.Module:
     return ast.parse(file.read_text(encoding="utf-8"))
 
 
-def _order() -> dict[str, int]:
-    """Module or package of op_builder to its line in the docstring of op_builder."""
-    assert op_builder.__doc__ is not None
-    listing = op_builder.__doc__.partition("In import order:")[2]
+def _order(package: str) -> dict[str, int]:
+    """Module or sub-package of ``package`` to its line in the docstring of ``package``."""
+    docstring = ast.get_docstring(_tree(ROOT / package / "__init__.py")) or ""
     found: dict[str, int] = {}
-    for number, line in enumerate(listing.splitlines()):
+    for number, line in enumerate(docstring.partition("n import order:")[2].splitlines()):
         names = re.match(r" {4}(\w+(?:, \w+)*) {2,}", line)
         if names:
             found.update(dict.fromkeys(names[1].split(", "), number))
@@ -54,9 +53,9 @@ def _order() -> dict[str, int]:
 
 
 def _imports(file: Path) -> Iterator[tuple[str, bool]]:
-    """Each module of op_builder that ``file`` imports, and whether only when a function runs."""
+    """Each module of its own package that ``file`` imports, and whether only in a function."""
     tree = _tree(file)
-    package = ("op_builder", *file.relative_to(OP_BUILDER).parts[:-1])
+    package = file.relative_to(ROOT).parts[:-1]
     deferred = {
         inner
         for node in ast.walk(tree)
@@ -64,39 +63,62 @@ def _imports(file: Path) -> Iterator[tuple[str, bool]]:
         for inner in ast.walk(node)
     }
     for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom) and node.level:
-            base = package[: len(package) - node.level + 1]
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                if alias.name.startswith(f"{package[0]}."):
+                    yield alias.name, node in deferred
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else ()
             module = [*base, *(node.module.split(".") if node.module else [])]
-            targets = [module] if node.module else [[*module, alias.name] for alias in node.names]
-            for target in targets:
-                yield ".".join(target), node in deferred
+            if module[0] == package[0]:
+                names = [alias.name for alias in node.names] if module == [package[0]] else []
+                for target in [[*module, name] for name in names] or [module]:
+                    yield ".".join(target), node in deferred
 
 
 def _is_type_checking(node: ast.AST) -> bool:
     return isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
 
 
-def _unit(module: str) -> str:
-    return module.split(".")[1] if "." in module else ""
+@pytest.mark.parametrize("package", PACKAGES)
+def test_the_docstring_lists_every_module(package: str) -> None:
+    modules = {file.stem for file in (ROOT / package).glob("*.py")}
+    packages = {file.parent.name for file in (ROOT / package).glob("*/__init__.py")}
+    assert set(_order(package)) == (modules | packages) - {"__init__"}
 
 
-def test_the_docstring_lists_every_module() -> None:
-    modules = {file.stem if file.is_file() else file.name for file in OP_BUILDER.glob("*.py")}
-    packages = {file.parent.name for file in OP_BUILDER.glob("*/__init__.py")}
-    assert set(_order()) == (modules | packages) - {"__init__"}
-
-
-@pytest.mark.parametrize("file", sorted(OP_BUILDER.rglob("*.py")), ids=_named)
+@pytest.mark.parametrize("file", PYTHON_FILES, ids=_named)
 def test_imports_go_in_the_stated_direction(file: Path) -> None:
-    order = _order()
-    relative = file.relative_to(OP_BUILDER)
-    if relative == Path("__init__.py"):
+    package, *relative = file.relative_to(ROOT).parts
+    here = relative[0].removesuffix(".py")
+    if here == "__init__":
         return
-    here = relative.parts[0].removesuffix(".py")
+    order = _order(package)
     for module, deferred in _imports(file):
-        there = _unit(module)
+        there = module.split(".")[1]
         if there != here and not (deferred and (here, there) in BACKWARD_WHEN_CALLED):
             assert order[there] <= order[here], f"{file} imports {module}"
+
+
+@pytest.mark.parametrize("package", ["ascend_ops"])
+def test_the_stub_lists_what_the_package_exports(package: str) -> None:
+    """Type checkers read ``__init__.pyi``; the table in ``__init__.py`` is what runs."""
+    module = importlib.import_module(package)
+    stub = ast.parse((ROOT / package / "__init__.pyi").read_text(encoding="utf-8"))
+    listed: dict[str, tuple[str, ...]] = {}
+    public: list[str] = []
+    for node in stub.body:
+        if isinstance(node, ast.ImportFrom) and node.level:
+            listed[f".{node.module or ''}"] = tuple(alias.name for alias in node.names)
+        elif isinstance(node, ast.Assign):
+            public = ast.literal_eval(node.value)
+    submodules = listed.pop(".", ())
+    assert list(module._EXPORTS.items()) == sorted(listed.items())
+    assert submodules == module._SUBMODULES
+    assert sorted(public) == module.__all__
+    assert dir(module) == module.__all__
+    for name in public:
+        assert getattr(module, name) is not None
 
 
 def test_op_builder_knows_nothing_of_ascend_ops() -> None:

@@ -1,0 +1,59 @@
+from op_builder.version import __version__
+
+from . import acl
+from .activation.swiglu import gelu, swiglu
+from .attention.flash import flash_attention
+from .attention.varlen import flash_attention_varlen
+from .cpu_optimizers.adagrad import CPUAdagrad
+from .cpu_optimizers.adam import CPUAdam
+from .cpu_optimizers.lion import CPULion
+from .fused_optimizers.adamw import FusedAdamW
+from .fused_optimizers.lamb import FusedLamb
+from .fused_optimizers.lion import FusedLion
+from .moe.feed_forward import ffn
+from .moe.gating import moe_gating_topk
+from .moe.grouped import grouped_matmul
+from .norm.layer import layer_norm
+from .norm.rms import add_rms_norm, rms_norm
+from .rotary.apply import apply_rotary_pos_emb_, rotary_embedding
+from .serving.incre import incre_flash_attention
+from .serving.kv_cache import kv_cache_gather, kv_cache_scatter
+from .serving.paged import paged_attention
+from .serving.prompt import prompt_flash_attention
+from .sparse_attention.block_sparse import block_sparse_attention
+from .sparse_attention.nsa_attention import nsa_compress_attention
+from .sparse_attention.nsa_compress import nsa_compress
+from .sparse_attention.nsa_select import nsa_select_attention, nsa_window_attention
+
+__all__ = [
+    "CPUAdagrad",
+    "CPUAdam",
+    "CPULion",
+    "FusedAdamW",
+    "FusedLamb",
+    "FusedLion",
+    "__version__",
+    "acl",
+    "add_rms_norm",
+    "apply_rotary_pos_emb_",
+    "block_sparse_attention",
+    "ffn",
+    "flash_attention",
+    "flash_attention_varlen",
+    "gelu",
+    "grouped_matmul",
+    "incre_flash_attention",
+    "kv_cache_gather",
+    "kv_cache_scatter",
+    "layer_norm",
+    "moe_gating_topk",
+    "nsa_compress",
+    "nsa_compress_attention",
+    "nsa_select_attention",
+    "nsa_window_attention",
+    "paged_attention",
+    "prompt_flash_attention",
+    "rms_norm",
+    "rotary_embedding",
+    "swiglu",
+]
