@@ -35,7 +35,7 @@ def build(folder: Path, name: str, tests: list[str], libraries: list[str]) -> Pa
     command = [
         *("g++", "-std=c++17", "-O0", "-g", "-Wall", "-Wextra", "-pthread", "-rdynamic"),
         *("-Wno-deprecated-declarations", f"-I{cann.root / 'include'}", f"-I{HERE}"),
-        *(str(HERE / test) for test in ["main.cpp", *tests]),
+        *(str(HERE.parent / "test_main.cpp"), *(str(HERE / test) for test in tests)),
         *("-o", str(out), "-Wl,--no-as-needed", f"-L{cann.library_dir}", "-lascendcl"),
         *(*libraries, f"-Wl,-rpath,{cann.library_dir}"),
     ]

@@ -31,7 +31,7 @@ def test_a_thousand_cycles_lose_nothing_that_valgrind_sees(programs, case):
     kinds = ("--show-leak-kinds=definite", "--errors-for-leak-kinds=definite")
     done = run(programs, case, (*valgrind, *kinds), WINDOW_GB=4)
     assert done.returncode == 0, done.stderr[-3000:]
-    assert done.stdout == "passed\n"
+    assert done.stdout == f"{case}\npassed\n"
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +50,7 @@ def threaded(tmp_path_factory: pytest.TempPathFactory) -> Path:
         return str(out)
 
     sources = [SOURCES / name for name in EmulatorRuntimeBuilder().sources()]
-    sources += [HERE / name for name in ("main.cpp", *THREADED)]
+    sources += [HERE.parent / "test_main.cpp", *(HERE / name for name in THREADED)]
     with ThreadPoolExecutor(2) as pool:
         objects = list(pool.map(compiled, sources))
     out = folder / "tests"

@@ -56,8 +56,9 @@ TEST(bad_hyperparameters_are_refused_by_name) {
     H h;
     h.step = 0;
     Plan plan;
-    CHECK(ascend_ops::plan_adagrad_step(h, DTypes{}, Isa::scalar, &plan).argument != nullptr,
-          "step 0 was taken");
+    CHECK_MESSAGE(
+        ascend_ops::plan_adagrad_step(h, DTypes{}, Isa::scalar, &plan).argument != nullptr,
+        "step 0 was taken");
 }
 
 // 0 * infinity is a NaN that torch does not make either.
@@ -66,7 +67,7 @@ TEST(no_decay_of_an_infinite_param_is_no_nan) {
         Tensors tensors = Tests::make(DTypes{}, 19, 1);
         tensors.params.set(2, INFINITY);
         run(Tests::plan(Adagrad::modes().front(), DTypes{}, isa), tensors, 0, 19);
-        CHECK(std::isfinite(tensors.states[0].get(2)), "%g", tensors.states[0].get(2));
+        CHECK_MESSAGE(std::isfinite(tensors.states[0].get(2)), "%g", tensors.states[0].get(2));
     }
 }
 

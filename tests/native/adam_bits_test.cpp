@@ -135,10 +135,10 @@ TEST(nan_and_infinity_propagate) {
             tensors.grads.set(17, INFINITY);  // in the tail of every vector
             run(step_plan(usual(), dtypes, isa), tensors, 0, count);
             for (const Array* array : {&tensors.params, &tensors.states[0], &tensors.states[1]}) {
-                CHECK(std::isnan(array->get(3)), "%g", array->get(3));
-                CHECK(!std::isfinite(array->get(17)), "%g", array->get(17));
+                CHECK_MESSAGE(std::isnan(array->get(3)), "%g", array->get(3));
+                CHECK_MESSAGE(!std::isfinite(array->get(17)), "%g", array->get(17));
                 for (const std::size_t i : {2u, 4u, 16u, 18u}) {
-                    CHECK(std::isfinite(array->get(i)), "[%zu] %g", i, array->get(i));
+                    CHECK_MESSAGE(std::isfinite(array->get(i)), "[%zu] %g", i, array->get(i));
                 }
             }
         }

@@ -42,14 +42,16 @@ inline Tensors random_tensors(const DTypes& dtypes, std::size_t count, std::uint
 inline Plan step_plan(const AdamHyperparameters& h, const DTypes& dtypes, Isa isa) {
     Plan plan;
     const Problem problem = ascend_ops::plan_adam_step(h, dtypes, isa, &plan);
-    CHECK(problem.argument == nullptr, "%s on %s", problem.argument, ascend_ops::isa_name(isa));
+    CHECK_MESSAGE(problem.argument == nullptr, "%s on %s", problem.argument,
+                  ascend_ops::isa_name(isa));
     return plan;
 }
 
 inline Plan rollback_plan(const AdamHyperparameters& h, const DTypes& dtypes, Isa isa) {
     Plan plan;
     const Problem problem = ascend_ops::plan_adam_rollback(h, dtypes, isa, &plan);
-    CHECK(problem.argument == nullptr, "%s on %s", problem.argument, ascend_ops::isa_name(isa));
+    CHECK_MESSAGE(problem.argument == nullptr, "%s on %s", problem.argument,
+                  ascend_ops::isa_name(isa));
     return plan;
 }
 

@@ -16,14 +16,14 @@ void check_refused(const AdamHyperparameters& h, const DTypes& dtypes, const cha
     Plan plan;
     if (!only_rollback) {
         const Problem problem = ascend_ops::plan_adam_step(h, dtypes, Isa::scalar, &plan);
-        CHECK(problem.argument != nullptr && problem.argument == std::string(argument),
-              "the step, for %s", argument);
+        CHECK_MESSAGE(problem.argument != nullptr && problem.argument == std::string(argument),
+                      "the step, for %s", argument);
     }
     const Problem problem = ascend_ops::plan_adam_rollback(h, dtypes, Isa::scalar, &plan);
-    CHECK(problem.argument != nullptr && problem.argument == std::string(argument),
-          "rollback, for %s", argument);
-    CHECK(problem.wanted != nullptr, "%s", argument);
-    CHECK(plan.kernel == nullptr, "a plan was made without %s", argument);
+    CHECK_MESSAGE(problem.argument != nullptr && problem.argument == std::string(argument),
+                  "rollback, for %s", argument);
+    CHECK_MESSAGE(problem.wanted != nullptr, "%s", argument);
+    CHECK_MESSAGE(plan.kernel == nullptr, "a plan was made without %s", argument);
 }
 
 void check_refused(double AdamHyperparameters::* field, std::initializer_list<double> values,
@@ -79,23 +79,25 @@ TEST(any_step_number_and_lr_of_zero_are_taken) {
 TEST(isas_have_names_and_lower_ones_can_be_forced) {
     for (const Isa isa : ascend_ops::all_isas) {
         Isa parsed = Isa::scalar;
-        CHECK(ascend_ops::parse_isa(ascend_ops::isa_name(isa), &parsed), "%s",
-              ascend_ops::isa_name(isa));
-        CHECK(parsed == isa, "%s", ascend_ops::isa_name(isa));
+        CHECK_MESSAGE(ascend_ops::parse_isa(ascend_ops::isa_name(isa), &parsed), "%s",
+                      ascend_ops::isa_name(isa));
+        CHECK_MESSAGE(parsed == isa, "%s", ascend_ops::isa_name(isa));
         const bool supported = ascend_ops::cpu_supports(isa);
-        CHECK(ascend_ops::set_current_isa(isa) == supported, "%s", ascend_ops::isa_name(isa));
-        CHECK(!supported || ascend_ops::current_isa() == isa, "%s", ascend_ops::isa_name(isa));
+        CHECK_MESSAGE(ascend_ops::set_current_isa(isa) == supported, "%s",
+                      ascend_ops::isa_name(isa));
+        CHECK_MESSAGE(!supported || ascend_ops::current_isa() == isa, "%s",
+                      ascend_ops::isa_name(isa));
         Plan plan;
         const Problem problem =
             ascend_ops::plan_adam_step(AdamHyperparameters{}, DTypes{}, isa, &plan);
-        CHECK((problem.argument == nullptr) == supported, "%s", ascend_ops::isa_name(isa));
-        CHECK(!supported || ascend_ops::compiled_isa(isa) == isa, "%s was not compiled in",
-              ascend_ops::isa_name(isa));
+        CHECK_MESSAGE((problem.argument == nullptr) == supported, "%s", ascend_ops::isa_name(isa));
+        CHECK_MESSAGE(!supported || ascend_ops::compiled_isa(isa) == isa, "%s was not compiled in",
+                      ascend_ops::isa_name(isa));
     }
     Isa untouched = Isa::avx2;
-    CHECK(!ascend_ops::parse_isa("AVX2", &untouched), "names are in lower case");
-    CHECK(untouched == Isa::avx2, "%s", ascend_ops::isa_name(untouched));
-    CHECK(ascend_ops::set_current_isa(ascend_ops::best_isa()), "the best is there");
+    CHECK_MESSAGE(!ascend_ops::parse_isa("AVX2", &untouched), "names are in lower case");
+    CHECK_MESSAGE(untouched == Isa::avx2, "%s", ascend_ops::isa_name(untouched));
+    CHECK_MESSAGE(ascend_ops::set_current_isa(ascend_ops::best_isa()), "the best is there");
 }
 
 }  // namespace

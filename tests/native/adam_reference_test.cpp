@@ -61,12 +61,13 @@ void check_element(const char* name, const Array& found, std::size_t i, const Bo
                    const AdamHyperparameters& h, Isa isa) {
     const double low = reference::round_to(found.dtype(), wanted.value - wanted.error);
     const double high = reference::round_to(found.dtype(), wanted.value + wanted.error);
-    CHECK(low <= found.get(i) && found.get(i) <= high,
-          "%s %s[%zu] of %zu in %s: %a, not between %a and %a (adamw %d, bias correction %d, "
-          "maximize %d, weight_decay %g, step %lld)",
-          ascend_ops::isa_name(isa), name, i, found.count(), reference::name_of(found.dtype()),
-          found.get(i), low, high, h.adamw_mode, h.bias_correction, h.maximize, h.weight_decay,
-          static_cast<long long>(h.step));
+    CHECK_MESSAGE(
+        low <= found.get(i) && found.get(i) <= high,
+        "%s %s[%zu] of %zu in %s: %a, not between %a and %a (adamw %d, bias correction %d, "
+        "maximize %d, weight_decay %g, step %lld)",
+        ascend_ops::isa_name(isa), name, i, found.count(), reference::name_of(found.dtype()),
+        found.get(i), low, high, h.adamw_mode, h.bias_correction, h.maximize, h.weight_decay,
+        static_cast<long long>(h.step));
 }
 
 void check_step(const AdamHyperparameters& h, const DTypes& dtypes, Isa isa, std::size_t count) {
@@ -82,8 +83,8 @@ void check_step(const AdamHyperparameters& h, const DTypes& dtypes, Isa isa, std
         if (dtypes.low_precision_params != DType::float32) {
             const double copy =
                 reference::round_to(dtypes.low_precision_params, after.params.get(i));
-            CHECK(after.copies.get(i) == copy, "%s: copy [%zu] of %a is %a",
-                  ascend_ops::isa_name(isa), i, after.params.get(i), after.copies.get(i));
+            CHECK_MESSAGE(after.copies.get(i) == copy, "%s: copy [%zu] of %a is %a",
+                          ascend_ops::isa_name(isa), i, after.params.get(i), after.copies.get(i));
         }
     }
 }
@@ -142,9 +143,9 @@ TEST(zero_grads_change_nothing_but_by_decay) {
         }
         run(step_plan(h, DTypes{}, isa), tensors, 0, 37);
         for (std::size_t i = 0; i < 37; ++i) {
-            CHECK(tensors.params.get(i) == 1.5, "%g", tensors.params.get(i));
-            CHECK(tensors.states[0].get(i) == 0.0, "%g", tensors.states[0].get(i));
-            CHECK(tensors.states[1].get(i) == 0.0, "%g", tensors.states[1].get(i));
+            CHECK_MESSAGE(tensors.params.get(i) == 1.5, "%g", tensors.params.get(i));
+            CHECK_MESSAGE(tensors.states[0].get(i) == 0.0, "%g", tensors.states[0].get(i));
+            CHECK_MESSAGE(tensors.states[1].get(i) == 0.0, "%g", tensors.states[1].get(i));
         }
     }
 }

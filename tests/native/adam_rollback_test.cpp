@@ -66,8 +66,9 @@ Errors allowed(const AdamHyperparameters& h, const Tensors& tensors, const Eleme
 
 void check_close(const char* name, double found, double wanted, double error, std::size_t i,
                  Isa isa) {
-    CHECK(std::fabs(found - wanted) <= error, "%s %s[%zu]: %a, not %a: %g off, allowed %g",
-          ascend_ops::isa_name(isa), name, i, found, wanted, std::fabs(found - wanted), error);
+    CHECK_MESSAGE(std::fabs(found - wanted) <= error, "%s %s[%zu]: %a, not %a: %g off, allowed %g",
+                  ascend_ops::isa_name(isa), name, i, found, wanted, std::fabs(found - wanted),
+                  error);
 }
 
 void check_round_trip(const AdamHyperparameters& h, const DTypes& dtypes, Isa isa) {
@@ -84,7 +85,7 @@ void check_round_trip(const AdamHyperparameters& h, const DTypes& dtypes, Isa is
         check_close("params", found.param, wanted.param, errors.param, i, isa);
         check_close("exp_avg", found.exp_avg, wanted.exp_avg, errors.exp_avg, i, isa);
         check_close("exp_avg_sq", found.exp_avg_sq, wanted.exp_avg_sq, errors.exp_avg_sq, i, isa);
-        CHECK(found.exp_avg_sq >= 0.0, "%g", found.exp_avg_sq);
+        CHECK_MESSAGE(found.exp_avg_sq >= 0.0, "%g", found.exp_avg_sq);
     }
 }
 
@@ -124,8 +125,8 @@ TEST(rollback_of_the_first_step_gives_zero_states) {
             run(step_plan(h, DTypes{}, isa), tensors, 0, 100);
             run(rollback_plan(h, DTypes{}, isa), tensors, 0, 100);
             for (std::size_t i = 0; i < 100; ++i) {
-                CHECK(tensors.states[0].get(i) == 0.0, "%g", tensors.states[0].get(i));
-                CHECK(tensors.states[1].get(i) == 0.0, "%g", tensors.states[1].get(i));
+                CHECK_MESSAGE(tensors.states[0].get(i) == 0.0, "%g", tensors.states[0].get(i));
+                CHECK_MESSAGE(tensors.states[1].get(i) == 0.0, "%g", tensors.states[1].get(i));
             }
         }
     }
@@ -141,11 +142,12 @@ TEST(rollback_survives_a_square_too_small_for_fp16) {
             tensors.grads.set(i, 0.001);
         }
         run(step_plan(AdamHyperparameters{}, dtypes, isa), tensors, 0, 33);
-        CHECK(tensors.states[1].get(0) == 0.0, "%g", tensors.states[1].get(0));
-        CHECK(tensors.params.get(0) < 1.0, "%g", tensors.params.get(0));
+        CHECK_MESSAGE(tensors.states[1].get(0) == 0.0, "%g", tensors.states[1].get(0));
+        CHECK_MESSAGE(tensors.params.get(0) < 1.0, "%g", tensors.params.get(0));
         run(rollback_plan(AdamHyperparameters{}, dtypes, isa), tensors, 0, 33);
         for (std::size_t i = 0; i < 33; ++i) {
-            CHECK(std::fabs(tensors.params.get(i) - 1.0) <= 0x1p-10, "%g", tensors.params.get(i));
+            CHECK_MESSAGE(std::fabs(tensors.params.get(i) - 1.0) <= 0x1p-10, "%g",
+                          tensors.params.get(i));
         }
     }
 }

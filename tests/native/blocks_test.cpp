@@ -26,8 +26,8 @@ TEST(each_element_is_in_one_call_that_begins_at_a_block) {
             std::vector<unsigned char> block_seen(static_cast<std::size_t>(blocks.count()));
             blocks.run(
                 1, [&](std::size_t i, std::int64_t begin, std::int64_t end, std::int64_t block) {
-                    CHECK((begin - sizes[i] / 3) % block_size == 0, "begins at %lld",
-                          static_cast<long long>(begin));
+                    CHECK_MESSAGE((begin - sizes[i] / 3) % block_size == 0, "begins at %lld",
+                                  static_cast<long long>(begin));
                     for (std::int64_t k = begin; k < end; k += block_size, ++block) {
                         ++block_seen[static_cast<std::size_t>(block)];
                     }
@@ -38,13 +38,13 @@ TEST(each_element_is_in_one_call_that_begins_at_a_block) {
             for (std::size_t i = 0; i < seen.size(); ++i) {
                 for (std::int64_t k = 0; k < sizes[i]; ++k) {
                     const int wanted = k < sizes[i] / 3 ? 0 : 1;
-                    CHECK(seen[i][static_cast<std::size_t>(k)] == wanted, "element %lld of %zu",
-                          static_cast<long long>(k), i);
+                    CHECK_MESSAGE(seen[i][static_cast<std::size_t>(k)] == wanted,
+                                  "element %lld of %zu", static_cast<long long>(k), i);
                 }
             }
-            CHECK(std::all_of(block_seen.begin(), block_seen.end(),
-                              [](unsigned char count) { return count == 1; }),
-                  "a block's number was given twice, or not");
+            CHECK_MESSAGE(std::all_of(block_seen.begin(), block_seen.end(),
+                                      [](unsigned char count) { return count == 1; }),
+                          "a block's number was given twice, or not");
         }
     }
 }
@@ -107,12 +107,13 @@ TEST(square_sums_are_right_and_the_same_bits_for_any_threads_and_isa) {
         }
         torch::stable::thread_count = 1;
         const double wanted = total(Isa::scalar, arrays);
-        CHECK(std::fabs(static_cast<double>(wanted - exact)) < 1e-13 * wanted, "%a", wanted);
+        CHECK_MESSAGE(std::fabs(static_cast<double>(wanted - exact)) < 1e-13 * wanted, "%a",
+                      wanted);
         for (const Isa isa : isas()) {
             for (const int threads : {1, 2, 3, 7}) {
                 torch::stable::thread_count = threads;
-                CHECK(total(isa, arrays) == wanted, "%s with %d threads: %a, not %a",
-                      ascend_ops::isa_name(isa), threads, total(isa, arrays), wanted);
+                CHECK_MESSAGE(total(isa, arrays) == wanted, "%s with %d threads: %a, not %a",
+                              ascend_ops::isa_name(isa), threads, total(isa, arrays), wanted);
             }
         }
         std::printf("digest norm%d %016llx\n", static_cast<int>(dtype),
@@ -130,12 +131,12 @@ TEST(one_element_that_is_not_finite_is_found) {
             for (std::size_t i = 0; i < 4096; ++i) {
                 arrays[3]->set(i, i % 2 == 0 ? largest : -largest);
             }
-            CHECK(std::isfinite(total(isa, arrays)), "%g", total(isa, arrays));
+            CHECK_MESSAGE(std::isfinite(total(isa, arrays)), "%g", total(isa, arrays));
             for (const std::size_t at : {0u, 31u, 32u, 8191u, 8192u, 20010u}) {
                 for (const double value : {-1.0 * INFINITY, 1.0 * INFINITY, 1.0 * NAN}) {
                     const double before = arrays[6]->get(at);
                     arrays[6]->set(at, value);
-                    CHECK(!std::isfinite(total(isa, arrays)), "%g at %zu", value, at);
+                    CHECK_MESSAGE(!std::isfinite(total(isa, arrays)), "%g at %zu", value, at);
                     arrays[6]->set(at, before);
                 }
             }
@@ -152,7 +153,7 @@ TEST(small_numbers_are_not_lost) {
         }
         const Elements elements = {static_cast<const Array&>(array).data(), DType::float32, 100};
         const double found = ascend_ops::total_square_sum(isa, {elements});
-        CHECK(found == 100 * 0x1p-280, "%a", found);
+        CHECK_MESSAGE(found == 100 * 0x1p-280, "%a", found);
     }
 }
 

@@ -144,8 +144,8 @@ inline void run(const Plan& plan, Tensors& tensors, std::size_t begin, std::size
 inline void check_same(const Array& found, const Array& wanted, std::size_t begin, std::size_t end,
                        const char* name, const char* what) {
     for (std::size_t i = begin; i < end; ++i) {
-        CHECK(found.same_element(wanted, i, i), "%s: %s[%zu] %a, not %a", what, name, i,
-              found.get(i), wanted.get(i));
+        CHECK_MESSAGE(found.same_element(wanted, i, i), "%s: %s[%zu] %a, not %a", what, name, i,
+                      found.get(i), wanted.get(i));
     }
 }
 

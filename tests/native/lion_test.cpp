@@ -64,7 +64,7 @@ TEST(sign_of_zero_and_nan) {
         run(Tests::plan({0.5, 0.9, 0.99, 0.0, false}, DTypes{}, isa), tensors, 0, 19);
         for (std::size_t i = 0; i < 19; ++i) {
             const double param = tensors.params.get(i);
-            CHECK(i == 3 ? std::isnan(param) : param == 2.0, "params[%zu] is %g", i, param);
+            CHECK_MESSAGE(i == 3 ? std::isnan(param) : param == 2.0, "params[%zu] is %g", i, param);
         }
     }
 }

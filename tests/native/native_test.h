@@ -1,6 +1,10 @@
-// The least of a test framework: TEST(name) { CHECK(...); }, and a main that runs them all.
+// A minimal test framework, for the tests of the kernels and of the emulator:
+//   TEST(name) { CHECK(condition); }   registers a test
+//   CHECK(condition)                   ends the process with status 1 if the condition is false
+//   CHECK_MESSAGE(condition, "format", values...)   likewise, and prints the values
 #pragma once
 
+#include <cstdarg>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -22,16 +26,43 @@ struct Registration {
     Registration(const char* name, void (*run)()) { tests().push_back({name, run}); }
 };
 
-/// Runs the tests whose name contains `filter`; a failed CHECK ends the process with status 1.
-inline int run_all(const char* filter) {
+/// Run the test called `name` or, if there is none, every test whose name contains it; an empty
+/// name runs them all. Return the exit status of the process: 1 if no test matches.
+inline int run_all(const char* name) {
+    std::vector<Test> chosen;
     for (const Test& test : tests()) {
-        if (std::strstr(test.name, filter) != nullptr) {
-            std::printf("%s\n", test.name);
-            std::fflush(stdout);
-            test.run();
+        if (std::strcmp(test.name, name) == 0) {
+            chosen = {test};
+            break;
+        }
+        if (std::strstr(test.name, name) != nullptr) {
+            chosen.push_back(test);
         }
     }
-    return 0;
+    for (const Test& test : chosen) {
+        std::printf("%s\n", test.name);
+        std::fflush(stdout);  // a test that crashes has printed its name
+        test.run();
+    }
+    std::puts(chosen.empty() ? "no test has that name" : "passed");
+    return chosen.empty() ? 1 : 0;
+}
+
+[[noreturn]] inline void fail(const char* file, int line, const char* condition) {
+    std::printf("%s:%d: CHECK(%s) failed\n", file, line, condition);
+    std::exit(1);
+}
+
+[[noreturn, gnu::format(printf, 4, 5)]] inline void fail(const char* file, int line,
+                                                         const char* condition, const char* format,
+                                                         ...) {
+    std::printf("%s:%d: CHECK(%s) failed: ", file, line, condition);
+    std::va_list values;
+    va_start(values, format);
+    std::vprintf(format, values);
+    va_end(values);
+    std::puts("");
+    std::exit(1);
 }
 
 }  // namespace native_test
@@ -41,13 +72,17 @@ inline int run_all(const char* filter) {
     static const native_test::Registration register_##name(#name, &name); \
     static void name()
 
-/// CHECK(condition, "format", values...): the text says what was found.
-#define CHECK(condition, ...)                                                         \
-    do {                                                                              \
-        if (!(condition)) {                                                           \
-            std::printf("%s:%d: CHECK(%s) failed: ", __FILE__, __LINE__, #condition); \
-            std::printf(__VA_ARGS__);                                                 \
-            std::printf("\n");                                                        \
-            std::exit(1);                                                             \
-        }                                                                             \
+#define CHECK(condition)                                       \
+    do {                                                       \
+        if (!(condition)) {                                    \
+            native_test::fail(__FILE__, __LINE__, #condition); \
+        }                                                      \
+    } while (false)
+
+// Values are evaluated only after the condition has failed.
+#define CHECK_MESSAGE(condition, ...)                                       \
+    do {                                                                    \
+        if (!(condition)) {                                                 \
+            native_test::fail(__FILE__, __LINE__, #condition, __VA_ARGS__); \
+        }                                                                   \
     } while (false)

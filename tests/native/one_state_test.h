@@ -25,9 +25,9 @@ inline void check_element(const char* name, const Array& found, std::size_t i,
                           const Bounded& wanted, Isa isa) {
     const double low = reference::round_to(found.dtype(), wanted.value - wanted.error);
     const double high = reference::round_to(found.dtype(), wanted.value + wanted.error);
-    CHECK(low <= found.get(i) && found.get(i) <= high, "%s %s[%zu] in %s: %a, not %a to %a",
-          ascend_ops::isa_name(isa), name, i, reference::name_of(found.dtype()), found.get(i), low,
-          high);
+    CHECK_MESSAGE(low <= found.get(i) && found.get(i) <= high, "%s %s[%zu] in %s: %a, not %a to %a",
+                  ascend_ops::isa_name(isa), name, i, reference::name_of(found.dtype()),
+                  found.get(i), low, high);
 }
 
 template <class Optimizer>
@@ -42,7 +42,8 @@ struct OneStateTest {
     static Plan plan(const Hyperparameters& h, const DTypes& dtypes, Isa isa) {
         Plan made;
         const Problem problem = Optimizer::plan(h, dtypes, isa, &made);
-        CHECK(problem.argument == nullptr, "%s on %s", problem.argument, ascend_ops::isa_name(isa));
+        CHECK_MESSAGE(problem.argument == nullptr, "%s on %s", problem.argument,
+                      ascend_ops::isa_name(isa));
         return made;
     }
 
@@ -135,9 +136,10 @@ struct OneStateTest {
             h.*field = value;
             Plan made;
             const Problem problem = Optimizer::plan(h, DTypes{}, Isa::scalar, &made);
-            CHECK(problem.argument != nullptr && std::strcmp(problem.argument, argument) == 0,
-                  "%g was taken for %s", value, argument);
-            CHECK(made.kernel == nullptr, "a plan was made without %s", argument);
+            CHECK_MESSAGE(
+                problem.argument != nullptr && std::strcmp(problem.argument, argument) == 0,
+                "%g was taken for %s", value, argument);
+            CHECK_MESSAGE(made.kernel == nullptr, "a plan was made without %s", argument);
         }
     }
 };

@@ -58,7 +58,8 @@ void check_load(std::uint32_t first) {
     store(loaded, load(stored));
     for (std::uint32_t lane = 0; lane < width(); ++lane) {
         const double wanted = reference::decode(DTypeOf<T>::value, stored[lane].bits);
-        CHECK(same(loaded[lane], wanted), "0x%04x loads as %g", stored[lane].bits, loaded[lane]);
+        CHECK_MESSAGE(same(loaded[lane], wanted), "0x%04x loads as %g", stored[lane].bits,
+                      loaded[lane]);
     }
 }
 
@@ -69,8 +70,8 @@ void check_store(const float* values) {
     for (int lane = 0; lane < width(); ++lane) {
         const double found = reference::decode(DTypeOf<T>::value, stored[lane].bits);
         const double wanted = reference::round_to(DTypeOf<T>::value, values[lane]);
-        CHECK(same(found, wanted), "%a is stored as 0x%04x, %a", values[lane], stored[lane].bits,
-              found);
+        CHECK_MESSAGE(same(found, wanted), "%a is stored as 0x%04x, %a", values[lane],
+                      stored[lane].bits, found);
     }
 }
 
@@ -139,8 +140,8 @@ void check_arithmetic(const char* name, Compute compute, Wanted wanted) {
         for (std::size_t lane = 0; lane < static_cast<std::size_t>(width()); ++lane) {
             const std::size_t k = i + lane;
             const float want = wanted(a[k], b[k], c[k]);
-            CHECK(same(found[lane], want), "%s(%a, %a, %a) is %a, not %a", name, a[k], b[k], c[k],
-                  found[lane], want);
+            CHECK_MESSAGE(same(found[lane], want), "%s(%a, %a, %a) is %a, not %a", name, a[k], b[k],
+                          c[k], found[lane], want);
         }
     }
 }
@@ -188,8 +189,8 @@ TEST(fma_is_not_fooled_by_near_ties) {
                 const float b = scale * (1.0f - 0x1p-23f);
                 float found[max_width];
                 store(found, fma(broadcast(a), broadcast(b), broadcast(c)));
-                CHECK(same(found[0], std::fma(a, b, c)), "fma(%a, %a, %a) is %a", a, b, c,
-                      found[0]);
+                CHECK_MESSAGE(same(found[0], std::fma(a, b, c)), "fma(%a, %a, %a) is %a", a, b, c,
+                              found[0]);
             }
         }
     }
@@ -201,7 +202,7 @@ TEST(max_is_the_second_where_there_is_no_greater) {
         for (const float b : values) {
             float found[max_width];
             store(found, max(broadcast(a), broadcast(b)));
-            CHECK(same(found[0], a > b ? a : b), "max(%g, %g) is %g", a, b, found[0]);
+            CHECK_MESSAGE(same(found[0], a > b ? a : b), "max(%g, %g) is %g", a, b, found[0]);
         }
     }
 }
@@ -211,7 +212,7 @@ TEST(sign_is_one_or_the_zero_or_nan_itself) {
     for (const float a : values) {
         float found[max_width];
         store(found, sign(broadcast(a)));
-        CHECK(same(found[0], a > 0 ? 1 : a < 0 ? -1 : a), "sign(%g) is %g", a, found[0]);
+        CHECK_MESSAGE(same(found[0], a > 0 ? 1 : a < 0 ? -1 : a), "sign(%g) is %g", a, found[0]);
     }
 }
 

@@ -21,8 +21,8 @@ TEST(threefry_gives_the_published_numbers) {
     for (const auto& c : cases) {
         const auto key = (static_cast<std::uint64_t>(c.key[1]) << 32) | c.key[0];
         const ascend_ops::Random64 found = ascend_ops::threefry(key, c.counter[0], c.counter[1]);
-        CHECK(found.low == c.wanted[0] && found.high == c.wanted[1], "%08x %08x", found.low,
-              found.high);
+        CHECK_MESSAGE(found.low == c.wanted[0] && found.high == c.wanted[1], "%08x %08x", found.low,
+                      found.high);
     }
 }
 
@@ -70,9 +70,9 @@ std::size_t differences(const AdamHyperparameters& a, const AdamHyperparameters&
 }
 
 TEST(seeds_and_parameters_differ_and_repeat) {
-    CHECK(differences(stochastic(1), stochastic(1)) == 0, "the same seed");
-    CHECK(differences(stochastic(1), stochastic(2)) > 100, "another seed");
-    CHECK(differences(stochastic(1, 0), stochastic(1, 1)) > 100, "another parameter");
+    CHECK_MESSAGE(differences(stochastic(1), stochastic(1)) == 0, "the same seed");
+    CHECK_MESSAGE(differences(stochastic(1), stochastic(2)) > 100, "another seed");
+    CHECK_MESSAGE(differences(stochastic(1, 0), stochastic(1, 1)) > 100, "another parameter");
 }
 
 std::vector<double> rounded_up(const Array& stored, double target) {
@@ -123,25 +123,27 @@ TEST(rounding_has_no_bias) {
         const double spacing = reference::spacing(DType::bfloat16, target);
         double sum = 0.0;
         for (std::size_t i = 0; i < count; ++i) {
-            CHECK(std::fabs(pair[0]->get(i) - target) < spacing, "%a for %a", pair[0]->get(i),
-                  target);
+            CHECK_MESSAGE(std::fabs(pair[0]->get(i) - target) < spacing, "%a for %a",
+                          pair[0]->get(i), target);
             sum += pair[0]->get(i);
         }
         ups.push_back(rounded_up(*pair[0], target));
         const double bias = std::fabs(sum / static_cast<double>(count) - target) / spacing;
-        CHECK(bias < 0.01, "biased by %g of a spacing", bias);  // five standard deviations
+        CHECK_MESSAGE(bias < 0.01, "biased by %g of a spacing", bias);  // five standard deviations
     }
     for (const auto& [a, b] : {std::pair{0, 1}, std::pair{0, 2}, std::pair{1, 2}}) {
         const double found =
             covariance(ups[static_cast<std::size_t>(a)], ups[static_cast<std::size_t>(b)]);
-        CHECK(std::fabs(found) < 0.005, "numbers %d and %d go up together: %g", a, b, found);
+        CHECK_MESSAGE(std::fabs(found) < 0.005, "numbers %d and %d go up together: %g", a, b,
+                      found);
     }
 }
 
 TEST(no_bf16_no_randomness) {
     for (const DTypes& dtypes : all_dtypes()) {
         if (dtypes.params != DType::bfloat16 && dtypes.low_precision_params != DType::bfloat16) {
-            CHECK(!step_plan(stochastic(1), dtypes, Isa::scalar).stochastic, "fp32 or fp16 only");
+            CHECK_MESSAGE(!step_plan(stochastic(1), dtypes, Isa::scalar).stochastic,
+                          "fp32 or fp16 only");
         }
     }
 }
@@ -152,8 +154,8 @@ TEST(nan_and_infinity_stay) {
         tensors.grads.set(3, NAN);
         tensors.grads.set(20, INFINITY);
         run(step_plan(stochastic(1), all_bf16, isa), tensors, 0, 40);
-        CHECK(std::isnan(tensors.states[0].get(3)), "%g", tensors.states[0].get(3));
-        CHECK(std::isinf(tensors.states[1].get(20)), "%g", tensors.states[1].get(20));
+        CHECK_MESSAGE(std::isnan(tensors.states[0].get(3)), "%g", tensors.states[0].get(3));
+        CHECK_MESSAGE(std::isinf(tensors.states[1].get(20)), "%g", tensors.states[1].get(20));
     }
 }
 
@@ -168,7 +170,7 @@ TEST(nan_with_all_bits_set_stays_one) {
         }
         run(step_plan(stochastic(1), dtypes, isa), tensors, 0, 64);
         for (std::size_t i = 0; i < 64; ++i) {
-            CHECK(std::isnan(tensors.states[0].get(i)), "%g", tensors.states[0].get(i));
+            CHECK_MESSAGE(std::isnan(tensors.states[0].get(i)), "%g", tensors.states[0].get(i));
         }
     }
 }

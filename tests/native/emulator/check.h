@@ -1,56 +1,31 @@
-// A minimal test runner: each case is run by its name, in a process of its own.
+// Checks of AscendCL calls, on the test framework of native_test.h. test_native.py runs each test
+// in a process of its own.
 #pragma once
 
 #include <acl/acl.h>
 
-#include <cstdio>
-#include <cstdlib>
 #include <cstring>
-#include <map>
-#include <string>
 
-using Case = void (*)();
+#include "../native_test.h"
 
-inline std::map<std::string, Case>& cases() {
-    static std::map<std::string, Case> all;
-    return all;
-}
-
-#define TEST(NAME)                                                                         \
-    static void NAME();                                                                    \
-    [[maybe_unused]] static const bool NAME##_added = cases().emplace(#NAME, NAME).second; \
-    static void NAME()
-
-#define CHECK(CONDITION)                                                              \
-    do {                                                                              \
-        if (!(CONDITION)) {                                                           \
-            std::printf("%s:%d: %s does not hold\n", __FILE__, __LINE__, #CONDITION); \
-            std::exit(1);                                                             \
-        }                                                                             \
+// A failure prints what AscendCL reports about the call.
+#define CHECK_EQUAL(FOUND, WANTED)                                                         \
+    do {                                                                                   \
+        const long long found_value = (FOUND);                                             \
+        const long long wanted_value = (WANTED);                                           \
+        const char* why = found_value == wanted_value ? nullptr : aclGetRecentErrMsg();    \
+        CHECK_MESSAGE(found_value == wanted_value, "%s is %lld, wanted %lld (%s)", #FOUND, \
+                      found_value, wanted_value, why == nullptr ? "no message" : why);     \
     } while (false)
 
-#define CHECK_EQUAL(FOUND, WANTED)                                                           \
-    do {                                                                                     \
-        const long long found_value = (FOUND);                                               \
-        const long long wanted_value = (WANTED);                                             \
-        if (found_value != wanted_value) {                                                   \
-            const char* why = aclGetRecentErrMsg();                                          \
-            std::printf("%s:%d: %s is %lld, wanted %lld (%s)\n", __FILE__, __LINE__, #FOUND, \
-                        found_value, wanted_value, why == nullptr ? "no message" : why);     \
-            std::exit(1);                                                                    \
-        }                                                                                    \
-    } while (false)
-
-/// The call is refused with the code, and the message has the text in it.
-#define CHECK_REFUSED(CALL, CODE, TEXT)                                                            \
-    do {                                                                                           \
-        CHECK_EQUAL(CALL, CODE);                                                                   \
-        const char* message = aclGetRecentErrMsg();                                                \
-        if (message == nullptr || std::strstr(message, TEXT) == nullptr) {                         \
-            std::printf("%s:%d: the message is \"%s\", wanted \"%s\" in it\n", __FILE__, __LINE__, \
-                        message == nullptr ? "" : message, TEXT);                                  \
-            std::exit(1);                                                                          \
-        }                                                                                          \
+// The call must return the code, and the message must contain the text.
+#define CHECK_REFUSED(CALL, CODE, TEXT)                                            \
+    do {                                                                           \
+        CHECK_EQUAL(CALL, CODE);                                                   \
+        const char* message = aclGetRecentErrMsg();                                \
+        CHECK_MESSAGE(message != nullptr && std::strstr(message, TEXT) != nullptr, \
+                      "the message is \"%s\", wanted \"%s\" in it",                \
+                      message == nullptr ? "" : message, TEXT);                    \
     } while (false)
 
 inline void begin() {

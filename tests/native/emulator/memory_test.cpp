@@ -1,4 +1,6 @@
 // Device memory: addresses, limits, poison, copies, and every way of using it wrongly.
+#include <string>
+
 #include "check.h"
 
 TEST(a_call_before_aclInit_is_refused) {
