@@ -46,9 +46,9 @@ _EXPORTS = {
     ".serving.paged": ("paged_attention",),
     ".serving.prompt": ("prompt_flash_attention",),
     ".sparse_attention.block_sparse": ("block_sparse_attention",),
-    ".sparse_attention.nsa_attention": ("nsa_compress_attention",),
     ".sparse_attention.nsa_compress": ("nsa_compress",),
-    ".sparse_attention.nsa_select": ("nsa_select_attention", "nsa_window_attention"),
+    ".sparse_attention.nsa_compress_attention": ("nsa_compress_attention",),
+    ".sparse_attention.nsa_select_attention": ("nsa_select_attention", "nsa_window_attention"),
 }
 _SUBMODULES = ("acl",)
 

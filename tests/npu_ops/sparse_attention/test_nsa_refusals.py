@@ -74,7 +74,11 @@ def test_bad_arguments_are_refused_in_words():
 def test_opcheck_passes():
     import torch
 
-    from ascend_ops.sparse_attention import nsa_attention, nsa_compress, nsa_select
+    from ascend_ops.sparse_attention import (
+        nsa_compress,
+        nsa_compress_attention,
+        nsa_select_attention,
+    )
 
     x, weight = made(64, 2, 16), made(32, 2)
     q, k, v = made(4, 4, 8), made(8, 2, 8), made(8, 2, 6)
@@ -82,10 +86,10 @@ def test_opcheck_passes():
     for op, arguments in (
         (nsa_compress._nsa_compress_op, (x, weight, [64], 3, 32, 16)),
         (
-            nsa_attention._nsa_compress_attention_op,
+            nsa_compress_attention._nsa_compress_attention_op,
             (q, k, v, None, [4], [8], [4], 0.5, 4, 2, 4, 2),
         ),
-        (nsa_select._nsa_select_op, (q, k, v, topk, [4], [8], 0.5, 4)),
+        (nsa_select_attention._nsa_select_op, (q, k, v, topk, [4], [8], 0.5, 4)),
     ):
         leaves = [
             a.requires_grad_() if isinstance(a, torch.Tensor) and a.is_floating_point() else a

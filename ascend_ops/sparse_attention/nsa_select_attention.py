@@ -15,7 +15,7 @@ from ..attention.sequences import checked_ends, lengths_of
 from ..attention.varlen import flash_attention_varlen
 from ..dispatch.checks import check_dtype, check_finite, check_same_device, check_shape
 from ..dispatch.npu_op import NPUOp
-from .nsa_sequences import attend, gradients, scores_of
+from .reference import attend, gradients, scores_of
 
 Tensor = torch.Tensor
 

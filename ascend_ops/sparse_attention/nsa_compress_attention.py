@@ -14,7 +14,7 @@ from ..attention.reference import Scores
 from ..attention.sequences import checked_ends, lengths_of
 from ..dispatch.checks import check_dtype, check_finite
 from ..dispatch.npu_op import NPUOp
-from .nsa_sequences import attend, gradients, scores_of
+from .reference import attend, gradients, scores_of
 
 Tensor = torch.Tensor
 
