@@ -19,7 +19,7 @@ from .cache import key
 from .cache.entry import Entry
 from .cache.layers import layers, memo_folder
 from .errors import IncompatibleOpError
-from .jit import load as jit
+from .jit.load import load_op
 from .jit.plan import Plan
 from .recipe.bindings import binding_settings
 from .recipe.spec import BuildSpec, Source
@@ -28,7 +28,7 @@ from .toolchain.detect import Toolchain
 if TYPE_CHECKING:
     from setuptools import Extension
 
-    from .recipe.ninja import ProgressListener
+    from .jit.run_ninja import ProgressListener
 
 logger = logging.getLogger(__name__)
 
@@ -136,7 +136,7 @@ class OpBuilder:
             if cls not in _loaded:
                 for required in self.REQUIRES:
                     required().load(verbose, on_progress)
-                _loaded[cls], entry = jit.load(self.plan(), on_progress)
+                _loaded[cls], entry = load_op(self.plan(), on_progress)
                 logger.log(_level(verbose), "%s loaded from %s", self.NAME, entry.library)
         return _loaded[cls]
 

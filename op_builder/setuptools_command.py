@@ -20,7 +20,7 @@ from . import envs
 from .builder import OpBuilder, with_required
 from .cache.layers import Layer
 from .errors import AscendOpsError, IncompatibleOpError
-from .jit import publish as building
+from .jit.publish import build_into
 
 
 class OpExtension(Extension):
@@ -68,7 +68,7 @@ class BuildOps(build_ext):
         builder = ext.builder
         layer = Layer("prebuilt", self._prebuilt_root(builder), shipped=True)
         try:
-            built = building.build_into(builder.plan(), layer)
+            built = build_into(builder.plan(), layer)
         except IncompatibleOpError as error:
             if ext.by_name:
                 raise SystemExit(f"error: {builder.BUILD_VAR}=1, but {error}") from error

@@ -12,8 +12,8 @@ import typer
 from op_builder import envs
 from op_builder.builder import OpBuilder, with_required
 from op_builder.errors import AscendOpsError
-from op_builder.jit import publish as building
-from op_builder.recipe.ninja import Progress, ProgressListener
+from op_builder.jit import publish
+from op_builder.jit.run_ninja import Progress, ProgressListener
 from op_builder.registry import all_builders, builder_of
 from op_builder.report.compile_commands import compile_commands
 from op_builder.toolchain.jobs import compile_jobs
@@ -110,7 +110,7 @@ def _build_one(
 
     try:
         environ = {**envs.process_environment(), envs.MAX_JOBS.name: str(jobs)}
-        built = building.build(builder.plan(environ), note, again=again)
+        built = publish.build(builder.plan(environ), note, again=again)
         result["library"] = str(built.library)
     except AscendOpsError as error:
         result.update(outcome="failed", error=str(error))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from op_builder.builder import OpBuilder
 
 if TYPE_CHECKING:
-    from op_builder.recipe.ninja import Progress, ProgressListener
+    from op_builder.jit.run_ninja import Progress, ProgressListener
 
 
 def load(builder: type[OpBuilder]) -> Any:

@@ -16,13 +16,13 @@ from op_builder import envs
 from op_builder.cache.entry import Entry
 from op_builder.cache.layers import EMULATED_CANNS, Layer, user_root
 from op_builder.errors import IncompatibleOpError
-from op_builder.jit import load as jit
+from op_builder.jit.load import obtain
 from op_builder.ops.emulator import ACL_HEADERS, EMULATOR_LIBRARIES
 from op_builder.system import file_identity
 from op_builder.toolchain.torch_install import find_torch_npu
 
 if TYPE_CHECKING:
-    from op_builder.recipe.ninja import ProgressListener
+    from op_builder.jit.run_ninja import ProgressListener
 
 _INSTALL_INFO = """package_name=Ascend-cann-toolkit
 version={version}
@@ -113,8 +113,7 @@ def _entries(environ: Mapping[str, str], on_progress: ProgressListener | None) -
     with file_identity.asked_once():
         found = {library: plan.find().entry for library, plan in plans.items()}
     return {
-        library: found[library] or jit.obtain(plan, on_progress)[0]
-        for library, plan in plans.items()
+        library: found[library] or obtain(plan, on_progress)[0] for library, plan in plans.items()
     }
 
 

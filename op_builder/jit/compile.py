@@ -12,11 +12,12 @@ from ..cache.entry import header_digests
 from ..cache.key import source_digests
 from ..errors import BuildError
 from ..recipe import ninja
-from ..recipe.ninja import ProgressListener
 from ..recipe.spec import BuildSpec
 from ..system import file_identity
 from ..toolchain.detect import Toolchain
 from ..toolchain.jobs import compile_jobs
+from .depfile import dependencies
+from .run_ninja import ProgressListener, run_ninja, write_ninja
 
 logger = logging.getLogger(__name__)
 
@@ -58,7 +59,7 @@ def compile_library(
 
 def _lay_out(spec: BuildSpec, work: Path) -> None:
     """The ninja file, and a link for every root."""
-    ninja.write_ninja(work / "build.ninja", ninja.render(spec))
+    write_ninja(work / "build.ninja", ninja.render(spec))
     for name, root in spec.roots.items():
         (work / name).symlink_to(root, target_is_directory=True)
 
@@ -69,7 +70,7 @@ def _run(
     text = ninja.render_toolchain(toolchain.compiler().command, toolchain.launcher())
     jobs = compile_jobs(toolchain.environ)
     logger.debug("%s: %d jobs (%s)", spec.name, jobs.count, jobs.reason)
-    ninja.run(spec, work, text, jobs.count, on_progress, toolchain.environ)
+    run_ninja(spec, work, text, jobs.count, on_progress, toolchain.environ)
 
 
 def _changed_source(spec: BuildSpec, sources: Mapping[str, str]) -> str | None:
@@ -93,4 +94,4 @@ def _moving_target(spec: BuildSpec, work: Path, what: str) -> BuildError:
 def _headers(spec: BuildSpec, work: Path) -> list[str]:
     """What the compiler read, but for the sources."""
     sources = {f"source/{source.path}" for source in spec.sources}
-    return [path for path in ninja.dependencies(work) if path not in sources]
+    return [path for path in dependencies(work) if path not in sources]

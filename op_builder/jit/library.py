@@ -37,7 +37,7 @@ class OpModule(types.ModuleType):
         return function
 
 
-def load(spec: BuildSpec, library: Path) -> Any:
+def load_library(spec: BuildSpec, library: Path) -> Any:
     """Load ``library``: a module for ``stable``, ``torch`` and ``python``, a CDLL for ``ctypes``.
 
     Raises LoadError with the loader's own words.

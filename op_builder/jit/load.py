@@ -10,16 +10,16 @@ from .. import envs
 from ..cache import store
 from ..cache.entry import Entry
 from ..errors import JitDisabledError, LoadError
-from . import library as loader
+from .library import load_library
 from .plan import Plan
 
 if TYPE_CHECKING:
-    from ..recipe.ninja import ProgressListener
+    from .run_ninja import ProgressListener
 
 logger = logging.getLogger(__name__)
 
 
-def load(plan: Plan, on_progress: ProgressListener | None = None) -> tuple[Any, Entry]:
+def load_op(plan: Plan, on_progress: ProgressListener | None = None) -> tuple[Any, Entry]:
     """Load the op, building it where no layer has it; the module and the entry it came from.
 
     A library that does not load is a miss: it is set aside, built once more, and only then an
@@ -27,7 +27,7 @@ def load(plan: Plan, on_progress: ProgressListener | None = None) -> tuple[Any, 
     """
     found, is_new = obtain(plan, on_progress)
     try:
-        return loader.load(plan.spec, found.library), found
+        return load_library(plan.spec, found.library), found
     except LoadError as error:
         if is_new:
             raise
@@ -45,7 +45,7 @@ def load(plan: Plan, on_progress: ProgressListener | None = None) -> tuple[Any, 
         found, _ = obtain(local, on_progress)
     except JitDisabledError as error:
         raise error from first_error
-    return loader.load(plan.spec, found.library), found
+    return load_library(plan.spec, found.library), found
 
 
 def obtain(plan: Plan, on_progress: ProgressListener | None = None) -> tuple[Entry, bool]:

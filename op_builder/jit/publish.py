@@ -19,13 +19,13 @@ from ..cache.layers import Layer
 from ..cache.lock import build_lock
 from ..errors import BuildError, CacheError, UnsafeCacheError
 from ..recipe import ninja
-from ..recipe.ninja import ProgressListener
 from ..recipe.spec import BuildSpec
 from ..system import file_identity
 from ..toolchain import cpu_info
 from ..version import __version__
 from .compile import compile_library
 from .plan import Plan
+from .run_ninja import ProgressListener
 
 logger = logging.getLogger(__name__)
 

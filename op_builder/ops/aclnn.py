@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ctypes
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..cpu import CPUOpBuilder
-from ..recipe.ninja import ProgressListener
 from .own_op import OwnOp
+
+if TYPE_CHECKING:
+    from ..jit.run_ninja import ProgressListener
 
 
 class AclnnBuilder(OwnOp, CPUOpBuilder):

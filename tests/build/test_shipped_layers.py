@@ -13,10 +13,10 @@ NATIVE = "native:NativeBuilder"
 BUILD_AHEAD = """
 sys.path.insert(0, sys.argv[1])
 from answer import AnswerBuilder
-from op_builder import building
+from op_builder.jit.publish import build_into
 from op_builder.cache.layers import Layer
 builder = AnswerBuilder()
-building.build_into(builder.plan(), Layer("prebuilt", builder.prebuilt_dir(), shipped=True))
+build_into(builder.plan(), Layer("prebuilt", builder.prebuilt_dir(), shipped=True))
 """
 NO_JIT = {"ASCEND_OPS_JIT": "0"}
 

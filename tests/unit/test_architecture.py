@@ -25,7 +25,7 @@ MAX_FUNCTION_LINES = 45
 # Other packages' modules, and the one place that may import each, when it is used.
 THIRD_PARTY = {
     "packaging": {"compatibility"},
-    "ninja": {"ninja"},
+    "ninja": {"run_ninja"},
     "torch": {"library"},
     "setuptools": {"builder", "setuptools_command"},
 }

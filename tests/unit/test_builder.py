@@ -18,7 +18,7 @@ from made_up_builders import ImpossibleBuilder, MadeUpBuilder
 
 from op_builder import CPUOpBuilder, NPUOpBuilder, OpBuilder, builder
 from op_builder.errors import IncompatibleOpError
-from op_builder.jit import load as jit
+from op_builder.jit.plan import Plan
 from op_builder.recipe.spec import Source
 from op_builder.toolchain import Toolchain
 from op_builder.toolchain.torch_install import PackageInstall
@@ -38,14 +38,14 @@ def made_up(tmp_path: Path) -> type[MadeUpBuilder]:
 
 
 class FakeLoad:
-    """Stands for ``jit.load``: counts, and takes as long as the test wants."""
+    """Stands for ``load_op``: counts, and takes as long as the test wants."""
 
     def __init__(self, error: Exception | None = None) -> None:
         self.calls = 0
         self.go = threading.Event()
         self._error = error
 
-    def __call__(self, plan: jit.Plan, on_progress: Any = None) -> tuple[Any, Any]:
+    def __call__(self, plan: Plan, on_progress: Any = None) -> tuple[Any, Any]:
         self.calls += 1
         assert self.go.wait(60)
         if self._error is not None:
@@ -75,7 +75,7 @@ def test_eight_threads_load_once(
     made_up: type[MadeUpBuilder], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fake = FakeLoad()
-    monkeypatch.setattr(jit, "load", fake)
+    monkeypatch.setattr(builder, "load_op", fake)
     results = _in_threads(8, made_up, fake)
     assert fake.calls == 1
     assert len({id(result) for result in results}) == 1
@@ -87,12 +87,12 @@ def test_a_load_that_failed_is_tried_again(
     made_up: type[MadeUpBuilder], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fake = FakeLoad(ValueError("no"))
-    monkeypatch.setattr(jit, "load", fake)
+    monkeypatch.setattr(builder, "load_op", fake)
     results = _in_threads(2, made_up, fake)
     assert [str(result) for result in results] == ["no", "no"]
     good = FakeLoad()
     good.go.set()
-    monkeypatch.setattr(jit, "load", good)
+    monkeypatch.setattr(builder, "load_op", good)
     assert made_up().load().op == "made_up"
 
 
@@ -101,7 +101,7 @@ def test_a_class_and_its_subclass_are_two_ops(
 ) -> None:
     fake = FakeLoad()
     fake.go.set()
-    monkeypatch.setattr(jit, "load", fake)
+    monkeypatch.setattr(builder, "load_op", fake)
     sub = type("Sub", (made_up,), {"NAME": "sub"})
     assert (made_up().load().op, sub().load().op) == ("made_up", "sub")
 
@@ -111,7 +111,7 @@ def test_pain_22_a_fork_during_a_load_does_not_lock_the_child(
 ) -> None:
     """DeepSpeed #7918: broken fork. The lock's owner is a thread that the child does not have."""
     fake = FakeLoad()
-    monkeypatch.setattr(jit, "load", fake)
+    monkeypatch.setattr(builder, "load_op", fake)
     loading = threading.Thread(target=lambda: made_up().load())
     loading.start()
     while fake.calls == 0:

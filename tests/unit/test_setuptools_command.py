@@ -9,13 +9,13 @@ import pytest
 from made_up_builders import ImpossibleBuilder, MadeUpBuilder
 from setuptools import Distribution
 
+from op_builder import setuptools_command
 from op_builder.errors import (
     BuildError,
     CompilerNotFoundError,
     EnvironmentVariableError,
     IncompatibleOpError,
 )
-from op_builder.jit import publish as building
 from op_builder.jit.plan import Plan
 from op_builder.setuptools_command import BuildOps, OpExtension, requested_extensions
 
@@ -122,7 +122,7 @@ def test_a_build_that_fails_ends_the_install(
 
     (tmp_path / "a.cpp").write_bytes(b"")
     monkeypatch.setattr(MadeUpBuilder, "root", tmp_path)
-    monkeypatch.setattr(building, "build_into", build_into)
+    monkeypatch.setattr(setuptools_command, "build_into", build_into)
     extension = OpExtension(MadeUpBuilder(), by_name=by_name)
     with pytest.raises(SystemExit) as caught:
         _command(extension).build_extension(extension)
