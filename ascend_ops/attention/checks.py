@@ -149,7 +149,7 @@ def check_numbers(scale: float, dropout_p: float) -> None:
 def check_sinks(sinks: Tensor, query: Tensor, heads: int) -> None:
     """Raises TypeError or ValueError."""
     check_same_device(query, "sinks", sinks)
-    check_shape("sinks", sinks, (heads,), "a number a query head")
+    check_shape("sinks", sinks, (heads,), "one value per query head")
     check_dtype("sinks", sinks, (torch.float32, torch.float64))
 
 

@@ -1,4 +1,4 @@
-"""Values that the host has: lengths as CANN wants them, and tensors that can be looked into."""
+"""Scalars and lengths that must live in host memory."""
 
 from __future__ import annotations
 
@@ -11,41 +11,43 @@ _INTEGERS = (torch.int32, torch.int64)
 
 
 def holds_values(tensor: torch.Tensor) -> bool:
-    """Whether there are elements behind it: not those of a meta or a fake tensor."""
+    """Return whether the tensor has elements, which meta tensors and fake tensors lack."""
     return not isinstance(tensor, FakeTensor) and not tensor.is_meta
 
 
 def is_on_host(tensor: torch.Tensor) -> bool:
-    """Whether looking into it waits for no device."""
+    """Return whether the elements can be read without waiting for a device."""
     return tensor.device.type == "cpu" and holds_values(tensor)
 
 
 def host_lengths(
-    name: str, lengths: Sequence[int] | torch.Tensor, count: int, most: int
+    name: str, lengths: Sequence[int] | torch.Tensor, count: int, maximum: int
 ) -> list[int]:
-    """``count`` lengths of 0 to ``most``, from a list or a tensor on the CPU.
+    """Return ``count`` lengths from 0 to ``maximum``, given as a list or a CPU tensor.
 
-    Raises TypeError for what are no integers, ValueError for another count, a length that is out
-    of range, or a tensor that only a wait for its device could read.
+    Raises:
+        TypeError: the lengths are not integers.
+        ValueError: the count is wrong, a length is out of range, or reading the tensor would wait
+            for its device.
     """
     if isinstance(lengths, torch.Tensor):
         if lengths.device.type != "cpu":
             raise ValueError(
-                f"{name}: expected a list, or a tensor on the CPU, since CANN takes lengths from "
-                f"the host, found a tensor on {lengths.device}: keep them on the host too, or "
-                f"wait for the device with {name}.tolist()"
+                f"{name} must be a list or a CPU tensor, since CANN reads lengths from host "
+                f"memory, got a tensor on {lengths.device}: keep a copy on the host, or wait for "
+                f"the device with {name}.tolist()"
             )
         if lengths.dim() != 1 or lengths.dtype not in _INTEGERS:
             raise TypeError(
-                f"{name}: expected int32 or int64 [{count}], found {lengths.dtype} "
-                f"{list(lengths.shape)}"
+                f"{name} must be an int32 or int64 tensor of shape [{count}], got {lengths.dtype} "
+                f"of shape {list(lengths.shape)}"
             )
         lengths = lengths.tolist()
     found = list(lengths)
     if not all(isinstance(length, int) for length in found):
-        raise TypeError(f"{name}: expected integers, found {found}")
+        raise TypeError(f"{name} must contain only integers, got {found}")
     if len(found) != count:
-        raise ValueError(f"{name}: expected {count} lengths, found {len(found)}")
-    if found and (min(found) < 0 or max(found) > most):
-        raise ValueError(f"{name}: expected lengths of 0 to {most}, found {found}")
+        raise ValueError(f"{name} must contain {count} lengths, got {len(found)}")
+    if found and (min(found) < 0 or max(found) > maximum):
+        raise ValueError(f"{name} must contain lengths from 0 to {maximum}, got {found}")
     return found

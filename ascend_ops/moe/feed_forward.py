@@ -196,7 +196,7 @@ def ffn(
             check_same_device(x, name, tensor)
             check_dtype(name, tensor, (x.dtype,))
             if shape is not None:
-                check_shape(name, tensor, shape, "a number a column")
+                check_shape(name, tensor, shape, "one value per column")
     counts = tokens = None
     if expert_tokens is not None:
         rows = x.shape[0]

@@ -127,7 +127,7 @@ def moe_gating_topk(
     """
     _check(x, k, bias, norm_type, k_group, group_count, group_select)
     check_finite("routed_scaling_factor", routed_scaling_factor)
-    check_finite("eps", eps, least=0.0)
+    check_finite("eps", eps, minimum=0.0)
     weights, chosen, _ = _gating_op(
         x,
         bias,
@@ -173,5 +173,5 @@ def _check(
         raise ValueError(f"k: expected 1 to {size * k_group} experts, found {k}")
     if bias is not None:
         check_same_device(x, "bias", bias)
-        check_shape("bias", bias, (experts,), "a number an expert")
+        check_shape("bias", bias, (experts,), "one value per expert")
         check_dtype("bias", bias, (x.dtype,))

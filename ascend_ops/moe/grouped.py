@@ -121,7 +121,7 @@ def grouped_matmul(
             check_same_device(x, name, tensor)
             check_dtype(name, tensor, (x.dtype,))
     if bias is not None:
-        check_shape("bias", bias, (weight.shape[0], weight.shape[2]), "a row a group")
+        check_shape("bias", bias, (weight.shape[0], weight.shape[2]), "one row per group")
     if group_list_type not in _LIST_TYPES:
         raise ValueError(f"group_list_type: expected 'ends' or 'counts', found {group_list_type!r}")
     ends = _group_ends(group_list, group_list_type, x, weight.shape[0])

@@ -40,7 +40,7 @@ def check_norm(
             f"x: expected 1 to {_MOST_DIMENSIONS} dimensions, the last of which are "
             f"{list(shape)}, found {list(sizes)}"
         )
-    check_finite("eps", eps, least=0.0)
+    check_finite("eps", eps, minimum=0.0)
     for name, parameter in (("weight", weight), ("bias", bias)):
         if parameter is not None:
             check_same_device(x, name, parameter)

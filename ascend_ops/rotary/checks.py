@@ -6,7 +6,13 @@ import math
 
 import torch
 
-from ..dispatch.checks import FLOATING, check_dtype, check_same_device, check_shape
+from ..dispatch.checks import (
+    FLOATING,
+    check_dtype,
+    check_no_gradient,
+    check_same_device,
+    check_shape,
+)
 
 MODES = {"half": 0, "interleave": 1, "quarter": 2, "interleave-half": 3}
 LAYOUTS = {"BSND": 1, "TND": 4}
@@ -55,11 +61,7 @@ def check_apply(
     _check_factors(query, cos, sin)
     check_shape("cos", cos, [*outer, 1, size], "one head of query")
     for name, tensor in (("query", query), ("key", key), ("cos", cos), ("sin", sin)):
-        if tensor.requires_grad and torch.is_grad_enabled():
-            raise ValueError(
-                f"{name}: expected a tensor without gradient, found one that requires it: use "
-                f"rotary_embedding, or torch.no_grad()"
-            )
+        check_no_gradient(name, tensor, "rotary_embedding or torch.no_grad()")
     if query.device.type == "npu":
         if size != _APPLY_D:
             raise ValueError(f"query: expected D = {_APPLY_D} on npu, found {size}")

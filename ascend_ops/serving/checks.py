@@ -7,10 +7,15 @@ from collections.abc import Sequence
 
 import torch
 
-from ..dispatch.checks import FLOATING, check_dtype, check_finite, check_same_device
+from ..dispatch.checks import (
+    FLOATING,
+    check_dtype,
+    check_finite,
+    check_no_gradient,
+    check_same_device,
+)
 from ..dispatch.host_values import host_lengths
 from ..dispatch.soc import is_ascend950
-from .kv_cache import check_no_gradient
 
 Tensor = torch.Tensor
 

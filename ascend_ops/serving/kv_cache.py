@@ -8,7 +8,12 @@ import torch
 
 from op_builder.ops.kv_cache import KVCacheBuilder
 
-from ..dispatch.checks import check_dtype, check_same_device, check_shape
+from ..dispatch.checks import (
+    check_dtype,
+    check_no_gradient,
+    check_same_device,
+    check_shape,
+)
 from ..dispatch.host_values import host_lengths, is_on_host
 from ..dispatch.npu_op import NPUOp
 from ..dispatch.soc import is_ascend950
@@ -119,15 +124,6 @@ def check_cache(name: str, cache: Tensor, dimensions: str) -> None:
     check_no_gradient(name, cache)
 
 
-def check_no_gradient(name: str, tensor: Tensor) -> None:
-    """Raises ValueError for a tensor that requires grad while gradients are recorded."""
-    if tensor.requires_grad and torch.is_grad_enabled():
-        raise ValueError(
-            f"{name}: expected a tensor without gradient, found one that requires it: use "
-            f"torch.no_grad() or torch.inference_mode()"
-        )
-
-
 def _check_caches(key_cache: Tensor, value_cache: Tensor) -> None:
     wanted: Sequence[torch.dtype] = _ANYWHERE
     if key_cache.device.type == "npu":
@@ -148,7 +144,7 @@ def _check_caches(key_cache: Tensor, value_cache: Tensor) -> None:
 def _check_tokens(name: str, tokens: Tensor, cache: Tensor, count: int) -> None:
     check_same_device(cache, name, tokens)
     check_dtype(name, tokens, (cache.dtype,))
-    check_shape(name, tokens, [count, *cache.shape[2:]], "[tokens, N, D] as of its cache")
+    check_shape(name, tokens, [count, *cache.shape[2:]], "[tokens, N, D], like its cache")
     check_no_gradient(name, tokens)
 
 
@@ -248,7 +244,7 @@ def _lengths_on_device(
         and num_tokens is not None
     ):
         check_dtype("seq_lens", seq_lens, (torch.int32,))
-        check_shape("seq_lens", seq_lens, [count], "a length for each sequence")
+        check_shape("seq_lens", seq_lens, [count], "one length per sequence")
         return seq_lens.contiguous(), num_tokens
     if num_tokens is None and isinstance(seq_lens, Tensor) and seq_lens.device.type != "cpu":
         raise ValueError(

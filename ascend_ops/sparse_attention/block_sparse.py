@@ -119,7 +119,7 @@ def block_sparse_attention(
     _check_blocks(query, value, x, y)
     shape = (batch, heads, -(-queries // x), -(-keys // y))
     check_same_device(query, "block_sparse_mask", block_sparse_mask)
-    check_shape("block_sparse_mask", block_sparse_mask, shape, "one a block, [B, N, rows, columns]")
+    check_shape("block_sparse_mask", block_sparse_mask, shape, "[B, N, rows, columns]")
     check_dtype("block_sparse_mask", block_sparse_mask, (torch.bool, torch.int8))
     if scale is None:
         scale = query.shape[3] ** -0.5

@@ -179,8 +179,8 @@ def test_bad_arguments_are_refused_in_words():
 
     x = torch.randn(4, 6)
     for call, error, words in (
-        (lambda: swiglu(x.int()), TypeError, "x: expected dtype float32, .*found int32"),
-        (lambda: gelu(x.double().npu()), TypeError, "bfloat16 on npu, found float64"),
+        (lambda: swiglu(x.int()), TypeError, "x must have dtype float32, .*got int32"),
+        (lambda: gelu(x.double().npu()), TypeError, "bfloat16 on npu, got float64"),
         (lambda: swiglu(x[:, :5]), ValueError, r"an even size of dimension -1, found \[4, 5\]"),
         (lambda: swiglu(x, 2), ValueError, "dim: expected -2 to 1, found 2"),
         (lambda: swiglu(x, -3), ValueError, "dim: expected -2 to 1, found -3"),

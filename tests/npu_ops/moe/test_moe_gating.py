@@ -107,8 +107,11 @@ def test_bad_arguments_are_refused_in_words():
         (lambda: moe_gating_topk(x, 2, group_count=4), "group_count, k_group: expected"),
         (lambda: moe_gating_topk(x, 5, group_count=3, k_group=2), "k: expected 1 to 4"),
         (lambda: moe_gating_topk(x, 2, norm_type="relu"), "norm_type, group_select: expected"),
-        (lambda: moe_gating_topk(x, 2, bias=x[0, :3]), "bias: expected a number an expert"),
-        (lambda: moe_gating_topk(x, 2, eps=float("nan")), "eps: expected a finite number"),
+        (
+            lambda: moe_gating_topk(x, 2, bias=x[0, :3]),
+            r"bias must have shape \[6\] \(one value per expert\)",
+        ),
+        (lambda: moe_gating_topk(x, 2, eps=float("nan")), "eps must be a finite number"),
     ):
         with pytest.raises(ValueError, match=words):
             call()

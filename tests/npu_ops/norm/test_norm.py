@@ -166,20 +166,28 @@ def test_bad_arguments_are_refused_in_words():
 
     x, weight = torch.randn(4, 8), torch.randn(8)
     for call, error, words in (
-        (lambda: rms_norm(x.int(), weight), TypeError, "x: expected dtype float32, .*found int32"),
-        (lambda: rms_norm(x.double().npu(), weight.npu()), TypeError, "on npu, found float64"),
-        (lambda: rms_norm(x.npu(), weight), ValueError, "weight: expected a tensor on npu:0"),
+        (lambda: rms_norm(x.int(), weight), TypeError, "x must have dtype float32, .*got int32"),
+        (lambda: rms_norm(x.double().npu(), weight.npu()), TypeError, "on npu, got float64"),
+        (lambda: rms_norm(x.npu(), weight), ValueError, "weight must be on npu:0"),
         (lambda: rms_norm(x, weight[:4]), ValueError, r"the last of which are \[4\]"),
-        (lambda: rms_norm(x, weight, float("nan")), ValueError, "eps: expected a finite"),
+        (lambda: rms_norm(x, weight, float("nan")), ValueError, "eps must be a finite number"),
         (
             lambda: rms_norm(x.half(), weight.bfloat16()),
             TypeError,
-            "weight: expected dtype float16",
+            "weight must have dtype float16",
         ),
         (lambda: layer_norm(x, ()), ValueError, "1 to 8 dimensions"),
-        (lambda: layer_norm(x, (8,), weight, weight[:1]), ValueError, "bias: expected"),
-        (lambda: add_rms_norm(x, x[:1], weight), ValueError, "residual: expected the shape of x"),
-        (lambda: add_rms_norm(x, x.half(), weight), TypeError, "residual: expected dtype float32"),
+        (
+            lambda: layer_norm(x, (8,), weight, weight[:1]),
+            ValueError,
+            r"bias must have shape \[8\] \(the normalized shape\), got \[1\]",
+        ),
+        (
+            lambda: add_rms_norm(x, x[:1], weight),
+            ValueError,
+            r"residual must have shape \[4, 8\] \(the shape of x\)",
+        ),
+        (lambda: add_rms_norm(x, x.half(), weight), TypeError, "residual must have dtype float32"),
     ):
         with pytest.raises(error, match=words):
             call()

@@ -84,12 +84,16 @@ def test_bad_dtypes_and_devices_are_refused_in_words():
     x, cos, sin = tensors((4, 3, 8), (4, 1, 8), (4, 1, 8))
     wide = [t.double().npu() for t in (x, cos, sin)]
     for call, error, words in (
-        (lambda: rotary_embedding(x.int(), cos, sin), TypeError, "x: expected dtype float32"),
-        (lambda: rotary_embedding(*wide), TypeError, "x: expected .* on npu, found float64"),
-        (lambda: rotary_embedding(x.half(), cos, sin), TypeError, "cos: expected dtype float16"),
-        (lambda: rotary_embedding(x, cos, sin.half()), TypeError, "sin: expected dtype float32"),
-        (lambda: rotary_embedding(x.npu(), cos, sin), ValueError, "cos: expected a tensor on npu"),
-        (lambda: rotary_embedding(x, cos, sin[:1]), ValueError, "sin: expected the shape of cos"),
+        (lambda: rotary_embedding(x.int(), cos, sin), TypeError, "x must have dtype float32"),
+        (lambda: rotary_embedding(*wide), TypeError, "x must have .* on npu, got float64"),
+        (lambda: rotary_embedding(x.half(), cos, sin), TypeError, "cos must have dtype float16"),
+        (lambda: rotary_embedding(x, cos, sin.half()), TypeError, "sin must have dtype float32"),
+        (lambda: rotary_embedding(x.npu(), cos, sin), ValueError, "cos must be on npu"),
+        (
+            lambda: rotary_embedding(x, cos, sin[:1]),
+            ValueError,
+            r"sin must have shape \[4, 1, 8\] \(the shape of cos\)",
+        ),
     ):
         with pytest.raises(error, match=words):
             call()
@@ -108,12 +112,24 @@ def test_apply_refuses_in_words():
         (lambda: apply(q, k, cos, sin, "TND"), ValueError, "query: expected [T, N, D], found"),
         (lambda: apply(q, k[0], cos, sin), ValueError, "key: expected [2, 5, N, 128] as of query"),
         (lambda: apply(q, k[:, :4], cos, sin), ValueError, "key: expected [2, 5, N, 128] as of"),
-        (lambda: apply(q, k, cos[:1], sin[:1]), ValueError, "cos: expected one head of query"),
-        (lambda: apply(q, k, cos, sin[:1]), ValueError, "sin: expected the shape of cos"),
-        (lambda: apply(q, k.half(), cos, sin), TypeError, "key: expected dtype float32"),
-        (lambda: apply(q, k.npu(), cos, sin), ValueError, "key: expected a tensor on cpu"),
-        (lambda: apply(q.long(), k, cos, sin), TypeError, "query: expected dtype float32"),
-        (lambda: apply(q, grad, cos, sin), ValueError, "key: expected a tensor without gradient"),
+        (
+            lambda: apply(q, k, cos[:1], sin[:1]),
+            ValueError,
+            "cos must have shape [2, 5, 1, 128] (one head of query)",
+        ),
+        (
+            lambda: apply(q, k, cos, sin[:1]),
+            ValueError,
+            "sin must have shape [2, 5, 1, 128] (the shape of cos)",
+        ),
+        (lambda: apply(q, k.half(), cos, sin), TypeError, "key must have dtype float32"),
+        (lambda: apply(q, k.npu(), cos, sin), ValueError, "key must be on cpu"),
+        (lambda: apply(q.long(), k, cos, sin), TypeError, "query must have dtype float32"),
+        (
+            lambda: apply(q, grad, cos, sin),
+            ValueError,
+            "key must be a tensor that does not require grad",
+        ),
         (
             lambda: apply(*(t[..., :64] for t in on_npu)),
             ValueError,

@@ -178,25 +178,33 @@ def refusals(device):
     s = paged.queries(2, 3, 2, 16).to(device)
     grad = q.clone().requires_grad_()
     return [
-        (lambda: attend(q.int(), k, v, t, n), TypeError, "query: expected dtype float"),
-        (lambda: attend(q.bfloat16(), k, v, t, n), TypeError, "key_cache: expected dtype bfloat16"),
-        (lambda: attend(q, k, v[:4], t, n), ValueError, "value_cache: expected the shape of key_c"),
+        (lambda: attend(q.int(), k, v, t, n), TypeError, "query must have dtype float"),
+        (lambda: attend(q.bfloat16(), k, v, t, n), TypeError, "key_cache must have dtype bfloat16"),
+        (lambda: attend(q, k, v[:4], t, n), ValueError, "(the shape of key_cache), got [4, "),
         (lambda: attend(q, k[..., ::2], v, t, n), ValueError, "key_cache: expected a contiguous"),
         (lambda: attend(q, k[0], v[0], t, n), ValueError, "[num_blocks, block_size, N, D]"),
         (lambda: attend(q[..., :8], k, v, t, n), ValueError, "key_cache: expected D = 8 as of"),
         (lambda: attend(q[:, :1], k, v, t, n), ValueError, "query: expected a multiple of the 2"),
-        (lambda: attend(q, k, v, t.long(), n), TypeError, "block_table: expected dtype int32"),
-        (lambda: attend(q, k, v, t, [20]), ValueError, "seq_lens: expected 2 lengths"),
-        (lambda: attend(q, k, v, t, [20, 49]), ValueError, "lengths of 0 to 48, found [20, 49]"),
+        (lambda: attend(q, k, v, t.long(), n), TypeError, "block_table must have dtype int32"),
+        (lambda: attend(q, k, v, t, [20]), ValueError, "seq_lens must contain 2 lengths, got 1"),
+        (
+            lambda: attend(q, k, v, t, [20, 49]),
+            ValueError,
+            "seq_lens must contain lengths from 0 to 48, got [20, 49]",
+        ),
         (lambda: attend(q[:1], k, v, t, n), ValueError, "one row for each of the 2 sequences"),
         (lambda: attend(s, k, v, t, n), ValueError, "query: expected TND, found [2, 3, 2, 16]"),
         (lambda: attend(q, k, v, t, n, layout="BSH"), ValueError, "layout: expected TND, BNSD"),
         (lambda: attend(q, k, v, t, n, cache_layout="NZ"), ValueError, "cache_layout: expected"),
-        (lambda: attend(q, k, v, t, n, scale=float("nan")), ValueError, "scale: expected a finite"),
+        (
+            lambda: attend(q, k, v, t, n, scale=float("nan")),
+            ValueError,
+            "scale must be a finite number",
+        ),
         (
             lambda: attend(q, k, v, t, n, cu_seqlens_q=[0, 3, 2]),
             ValueError,
-            "cu_seqlens_q: expected lengths of 0 to 2",
+            "cu_seqlens_q must contain lengths from 0 to 2",
         ),
         (
             lambda: attend(q, k, v, t, n, cu_seqlens_q=[0, 1, 1]),
@@ -213,11 +221,15 @@ def refusals(device):
             ValueError,
             "seq_lens: expected at least the 3 queries of sequence 0",
         ),
-        (lambda: attend(grad, k, v, t, n), ValueError, "query: expected a tensor without gradient"),
+        (
+            lambda: attend(grad, k, v, t, n),
+            ValueError,
+            "query must be a tensor that does not require grad",
+        ),
         (
             lambda: attend(q, k, v, t, torch.tensor(n).npu()),
             ValueError,
-            "seq_lens: expected a list, or a tensor on the CPU, since CANN takes lengths from the",
+            "seq_lens must be a list or a CPU tensor, since CANN reads lengths from host memory",
         ),
     ]
 

@@ -23,9 +23,13 @@ def test_bad_arguments_are_refused_in_words(device):
     t = torch.zeros(3, 1, dtype=torch.int32, device=device)
     c = torch.zeros(2, 16, NKV, D, dtype=torch.float16, device=device)
     for call, error, words in (
-        (lambda: prompt(q.int(), k, v), TypeError, "query: expected dtype"),
-        (lambda: prompt(q, k.bfloat16(), v), TypeError, "key: expected dtype float16"),
-        (lambda: prompt(q, k, v[:, :1]), ValueError, "value: expected the shape of key"),
+        (lambda: prompt(q.int(), k, v), TypeError, "query must have dtype"),
+        (lambda: prompt(q, k.bfloat16(), v), TypeError, "key must have dtype float16"),
+        (
+            lambda: prompt(q, k, v[:, :1]),
+            ValueError,
+            "value must have shape [3, 2, 7, 16] (the shape of key), got [3, 1, 7, 16]",
+        ),
         (
             lambda: prompt(q, k[..., :8], v),
             ValueError,
@@ -57,19 +61,31 @@ def test_bad_arguments_are_refused_in_words(device):
             "attn_mask: expected [5, 7] or [3 or",
         ),
         (lambda: prompt(q, k, v, attn_mask=b[None]), ValueError, "found [1, 5, 7]"),
-        (lambda: prompt(q, k, v, attn_mask=b.int()), TypeError, "attn_mask: expected dtype bool"),
-        (lambda: prompt(q, k, v, attn_mask=b.float()), TypeError, "attn_mask: expected dtype bool"),
+        (lambda: prompt(q, k, v, attn_mask=b.int()), TypeError, "attn_mask must have dtype bool"),
+        (lambda: prompt(q, k, v, attn_mask=b.float()), TypeError, "attn_mask must have dtype bool"),
         (lambda: prompt(q, k, v, attn_mask=b.expand(3, 4, 5, 7)), ValueError, "[3 or 1, 1, 5, 7]"),
-        (lambda: prompt(q, k, v, scale=float("inf")), ValueError, "scale: expected a finite"),
-        (lambda: prompt(q, k, v, seq_lens_q=[5, 6, 1]), ValueError, "seq_lens_q: expected lengths"),
-        (lambda: prompt(q, k, v, seq_lens_kv=[5]), ValueError, "seq_lens_kv: expected 3 lengths"),
+        (lambda: prompt(q, k, v, scale=float("inf")), ValueError, "scale must be a finite number"),
+        (
+            lambda: prompt(q, k, v, seq_lens_q=[5, 6, 1]),
+            ValueError,
+            "seq_lens_q must contain lengths from 0 to 5, got [5, 6, 1]",
+        ),
+        (
+            lambda: prompt(q, k, v, seq_lens_kv=[5]),
+            ValueError,
+            "seq_lens_kv must contain 3 lengths, got 1",
+        ),
         (
             lambda: prompt(q, k, v, seq_lens_kv=torch.tensor([5, 5, 5]).npu()),
             ValueError,
-            "seq_lens_kv: expected a list, or a tensor on the CPU",
+            "seq_lens_kv must be a list or a CPU tensor",
         ),
         (lambda: incre(q, k, v), ValueError, "query: expected one query a sequence, found 5"),
-        (lambda: incre(one, k, v, seq_lens_kv=[8, 1, 1]), ValueError, "lengths of 0 to 7, found"),
+        (
+            lambda: incre(one, k, v, seq_lens_kv=[8, 1, 1]),
+            ValueError,
+            "must contain lengths from 0 to 7, got [8, 1, 1]",
+        ),
         (
             lambda: incre(one, c, c, block_table=t),
             ValueError,
@@ -78,7 +94,7 @@ def test_bad_arguments_are_refused_in_words(device):
         (
             lambda: incre(one, c, c, block_table=t, seq_lens_kv=[1, 1, 17]),
             ValueError,
-            "seq_lens_kv: expected lengths of 0 to 16",
+            "seq_lens_kv must contain lengths from 0 to 16",
         ),
         (
             lambda: incre(one, c, c, block_table=t[:2], seq_lens_kv=[1, 1, 1]),
@@ -93,7 +109,7 @@ def test_bad_arguments_are_refused_in_words(device):
         (
             lambda: prompt(q.clone().requires_grad_(), k, v),
             ValueError,
-            "query: expected a tensor without gradient",
+            "query must be a tensor that does not require grad",
         ),
     ):
         with pytest.raises(error, match=re.escape(words)):

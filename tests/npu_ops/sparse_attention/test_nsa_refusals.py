@@ -28,7 +28,11 @@ def test_bad_arguments_are_refused_in_words():
     topk = torch.zeros(8, 2, 16, dtype=torch.int32)
     for call, error, words in (
         (lambda: nsa_compress(x[0], weight, [0, 2], 16), ValueError, "x: expected"),
-        (lambda: nsa_compress(x, weight[:, :1], [0, 64], 16), ValueError, "weight: expected"),
+        (
+            lambda: nsa_compress(x, weight[:, :1], [0, 64], 16),
+            ValueError,
+            r"weight must have shape \[32, 2\]",
+        ),
         (lambda: nsa_compress(x, weight, [0, 64], 33), ValueError, "compress_stride: expected 1"),
         (lambda: nsa_compress(x, weight, [0, 63], 16), ValueError, "cu_seqlens: expected places"),
         (lambda: nsa_compress(x.npu(), weight.npu(), [0, 64], 8), ValueError, "multiples of 16"),
@@ -52,12 +56,12 @@ def test_bad_arguments_are_refused_in_words():
         (
             lambda: nsa_select_attention(q, k, k, topk[:1], [0, 8], [0, 64]),
             ValueError,
-            "topk_indices: expected",
+            r"topk_indices must have shape \[8, 2, 16\]",
         ),
         (
             lambda: nsa_select_attention(q, k, k, topk.long(), [0, 8], [0, 64]),
             TypeError,
-            "topk_indices: expected dtype int32",
+            "topk_indices must have dtype int32",
         ),
         (
             lambda: nsa_select_attention(q.npu(), k.npu(), k.npu(), topk.npu(), [0, 8], [0, 64]),
