@@ -169,7 +169,7 @@ DISABLED_ACLNN: Variable[str] = Variable(
     "",
     "names",
     "aclnn functions, separated by commas, that the NPU ops treat as missing: an older version or "
-    "the plain torch composition takes their place",
+    "the reference implementation in plain torch takes their place",
 )
 LOG_LEVEL: Variable[str] = Variable(
     "ASCEND_OPS_LOG_LEVEL",

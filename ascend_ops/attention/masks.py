@@ -33,7 +33,7 @@ class Window:
 def compressed_mask(mode: int, device: torch.device) -> Tensor | None:
     """What CANN wants beside a mode that says everything itself; 1 is masked out.
 
-    One a device and mode is kept, 4 MiB. Compositions need none.
+    One a device and mode is kept, 4 MiB. The reference implementation needs none.
     """
     if mode in (NO_MASK, ALL) or device.type != "npu":
         return None

@@ -26,7 +26,7 @@ def state() -> dict[str, Any]:
     for name in ascend_ops.__all__:  # registers every family
         getattr(ascend_ops, name)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", npu_op.CompositionWarning)  # they are what is reported
+        warnings.simplefilter("ignore", npu_op.FallbackWarning)  # they are what is reported
         implementations = [
             {"family": family.builder.NAME, **vars(implementation)}
             for family in npu_op.families()
@@ -46,7 +46,7 @@ def show(content: dict[str, Any]) -> None:
     kind = "EMULATED, computed on the CPU" if content["emulated"] else "real"
     out.print(f"NPU: {content['device']} ({kind}), torch_npu {content['torch_npu']}\n")
     rows = [
-        (row["family"], row["op"], row["function"] or "torch composition", row["reason"] or "-")
+        (row["family"], row["op"], row["function"] or "torch fallback", row["reason"] or "-")
         for row in content["implementations"]
     ]
     print_table("What computes each op", ("family", "op", "by", "why no newer one"), rows)

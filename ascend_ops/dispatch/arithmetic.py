@@ -1,4 +1,4 @@
-"""In which dtype the compositions compute."""
+"""The dtype that reference implementations compute in."""
 
 from __future__ import annotations
 

@@ -1,9 +1,8 @@
-"""An op of the NPU, registered with torch: schema, composition, gradient, autocast, NPU kernel.
+"""An NPU op, registered with torch: schema, reference implementation, gradient, autocast, kernel.
 
-The composition is plain torch and runs everywhere else: on the CPU, on meta tensors, under fp64
-gradcheck, and on an NPU whose CANN lacks the function. The compiled kernels of a family are loaded
-by the first call that has an NPU tensor, and take the place of the Python kernels that stand for
-them until then.
+The reference implementation is plain torch. It runs on the CPU, on meta tensors, under fp64
+gradcheck, and as the fallback on an NPU whose CANN lacks the function. The first call with an NPU
+tensor loads the compiled kernels of the op's family; until then, Python kernels stand in for them.
 """
 
 from __future__ import annotations
@@ -28,13 +27,16 @@ _library = torch.library.Library(NAMESPACE, "FRAGMENT")
 _families: dict[type[OpBuilder], Family] = {}
 
 
-class CompositionWarning(UserWarning):
-    """An op runs on an NPU as its plain torch composition, and why."""
+class FallbackWarning(UserWarning):
+    """An op falls back to its reference implementation on an NPU; the message has the reason."""
+
+
+CompositionWarning = FallbackWarning  # its earlier name, kept for warning filters
 
 
 @dataclass(frozen=True)
 class Implementation:
-    """What computes an op on an NPU: an aclnn function, or the composition where it is "".
+    """What computes an op on an NPU: an aclnn function, or "" for the reference implementation.
 
     ``candidates`` are the functions that would do, newest first; ``reason`` says why it is not the
     first of them, "" where it is.
@@ -61,7 +63,7 @@ class Family:
         with self._lock:
             self._names.append(name)
             if self._found is not None:  # by an op of another module
-                _warn_of_composition(self._found(name))
+                _warn_of_fallback(self._found(name))
                 return
             if self._stubs is None:
                 self._stubs = torch.library.Library(NAMESPACE, "IMPL")
@@ -79,7 +81,7 @@ class Family:
             if self._found is None:
                 self._found = self._load_kernels()
                 for name in self._names:
-                    _warn_of_composition(self._found(name))
+                    _warn_of_fallback(self._found(name))
             return [self._found(name) for name in self._names]
 
     def _load_kernels(self) -> Callable[[str], Implementation]:
@@ -111,13 +113,13 @@ def _implementation(line: str, problem: str) -> Implementation:
     return Implementation(op, function, candidates, "; ".join(reasons))
 
 
-def _warn_of_composition(implementation: Implementation) -> None:
+def _warn_of_fallback(implementation: Implementation) -> None:
     if implementation.function:
         return
     warnings.warn(
-        f"ascend_ops.{implementation.op} runs as its plain torch composition on this NPU: "
-        f"{implementation.reason}",
-        CompositionWarning,
+        f"ascend_ops.{implementation.op} falls back to its reference implementation in plain torch "
+        f"on this NPU: {implementation.reason}",
+        FallbackWarning,
         stacklevel=2,
     )
 
@@ -135,20 +137,20 @@ def family_of(builder: type[OpBuilder]) -> Family:
 class NPUOp:
     """One op. Calling it is calling ``torch.ops.ascend_ops.<name>``, with less on the way.
 
-    ``schema`` is torch's, without the namespace. ``composition`` computes the op by torch alone,
+    ``schema`` is torch's, without the namespace. ``reference`` computes the op in plain torch,
     with outputs in the layout that the kernels give them (contiguous): on meta tensors it is also
     the fake kernel, which torch.compile asks for shapes and dtypes. ``backward`` and
     ``setup_context`` are those of :func:`torch.library.register_autograd`. ``autocast`` says to
     which dtype floating point arguments are cast under ``torch.autocast``: ``"lower"`` to
     autocast's own, ``"float32"`` to that; None leaves them. Within the op autocast is off: it would
-    lower the products of a composition.
+    lower the products of a reference implementation.
     """
 
     def __init__(
         self,
         schema: str,
         builder: type[OpBuilder],
-        composition: Callable[..., Any],
+        reference: Callable[..., Any],
         *,
         backward: Callable[..., Any] | None = None,
         setup_context: Callable[..., Any] | None = None,
@@ -158,7 +160,7 @@ class NPUOp:
         self.name = schema.partition("(")[0]
         qualified = f"{NAMESPACE}::{self.name}"
         _library.define(schema, tags=(torch.Tag.pt2_compliant_tag, *tags))
-        _library.impl(self.name, composition, "CompositeExplicitAutograd")
+        _library.impl(self.name, reference, "CompositeExplicitAutograd")
         if backward is not None:
             torch.library.register_autograd(
                 qualified, backward, setup_context=setup_context, lib=_library
@@ -168,7 +170,7 @@ class NPUOp:
         self.overload = getattr(torch.ops.ascend_ops, self.name).default
         self._call = self.overload._op  # what the overload calls, less a call in Python
         self._tensors = _tensor_positions(self.overload)
-        self.composition = composition
+        self.reference = reference
         self.family = family_of(builder)
         self.family.add(self.name)
 

@@ -83,7 +83,7 @@ class FusedAdamW(FusedOptimizer):
     With a :class:`torch.amp.GradScaler` the gradients are unscaled in the step; ``param.grad``
     stays scaled. On an NPU: aclnnFusedAdamw, which also skips the step by itself where a gradient
     was not finite; else aclnnApplyAdamWV2 for each tensor, and the host waits for ``found_inf``. On
-    the CPU: the plain torch composition; :class:`ascend_ops.CPUAdam` is the fast one there.
+    the CPU: the reference implementation; :class:`ascend_ops.CPUAdam` is the fast one there.
 
     Raises TypeError or ValueError for a parameter or hyperparameter that cannot be used. A call
     that CANN refuses raises RuntimeError; with aclnnApplyAdamWV2, the tensors before it have made
@@ -118,7 +118,7 @@ class FusedAdamW(FusedOptimizer):
         super().__init__(params, defaults)
 
     def takes_found_inf(self, lists: TensorLists) -> bool:
-        """Where one function takes all tensors, and in the composition."""
+        """Where one function takes all tensors, and in the reference implementation."""
         return lists.step.device.type != "npu" or _adamw_op.function() in (_TAKES_ALL, "")
 
     def update(

@@ -25,7 +25,7 @@ class FusedLamb(FusedOptimizer):
             - \eta \operatorname{clamp}(\|\theta_{t-1}\| / \|u_t\|, c_{min}, c_{max}) \, u_t
 
     (You et al. 2019, arXiv:1904.00962), with a ratio of 1 where one of the norms is 0. The norms
-    are those of each tensor. CANN has no function for it: on every device it is a composition of
+    are those of each tensor. CANN has no function for it: on every device it is a sequence of
     torch's list functions, a pass over all tensors each.
 
     Args:

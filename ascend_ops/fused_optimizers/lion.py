@@ -21,7 +21,7 @@ class FusedLion(FusedOptimizer):
         m_t &= \beta_2 m_{t-1} + (1 - \beta_2) g_t
 
     (Chen et al. 2023, arXiv:2302.06675.) CANN has no function for it: on every device it is a
-    composition of torch's list functions, a pass over all tensors each.
+    sequence of torch's list functions, a pass over all tensors each.
 
     Args:
         params: parameters, or groups of them: dense tensors, fp32, fp16 or bf16, of any shape.

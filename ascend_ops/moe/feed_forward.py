@@ -174,7 +174,7 @@ def ffn(
         bias1, bias2: ``[N1]`` and ``[N2]``, with experts ``[E, N1]`` and ``[E, N2]``.
 
     The result is ``[..., N2]`` in x's dtype, computed in fp32. Differentiable in x, weights and
-    biases; CANN has no gradient, so it is a torch composition that computes the hidden layer again.
+    biases; CANN has no gradient, so plain torch computes it, and the hidden layer again.
     Under autocast all are cast to its dtype. On an NPU: aclnnFFNV3, else V2, else the first, of
     Atlas A2; gated activations are for fp16 without experts.
 

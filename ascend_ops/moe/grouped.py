@@ -103,7 +103,7 @@ def grouped_matmul(
             Values that are on the host are checked; those of a tensor on an NPU are not.
         bias: ``[E, N]``, of x's dtype, or None.
 
-    The result is ``[M, N]`` in x's dtype; rows behind the last group are 0 in the composition and
+    The result is ``[M, N]`` in x's dtype; rows behind the last group are 0 on the CPU and
     undefined on an NPU. Differentiable in x, weight and bias. On an NPU: aclnnGroupedMatmulV5, else
     V4, else V3.
 

@@ -6,7 +6,7 @@ from .npu_family import NPUFamilyBuilder
 
 
 class FusedOptimizersBuilder(NPUFamilyBuilder):
-    """``fused_optimizers``: AdamW over many tensors; Lion and Lamb are compositions."""
+    """``fused_optimizers``: AdamW over many tensors; Lion and Lamb use torch's list functions."""
 
     BUILD_VAR = "DS_BUILD_FUSED_OPTIMIZERS"
     NAME = "fused_optimizers"

@@ -41,7 +41,7 @@ def value_and_gradients(
 
 
 def assert_matches_fp64(function: Callable[..., Any], inputs: list[Any], factor: float = 4) -> None:
-    """The NPU's values and gradients against the composition in fp64 on the CPU."""
+    """The NPU's values and gradients against the reference implementation in fp64 on the CPU."""
     dtype = str(inputs[0].dtype).removeprefix("torch.")
     found = value_and_gradients(function, [x.npu() for x in inputs])
     wide = [x.double() if x.is_floating_point() else x for x in inputs]

@@ -18,7 +18,7 @@ struct Kernel {
     void (*boxed)(StableIValue*, std::uint64_t, std::uint64_t);
 };
 
-/// An op whose function is missing is left out: torch then runs its composition, and
+/// An op whose function is missing is left out: torch then runs its reference implementation, and
 /// ascend_ops.npu_op says so. Never throws, since it runs while the library is loaded.
 inline void register_kernels(torch::stable::detail::StableLibrary& library,
                              const std::vector<Kernel>& kernels) {

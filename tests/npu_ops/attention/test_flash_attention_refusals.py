@@ -164,13 +164,13 @@ def test_older_versions_of_the_functions_give_the_same(disabled):
     assert (refused if disabled == OLDER else "taken") in done.stdout
 
 
-def test_missing_functions_are_the_composition_with_one_warning_each():
+def test_missing_functions_fall_back_with_one_warning_each():
     code = """
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         compare()
         compare()
-    print("warned", sum("plain torch composition" in str(w.message) for w in caught))
+    print("warned", sum("reference implementation" in str(w.message) for w in caught))
     """
     import textwrap
 

@@ -135,7 +135,7 @@ def test_each_version_and_none_give_the_same(version):
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         step()
-    print("warned", sum("plain torch composition" in str(w.message) for w in caught))
+    print("warned", sum("reference implementation" in str(w.message) for w in caught))
     """
     done = run(CALL + textwrap.dedent(code), ASCEND_OPS_DISABLED_ACLNN=",".join(names[:version]))
     assert AGREES in done.stdout, done.stderr[-2000:]

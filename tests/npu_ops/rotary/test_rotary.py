@@ -1,4 +1,4 @@
-"""rotary_embedding and apply_rotary_pos_emb_: the kernels on aclnn, the composition, and both."""
+"""rotary_embedding and apply_rotary_pos_emb_: the kernels on aclnn, the fallback, and both."""
 
 from __future__ import annotations
 
@@ -250,7 +250,7 @@ def all_of(device):
 with warnings.catch_warnings(record=True) as caught:
     warnings.simplefilter("always")
     found = [all_of("npu") for _ in range(2)][0]
-own = [str(w.message).split()[0] for w in caught if "composition" in str(w.message)]
+own = [str(w.message).split()[0] for w in caught if "reference implementation" in str(w.message)]
 agree = [torch.allclose(a, b, atol=1e-4) for a, b in zip(found, all_of("cpu"))]
 print(*sorted(own), all(agree))
 """
@@ -266,7 +266,7 @@ print(*sorted(own), all(agree))
         ("aclnnRotaryPositionEmbeddingGrad", "ascend_ops.rotary_embedding_backward"),
     ],
 )
-def test_a_missing_function_is_the_composition_with_one_warning(disabled, ops):
+def test_a_missing_function_falls_back_with_one_warning(disabled, ops):
     done = run(textwrap.dedent(CALL), ASCEND_OPS_DISABLED_ACLNN=disabled)
     assert done.stdout.strip() == f"{ops} True", done.stderr
 

@@ -1,4 +1,4 @@
-"""kv_cache_scatter and kv_cache_gather: on aclnn, as compositions, and what they refuse."""
+"""kv_cache_scatter and kv_cache_gather: on aclnn, as the fallback, and what they refuse."""
 
 from __future__ import annotations
 
@@ -241,11 +241,11 @@ def test_the_emulated_device_looks_at_blocks_and_lengths(table, lengths, words, 
 
 
 @npu
-def test_missing_functions_are_compositions_with_one_warning_each(monkeypatch):
+def test_missing_functions_fall_back_with_one_warning_each(monkeypatch):
     import torch
 
     from ascend_ops import kv_cache_gather, kv_cache_scatter
-    from ascend_ops.dispatch.npu_op import CompositionWarning
+    from ascend_ops.dispatch.npu_op import FallbackWarning
 
     monkeypatch.setenv("ASCEND_OPS_DISABLED_ACLNN", "aclnnScatterPaKvCache,aclnnGatherPaKvCache")
 
@@ -257,8 +257,8 @@ def test_missing_functions_are_compositions_with_one_warning_each(monkeypatch):
         kv_cache_scatter(key, key + 1, cache, values, slots)
         return [x.cpu() for x in (cache, values, *kv_cache_gather(cache, values, table, [3, 20]))]
 
-    with pytest.warns(CompositionWarning) as caught:
+    with pytest.warns(FallbackWarning) as caught:
         found = [moved("npu") for _ in range(2)][1]
-    own = sorted(str(w.message).split()[0] for w in caught if w.category is CompositionWarning)
+    own = sorted(str(w.message).split()[0] for w in caught if w.category is FallbackWarning)
     assert own == ["ascend_ops.kv_cache_gather", "ascend_ops.kv_cache_scatter"]
     assert all(torch.equal(a, b) for a, b in zip(found, moved("cpu"), strict=True))

@@ -69,9 +69,9 @@ def test_older_functions_compute_the_same_or_say_what_they_lack(age, monkeypatch
 
 
 @npu
-def test_missing_functions_are_compositions_with_one_warning_each(monkeypatch):
+def test_missing_functions_fall_back_with_one_warning_each(monkeypatch):
     from ascend_ops import incre_flash_attention, paged_attention, prompt_flash_attention
-    from ascend_ops.dispatch.npu_op import CompositionWarning
+    from ascend_ops.dispatch.npu_op import FallbackWarning
 
     without(monkeypatch, *ALL)
     paged = Paged([20, 40])
@@ -88,9 +88,9 @@ def test_missing_functions_are_compositions_with_one_warning_each(monkeypatch):
         ]
         return [x.cpu() for x in found]
 
-    with pytest.warns(CompositionWarning) as caught:
+    with pytest.warns(FallbackWarning) as caught:
         found = [everything("npu") for _ in range(2)][1]
-    own = sorted(str(w.message).split()[0] for w in caught if w.category is CompositionWarning)
+    own = sorted(str(w.message).split()[0] for w in caught if w.category is FallbackWarning)
     assert own == [
         *("ascend_ops.incre_flash_attention", "ascend_ops.paged_attention"),
         "ascend_ops.prompt_flash_attention",

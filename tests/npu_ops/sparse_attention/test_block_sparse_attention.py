@@ -58,7 +58,7 @@ def test_the_kernels_agree_with_the_loops(dtype):
 
 
 @npu
-def test_the_composition_takes_any_block_and_a_full_mask_is_sdpa():
+def test_the_reference_takes_any_block_and_a_full_mask_is_sdpa():
     import torch
 
     from ascend_ops import block_sparse_attention
@@ -168,13 +168,13 @@ def step():
 """
 
 
-def test_missing_functions_are_the_composition_with_one_warning_each():
+def test_missing_functions_fall_back_with_one_warning_each():
     code = """
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         step()
         step()
-    print("warned", sum("plain torch composition" in str(w.message) for w in caught))
+    print("warned", sum("reference implementation" in str(w.message) for w in caught))
     """
     names = "aclnnBlockSparseAttention,aclnnBlockSparseAttentionGrad"
     done = run(CALL + textwrap.dedent(code), ASCEND_OPS_DISABLED_ACLNN=names)

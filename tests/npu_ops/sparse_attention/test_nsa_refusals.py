@@ -126,13 +126,13 @@ def step():
 AGREES = "agrees True (3, 2, 16) True"
 
 
-def test_missing_functions_are_the_composition_with_one_warning_each():
+def test_missing_functions_fall_back_with_one_warning_each():
     code = """
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         step()
         step()
-    print("warned", sum("plain torch composition" in str(w.message) for w in caught))
+    print("warned", sum("reference implementation" in str(w.message) for w in caught))
     """
     names = ("Compress", "CompressAttention", "SelectedAttention", "SelectedAttentionGrad")
     disabled = ",".join(f"aclnnNsa{name}" for name in names)
