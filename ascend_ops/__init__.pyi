@@ -10,12 +10,12 @@ from .cpu_optimizers.lion import CPULion
 from .fused_optimizers.adamw import FusedAdamW
 from .fused_optimizers.lamb import FusedLamb
 from .fused_optimizers.lion import FusedLion
-from .moe.feed_forward import ffn
-from .moe.gating import moe_gating_topk
-from .moe.grouped import grouped_matmul
-from .norm.layer import layer_norm
-from .norm.rms import add_rms_norm, rms_norm
-from .rotary.apply import apply_rotary_pos_emb_, rotary_embedding
+from .moe.ffn import ffn
+from .moe.grouped_matmul import grouped_matmul
+from .moe.moe_gating_topk import moe_gating_topk
+from .norm.layer_norm import layer_norm
+from .norm.rms_norm import add_rms_norm, rms_norm
+from .rotary.rotary_embedding import apply_rotary_pos_emb_, rotary_embedding
 from .serving.incre import incre_flash_attention
 from .serving.kv_cache import kv_cache_gather, kv_cache_scatter
 from .serving.paged import paged_attention

@@ -1,5 +1,5 @@
 // grouped_matmul and the gradient of its weights on aclnn. Arguments are checked in
-// ascend_ops/moe/grouped.py.
+// ascend_ops/moe/grouped_matmul.py.
 #include "npu/moe/moe.h"
 
 namespace ascend_ops {

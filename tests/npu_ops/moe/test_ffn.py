@@ -86,7 +86,7 @@ def test_more_dimensions_opcheck_gradcheck_and_compile():
     import torch
 
     from ascend_ops import ffn
-    from ascend_ops.moe import feed_forward
+    from ascend_ops.moe import ffn as own
 
     x, *rest = made("swiglu")
     wide = torch.stack([x, x + 1])
@@ -99,7 +99,7 @@ def test_more_dimensions_opcheck_gradcheck_and_compile():
     torch.autograd.gradcheck(
         lambda x, w1, w2, b1, b2: ffn(x, w1, w2, "gelu", COUNTS, b1, b2), inputs
     )
-    overload = feed_forward._ffn_op.overload
+    overload = own._ffn_op.overload
     x, w1, w2, b1, b2 = inputs
     torch.library.opcheck(overload, (x, w1, w2, None, COUNTS, b1, b2, "gelu"))
     tests = ("test_schema", "test_autograd_registration", "test_faketensor")

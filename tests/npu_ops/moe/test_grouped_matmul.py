@@ -61,7 +61,7 @@ def test_opcheck_gradcheck_compile_and_autocast():
     import torch
 
     from ascend_ops import grouped_matmul
-    from ascend_ops.moe import grouped
+    from ascend_ops.moe import grouped_matmul as own
 
     inputs = [x.requires_grad_() for x in made()]
 
@@ -69,7 +69,7 @@ def test_opcheck_gradcheck_compile_and_autocast():
         return grouped_matmul(x, w, torch.tensor(ENDS).to(x.device), b)
 
     torch.autograd.gradcheck(call, inputs)
-    overload = grouped._grouped_matmul_op.overload
+    overload = own._grouped_matmul_op.overload
     torch.library.opcheck(overload, (*inputs, torch.tensor(ENDS)))
     tests = ("test_schema", "test_autograd_registration", "test_faketensor")
     moved = [x.npu() for x in made("float32")]

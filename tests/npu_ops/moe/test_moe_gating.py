@@ -72,7 +72,7 @@ def test_gradients_opcheck_and_compile():
     import torch
 
     from ascend_ops import moe_gating_topk
-    from ascend_ops.moe import gating
+    from ascend_ops.moe import moe_gating_topk as own
 
     torch.manual_seed(0)
     x = torch.randn(4, 6, dtype=torch.float64, requires_grad=True)
@@ -87,10 +87,10 @@ def test_gradients_opcheck_and_compile():
         for got, target in zip(found, expected, strict=True):
             assert_close(got, target, "float32", 8)
     rest = (None, 2, 1, 1, 0, 0, 0, 1.0, 1e-20)
-    torch.library.opcheck(gating._gating_op.overload, (x, *rest))
+    torch.library.opcheck(own._gating_op.overload, (x, *rest))
     tests = ("test_schema", "test_autograd_registration", "test_faketensor")
     moved = x.detach().float().npu()
-    torch.library.opcheck(gating._gating_op.overload, (moved, *rest), test_utils=tests)
+    torch.library.opcheck(own._gating_op.overload, (moved, *rest), test_utils=tests)
     assert_compiles(lambda x: moe_gating_topk(x.sin(), 2)[0], [x.detach().float()])
 
 

@@ -96,8 +96,8 @@ def test_an_fp32_weight_goes_with_a_half_x():
 def test_opcheck_and_gradcheck_pass_on_the_cpu():
     import torch
 
-    import ascend_ops.norm.layer as layers
-    import ascend_ops.norm.rms as rms
+    import ascend_ops.norm.layer_norm as layers
+    import ascend_ops.norm.rms_norm as rms
 
     x, weight, bias = inputs((3, 8), (8,), "float64")
     y = torch.randn_like(x)
@@ -120,8 +120,8 @@ def test_opcheck_and_gradcheck_pass_on_the_cpu():
 def test_opcheck_passes_on_the_npu():
     import torch
 
-    import ascend_ops.norm.layer as layers
-    import ascend_ops.norm.rms as rms
+    import ascend_ops.norm.layer_norm as layers
+    import ascend_ops.norm.rms_norm as rms
 
     x, weight, bias = (tensor.npu() for tensor in inputs((3, 8), (8,), "float32"))
     tests = ("test_schema", "test_autograd_registration", "test_faketensor")

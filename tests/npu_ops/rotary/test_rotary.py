@@ -185,7 +185,7 @@ def test_it_runs_on_inference_tensors_and_without_gradients():
 def test_opcheck_and_gradcheck_pass_on_the_cpu():
     import torch
 
-    import ascend_ops.rotary.apply as own
+    import ascend_ops.rotary.rotary_embedding as own
 
     x, cos, sin = (t.double().requires_grad_() for t in made((2, 3, 2, 4), (1, 1, 2, 4)))
     for name, mode in own.MODES.items():
@@ -203,7 +203,7 @@ def test_opcheck_and_gradcheck_pass_on_the_cpu():
 def test_opcheck_passes_on_the_npu():
     import torch
 
-    import ascend_ops.rotary.apply as own
+    import ascend_ops.rotary.rotary_embedding as own
 
     x, cos, sin = (t.npu() for t in made((2, 3, 2, 128), (2, 3, 1, 128)))
     tests = ("test_schema", "test_autograd_registration", "test_faketensor")

@@ -152,7 +152,7 @@ def test_apply_refuses_in_words():
     ],
 )
 def test_the_emulated_device_refuses_what_a_device_refuses(shapes, words, capfd):
-    import ascend_ops.rotary.apply as own
+    import ascend_ops.rotary.rotary_embedding as own
 
     x, cos, sin = tensors(shapes[0], shapes[1], shapes[1], device="npu")
     with pytest.raises(RuntimeError, match="561103"):
