@@ -48,7 +48,8 @@ _EXPORTS = {
     ".sparse_attention.block_sparse": ("block_sparse_attention",),
     ".sparse_attention.nsa_compress": ("nsa_compress",),
     ".sparse_attention.nsa_compress_attention": ("nsa_compress_attention",),
-    ".sparse_attention.nsa_select_attention": ("nsa_select_attention", "nsa_window_attention"),
+    ".sparse_attention.nsa_select_attention": ("nsa_select_attention",),
+    ".sparse_attention.nsa_window_attention": ("nsa_window_attention",),
 }
 _SUBMODULES = ("acl",)
 

@@ -23,7 +23,8 @@ from .serving.prompt import prompt_flash_attention
 from .sparse_attention.block_sparse import block_sparse_attention
 from .sparse_attention.nsa_compress import nsa_compress
 from .sparse_attention.nsa_compress_attention import nsa_compress_attention
-from .sparse_attention.nsa_select_attention import nsa_select_attention, nsa_window_attention
+from .sparse_attention.nsa_select_attention import nsa_select_attention
+from .sparse_attention.nsa_window_attention import nsa_window_attention
 
 __all__ = [
     "CPUAdagrad",

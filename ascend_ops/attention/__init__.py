@@ -1,1 +1,1 @@
-"""Attention, for training and for serving."""
+"""Flash attention for training: dense tensors and sequences of different lengths."""

@@ -1,4 +1,4 @@
-"""What autocast means to attention, whose tensors of one dtype are only a part of its arguments."""
+"""Autocast for attention, which casts only some of its tensors."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ Tensor = torch.Tensor
 def under_autocast(
     query: Tensor, key: Tensor, value: Tensor, attn_mask: Tensor | None, paged: bool = False
 ) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
-    """All of them in autocast's dtype where it is on; or in that of a paged cache, which stays.
+    """Cast the tensors to autocast's dtype if it is on, as torch's own functions do.
 
-    fp64 stays fp64, as in torch's own functions.
+    A paged cache is never copied: query and a float mask are cast to the cache's dtype instead.
+    fp64 inputs stay fp64.
     """
-    if not torch._C._is_any_autocast_enabled():  # a quarter of the time of asking for a device
+    if not torch._C._is_any_autocast_enabled():  # four times as fast as the check per device
         return query, key, value, attn_mask
     device = query.device.type
     if not torch.is_autocast_enabled(device):

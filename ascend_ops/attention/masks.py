@@ -1,59 +1,40 @@
-"""Which scores count: CANN's sparse modes, its compressed masks, its packed dropout masks."""
+"""Which scores count: CANN's sparse modes, masks and biases, packed dropout masks."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 
+from ..dispatch.checks import check_dtype, check_no_gradient, check_same_device
+
 Tensor = torch.Tensor
 
-#: CANN's "sparseMode".
+#: CANN's "sparseMode". Modes 2 to 6 also take a compressed mask, which the NPU kernels add.
 ALL, UPPER_LEFT, LOWER_RIGHT, BAND, PREFIX = 1, 2, 3, 4, 6
 NO_MASK = 0
 
 UNLIMITED = 2**31 - 1
-_COMPRESSED = 2048
-_COMPRESSED_PREFIX_ROWS = 1024
 _BITS = 8
 _ALIGNED_BITS = 128
-
-_compressed: dict[tuple[torch.device, int], Tensor] = {}
 
 
 @dataclass(frozen=True)
 class Window:
-    """A sparse mode and how many keys before and after the diagonal it leaves."""
+    """A sparse mode, and the numbers of keys before and after the diagonal that it keeps."""
 
     mode: int = NO_MASK
     before: int = UNLIMITED
     after: int = UNLIMITED
 
 
-def compressed_mask(mode: int, device: torch.device) -> Tensor | None:
-    """What CANN wants beside a mode that says everything itself; 1 is masked out.
+class MaskRule(NamedTuple):
+    """The shapes of ``attn_mask`` that an op takes; missing leading dimensions count as 1."""
 
-    One a device and mode is kept, 4 MiB. The reference implementation needs none.
-    """
-    if mode in (NO_MASK, ALL) or device.type != "npu":
-        return None
-    if torch.compiler.is_compiling():  # a tensor of the tracer must not be kept
-        return _make_compressed(mode, device)
-    key = (device, int(mode == PREFIX))
-    kept = _compressed.get(key)
-    if kept is None:
-        kept = _make_compressed(mode, device)
-        if type(kept) is Tensor:  # nor a fake one
-            _compressed[key] = kept
-    return kept
-
-
-def _make_compressed(mode: int, device: torch.device) -> Tensor:
-    causal = torch.ones(_COMPRESSED, _COMPRESSED, dtype=torch.bool, device=device).triu(1)
-    if mode != PREFIX:
-        return causal
-    half = torch.zeros(_COMPRESSED_PREFIX_ROWS, _COMPRESSED // 2, dtype=torch.bool, device=device)
-    return torch.cat([causal, torch.cat([half, ~half], 1)])
+    dimensions: tuple[int, ...]
+    bool_per_head: bool  #: whether a bool mask may differ per head, as a float mask may
+    broadcasts_tokens: bool  #: whether Sq and Skv may be 1
 
 
 def masked_out(
@@ -64,7 +45,7 @@ def masked_out(
     mask: Tensor | None,
     device: torch.device,
 ) -> Tensor | None:
-    """True where a score does not count, ``[queries, keys]`` or ``[B, 1 or N, queries, keys]``."""
+    """Return True for scores that do not count, ``[Sq, Skv]`` or ``[B, 1 or N, Sq, Skv]``."""
     if window.mode == NO_MASK:
         return None
     if window.mode == ALL:
@@ -82,10 +63,10 @@ def masked_out(
 
 
 def make_drop_mask(scores: int, dropout_p: float, device: torch.device) -> Tensor:
-    """Random bits, 1 with probability ``1 - dropout_p``, eight a byte, the lowest first.
+    """Draw bits that are 1 with probability ``1 - dropout_p``, eight per byte, lowest first.
 
-    From torch's generator of the device, so that ``torch.manual_seed`` repeats them; a multiple of
-    128 of them, as CANN wants.
+    They come from torch's generator of the device, so ``torch.manual_seed`` repeats them. Their
+    number is rounded up to a multiple of 128, which CANN requires.
     """
     count = -(-scores // _ALIGNED_BITS) * _ALIGNED_BITS
     keep = torch.rand(count, device=device) >= dropout_p
@@ -94,7 +75,73 @@ def make_drop_mask(scores: int, dropout_p: float, device: torch.device) -> Tenso
 
 
 def unpacked(drop_mask: Tensor, scores: int) -> Tensor:
-    """The first ``scores`` bits as booleans."""
+    """Return the first ``scores`` bits of :func:`make_drop_mask` as booleans."""
     shifts = torch.arange(_BITS, device=drop_mask.device, dtype=torch.int32)
     bits = (drop_mask.int()[:, None] >> shifts) & 1
     return bits.reshape(-1)[:scores].bool()
+
+
+def split_mask(
+    attn_mask: Tensor,
+    query: Tensor,
+    sizes: tuple[int, int, int, int],
+    rule: MaskRule,
+    *,
+    expand_batch: bool = True,
+) -> tuple[Tensor | None, Tensor | None]:
+    """Turn torch's mask into CANN's: True for masked-out scores, or a bias. One of them is None.
+
+    Args:
+        attn_mask: bool, True for scores that count, or query's dtype, added to the scaled scores.
+        query: the tensor whose dtype and device ``attn_mask`` must fit.
+        sizes: batch, query heads, queries and keys.
+        rule: the shapes that ``attn_mask`` may have.
+        expand_batch: expand a batch of 1 to query's.
+
+    Returns:
+        A bool mask ``[B or 1, 1 or N, Sq, Skv]`` and None, or None and a bias
+        ``[B or 1, N, Sq, Skv]``; contiguous.
+
+    Raises:
+        TypeError: if the dtype is neither bool nor query's.
+        ValueError: for a wrong shape or device, or a mask that requires grad.
+    """
+    check_same_device(query, "attn_mask", attn_mask)
+    check_no_gradient("attn_mask", attn_mask, "attn_mask.detach(): it gets no gradient")
+    check_dtype("attn_mask", attn_mask, (torch.bool, query.dtype))
+    is_bool = attn_mask.dtype is torch.bool
+    batch, heads, queries, keys = sizes
+    most_heads = heads if rule.bool_per_head or not is_bool else 1
+    shape = (*[1] * (4 - attn_mask.dim()), *attn_mask.shape)
+    tokens = (1,) if rule.broadcasts_tokens else ()
+    allowed = ((1, batch), (1, most_heads), (queries, *tokens), (keys, *tokens))
+    if attn_mask.dim() not in rule.dimensions or any(
+        found not in wanted for found, wanted in zip(shape, allowed, strict=True)
+    ):
+        of_heads = "1" if most_heads == 1 else f"1 or {most_heads}"
+        note = ", in which every size may be 1" if rule.broadcasts_tokens else ""
+        raise ValueError(
+            f"attn_mask must be [{queries}, {keys}] or [1 or {batch}, {of_heads}, {queries}, "
+            f"{keys}]{note}, got {list(attn_mask.shape)}"
+        )
+    full = attn_mask.reshape(shape)
+    full_batch = batch if expand_batch else shape[0]
+    if is_bool:
+        return ~full.expand(full_batch, shape[1], queries, keys).contiguous(), None
+    return None, full.expand(full_batch, heads, queries, keys).contiguous()
+
+
+def alibi_bias(slopes: Tensor, query: Tensor, sizes: tuple[int, int, int, int]) -> Tensor:
+    """Return ``-slope |i + Skv - Sq - j|`` as ``[B, N, Sq, Skv]`` in query's dtype."""
+    batch, heads, queries, keys = sizes
+    check_same_device(query, "alibi_slopes", slopes)
+    check_dtype("alibi_slopes", slopes, (torch.float32, torch.float64))
+    if tuple(slopes.shape) not in ((heads,), (batch, heads)):
+        raise ValueError(
+            f"alibi_slopes must be [{heads}] or [{batch}, {heads}], got {list(slopes.shape)}"
+        )
+    places = torch.arange(keys, device=query.device)
+    rows = torch.arange(queries, device=query.device) + (keys - queries)
+    distance = (rows[:, None] - places).abs()
+    bias = -slopes.reshape(-1, heads, 1, 1) * distance
+    return bias.expand(batch, heads, queries, keys).to(query.dtype).contiguous()

@@ -1,4 +1,7 @@
-"""Flash attention and its gradient in plain torch: the formula, in fp32 (fp64 for fp64)."""
+"""Reference implementation of flash attention and its gradient in torch, in fp32 or fp64.
+
+Formula: Dao et al. 2022, arXiv:2205.14135. fp64 inputs are computed in fp64.
+"""
 
 from __future__ import annotations
 
@@ -11,39 +14,19 @@ from .masks import Window, masked_out
 
 Tensor = torch.Tensor
 
-#: How often CANN repeats a row's largest score and its sum.
+#: CANN stores each row's largest score, and its sum of exponentials, in this many equal columns.
 STATISTICS_COLUMNS = 8
-
-
-def to_bnsd(x: Tensor, layout: str, heads: int) -> Tensor:
-    """``[B, N, S, D]``, a view where it can be."""
-    if layout == "BNSD":
-        return x
-    if layout == "BSND":
-        return x.transpose(1, 2)
-    split: Tensor = x.unflatten(-1, (heads, -1))
-    return split.transpose(1, 2) if layout == "BSH" else split.permute(1, 2, 0, 3)
-
-
-def from_bnsd(x: Tensor, layout: str) -> Tensor:
-    """The inverse, contiguous."""
-    if layout == "BNSD":
-        return x.contiguous()
-    if layout == "SBH":
-        return x.permute(2, 0, 1, 3).flatten(2).contiguous()
-    tokens_first = x.transpose(1, 2)
-    return (tokens_first if layout == "BSND" else tokens_first.flatten(2)).contiguous()
 
 
 @dataclass(frozen=True)
 class Scores:
-    """The scaled and masked scores of ``[B, N, S, D]`` inputs, and what goes with them."""
+    """The scaled and masked scores of ``[B, N, S, D]`` inputs, and what their softmax needs."""
 
     query: Tensor
     key: Tensor  # repeated for the query heads that share it
     value: Tensor
     scores: Tensor
-    out: Tensor | None  # True where one does not count
+    out: Tensor | None  # True for scores that do not count
     keep: Tensor | None  # of dropout, scaled
     sinks: Tensor | None  # [1, N, 1, 1]
     group: int
@@ -64,7 +47,7 @@ class Scores:
         prefix: list[int] | None = None,
         keep_probability: float = 1.0,
     ) -> Scores:
-        """Of inputs in ``[B, N, S, D]``; ``keep`` has a boolean for each score."""
+        """Compute the scores of ``[B, N, S, D]`` inputs; ``keep`` has one boolean per score."""
         wide = wide_dtype(query)
         group = query.shape[1] // key.shape[1]
         q, k, v = (
@@ -83,7 +66,7 @@ class Scores:
         return cls(q, k, v, scores, out, keep, shaped, group)
 
     def statistics(self) -> tuple[Tensor, Tensor]:
-        """The largest score of a row, and the sum of the exponentials; ``[B, N, S, 1]``."""
+        """Return each row's largest score and sum of exponentials, ``[B, N, S, 1]``."""
         largest = self.scores.amax(-1, keepdim=True)
         if self.sinks is not None:
             largest = torch.maximum(largest, self.sinks)
@@ -93,22 +76,22 @@ class Scores:
         return largest, total
 
     def probabilities(self, largest: Tensor, total: Tensor) -> Tensor:
-        """0 where a score does not count, also in rows where none does."""
+        """Return the softmax: 0 for scores that do not count, even if none in the row does."""
         found = (self.scores - largest).exp() / total
         return found if self.out is None else found.masked_fill(self.out, 0)
 
     def dropped(self, probabilities: Tensor) -> Tensor:
-        """After dropout."""
+        """Apply dropout."""
         return probabilities if self.keep is None else probabilities * self.keep
 
     def gradients(
         self, grad: Tensor, largest: Tensor, total: Tensor, scale: float
     ) -> tuple[tuple[Tensor, Tensor, Tensor], Tensor | None]:
-        """Of query, key and value, and of sinks, in ``[B, N, S, D]`` and wide.
+        """Return the gradients of query, key and value, ``[B, N, S, D]``, and of sinks, all wide.
 
         With P the probabilities, dP = grad V^T (after dropout) and r = sum(P dP) over the keys:
-        dS = P (dP - r), dQ = dS K scale, dK = dS^T Q scale, dV = P^T grad; the sink's score has no
-        value, so its gradient is -sum(P_sink r).
+        dS = P (dP - r), dQ = dS K scale, dK = dS^T Q scale, dV = P^T grad. The score of a sink has
+        no value, so its gradient is -sum(P_sink r).
         """
         wide = grad.to(self.query.dtype)
         probabilities = self.probabilities(largest, total)
@@ -126,10 +109,10 @@ class Scores:
         return of_inputs, of_sinks
 
     def _summed(self, x: Tensor) -> Tensor:
-        """Over the query heads that share a key."""
+        """Sum over the query heads that share a key head."""
         return x if self.group == 1 else x.unflatten(1, (-1, self.group)).sum(2)
 
 
 def repeated(statistic: Tensor) -> Tensor:
-    """As CANN has it: eight equal columns."""
+    """Return ``[..., 1]`` as CANN stores it: in eight equal columns."""
     return statistic.expand(*statistic.shape[:-1], STATISTICS_COLUMNS).contiguous()

@@ -1,4 +1,4 @@
-"""Sequences that lie one after the other, by where each ends."""
+"""Sequences of different lengths, concatenated along the first dimension of ``[T, N, D]``."""
 
 from __future__ import annotations
 
@@ -6,31 +6,36 @@ from collections.abc import Sequence
 
 import torch
 
-from .checks import check_heads, check_tensors
+from .checks import TRAINING_LIMITS, check_head_dims, check_heads, check_tensors
 
 Tensor = torch.Tensor
 
 
 def sequence_ends(name: str, cu_seqlens: Tensor | Sequence[int], tokens: int) -> list[int]:
-    """Without the leading 0, as CANN wants them; raises TypeError or ValueError."""
+    """Return the place at which each sequence ends, as CANN takes them: without the leading 0.
+
+    Raises TypeError for a wrong dtype, ValueError for places that decrease or do not go from 0 to
+    ``tokens``.
+    """
     if isinstance(cu_seqlens, Tensor):
         if cu_seqlens.dtype not in (torch.int32, torch.int64) or cu_seqlens.dim() != 1:
             raise TypeError(
-                f"{name}: expected int32 or int64 of one dimension, found {cu_seqlens.dtype} "
-                f"{list(cu_seqlens.shape)}"
+                f"{name} must be int32 or int64 with one dimension, got {cu_seqlens.dtype} with "
+                f"shape {list(cu_seqlens.shape)}"
             )
         cu_seqlens = cu_seqlens.tolist()
-    found = [int(place) for place in cu_seqlens]
-    if len(found) < 2 or found[0] != 0 or found[-1] != tokens or found != sorted(found):
+    places = [int(place) for place in cu_seqlens]
+    if len(places) < 2 or places[0] != 0 or places[-1] != tokens or places != sorted(places):
+        shown = places if len(places) <= 8 else [*places[:4], "...", *places[-3:]]
         raise ValueError(
-            f"{name}: expected places from 0 to the {tokens} tokens that never decrease, "
-            f"found {found if len(found) <= 8 else [*found[:4], '...', *found[-3:]]}"
+            f"{name} must begin with 0, never decrease, and end with the number of tokens, "
+            f"{tokens}, got {shown}"
         )
-    return found[1:]
+    return places[1:]
 
 
 def lengths_of(ends: list[int]) -> list[int]:
-    """Of each sequence."""
+    """Return the length of each sequence."""
     return [end - begin for begin, end in zip([0, *ends], ends, strict=False)]
 
 
@@ -41,16 +46,14 @@ def checked_ends(
     cu_seqlens_q: Tensor | Sequence[int],
     cu_seqlens_k: Tensor | Sequence[int],
 ) -> tuple[list[int], list[int]]:
-    """Where the sequences of ``[T, N, D]`` tensors end, after everything about these was checked.
-
-    Raises TypeError or ValueError.
-    """
+    """Check ``[T, N, D]`` tensors and their sequences; return the ends of queries and of keys."""
     check_tensors(query, key, value, 3, "TND")
-    check_heads(query.shape[1], key.shape[1], query.shape[2], key.shape[2], value.shape[2])
+    check_heads(query.shape[1], key.shape[1], query.shape[2], TRAINING_LIMITS)
+    check_head_dims(query.shape[2], key.shape[2], value.shape[2])
     if value.shape[:2] != key.shape[:2]:
         raise ValueError(
-            f"value: expected the tokens and heads of key, {list(key.shape[:2])}, "
-            f"found {list(value.shape[:2])}"
+            f"value must have key's tokens and heads, {list(key.shape[:2])}, "
+            f"got {list(value.shape[:2])}"
         )
     query_ends = sequence_ends("cu_seqlens_q", cu_seqlens_q, query.shape[0])
     key_ends = sequence_ends("cu_seqlens_k", cu_seqlens_k, key.shape[0])
@@ -61,12 +64,12 @@ def checked_ends(
 def _check_lengths(query_ends: list[int], key_ends: list[int]) -> None:
     if len(query_ends) != len(key_ends):
         raise ValueError(
-            f"cu_seqlens_k: expected as many sequences as cu_seqlens_q has, {len(query_ends)}, "
-            f"found {len(key_ends)}"
+            f"cu_seqlens_k must have as many sequences as cu_seqlens_q, {len(query_ends)}, "
+            f"got {len(key_ends)}"
         )
     for index, lengths in enumerate(zip(lengths_of(query_ends), lengths_of(key_ends), strict=True)):
         if 0 in lengths:
             raise ValueError(
-                f"cu_seqlens_q, cu_seqlens_k: expected at least one token a sequence, found "
+                f"cu_seqlens_q and cu_seqlens_k must give each sequence at least one token, got "
                 f"{lengths[0]} queries and {lengths[1]} keys in sequence {index}"
             )

@@ -9,7 +9,7 @@ import torch
 from op_builder.ops.block_sparse_attention import BlockSparseAttentionBuilder
 
 from ..attention.autocast import under_autocast
-from ..attention.checks import sizes_in_bnsd
+from ..attention.layouts import sizes_in_bnsd
 from ..attention.masks import ALL, Window
 from ..attention.reference import Scores
 from ..dispatch.checks import check_dtype, check_finite, check_same_device, check_shape

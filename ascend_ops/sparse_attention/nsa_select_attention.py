@@ -1,4 +1,4 @@
-"""``nsa_select_attention`` over chosen blocks, ``nsa_window_attention`` over the last keys."""
+"""``nsa_select_attention``: attention over the blocks of keys that each query has chosen."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from op_builder.ops.nsa import NsaBuilder
 from ..attention.autocast import under_autocast
 from ..attention.reference import Scores
 from ..attention.sequences import checked_ends, lengths_of
-from ..attention.varlen import flash_attention_varlen
 from ..dispatch.checks import check_dtype, check_finite, check_same_device, check_shape
 from ..dispatch.npu_op import NPUOp
 from .reference import attend, gradients, scores_of
@@ -164,24 +163,3 @@ def _check_limits(
             f"{_BLOCK_SIZE} keys and sequences of multiples of {_BLOCK_SIZE} keys, at least 1024, "
             f"on an NPU, found {count}, {block_size} and {lengths[:8]}"
         )
-
-
-def nsa_window_attention(
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    cu_seqlens_q: Tensor | Sequence[int],
-    cu_seqlens_k: Tensor | Sequence[int],
-    window_size: int,
-    *,
-    scale: float | None = None,
-) -> Tensor:
-    """The window part of native sparse attention: each query sees its last ``window_size`` keys.
-
-    :func:`ascend_ops.flash_attention_varlen` in a band: its arguments, dtypes and errors.
-    """
-    if window_size < 1:
-        raise ValueError(f"window_size: expected at least 1, found {window_size}")
-    return flash_attention_varlen(
-        query, key, value, cu_seqlens_q, cu_seqlens_k, window=(window_size - 1, 0), scale=scale
-    )

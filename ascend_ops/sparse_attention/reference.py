@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 import torch
 
+from ..attention.layouts import sequence_to_bnsd, sequences_from_bnsd
 from ..attention.masks import ALL, Window
 from ..attention.reference import Scores, repeated
 
@@ -13,16 +14,6 @@ Tensor = torch.Tensor
 #: The scores that do not count, ``[queries, keys]`` or ``[1, N, queries, keys]``, of the sequence
 #: whose queries begin and end there and that has so many keys.
 MaskedOut = Callable[[int, int, int], "Tensor | None"]
-
-
-def as_heads(x: Tensor, begin: int, end: int) -> Tensor:
-    """``[T, N, D]`` of one sequence as ``[1, N, S, D]``."""
-    return x[begin:end].transpose(0, 1).unsqueeze(0)
-
-
-def joined(parts: list[Tensor], dtype: torch.dtype) -> Tensor:
-    """The inverse, of all sequences."""
-    return torch.cat([part[0].transpose(0, 1) for part in parts]).to(dtype).contiguous()
 
 
 def scores_of(
@@ -40,9 +31,9 @@ def scores_of(
     for end, key_end in zip(query_ends, key_ends, strict=True):
         mask = masked_out(begin, end, key_end - key_begin)
         scores = Scores.of(
-            as_heads(query, begin, end),
-            as_heads(key, key_begin, key_end),
-            as_heads(value, key_begin, key_end),
+            sequence_to_bnsd(query, begin, end),
+            sequence_to_bnsd(key, key_begin, key_end),
+            sequence_to_bnsd(value, key_begin, key_end),
             scale=scale,
             window=Window(ALL),
             mask=mask,
@@ -64,9 +55,8 @@ def attend(
         maxima.append(largest)
         sums.append(total)
         all_probabilities.append(probabilities)
-    wide = maxima[0].dtype
-    softmax_max, softmax_sum = (repeated(joined(part, wide)) for part in (maxima, sums))
-    return joined(outputs, dtype), softmax_max, softmax_sum, all_probabilities
+    softmax_max, softmax_sum = (repeated(sequences_from_bnsd(part)) for part in (maxima, sums))
+    return sequences_from_bnsd(outputs).to(dtype), softmax_max, softmax_sum, all_probabilities
 
 
 def gradients(
@@ -81,9 +71,12 @@ def gradients(
     parts: tuple[list[Tensor], ...] = ([], [], [])
     for scores, begin, end in sequences:
         of_tokens, largest, total = (
-            as_heads(x, begin, end) for x in (grad, softmax_max[..., :1], softmax_sum[..., :1])
+            sequence_to_bnsd(x, begin, end)
+            for x in (grad, softmax_max[..., :1], softmax_sum[..., :1])
         )
         found, _ = scores.gradients(of_tokens, largest, total, scale)
         for part, of_sequence in zip(parts, found, strict=True):
             part.append(of_sequence)
-    return tuple(joined(part, x.dtype) for part, x in zip(parts, inputs, strict=True))
+    return tuple(
+        sequences_from_bnsd(part).to(x.dtype) for part, x in zip(parts, inputs, strict=True)
+    )

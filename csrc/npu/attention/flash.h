@@ -1,4 +1,4 @@
-// What flash attention of equally long sequences and that of any lengths share.
+// Shared by flash attention of dense tensors and of concatenated sequences.
 #pragma once
 
 #include <torch/csrc/stable/tensor.h>
@@ -16,15 +16,16 @@ using torch::stable::Tensor;
 using OptionalTensor = std::optional<Tensor>;
 using OptionalInts = std::optional<std::vector<std::int64_t>>;
 
-/// Of the statistics, which repeat one number so often.
-constexpr std::int64_t kStatisticsColumns = 8;
-constexpr std::int64_t kHighPrecision = 0;
-/// "pseType": scale * product + bias. The oldest versions, which have no type, add before scaling.
-constexpr std::int64_t kBiasAfterScale = 0;
-inline const OptionalTensor kNone;
-inline const OptionalInts kNoInts;
+/// The statistics of a row are one number, repeated this many times.
+constexpr std::int64_t statistics_columns = 8;
+constexpr std::int64_t high_precision = 0;
+/// "pseType": scale * product + bias. The oldest versions have no such argument and add the bias
+/// before scaling.
+constexpr std::int64_t bias_after_scale = 0;
+inline const OptionalTensor no_tensor;
+inline const OptionalInts no_ints;
 
-/// The output's: the values may have fewer elements a head than the queries.
+/// Return the sizes of the output: those of query, with the head_dim of value.
 inline std::vector<std::int64_t> output_sizes(const Tensor& query, const Tensor& key,
                                               const Tensor& value) {
     std::vector<std::int64_t> sizes = aclnn::sizes_of(query);

@@ -1,4 +1,5 @@
-// flash_attention_varlen and its gradient on aclnn. Arguments are checked in ascend_ops/attention/.
+// flash_attention_varlen and its gradient on aclnn. ascend_ops/attention/ checks the arguments.
+#include "npu/attention/compressed_mask.h"
 #include "npu/attention/flash.h"
 #include "npu/call/call.h"
 
@@ -16,55 +17,56 @@ ACLNN_FUNCTION(forward_function, "aclnnFlashAttentionVarLenScoreV2",
 ACLNN_FUNCTION(backward_function, "aclnnFlashAttentionUnpaddingScoreGradV2",
                "aclnnFlashAttentionUnpaddingScoreGrad")
 
-constexpr int kNewest = 0;
-constexpr const char* kLayout = "TND";
+constexpr int newest = 0;  // position in the lists above
+constexpr const char* layout = "TND";
 
 std::tuple<Tensor, Tensor, Tensor> flash_attention_varlen(
     const Tensor& query, const Tensor& key, const Tensor& value, const OptionalTensor& drop_mask,
-    const OptionalTensor& mask, const Ints& query_ends, const Ints& key_ends, double scale,
-    double keep_probability, std::int64_t before, std::int64_t after, std::int64_t sparse_mode) {
+    const Ints& query_ends, const Ints& key_ends, double scale, double keep_probability,
+    std::int64_t before, std::int64_t after, std::int64_t sparse_mode) {
     const aclnn::Function& function = forward_function();
-    const Ints statistics = {query.size(0), query.size(1), kStatisticsColumns};
+    const OptionalTensor mask = mask_for(query, sparse_mode);
+    const Ints statistics = {query.size(0), query.size(1), statistics_columns};
     const Tensor max = make_empty(query, statistics, ScalarType::Float);
     const Tensor sum = make_empty(query, statistics, ScalarType::Float);
     const Tensor out = make_empty(query, output_sizes(query, key, value), query.scalar_type());
     const Tensor none = make_empty(query, {0}, query.scalar_type());
     const auto run = [&](const auto&... version_arguments) {
-        call(function, query, query, key, value, kNone, drop_mask, kNone, mask, kNoInts, query_ends,
-             key_ends, version_arguments...);
+        call(function, query, query, key, value, no_tensor, drop_mask, no_tensor, mask, no_ints,
+             query_ends, key_ends, version_arguments...);
     };
     const std::int64_t heads = query.size(1);
-    if (function.version() == kNewest) {
-        run(kNoInts, kNoInts, scale, keep_probability, before, after, heads, kLayout,
-            kHighPrecision, sparse_mode, kBiasAfterScale, max, sum, none, out);
+    if (function.version() == newest) {
+        run(no_ints, no_ints, scale, keep_probability, before, after, heads, layout, high_precision,
+            sparse_mode, bias_after_scale, max, sum, none, out);
     } else {
-        run(scale, keep_probability, before, after, heads, kLayout, kHighPrecision, sparse_mode,
-            max, sum, none, out);
+        run(scale, keep_probability, before, after, heads, layout, high_precision, sparse_mode, max,
+            sum, none, out);
     }
     return {out, max, sum};
 }
 
 std::tuple<Tensor, Tensor, Tensor> flash_attention_varlen_backward(
     const Tensor& grad, const Tensor& query, const Tensor& key, const Tensor& value,
-    const OptionalTensor& drop_mask, const OptionalTensor& mask, const Tensor& max,
-    const Tensor& sum, const Tensor& out, const Ints& query_ends, const Ints& key_ends,
-    double scale, double keep_probability, std::int64_t before, std::int64_t after,
-    std::int64_t sparse_mode) {
+    const OptionalTensor& drop_mask, const Tensor& max, const Tensor& sum, const Tensor& out,
+    const Ints& query_ends, const Ints& key_ends, double scale, double keep_probability,
+    std::int64_t before, std::int64_t after, std::int64_t sparse_mode) {
     const aclnn::Function& function = backward_function();
+    const OptionalTensor mask = mask_for(query, sparse_mode);
     const Tensor dq = make_empty_like(query);
     const Tensor dk = make_empty_like(key);
     const Tensor dv = make_empty_like(value);
     const Tensor none = make_empty(query, {0}, query.scalar_type());
     const auto run = [&](const auto&... version_arguments) {
-        call(function, query, query, key, value, grad, kNone, drop_mask, kNone, mask, max, sum,
-             kNone, out, kNoInts, query_ends, key_ends, version_arguments...);
+        call(function, query, query, key, value, grad, no_tensor, drop_mask, no_tensor, mask, max,
+             sum, no_tensor, out, no_ints, query_ends, key_ends, version_arguments...);
     };
     const std::int64_t heads = query.size(1);
-    if (function.version() == kNewest) {
-        run(kNoInts, kNoInts, scale, keep_probability, before, after, heads, kLayout,
-            kHighPrecision, sparse_mode, kBiasAfterScale, dq, dk, dv, none);
+    if (function.version() == newest) {
+        run(no_ints, no_ints, scale, keep_probability, before, after, heads, layout, high_precision,
+            sparse_mode, bias_after_scale, dq, dk, dv, none);
     } else {
-        run(scale, keep_probability, before, after, heads, kLayout, kHighPrecision, sparse_mode, dq,
+        run(scale, keep_probability, before, after, heads, layout, high_precision, sparse_mode, dq,
             dk, dv, none);
     }
     return {dq, dk, dv};

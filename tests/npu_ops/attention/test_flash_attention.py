@@ -208,7 +208,7 @@ def test_opcheck_and_gradcheck_pass():
     import torch
 
     from ascend_ops import flash_attention
-    from ascend_ops.attention import flash_op
+    from ascend_ops.attention import flash
 
     inputs = [x.requires_grad_() for x in tensors(batch=1, queries=3, keys=4, dim=4)]
     sinks = torch.randn(4, dtype=torch.float64, requires_grad=True)
@@ -216,10 +216,10 @@ def test_opcheck_and_gradcheck_pass():
         lambda q, k, v, s: flash_attention(q, k, v, is_causal=True, sinks=s), (*inputs, sinks)
     )
     rest = (None, None, None, None, None, 0.5, 1.0, 0, 0, 4, "BNSD", 0)
-    torch.library.opcheck(flash_op.flash_attention_op.overload, (*inputs, *rest))
+    torch.library.opcheck(flash._flash_op.overload, (*inputs, *rest))
     tests = ("test_schema", "test_autograd_registration", "test_faketensor")
     moved = [x.detach().float().npu() for x in inputs]
-    torch.library.opcheck(flash_op.flash_attention_op.overload, (*moved, *rest), test_utils=tests)
+    torch.library.opcheck(flash._flash_op.overload, (*moved, *rest), test_utils=tests)
 
 
 @npu
