@@ -10,7 +10,7 @@ EMULATED_TESTS := tests/acl tests/emulator tests/npu_ops
 CXX_FILES := $(shell find csrc benchmarks tests examples -name '*.h' -o -name '*.cpp' 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint unit-test cross-tools bench format clean
+.PHONY: help demo test lint unit-test cross-tools bench format pictures clean
 
 help:  ## Show this list.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -68,6 +68,14 @@ format: $(VENV)/.test  ## Reformat all sources.
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 	$(BIN)/clang-format -i $(CXX_FILES)
+
+pictures:  ## Draw docs/pictures/*.svg from their .dot files; needs Graphviz (Debian: graphviz).
+	@for source in docs/pictures/*.dot; do \
+	    picture=$${source%.dot}.svg; \
+	    dot -Tsvg $$source -o $$picture && \
+	    echo "<!-- sha256 of the source: $$(sha256sum < $$source | cut -d' ' -f1) -->" >> $$picture && \
+	    echo "drew $$picture" || exit 1; \
+	done
 
 clean:  ## Delete the virtual environment and all that was built in this folder.
 	rm -rf $(VENV) build dist op_builder/prebuilt *.egg-info compile_commands.json

@@ -1,0 +1,30 @@
+"""The examples that the documentation prints run as printed."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def first_example(page: str) -> str:
+    """The first Python block of a page."""
+    text = (ROOT / page).read_text(encoding="utf-8")
+    found = re.search(r"^```python\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+    assert found is not None
+    return found[1]
+
+
+def test_the_first_example_of_the_readme(tmp_path: Path) -> None:
+    script = tmp_path / "example.py"
+    script.write_text(first_example("README.md"), encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, script], capture_output=True, text=True, check=False, cwd=tmp_path
+    )
+    assert done.returncode == 0, done.stderr
+    losses = [float(line) for line in done.stdout.split()]
+    assert len(losses) == 3
+    assert losses == sorted(losses, reverse=True)
