@@ -127,7 +127,7 @@ def split_mask(
     full = attn_mask.reshape(shape)
     full_batch = batch if expand_batch else shape[0]
     if is_bool:
-        return ~full.expand(full_batch, shape[1], queries, keys).contiguous(), None
+        return (~full).expand(full_batch, shape[1], queries, keys).contiguous(), None
     return None, full.expand(full_batch, heads, queries, keys).contiguous()
 
 

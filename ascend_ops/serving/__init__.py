@@ -1,1 +1,1 @@
-"""Attention and key/value caches for serving."""
+"""Attention for serving, with a dense or paged key/value cache, and writing to the cache."""

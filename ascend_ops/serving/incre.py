@@ -1,4 +1,4 @@
-"""Attention of one new query to all keys so far, on aclnn where the tensors are on an NPU."""
+"""``incre_flash_attention``: single-token decode attention."""
 
 from __future__ import annotations
 
@@ -9,25 +9,35 @@ import torch
 from op_builder.ops.serving_attention import ServingAttentionBuilder
 
 from ..attention.autocast import under_autocast
+from ..attention.checks import check_heads
+from ..attention.layouts import from_bnsd, to_bnsd
+from ..attention.masks import split_mask
 from ..dispatch.checks import check_shape
 from ..dispatch.host_values import holds_values
 from ..dispatch.npu_op import NPUOp
 from .checks import (
+    CACHE_LAYOUTS,
+    MASK_RULE,
+    NPU_HEADS,
     DenseShapes,
-    check_heads,
+    Lengths,
+    block_size_and_heads,
+    check_block_size,
+    check_block_table,
+    check_blocks,
+    check_caches,
     check_not_ascend950,
     check_operands,
+    is_on_npu,
     optional_lengths,
     scale_of,
-    split_mask,
 )
-from .kv_cache import check_block_table, check_blocks
-from .paged_checks import CACHE_LAYOUTS, Lengths, block_size_and_heads, check_caches
-from .reference import attend, from_bnsd, gathered, to_bnsd
+from .reference import attend, gathered
 
 Tensor = torch.Tensor
 
-_BLOCK_MULTIPLE, _MOST_BLOCK = 16, 512
+_BLOCK_MULTIPLE, _MAX_BLOCK = 16, 512
+_D_MULTIPLE_WITH_BIAS = 16
 
 
 def _incre(
@@ -72,7 +82,7 @@ _incre_op = NPUOp(
     "Tensor? bias, SymInt[]? seq_lens_kv, Tensor? block_table, str layout, str cache_layout, "
     "int num_heads, int num_kv_heads, float scale) -> Tensor",
     ServingAttentionBuilder,
-    _incre,  # no autocast of torch's: it would copy the paged caches
+    _incre,  # without autocast, which would copy the paged caches
 )
 
 
@@ -83,38 +93,60 @@ def incre_flash_attention(
     *,
     attn_mask: Tensor | None = None,
     scale: float | None = None,
-    seq_lens_kv: Sequence[int] | Tensor | None = None,
+    seq_lens_kv: Lengths | None = None,
     block_table: Tensor | None = None,
     layout: str = "BNSD",
     cache_layout: str = CACHE_LAYOUTS[0],
     num_heads: int | None = None,
     num_key_value_heads: int | None = None,
 ) -> Tensor:
-    """``softmax(query key^T scale + mask) value`` of one query a sequence; it has no gradient.
+    """Compute ``softmax(query key^T scale + mask) value`` for one query per sequence (decoding).
 
-    ``query`` is ``[B, N, 1, D]`` in layout ``"BNSD"``, ``[B, 1, N, D]`` in ``"BSND"``,
-    ``[B, 1, N D]`` in ``"BSH"``, which needs ``num_heads`` and, where it is another,
-    ``num_key_value_heads``. ``key`` and ``value`` have one shape, with L positions and Nkv heads, N
-    a multiple of Nkv; ``seq_lens_kv`` says how many of each sequence count: a list or a tensor on
-    the CPU. With ``block_table``, int32 ``[B, max_blocks]``, they are paged caches in
-    ``cache_layout`` as in :func:`paged_attention`, and ``seq_lens_kv`` has to be there. All have
-    one dtype: fp16 or bf16, on the CPU fp32 and fp64 too; autocast casts them to its own, but paged
-    caches, to whose dtype it casts query. The result has the query's shape and dtype. ``scale`` is
-    1 / sqrt(D).
+    All tensors have one dtype: fp16 or bf16, on the CPU also fp32 and fp64. Autocast casts them to
+    its own, but never copies a paged cache: it casts query to the cache's dtype. The op has no
+    gradient. A query without keys gets 0. If it has keys and all are masked out, it gets 0 on the
+    CPU, an unspecified result on an NPU, and an error on the emulated NPU.
 
-    ``attn_mask`` is torch's, and not for paged caches: bool, True where a key is attended,
-    ``[1, L]`` or ``[B, 1, 1, L]``; or in query's dtype, added to the scaled scores, ``[1, L]`` or
-    ``[B, N, 1, L]``; each size may be 1. Of a query without keys the result is 0; where it has some
-    and all are masked out it is 0 too, but not specified on an NPU, and an error on the emulated
-    one.
-
-    On an NPU, Atlas A2 and A3 alone: aclnnIncreFlashAttentionV4, V3, V2 or V1, of which V2 and V1
-    have no ``block_table``, and say so. There N <= 256, N / Nkv <= 64, D <= 512, with a float mask
-    a multiple of 16; block_size is a multiple of 16 of at most 512. Formula: Dao et al. 2022,
+    NPU tensors, on Atlas A2 and A3 only, are computed by aclnnIncreFlashAttentionV4, V3, V2 or the
+    first version, whichever this CANN has; V2 and the first take no ``block_table``. These
+    functions require: N at most 256 and at most 64 per head of key; D at most 512, and a multiple
+    of 16 with a float mask; block_size a multiple of 16, at most 512. Formula: Dao et al. 2022,
     arXiv:2205.14135.
 
-    Raises TypeError for a dtype, ValueError for a shape, a length, a device, options that exclude
-    each other, or a tensor that requires grad while gradients are recorded.
+    Args:
+        query: ``[B, N, 1, D]`` in layout ``"BNSD"``, ``[B, 1, N, D]`` in ``"BSND"``,
+            ``[B, 1, N D]`` in ``"BSH"``.
+        key: in the same layout, with L positions and a number of heads that divides N; with
+            ``block_table`` a paged cache, as in :func:`ascend_ops.paged_attention`.
+        value: in key's shape.
+        attn_mask: bool, True for attended keys, ``[1, L]`` or ``[B, 1, 1, L]``; or query's dtype,
+            added to the scaled scores, ``[1, L]`` or ``[B, N, 1, L]``. Every size may be 1. Not
+            with ``block_table``.
+        scale: the factor of the scores; ``1 / sqrt(D)`` by default.
+        seq_lens_kv: the number of keys of each sequence that count, a list or a CPU tensor;
+            required with ``block_table``.
+        block_table: int32 ``[B, max_blocks]``, as in :func:`ascend_ops.paged_attention`.
+        layout: ``"BNSD"``, ``"BSND"`` or ``"BSH"``.
+        cache_layout: the layout of paged caches, ``"BnBsND"`` or ``"BnNBsD"``.
+        num_heads: N; required in layout BSH.
+        num_key_value_heads: the heads of key in layout BSH, if they are not N.
+
+    Returns:
+        The attention in query's shape and dtype.
+
+    Raises:
+        TypeError: for a wrong dtype.
+        ValueError: for a wrong shape, length or device, options that exclude each other, or a
+            tensor that requires grad while gradients are recorded.
+        RuntimeError: if ``block_table`` requires a newer CANN.
+
+    Example:
+        >>> import torch
+        >>> from ascend_ops import incre_flash_attention
+        >>> query = torch.randn(2, 8, 1, 64)
+        >>> key, value = torch.randn(2, 2, 2, 32, 64)
+        >>> incre_flash_attention(query, key, value, seq_lens_kv=[20, 32]).shape
+        torch.Size([2, 8, 1, 64])
     """
     check_not_ascend950("incre_flash_attention", query)
     paged = block_table is not None
@@ -122,16 +154,19 @@ def incre_flash_attention(
     check_operands(query, key, value)
     shapes = DenseShapes(query, key, layout, num_heads, num_key_value_heads, paged=paged)
     if shapes.queries != 1:
-        raise ValueError(f"query: expected one query a sequence, found {shapes.queries}")
+        raise ValueError(f"query must have one token per sequence, got {shapes.queries}")
     capacity = shapes.keys
     if block_table is None:
         check_shape("value", value, key.shape, "the shape of key")
     else:
-        _check_none_or_given(attn_mask, seq_lens_kv)
+        _check_paged_options(attn_mask, seq_lens_kv)
         capacity = _check_paged(query, key, value, block_table, shapes, cache_layout)
-    check_heads(query.device.type == "npu", shapes.heads, shapes.kv_heads, shapes.size)
-    masked_out, bias = split_mask(attn_mask, query, shapes, each_sequence=True)
-    _check_bias(query, bias, shapes.size)
+    limits = NPU_HEADS if is_on_npu(query) else None
+    check_heads(shapes.heads, shapes.kv_heads, shapes.size, limits)
+    masked_out = bias = None
+    if attn_mask is not None:
+        masked_out, bias = split_mask(attn_mask, query, shapes.scores, MASK_RULE)
+        _check_bias(query, bias, shapes.size)
     out: Tensor = _incre_op(
         *(x.contiguous() for x in (query, key, value)),
         masked_out,
@@ -148,17 +183,18 @@ def incre_flash_attention(
 
 
 def _check_bias(query: Tensor, bias: Tensor | None, size: int) -> None:
-    if query.device.type == "npu" and bias is not None and size % 16:
+    if is_on_npu(query) and bias is not None and size % _D_MULTIPLE_WITH_BIAS:
         raise ValueError(
-            f"query: expected D to be a multiple of 16 with a float attn_mask on npu, found {size}"
+            f"head_dim of query must be a multiple of {_D_MULTIPLE_WITH_BIAS} with a float "
+            f"attn_mask on an NPU, got {size}"
         )
 
 
-def _check_none_or_given(attn_mask: Tensor | None, seq_lens_kv: Lengths | None) -> None:
+def _check_paged_options(attn_mask: Tensor | None, seq_lens_kv: Lengths | None) -> None:
     if attn_mask is not None:
-        raise ValueError("attn_mask: expected none where there is a block_table, found one")
+        raise ValueError("attn_mask must be None with block_table, got a tensor")
     if seq_lens_kv is None:
-        raise ValueError("seq_lens_kv: expected lengths where there is a block_table, found none")
+        raise ValueError("seq_lens_kv is required with block_table, got None")
 
 
 def _check_paged(
@@ -169,21 +205,19 @@ def _check_paged(
     shapes: DenseShapes,
     cache_layout: str,
 ) -> int:
-    """How many keys a sequence can have."""
+    """Check paged caches; return the most keys that a sequence can have."""
     check_caches(query, shapes.size, (key, value), cache_layout)
     check_block_table(block_table, key)
     block_size, shapes.kv_heads = block_size_and_heads(key, cache_layout)
     count, columns = block_table.shape
     if count != shapes.sequences:
-        raise ValueError(f"block_table: expected B = {shapes.sequences}, found {count}")
-    if query.device.type == "npu":
-        if block_size % _BLOCK_MULTIPLE or block_size > _MOST_BLOCK:
-            raise ValueError(
-                f"key: expected a block_size that is a multiple of {_BLOCK_MULTIPLE} of at most "
-                f"{_MOST_BLOCK} on npu, found {block_size}"
-            )
+        raise ValueError(
+            f"block_table must have one row per sequence of query, {shapes.sequences}, got {count}"
+        )
+    if is_on_npu(query):
+        check_block_size("key", block_size, _BLOCK_MULTIPLE, _MAX_BLOCK)
         if cache_layout == "BnNBsD" and shapes.layout != "BNSD":
             raise ValueError(
-                f"cache_layout: expected BnBsND for layout {shapes.layout} on npu, found BnNBsD"
+                f"cache_layout must be 'BnBsND' in layout {shapes.layout} on an NPU, got 'BnNBsD'"
             )
     return columns * block_size

@@ -1,4 +1,4 @@
-"""Writing tokens to a paged KV cache and reading them back, on aclnn where it is on an NPU."""
+"""Writing tokens to a paged key/value cache, and reading them back."""
 
 from __future__ import annotations
 
@@ -8,38 +8,18 @@ import torch
 
 from op_builder.ops.kv_cache import KVCacheBuilder
 
-from ..dispatch.checks import (
-    check_dtype,
-    check_no_gradient,
-    check_same_device,
-    check_shape,
-)
+from ..dispatch.checks import check_dtype, check_no_gradient, check_same_device, check_shape
 from ..dispatch.host_values import host_lengths, is_on_host
 from ..dispatch.npu_op import NPUOp
 from ..dispatch.soc import is_ascend950
+from .checks import Lengths, check_block_table, check_blocks, check_cache, is_on_npu
 
 Tensor = torch.Tensor
 
 _NARROW = (torch.float16, torch.bfloat16, torch.int8)
 _ANYWHERE = (torch.float32, *_NARROW, torch.float64)
 _SLOT_DTYPES = (torch.int32, torch.int64)
-_MOST_TOKEN_BYTES = 148 * 1024  # that aclnnGatherPaKvCache moves at once
-
-
-def check_blocks(block_table: Tensor, used: Sequence[int], num_blocks: int) -> None:
-    """Raises ValueError where one of a row's first ``used`` blocks is not one of the cache.
-
-    Only where that waits for no device.
-    """
-    if not is_on_host(block_table):
-        return
-    for row, count in enumerate(used):
-        for block in block_table[row, :count].tolist():
-            if not 0 <= block < num_blocks:
-                raise ValueError(
-                    f"block_table: expected blocks of 0 to {num_blocks - 1} for each sequence's "
-                    f"tokens, found {block} of sequence {row}"
-                )
+_MAX_TOKEN_BYTES = 148 * 1024  # that aclnnGatherPaKvCache moves at once
 
 
 def _check_slots(slot_mapping: Tensor, num_slots: int) -> None:
@@ -48,13 +28,13 @@ def _check_slots(slot_mapping: Tensor, num_slots: int) -> None:
     ordered = slot_mapping.sort().values
     if ordered[0] < 0 or ordered[-1] >= num_slots:
         raise ValueError(
-            f"slot_mapping: expected slots of 0 to {num_slots - 1}, found "
-            f"{int(ordered[0])} to {int(ordered[-1])}"
+            f"slot_mapping must contain slots from 0 to {num_slots - 1}, got "
+            f"{int(ordered[0])} to {int(ordered[-1])}: leave padding tokens out"
         )
     again = (ordered[1:] == ordered[:-1]).nonzero()
     if again.numel():
         raise ValueError(
-            f"slot_mapping: expected each slot once, found {int(ordered[again[0]])} again"
+            f"slot_mapping must contain each slot once, got {int(ordered[again[0]])} several times"
         )
 
 
@@ -76,7 +56,7 @@ def _check_lengths(block_table: Tensor, seq_lens: Tensor, num_tokens: int, cache
     )
     if sum(lengths) != num_tokens:
         raise ValueError(
-            f"num_tokens: expected {sum(lengths)}, the sum of seq_lens, found {num_tokens}"
+            f"num_tokens must be {sum(lengths)}, the sum of seq_lens, got {num_tokens}"
         )
     check_blocks(block_table, [-(-n // block_size) for n in lengths], cache.shape[0])
 
@@ -111,22 +91,9 @@ _gather_op = NPUOp(
 )
 
 
-def check_cache(name: str, cache: Tensor, dimensions: str) -> None:
-    """Raises for what is no contiguous cache of those dimensions, or requires grad."""
-    if cache.dim() != 4 or 0 in cache.shape:
-        raise ValueError(
-            f"{name}: expected [{dimensions}], none of them 0, found {list(cache.shape)}"
-        )
-    if not cache.is_contiguous():
-        raise ValueError(
-            f"{name}: expected a contiguous cache, found strides {list(cache.stride())}"
-        )
-    check_no_gradient(name, cache)
-
-
 def _check_caches(key_cache: Tensor, value_cache: Tensor) -> None:
     wanted: Sequence[torch.dtype] = _ANYWHERE
-    if key_cache.device.type == "npu":
+    if is_on_npu(key_cache):
         wanted = (torch.float32, *_NARROW) if is_ascend950() else _NARROW
     check_dtype("key_cache", key_cache, wanted)
     for name, cache in (("key_cache", key_cache), ("value_cache", value_cache)):
@@ -136,8 +103,8 @@ def _check_caches(key_cache: Tensor, value_cache: Tensor) -> None:
     blocks, size, heads, _ = key_cache.shape
     if value_cache.shape[:3] != key_cache.shape[:3]:
         raise ValueError(
-            f"value_cache: expected [{blocks}, {size}, {heads}, D] as of key_cache, "
-            f"found {list(value_cache.shape)}"
+            f"value_cache must be [{blocks}, {size}, {heads}, D], like key_cache, "
+            f"got {list(value_cache.shape)}"
         )
 
 
@@ -151,37 +118,54 @@ def _check_tokens(name: str, tokens: Tensor, cache: Tensor, count: int) -> None:
 def kv_cache_scatter(
     key: Tensor, value: Tensor, key_cache: Tensor, value_cache: Tensor, slot_mapping: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Write the key and value of each token into its slot of the caches, in place; returns both.
+    """Write the key and value of each token into its slot of the caches, in place.
 
-    ``key`` is ``[T, N, Dk]``, ``value`` ``[T, N, Dv]``, ``key_cache``
-    ``[num_blocks, block_size, N, Dk]`` and ``value_cache`` ``[num_blocks, block_size, N, Dv]``,
-    contiguous. ``slot_mapping`` is int32 or int64 ``[T]``: token t goes to block
-    ``slot_mapping[t] // block_size``, place ``slot_mapping[t] % block_size``. Slots are in range
-    and unique: there is none for a padding token, which has to be left out. All others have one
-    dtype: fp16, bf16 or int8, on Ascend 950 fp32 too, on the CPU fp32 and fp64 too. Keys that are
-    not contiguous are copied first. It has no gradient; autocast leaves the dtypes.
+    All tensors but slot_mapping have one dtype: fp16, bf16 or int8, on Ascend 950 also fp32, on the
+    CPU also fp32 and fp64. The op has no gradient, and autocast leaves the dtypes. NPU tensors are
+    written by aclnnScatterPaKvCache in mode ``"Norm"``. A cache whose heads come first,
+    ``[num_blocks, N, block_size, D]``, is written as one with more blocks: see ``cache_layout`` of
+    :func:`ascend_ops.paged_attention`.
 
-    On the CPU and on the emulated NPU slots that are out of range or occur twice are an error; a
-    device does not look at them. On an NPU: aclnnScatterPaKvCache, in mode ``"Norm"``. A cache that
-    has its heads first, ``[num_blocks, N, block_size, D]``, is written as one of more blocks: see
-    ``cache_layout`` of :func:`paged_attention`.
+    Args:
+        key: ``[T, N, Dk]``; copied first if it is not contiguous.
+        value: ``[T, N, Dv]``.
+        key_cache: ``[num_blocks, block_size, N, Dk]``, contiguous.
+        value_cache: ``[num_blocks, block_size, N, Dv]``, contiguous.
+        slot_mapping: int32 or int64 ``[T]``: token t goes to place ``slot_mapping[t] % block_size``
+            of block ``slot_mapping[t] // block_size``. Slots must be in range and unique, so leave
+            padding tokens out: no slot stands for them. The CPU and the emulated NPU check this; a
+            device does not.
 
-    Raises TypeError for a dtype, ValueError for a shape, a device or a slot, or a tensor that
-    requires grad while gradients are recorded.
+    Returns:
+        key_cache and value_cache.
+
+    Raises:
+        TypeError: for a wrong dtype.
+        ValueError: for a wrong shape, device or slot, or a tensor that requires grad while
+            gradients are recorded.
+
+    Example:
+        >>> import torch
+        >>> from ascend_ops import kv_cache_scatter
+        >>> key, value = torch.ones(2, 3, 2, 16)  # 3 tokens
+        >>> key_cache, value_cache = torch.zeros(2, 4, 8, 2, 16)  # 4 blocks of 8 tokens
+        >>> slots = torch.tensor([0, 1, 24])  # the third token begins block 3
+        >>> _ = kv_cache_scatter(key, value, key_cache, value_cache, slots)
+        >>> key_cache[:, :, 0, 0].nonzero().tolist()
+        [[0, 0], [0, 1], [3, 0]]
     """
     _check_caches(key_cache, value_cache)
-    tokens = slot_mapping.shape[0] if slot_mapping.dim() == 1 else -1
-    if tokens < 0:
-        raise ValueError(f"slot_mapping: expected [T], found {list(slot_mapping.shape)}")
+    if slot_mapping.dim() != 1:
+        raise ValueError(f"slot_mapping must be [T], got {list(slot_mapping.shape)}")
     check_same_device(key_cache, "slot_mapping", slot_mapping)
     check_dtype("slot_mapping", slot_mapping, _SLOT_DTYPES)
-    _check_tokens("key", key, key_cache, tokens)
-    _check_tokens("value", value, value_cache, tokens)
+    _check_tokens("key", key, key_cache, slot_mapping.shape[0])
+    _check_tokens("value", value, value_cache, slot_mapping.shape[0])
     _scatter_op(
         key.contiguous(), value.contiguous(), key_cache, value_cache, slot_mapping.contiguous()
     )
     if not torch.compiler.is_compiling():
-        # So that autograd notices where something had saved them.
+        # Autograd then reports a use of the caches that it had saved before.
         torch.autograd.graph.increment_version((key_cache, value_cache))
     return key_cache, value_cache
 
@@ -190,52 +174,61 @@ def kv_cache_gather(
     key_cache: Tensor,
     value_cache: Tensor,
     block_table: Tensor,
-    seq_lens: Sequence[int] | Tensor,
+    seq_lens: Lengths,
     num_tokens: int | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """Keys ``[T, N, Dk]`` and values ``[T, N, Dv]`` of all sequences, one behind another.
+    """Return the keys and values of all sequences, one sequence after the other.
 
-    ``key_cache`` and ``value_cache`` are those of :func:`kv_cache_scatter`. Position p of sequence
-    b is in block ``block_table[b, p // block_size]``; ``block_table`` is int32
-    ``[B, max_blocks]``, on the caches' device. ``seq_lens`` are the B lengths: a list or a tensor
-    on the CPU, which is copied to the device, or int32 ``[B]`` on the device. Of the latter
-    ``num_tokens``, their sum, has to be given, since reading it would wait for the device.
-    It has no gradient; autocast leaves the dtypes.
+    The op has no gradient, and autocast leaves the dtypes. NPU tensors are read by
+    aclnnGatherPaKvCache in mode ``"Norm"``, which takes at most 148 KiB per token in each cache.
 
-    On the CPU and on the emulated NPU a block or a length that is out of range, or another sum, is
-    an error; a device does not look at them. On an NPU: aclnnGatherPaKvCache, in mode ``"Norm"``;
-    a token's key has at most 148 KiB, and so has its value.
+    Args:
+        key_cache: ``[num_blocks, block_size, N, Dk]``, as :func:`ascend_ops.kv_cache_scatter`
+            writes it.
+        value_cache: ``[num_blocks, block_size, N, Dv]``.
+        block_table: int32 ``[B, max_blocks]`` on the caches' device: position p of sequence b is in
+            block ``block_table[b, p // block_size]``.
+        seq_lens: the B lengths: a list or a CPU tensor, which is copied to the device, or int32
+            ``[B]`` on the device.
+        num_tokens: the sum of seq_lens; required if they are on a device, since reading them would
+            wait for it. The CPU and the emulated NPU check blocks, lengths and their sum; a device
+            does not.
 
-    Raises TypeError for a dtype, ValueError for a shape, a device or a length.
+    Returns:
+        Keys ``[T, N, Dk]`` and values ``[T, N, Dv]``.
+
+    Raises:
+        TypeError: for a wrong dtype.
+        ValueError: for a wrong shape, device, block or length.
+
+    Example:
+        >>> import torch
+        >>> from ascend_ops import kv_cache_gather
+        >>> key_cache, value_cache = torch.randn(2, 4, 8, 2, 16)  # 4 blocks of 8 tokens
+        >>> block_table = torch.tensor([[3, 0], [1, 2]], dtype=torch.int32)
+        >>> key, value = kv_cache_gather(key_cache, value_cache, block_table, [10, 5])
+        >>> key.shape
+        torch.Size([15, 2, 16])
+        >>> torch.equal(key[8:10], key_cache[0, :2])  # the second block of the first sequence
+        True
     """
     _check_caches(key_cache, value_cache)
     check_block_table(block_table, key_cache)
-    if key_cache.device.type == "npu":
+    if is_on_npu(key_cache):
         for name, cache in (("key_cache", key_cache), ("value_cache", value_cache)):
             found = cache.shape[2] * cache.shape[3] * cache.element_size()
-            if found > _MOST_TOKEN_BYTES:
+            if found > _MAX_TOKEN_BYTES:
                 raise ValueError(
-                    f"{name}: expected at most {_MOST_TOKEN_BYTES} bytes a token on npu, "
-                    f"found {found}"
+                    f"{name} must have at most {_MAX_TOKEN_BYTES} bytes per token on an NPU, "
+                    f"got {found}"
                 )
     lengths, total = _lengths_on_device(block_table, seq_lens, key_cache, num_tokens)
     key, value = _gather_op(key_cache, value_cache, block_table.contiguous(), lengths, total)
     return key, value
 
 
-def check_block_table(block_table: Tensor, key_cache: Tensor) -> None:
-    """Raises for what is no int32 [B, max_blocks] on the cache's device."""
-    check_same_device(key_cache, "block_table", block_table)
-    check_dtype("block_table", block_table, (torch.int32,))
-    if block_table.dim() != 2 or 0 in block_table.shape:
-        raise ValueError(
-            f"block_table: expected [B, max_blocks], none of them 0, "
-            f"found {list(block_table.shape)}"
-        )
-
-
 def _lengths_on_device(
-    block_table: Tensor, seq_lens: Sequence[int] | Tensor, key_cache: Tensor, num_tokens: int | None
+    block_table: Tensor, seq_lens: Lengths, key_cache: Tensor, num_tokens: int | None
 ) -> tuple[Tensor, int]:
     count, columns = block_table.shape
     if (
@@ -248,12 +241,12 @@ def _lengths_on_device(
         return seq_lens.contiguous(), num_tokens
     if num_tokens is None and isinstance(seq_lens, Tensor) and seq_lens.device.type != "cpu":
         raise ValueError(
-            f"num_tokens: expected the sum of seq_lens, since reading them would wait for "
-            f"{seq_lens.device}, found none"
+            f"num_tokens is required with seq_lens on {seq_lens.device}, got None: summing them "
+            "would wait for the device"
         )
     lengths = host_lengths("seq_lens", seq_lens, count, columns * key_cache.shape[1])
     if num_tokens not in (None, sum(lengths)):
         raise ValueError(
-            f"num_tokens: expected {sum(lengths)}, the sum of seq_lens, found {num_tokens}"
+            f"num_tokens must be {sum(lengths)}, the sum of seq_lens, got {num_tokens}"
         )
     return torch.tensor(lengths, dtype=torch.int32, device=key_cache.device), sum(lengths)

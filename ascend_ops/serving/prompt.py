@@ -1,4 +1,4 @@
-"""Attention over whole prompts, on aclnn where the tensors are on an NPU."""
+"""``prompt_flash_attention``: attention over whole prompts."""
 
 from __future__ import annotations
 
@@ -9,31 +9,36 @@ import torch
 from op_builder.ops.serving_attention import ServingAttentionBuilder
 
 from ..attention.autocast import under_autocast
-from ..dispatch.checks import check_shape
+from ..attention.checks import CAUSAL_ALIGNMENTS, check_heads
+from ..attention.layouts import from_bnsd, to_bnsd
+from ..attention.masks import LOWER_RIGHT, NO_MASK, UPPER_LEFT, split_mask
+from ..dispatch.checks import check_choice, check_shape
 from ..dispatch.host_values import holds_values
 from ..dispatch.npu_op import NPUOp
 from .checks import (
+    MASK_RULE,
+    MAX_JOINED,
+    NPU_HEADS,
     DenseShapes,
-    check_heads,
+    Lengths,
     check_not_ascend950,
     check_operands,
+    is_on_npu,
     optional_lengths,
     scale_of,
-    split_mask,
 )
-from .reference import attend, from_bnsd, to_bnsd
+from .reference import attend
 
 Tensor = torch.Tensor
 
-_EVERYTHING, _UPPER_LEFT, _LOWER_RIGHT = 0, 2, 3  # CANN's sparse modes
-_ALIGNMENTS = {"upper_left": _UPPER_LEFT, "lower_right": _LOWER_RIGHT}
-_MOST_JOINED = 65535
+_MAX_UNALIGNED_BATCH = 128
+_D_MULTIPLE = 16
 
 
 def _attended(
     query: Tensor, key: Tensor, length: int, causal_shift: int | None, masked_out: Tensor | None
 ) -> Tensor:
-    """``[..., queries, keys]`` of one sequence that has ``length`` keys."""
+    """Return ``[..., Sq, Skv]``, True for attended keys, of a sequence with ``length`` keys."""
     queries, keys, device = query.shape[-2], key.shape[-2], query.device
     row = torch.arange(queries, device=device).unsqueeze(1)
     column = torch.arange(keys, device=device)
@@ -68,7 +73,7 @@ def _prompt(
         mask = masked_out
         if masked_out is not None:
             mask = masked_out[b if masked_out.shape[0] > 1 else 0]
-        shift = {_UPPER_LEFT: 0, _LOWER_RIGHT: keys - queries}.get(sparse_mode)
+        shift = {UPPER_LEFT: 0, LOWER_RIGHT: keys - queries}.get(sparse_mode)
         attended = _attended(q[b], k[b], keys, shift, mask)
         added = None if bias is None else bias[b if bias.shape[0] > 1 else 0]
         rows, _ = attend(q[b], k[b], v[b], scale, attended, added)
@@ -95,36 +100,59 @@ def prompt_flash_attention(
     is_causal: bool = False,
     causal_alignment: str = "upper_left",
     scale: float | None = None,
-    seq_lens_q: Sequence[int] | Tensor | None = None,
-    seq_lens_kv: Sequence[int] | Tensor | None = None,
+    seq_lens_q: Lengths | None = None,
+    seq_lens_kv: Lengths | None = None,
     layout: str = "BNSD",
     num_heads: int | None = None,
     num_key_value_heads: int | None = None,
 ) -> Tensor:
-    """``softmax(query key^T scale + mask) value``, for inference: it has no gradient.
+    """Compute ``softmax(query key^T scale + mask) value`` for inference.
 
-    ``query`` is ``[B, N, S, D]`` in layout ``"BNSD"``, ``[B, S, N, D]`` in ``"BSND"``,
-    ``[B, S, N D]`` in ``"BSH"``, which needs ``num_heads`` and, where it is another,
-    ``num_key_value_heads``. ``key`` and ``value`` have one shape, with L positions and Nkv heads, N
-    a multiple of Nkv. All have one dtype: fp16 or bf16, on the CPU fp32 and fp64 too; autocast
-    casts them to its own. The result has the query's shape and dtype. ``scale`` is 1 / sqrt(D).
+    All tensors have one dtype: fp16 or bf16, on the CPU also fp32 and fp64; autocast casts them to
+    its own. The op has no gradient; use :func:`ascend_ops.flash_attention` for training. A query
+    for which a bool mask or causality leaves no key gets 0 (torch's function returns NaN); the
+    older functions on an NPU do not specify its result.
 
-    ``attn_mask`` is torch's: bool, True where a key is attended, ``[S, L]`` or ``[B, 1, S, L]``; or
-    in query's dtype, added to the scaled scores, ``[S, L]`` or ``[B, N, S, L]``; each size may be
-    1. ``is_causal`` is torch's too, without ``attn_mask``: query i attends to the keys up to i, or
-    with ``causal_alignment="lower_right"`` up to i + L - S (of the lengths, where they are given).
-    ``seq_lens_q`` and ``seq_lens_kv`` say how many queries and keys of each sequence count: lists
-    or tensors on the CPU. Rows of the result past ``seq_lens_q`` are not specified. A query that
-    all keys are masked out for by a bool mask or by causality gets 0, unlike in torch (NaN); of the
-    older functions on an NPU it is not specified.
+    NPU tensors, on Atlas A2 and A3 only, are computed by aclnnPromptFlashAttentionV3, V2 or the
+    first version, whichever this CANN has; the first takes neither ``is_causal`` nor
+    ``seq_lens_kv``. These functions require: N at most 256 and at most 64 per head of key; D at
+    most 512, and a multiple of 16 if B > 128; N D at most 65535 outside BNSD. Formula: Dao et al.
+    2022, arXiv:2205.14135.
 
-    On an NPU, Atlas A2 and A3 alone: aclnnPromptFlashAttentionV3, V2 or V1, of which V1 has neither
-    ``is_causal`` nor ``seq_lens_kv``, and says so. There N <= 256, N / Nkv <= 64, D <= 512, D a
-    multiple of 16 where B > 128, and N D <= 65535 but in BNSD. Formula: Dao et al. 2022,
-    arXiv:2205.14135.
+    Args:
+        query: ``[B, N, S, D]`` in layout ``"BNSD"``, ``[B, S, N, D]`` in ``"BSND"``,
+            ``[B, S, N D]`` in ``"BSH"``.
+        key: in the same layout, with L positions and a number of heads that divides N.
+        value: in key's shape.
+        attn_mask: bool, True for attended keys, ``[S, L]`` or ``[B, 1, S, L]``; or query's dtype,
+            added to the scaled scores, ``[S, L]`` or ``[B, N, S, L]``. Every size may be 1.
+        is_causal: let query i see the keys up to i, or with ``causal_alignment="lower_right"`` up
+            to i + L - S, with the lengths if they are given. Not with attn_mask.
+        causal_alignment: ``"upper_left"``, as in torch, or ``"lower_right"``.
+        scale: the factor of the scores; ``1 / sqrt(D)`` by default.
+        seq_lens_q: the number of queries of each sequence that count, a list or a CPU tensor. Rows
+            of the result past them are unspecified.
+        seq_lens_kv: the number of keys of each sequence that count.
+        layout: ``"BNSD"``, ``"BSND"`` or ``"BSH"``.
+        num_heads: N; required in layout BSH.
+        num_key_value_heads: the heads of key in layout BSH, if they are not N.
 
-    Raises TypeError for a dtype, ValueError for a shape, a length, a device, options that exclude
-    each other, or a tensor that requires grad while gradients are recorded.
+    Returns:
+        The attention in query's shape and dtype.
+
+    Raises:
+        TypeError: for a wrong dtype.
+        ValueError: for a wrong shape, length or device, options that exclude each other, or a
+            tensor that requires grad while gradients are recorded.
+        RuntimeError: if an option requires a newer CANN.
+
+    Example:
+        >>> import torch
+        >>> from ascend_ops import prompt_flash_attention
+        >>> query = torch.randn(2, 8, 16, 64)
+        >>> key, value = torch.randn(2, 2, 2, 16, 64)
+        >>> prompt_flash_attention(query, key, value, is_causal=True, seq_lens_kv=[16, 9]).shape
+        torch.Size([2, 8, 16, 64])
     """
     check_not_ascend950("prompt_flash_attention", query)
     query, key, value, attn_mask = under_autocast(query, key, value, attn_mask)
@@ -133,7 +161,11 @@ def prompt_flash_attention(
     check_shape("value", value, key.shape, "the shape of key")
     _check_limits(query, shapes)
     sparse_mode = _sparse_mode(is_causal, causal_alignment, attn_mask)
-    masked_out, bias = split_mask(attn_mask, query, shapes, each_sequence=False)
+    masked_out = bias = None
+    if attn_mask is not None:
+        masked_out, bias = split_mask(
+            attn_mask, query, shapes.scores, MASK_RULE, expand_batch=False
+        )
     b = shapes.sequences
     out: Tensor = _prompt_op(
         *(x.contiguous() for x in (query, key, value)),
@@ -152,26 +184,27 @@ def prompt_flash_attention(
 
 def _sparse_mode(is_causal: bool, causal_alignment: str, attn_mask: Tensor | None) -> int:
     if is_causal and attn_mask is not None:
-        raise ValueError("attn_mask: expected none where is_causal, found one")
-    if causal_alignment not in _ALIGNMENTS:
         raise ValueError(
-            f"causal_alignment: expected {' or '.join(_ALIGNMENTS)}, found {causal_alignment!r}"
+            "attn_mask must be None with is_causal, got a tensor: combine both in the mask"
         )
-    return _ALIGNMENTS[causal_alignment] if is_causal else _EVERYTHING
+    check_choice("causal_alignment", causal_alignment, CAUSAL_ALIGNMENTS)
+    if not is_causal:
+        return NO_MASK
+    return UPPER_LEFT if causal_alignment == "upper_left" else LOWER_RIGHT
 
 
 def _check_limits(query: Tensor, shapes: DenseShapes) -> None:
-    on_npu = query.device.type == "npu"
-    check_heads(on_npu, shapes.heads, shapes.kv_heads, shapes.size)
+    on_npu = is_on_npu(query)
+    check_heads(shapes.heads, shapes.kv_heads, shapes.size, NPU_HEADS if on_npu else None)
     if not on_npu:
         return
-    if shapes.sequences > 128 and shapes.size % 16:
+    if shapes.sequences > _MAX_UNALIGNED_BATCH and shapes.size % _D_MULTIPLE:
         raise ValueError(
-            f"query: expected D to be a multiple of 16 for more than 128 sequences on npu, "
-            f"found {shapes.size}"
+            f"head_dim of query must be a multiple of {_D_MULTIPLE} for more than "
+            f"{_MAX_UNALIGNED_BATCH} sequences on an NPU, got {shapes.size}"
         )
-    if shapes.layout != "BNSD" and shapes.heads * shapes.size > _MOST_JOINED:
+    if shapes.layout != "BNSD" and shapes.heads * shapes.size > MAX_JOINED:
         raise ValueError(
-            f"query: expected N D <= {_MOST_JOINED} in layout {shapes.layout} on npu, "
-            f"found {shapes.heads * shapes.size}"
+            f"N D of query must be at most {MAX_JOINED} in layout {shapes.layout} on an NPU, got "
+            f"{shapes.heads * shapes.size}: use BNSD, which has no such limit"
         )

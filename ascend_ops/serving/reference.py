@@ -1,4 +1,4 @@
-"""Attention for serving in plain torch: one softmax over one sequence or many of one length."""
+"""Reference implementation of attention for serving in torch, in fp32 or fp64."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ def attend(
     attended: Tensor | None = None,
     bias: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """``softmax(query key^T scale + bias) value`` and its log-sum-exp, both in fp32 or fp64.
+    """Return ``softmax(query key^T scale + bias) value`` and its log-sum-exp, in fp32 or fp64.
 
-    ``query`` is ``[..., N, S, D]``, ``key`` and ``value`` are ``[..., Nkv, L, D]``. A query that
-    has no key, of none or none ``attended``, gets 0, and infinity as its log-sum-exp.
+    ``query`` is ``[..., N, S, D]``; ``key`` and ``value`` are ``[..., Nkv, L, D]``. A query without
+    a key, or without an ``attended`` one, gets 0, and infinity as its log-sum-exp.
     """
     wide = wide_dtype(query)
     group = query.shape[-3] // key.shape[-3]
@@ -45,30 +45,13 @@ def attend(
 
 
 def lower_right(queries: int, keys: int, device: torch.device) -> Tensor:
-    """``[queries, keys]``: what is attended where the last query sees all keys."""
+    """Return ``[queries, keys]``, True for attended keys, if the last query sees all of them."""
     row = torch.arange(queries, device=device).unsqueeze(1)
     return torch.arange(keys, device=device) <= row + (keys - queries)
 
 
-def to_bnsd(x: Tensor, layout: str, num_heads: int) -> Tensor:
-    """``[B, N, S, D]`` of a tensor in layout BNSD, BSND or BSH."""
-    if layout == "BNSD":
-        return x
-    if layout == "BSH":
-        x = x.unflatten(-1, (num_heads, -1))
-    return x.transpose(1, 2)
-
-
-def from_bnsd(x: Tensor, layout: str) -> Tensor:
-    """The other way; contiguous."""
-    if layout == "BNSD":
-        return x.contiguous()
-    x = x.transpose(1, 2)
-    return (x.flatten(2) if layout == "BSH" else x).contiguous()
-
-
 def gathered(cache: Tensor, blocks: Tensor, length: int, cache_layout: str) -> Tensor:
-    """``[N, length, D]``: the first tokens of the sequence that has those blocks."""
+    """Return the first tokens of the sequence that has ``blocks``, ``[N, length, D]``."""
     pages = cache[blocks.long()]
     if cache_layout == "BnNBsD":
         pages = pages.transpose(1, 2)

@@ -1,11 +1,9 @@
-// paged_attention, prompt_flash_attention and incre_flash_attention on aclnn. Arguments are checked
-// in ascend_ops/attention/serving_arguments.py.
+// paged_attention, prompt_flash_attention and incre_flash_attention on aclnn. ascend_ops/serving/
+// checks the arguments.
 #include <torch/csrc/stable/ops.h>
 
-#include <map>
-#include <mutex>
-#include <stdexcept>
-
+#include "npu/attention/capability.h"
+#include "npu/attention/compressed_mask.h"
 #include "npu/call/call.h"
 #include "npu/call/outputs.h"
 #include "npu/call/registration.h"
@@ -21,14 +19,13 @@ using torch::headeronly::ScalarType;
 using torch::stable::Tensor;
 using Lengths = std::vector<std::int64_t>;
 
-constexpr std::int64_t kAllTokens = 2147483647;
-constexpr std::int64_t kZero = 0;
-constexpr std::int64_t kCorrectMaskedRows = 2;
-constexpr std::int64_t kLowerRight = 3;  // sparse mode: causal, the last query sees all keys
-const std::optional<Tensor> kNone;
-const std::optional<Lengths> kNoLengths;
+constexpr std::int64_t all_tokens = 2147483647;
+constexpr std::int64_t zero = 0;
+constexpr std::int64_t correct_masked_rows = 2;  // "innerPrecise": such rows become 0
+const std::optional<Tensor> no_tensor;
+const std::optional<Lengths> no_lengths;
 
-/// Ascend 950 has V5 alone, which the others have not.
+/// Ascend 950 has only V5, and the other SoCs lack it.
 bool is_ascend950() {
     if (!aclnn::torch_npu_problem().empty()) {
         return false;
@@ -51,47 +48,14 @@ ACLNN_FUNCTION(prompt_function, "aclnnPromptFlashAttentionV3", "aclnnPromptFlash
 ACLNN_FUNCTION(incre_function, "aclnnIncreFlashAttentionV4", "aclnnIncreFlashAttentionV3",
                "aclnnIncreFlashAttentionV2", "aclnnIncreFlashAttention")
 
-void refuse_unless(bool possible, const Function& function, const char* what) {
-    if (!possible) {
-        throw std::runtime_error(std::string(what) + ": expected a CANN with a newer version of " +
-                                 function.name() + ", which does not have it");
-    }
-}
-
-/// Calls `function` with several tuples of arguments, one behind another.
+/// Call `function` with the arguments of several tuples.
 template <class... Tuples>
 void call_joined(const Function& function, const Tensor& like, const Tuples&... tuples) {
     std::apply([&](const auto&... arguments) { aclnn::call(function, like, arguments...); },
                std::tuple_cat(tuples...));
 }
 
-/// Of sparse modes 2 and 3: [2048, 2048], ones above the diagonal. One for each device, for the
-/// life of the process: destroying it at exit would come after the device's end.
-const Tensor& compressed_mask(const Tensor& like) {
-    static std::mutex mutex;
-    static auto* const masks = new std::map<std::int32_t, Tensor>;
-    const std::lock_guard<std::mutex> lock(mutex);
-    const std::int32_t device = like.get_device_index();
-    const auto found = masks->find(device);
-    if (found != masks->end()) {
-        return found->second;
-    }
-    constexpr std::int64_t side = 2048;
-    std::vector<std::uint8_t> ones(side * side);
-    for (std::int64_t i = 0; i < side; ++i) {
-        for (std::int64_t j = i + 1; j < side; ++j) {
-            ones[static_cast<std::size_t>(i * side + j)] = 1;
-        }
-    }
-    const Tensor host = torch::stable::from_blob(
-        ones.data(), {side, side}, {side, 1},
-        torch::stable::Device(torch::headeronly::DeviceType::CPU), ScalarType::Byte);
-    Tensor mask = make_empty(like, {side, side}, ScalarType::Byte);
-    torch::stable::copy_(mask, host);  // has read the host's memory when it returns
-    return masks->emplace(device, std::move(mask)).first->second;
-}
-
-/// [blocks, block size, heads, head size] as CANN wants it: heads and head size in one dimension.
+/// Join heads and head size of [blocks, block size, heads, head size], as CANN requires.
 Tensor joined_heads(const Tensor& cache) {
     return torch::stable::view(cache,
                                {cache.size(0), cache.size(1), cache.size(2) * cache.size(3)});
@@ -116,7 +80,8 @@ using AttentionAttributes =
     std::tuple<std::int64_t, double, std::int64_t, std::int64_t, std::string, std::int64_t,
                std::int64_t, std::int64_t, std::int64_t, std::int64_t, bool>;
 
-/// The arguments that all versions share, then what each has more, in the order of declaration.
+/// Call the function that this CANN has: all versions share `inputs` and `attributes`, and newer
+/// ones declare further arguments between them.
 template <class Inputs>
 void fused_infer(const Tensor& query, const Inputs& inputs, const AttentionAttributes& attributes,
                  const Tensor& out, const Tensor& lse) {
@@ -126,15 +91,16 @@ void fused_infer(const Tensor& query, const Inputs& inputs, const AttentionAttri
         call_joined(function, query, inputs, attributes, outputs);
         return;
     }
-    const auto prefix = std::tie(kNone, kNone, kNone, kNone, kNone, kNone, kNoLengths);
-    const auto rope = std::tie(kNone, kNone, kNone);
-    const auto sink = std::tie(kNone, kNone);  // scale of the query, learnable sink
-    const auto modes = std::tie(kZero, kZero);
+    const auto prefix =
+        std::tie(no_tensor, no_tensor, no_tensor, no_tensor, no_tensor, no_tensor, no_lengths);
+    const auto rope = std::tie(no_tensor, no_tensor, no_tensor);
+    const auto sink = std::tie(no_tensor, no_tensor);  // scale of the query, learnable sink
+    const auto modes = std::tie(zero, zero);
     if (is_ascend950()) {
-        call_joined(function, query, inputs, prefix, rope, sink, std::tie(kNoLengths, kNoLengths),
+        call_joined(function, query, inputs, prefix, rope, sink, std::tie(no_lengths, no_lengths),
                     attributes, modes, modes, outputs);
     } else if (function.version() == 0) {
-        call_joined(function, query, inputs, prefix, rope, sink, attributes, modes, std::tie(kZero),
+        call_joined(function, query, inputs, prefix, rope, sink, attributes, modes, std::tie(zero),
                     outputs);
     } else if (function.version() == 1) {
         call_joined(function, query, inputs, prefix, rope, attributes, modes, outputs);
@@ -143,14 +109,14 @@ void fused_infer(const Tensor& query, const Inputs& inputs, const AttentionAttri
     }
 }
 
-/// CANN counts the queries from the first sequence's end on.
+/// Return the end of each sequence: CANN takes no leading 0.
 std::optional<Lengths> ends_of(const std::optional<Lengths>& cu_seqlens_q) {
     return cu_seqlens_q.has_value()
                ? std::optional<Lengths>(Lengths(cu_seqlens_q->begin() + 1, cu_seqlens_q->end()))
                : std::nullopt;
 }
 
-/// The shape of the log-sum-exps, but for the last dimension, which is 1.
+/// Return the sizes of the log-sum-exps without their last dimension, which is 1.
 std::vector<std::int64_t> lse_sizes(const Tensor& query, const std::string& layout) {
     std::vector<std::int64_t> sizes = sizes_of(query);
     sizes.pop_back();
@@ -174,31 +140,32 @@ std::tuple<Tensor, Tensor> paged_attention(const Tensor& query, const Tensor& ke
         return {out, lse};
     }
     const Function& function = fused_infer_function();
-    refuse_unless(!cu_seqlens_q.has_value() || is_ascend950() || function.version() <= 1, function,
-                  "cu_seqlens_q");
-    // One query a sequence is [B, N, 1, D] as it lies there.
+    check_capability(!cu_seqlens_q.has_value() || is_ascend950() || function.version() <= 1,
+                     "paged_attention with cu_seqlens_q", "aclnnFusedInferAttentionScoreV3",
+                     function);
+    // With one query per sequence, [B, N, D] is [B, N, 1, D] in memory.
     const bool is_decode = layout == "TND" && !cu_seqlens_q.has_value();
     const auto as_cann = [&](const Tensor& x) {
         return is_decode ? torch::stable::unsqueeze(x, 2) : x;
     };
     const PagedCache cache(key_cache, value_cache, cache_layout);
     const Tensor rows = as_cann(query);
-    const std::optional<Tensor> mask =
-        is_causal ? std::optional<Tensor>(compressed_mask(query)) : std::nullopt;
+    const std::int64_t sparse_mode = is_causal ? lower_right_mode : zero;
+    const std::optional<Tensor> mask = mask_for(query, sparse_mode);
     const std::optional<Lengths> ends = ends_of(cu_seqlens_q);
-    const auto inputs =
-        std::tie(rows, cache.key, cache.value, kNone, mask, ends, seq_lens, kNone, kNone, kNone,
-                 kNone, kNone, kNone, kNone, block_table, kNone, kNone);
+    const auto inputs = std::tie(rows, cache.key, cache.value, no_tensor, mask, ends, seq_lens,
+                                 no_tensor, no_tensor, no_tensor, no_tensor, no_tensor, no_tensor,
+                                 no_tensor, block_table, no_tensor, no_tensor);
     const AttentionAttributes attributes{query.size(layout == "BSND" ? 2 : 1),
                                          scale,
-                                         kAllTokens,
-                                         kAllTokens,
+                                         all_tokens,
+                                         all_tokens,
                                          is_decode ? "BNSD" : layout,
                                          cache.key_heads,
-                                         is_causal ? kLowerRight : kZero,
-                                         kZero,
+                                         sparse_mode,
+                                         zero,
                                          cache.block_size,
-                                         kZero,
+                                         zero,
                                          return_lse};
     const Tensor lse_out = return_lse ? torch::stable::unsqueeze(as_cann(lse), -1) : lse;
     fused_infer(query, inputs, attributes, as_cann(out), lse_out);
@@ -217,19 +184,20 @@ Tensor prompt_flash_attention(const Tensor& query, const Tensor& key, const Tens
         return out;
     }
     const Function& function = prompt_function();
-    const std::optional<Tensor> mask =
-        sparse_mode == 0 ? masked_out : std::optional<Tensor>(compressed_mask(query));
+    const std::optional<Tensor> mask = mask_for(query, sparse_mode, masked_out);
     const auto inputs = std::tie(query, key, value, bias, mask, seq_lens_q);
-    const auto quantisation = std::tie(kNone, kNone, kNone, kNone, kNone);
+    const auto quantisation = std::tie(no_tensor, no_tensor, no_tensor, no_tensor, no_tensor);
     const auto attributes =
-        std::tie(num_heads, scale, kAllTokens, kAllTokens, layout, num_kv_heads);
+        std::tie(num_heads, scale, all_tokens, all_tokens, layout, num_kv_heads);
     if (function.version() == 2) {
-        refuse_unless(sparse_mode == 0, function, "is_causal");
-        refuse_unless(!seq_lens_kv.has_value(), function, "seq_lens_kv");
+        check_capability(sparse_mode == 0, "prompt_flash_attention with is_causal",
+                         "aclnnPromptFlashAttentionV2", function);
+        check_capability(!seq_lens_kv.has_value(), "prompt_flash_attention with seq_lens_kv",
+                         "aclnnPromptFlashAttentionV2", function);
         call_joined(function, query, inputs, attributes, std::tie(out));
         return out;
     }
-    const std::int64_t inner_precise = masked_out.has_value() ? kCorrectMaskedRows : kZero;
+    const std::int64_t inner_precise = masked_out.has_value() ? correct_masked_rows : zero;
     if (function.version() == 1) {
         call_joined(function, query, inputs, std::tie(seq_lens_kv), quantisation, attributes,
                     std::tie(sparse_mode, out));
@@ -256,26 +224,28 @@ Tensor incre_flash_attention(const Tensor& query, const Tensor& key, const Tenso
     std::vector<Tensor> values = {value};
     std::int64_t block_size = 0;
     if (block_table.has_value()) {
-        refuse_unless(function.version() <= 1, function, "block_table");
+        check_capability(function.version() <= 1, "incre_flash_attention with block_table",
+                         "aclnnIncreFlashAttentionV3", function);
         PagedCache cache(key, value, cache_layout);
         block_size = cache.block_size;
         keys = std::move(cache.key);
         values = std::move(cache.value);
     }
     const auto inputs = std::tie(query, keys, values, bias, masked_out, seq_lens_kv);
-    const auto quantisation = std::tie(kNone, kNone, kNone, kNone, kNone);
+    const auto quantisation = std::tie(no_tensor, no_tensor, no_tensor, no_tensor, no_tensor);
     const auto attributes = std::tie(num_heads, scale, layout, num_kv_heads);
     if (function.version() == 3) {
         call_joined(function, query, inputs, attributes, std::tie(out));
     } else if (function.version() == 2) {
         call_joined(function, query, inputs, quantisation, attributes, std::tie(out));
     } else if (function.version() == 1) {
-        call_joined(function, query, inputs, quantisation, std::tie(kNone, kNone, block_table),
-                    attributes, std::tie(block_size, kZero, out));
+        call_joined(function, query, inputs, quantisation,
+                    std::tie(no_tensor, no_tensor, block_table), attributes,
+                    std::tie(block_size, zero, out));
     } else {
         call_joined(function, query, inputs, quantisation,
-                    std::tie(kNone, kNone, block_table, kNone), attributes,
-                    std::tie(block_size, kZero, out));
+                    std::tie(no_tensor, no_tensor, block_table, no_tensor), attributes,
+                    std::tie(block_size, zero, out));
     }
     return out;
 }

@@ -1,4 +1,4 @@
-// kv_cache_scatter and kv_cache_gather on aclnn. Arguments are checked in ascend_ops/kv_cache.py.
+// kv_cache_scatter and kv_cache_gather on aclnn. ascend_ops/serving/ checks the arguments.
 #include "npu/call/call.h"
 #include "npu/call/outputs.h"
 #include "npu/call/registration.h"
@@ -10,7 +10,7 @@ using aclnn::call;
 using aclnn::make_empty;
 using torch::stable::Tensor;
 
-constexpr const char* kCacheMode = "Norm";  // [blocks, block size, heads, head size]
+constexpr const char* cache_mode = "Norm";  // [blocks, block size, heads, head size]
 
 ACLNN_FUNCTION(scatter_function, "aclnnScatterPaKvCache")
 ACLNN_FUNCTION(gather_function, "aclnnGatherPaKvCache")
@@ -21,11 +21,11 @@ void kv_cache_scatter(const Tensor& key, const Tensor& value, const Tensor& key_
         return;
     }
     const std::optional<Tensor> none;
-    // Of strides and offsets another scatter mode makes use; this is what torch_npu passes.
+    // Only another scatter mode uses strides and offsets; torch_npu passes the same values.
     const std::vector<std::int64_t> strides = {1, 1};
     const std::vector<std::int64_t> offsets = {0, 0};
     call(scatter_function(), key, key, key_cache, slot_mapping, value, value_cache, none, none,
-         none, kCacheMode, "None", strides, offsets);
+         none, cache_mode, "None", strides, offsets);
 }
 
 Tensor make_tokens(const Tensor& cache, std::int64_t num_tokens) {
@@ -40,7 +40,7 @@ std::tuple<Tensor, Tensor> kv_cache_gather(const Tensor& key_cache, const Tensor
     if (num_tokens != 0) {
         const std::optional<Tensor> no_offset;
         call(gather_function(), key, key_cache, value_cache, block_table, seq_lens, key, value,
-             no_offset, kCacheMode, false);
+             no_offset, cache_mode, false);
     }
     return {key, value};
 }

@@ -1,5 +1,5 @@
-// block_sparse_attention and its gradient on aclnn. Arguments are checked in
-// ascend_ops/sparse_attention/block_sparse.py.
+// block_sparse_attention and its gradient on aclnn. ascend_ops/sparse_attention/ checks the
+// arguments.
 #include "npu/call/call.h"
 #include "npu/call/outputs.h"
 #include "npu/call/registration.h"
@@ -17,12 +17,12 @@ using Ints = std::vector<std::int64_t>;
 ACLNN_FUNCTION(forward_function, "aclnnBlockSparseAttention")
 ACLNN_FUNCTION(backward_function, "aclnnBlockSparseAttentionGrad")
 
-constexpr const char* kLayout = "BNSD";
-constexpr std::int64_t kNoMask = 0;
-constexpr std::int64_t kHighPrecision = 0;
-constexpr std::int64_t kNoPages = 0;
-constexpr std::int64_t kUnlimited = 2147483647;
-constexpr std::int64_t kWithLse = 1;
+constexpr const char* layout = "BNSD";
+constexpr std::int64_t no_mask = 0;
+constexpr std::int64_t high_precision = 0;
+constexpr std::int64_t no_pages = 0;
+constexpr std::int64_t unlimited = 2147483647;
+constexpr std::int64_t with_lse = 1;
 
 std::tuple<Tensor, Tensor> block_sparse_attention(const Tensor& query, const Tensor& key,
                                                   const Tensor& value, const Tensor& blocks,
@@ -33,8 +33,8 @@ std::tuple<Tensor, Tensor> block_sparse_attention(const Tensor& query, const Ten
     const Tensor lse =
         make_empty(query, {query.size(0), query.size(1), query.size(2), 1}, ScalarType::Float);
     call(forward_function(), query, query, key, value, blocks, none, block_shape, no_lengths,
-         no_lengths, none, kLayout, kLayout, key.size(1), kNoMask, scale, kHighPrecision, kNoPages,
-         kUnlimited, kUnlimited, kWithLse, out, lse);
+         no_lengths, none, layout, layout, key.size(1), no_mask, scale, high_precision, no_pages,
+         unlimited, unlimited, with_lse, out, lse);
     return {out, lse};
 }
 
@@ -48,8 +48,8 @@ std::tuple<Tensor, Tensor, Tensor> block_sparse_attention_backward(
     const Tensor dk = make_empty_like(key);
     const Tensor dv = make_empty_like(value);
     call(backward_function(), query, grad, query, key, value, out, lse, blocks, none, block_shape,
-         no_lengths, no_lengths, kLayout, kLayout, key.size(1), kNoMask, scale, kUnlimited,
-         kUnlimited, dq, dk, dv);
+         no_lengths, no_lengths, layout, layout, key.size(1), no_mask, scale, unlimited, unlimited,
+         dq, dk, dv);
     return {dq, dk, dv};
 }
 

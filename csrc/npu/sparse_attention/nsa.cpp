@@ -1,4 +1,4 @@
-// The NSA group on aclnn. Arguments are checked in ascend_ops/sparse_attention/.
+// Native sparse attention on aclnn. ascend_ops/sparse_attention/ checks the arguments.
 #include "npu/call/call.h"
 #include "npu/call/outputs.h"
 #include "npu/call/registration.h"
@@ -19,23 +19,24 @@ ACLNN_FUNCTION(compress_attention_function, "aclnnNsaCompressAttention")
 ACLNN_FUNCTION(select_function, "aclnnNsaSelectedAttention")
 ACLNN_FUNCTION(select_backward_function, "aclnnNsaSelectedAttentionGrad")
 
-constexpr const char* kLayout = "TND";
-constexpr std::int64_t kEnds = 0;
-constexpr std::int64_t kNoMask = 0;
-constexpr std::int64_t kWholeMask = 1;
-constexpr std::int64_t kStatisticsColumns = 8;
+constexpr const char* layout = "TND";
+constexpr std::int64_t ends_of_sequences = 0;
+constexpr std::int64_t no_mask = 0;
+constexpr std::int64_t whole_mask = 1;
+constexpr std::int64_t statistics_columns = 8;
 
 Tensor nsa_compress(const Tensor& x, const Tensor& weight, const Ints& ends, std::int64_t windows,
                     std::int64_t block_size, std::int64_t stride) {
     Tensor out = make_empty(x, {windows, x.size(1), x.size(2)}, x.scalar_type());
-    call(compress_function(), x, x, weight, ends, kLayout, block_size, stride, kEnds, out);
+    call(compress_function(), x, x, weight, ends, layout, block_size, stride, ends_of_sequences,
+         out);
     return out;
 }
 
-/// softmax's largest scores and sums, and the output.
+/// The output, and each row's largest score and sum of exponentials.
 struct Outputs {
     Outputs(const Tensor& query, const Tensor& value)
-        : max(make_empty(query, {query.size(0), query.size(1), kStatisticsColumns},
+        : max(make_empty(query, {query.size(0), query.size(1), statistics_columns},
                          ScalarType::Float)),
           sum(make_empty_like(max)),
           out(make_empty(query, {query.size(0), query.size(1), value.size(2)},
@@ -55,9 +56,8 @@ std::tuple<Tensor, Tensor, Tensor, Tensor> nsa_compress_attention(
         make_empty(query, {query.size(0), key.size(1), select_block_count}, ScalarType::Int);
     const OptionalTensor none;
     call(compress_attention_function(), query, query, key, value, mask, none, query_ends, key_ends,
-         block_ends, scale, query.size(1), kLayout, kWholeMask, compress_block_size,
-         compress_stride, select_block_size, select_block_count, made.max, made.sum, made.out,
-         indices);
+         block_ends, scale, query.size(1), layout, whole_mask, compress_block_size, compress_stride,
+         select_block_size, select_block_count, made.max, made.sum, made.out, indices);
     return {made.out, indices, made.max, made.sum};
 }
 
@@ -67,7 +67,7 @@ std::tuple<Tensor, Tensor, Tensor> nsa_select_attention(
     const Outputs made(query, value);
     const OptionalTensor none;
     call(select_function(), query, query, key, value, topk_indices, none, query_ends, key_ends,
-         scale, query.size(1), kLayout, kNoMask, select_block_size, topk_indices.size(2), made.max,
+         scale, query.size(1), layout, no_mask, select_block_size, topk_indices.size(2), made.max,
          made.sum, made.out);
     return {made.out, made.max, made.sum};
 }
@@ -82,7 +82,7 @@ std::tuple<Tensor, Tensor, Tensor> nsa_select_attention_backward(
     const OptionalTensor none;
     call(select_backward_function(), query, query, key, value, out, grad, max, sum, topk_indices,
          query_ends, key_ends, none, scale, select_block_size, topk_indices.size(2), query.size(1),
-         kLayout, kNoMask, dq, dk, dv);
+         layout, no_mask, dq, dk, dv);
     return {dq, dk, dv};
 }
 

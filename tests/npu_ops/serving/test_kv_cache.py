@@ -135,8 +135,12 @@ def test_bad_arguments_are_refused_in_words():
         (lambda: scatter(k.npu(), k.npu(), wide, wide, s.npu()), TypeError, "got float32"),
         (lambda: scatter(k, k, c, c.float(), s), TypeError, "value_cache must have dtype float16"),
         (lambda: scatter(k, k, c[0], c, s), ValueError, "[num_blocks, block_size, N, D], none"),
-        (lambda: scatter(k, k, c[:, ::2], c, s), ValueError, "key_cache: expected a contiguous"),
-        (lambda: scatter(k, k, c, c[:2], s), ValueError, "[4, 16, 2, D] as of key_cache"),
+        (lambda: scatter(k, k, c[:, ::2], c, s), ValueError, "key_cache must be contiguous, got"),
+        (
+            lambda: scatter(k, k, c, c[:2], s),
+            ValueError,
+            "value_cache must be [4, 16, 2, D], like key_cache",
+        ),
         (
             lambda: scatter(k[:, :1], k, c, c, s),
             ValueError,
@@ -154,21 +158,21 @@ def test_bad_arguments_are_refused_in_words():
             "slot_mapping must be on npu:0",
         ),
         (lambda: scatter(k, k, c, c, s.float()), TypeError, "slot_mapping must have dtype int32"),
-        (lambda: scatter(k, k, c, c, s[None]), ValueError, "slot_mapping: expected [T]"),
+        (lambda: scatter(k, k, c, c, s[None]), ValueError, "slot_mapping must be [T], got [1, 3]"),
         (
             lambda: scatter(grad, k, c, c, s),
             ValueError,
             "key must be a tensor that does not require grad",
         ),
-        (lambda: scatter(k, k, c, c, s - 2), ValueError, "slots of 0 to 63, found -1 to 1"),
-        (lambda: scatter(k, k, c, c, s + 61), ValueError, "slots of 0 to 63, found 62 to 64"),
-        (lambda: scatter(k, k, c, c, s // 2), ValueError, "each slot once, found 1 again"),
+        (lambda: scatter(k, k, c, c, s - 2), ValueError, "slots from 0 to 63, got -1 to 1"),
+        (lambda: scatter(k, k, c, c, s + 61), ValueError, "slots from 0 to 63, got 62 to 64"),
+        (lambda: scatter(k, k, c, c, s // 2), ValueError, "each slot once, got 1 several times"),
         (
             lambda: gather(c, c, table.long(), [1, 1]),
             TypeError,
             "block_table must have dtype int32",
         ),
-        (lambda: gather(c, c, table[0], [1, 1]), ValueError, "expected [B, max_blocks]"),
+        (lambda: gather(c, c, table[0], [1, 1]), ValueError, "block_table must be [B, max_blocks]"),
         (lambda: gather(c, c, table, [1]), ValueError, "seq_lens must contain 2 lengths, got 1"),
         (
             lambda: gather(c, c, table, [1, 33]),
@@ -185,17 +189,25 @@ def test_bad_arguments_are_refused_in_words():
             TypeError,
             "seq_lens must contain only integers, got [1, 1.0]",
         ),
-        (lambda: gather(c, c, table, [1, 2], 4), ValueError, "num_tokens: expected 3, the sum"),
-        (lambda: gather(c, c, table + 2, [1, 1]), ValueError, "blocks of 0 to 3 for each"),
+        (
+            lambda: gather(c, c, table, [1, 2], 4),
+            ValueError,
+            "num_tokens must be 3, the sum of seq_lens, got 4",
+        ),
+        (
+            lambda: gather(c, c, table + 2, [1, 1]),
+            ValueError,
+            "block_table must contain blocks from 0 to 3 for",
+        ),
         (
             lambda: gather(narrow, narrow, table.npu(), torch.tensor([1, 2]).npu()),
             ValueError,
-            "num_tokens: expected the sum of seq_lens, since reading them would wait",
+            "num_tokens is required with seq_lens on npu:0, got None",
         ),
         (
             lambda: gather(huge, huge, table[:, :1].npu(), [1, 1]),
             ValueError,
-            "at most 151552 bytes a token on npu, found 153600",
+            "at most 151552 bytes per token on an NPU, got 153600",
         ),
     ):
         with pytest.raises(error, match=re.escape(words)):

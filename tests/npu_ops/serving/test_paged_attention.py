@@ -181,10 +181,18 @@ def refusals(device):
         (lambda: attend(q.int(), k, v, t, n), TypeError, "query must have dtype float"),
         (lambda: attend(q.bfloat16(), k, v, t, n), TypeError, "key_cache must have dtype bfloat16"),
         (lambda: attend(q, k, v[:4], t, n), ValueError, "(the shape of key_cache), got [4, "),
-        (lambda: attend(q, k[..., ::2], v, t, n), ValueError, "key_cache: expected a contiguous"),
+        (lambda: attend(q, k[..., ::2], v, t, n), ValueError, "key_cache must be contiguous, got"),
         (lambda: attend(q, k[0], v[0], t, n), ValueError, "[num_blocks, block_size, N, D]"),
-        (lambda: attend(q[..., :8], k, v, t, n), ValueError, "key_cache: expected D = 8 as of"),
-        (lambda: attend(q[:, :1], k, v, t, n), ValueError, "query: expected a multiple of the 2"),
+        (
+            lambda: attend(q[..., :8], k, v, t, n),
+            ValueError,
+            "key_cache must have query's head_dim, 8",
+        ),
+        (
+            lambda: attend(q[:, :1], k, v, t, n),
+            ValueError,
+            "key must have a number of heads that divides query's 1, got 2",
+        ),
         (lambda: attend(q, k, v, t.long(), n), TypeError, "block_table must have dtype int32"),
         (lambda: attend(q, k, v, t, [20]), ValueError, "seq_lens must contain 2 lengths, got 1"),
         (
@@ -192,10 +200,26 @@ def refusals(device):
             ValueError,
             "seq_lens must contain lengths from 0 to 48, got [20, 49]",
         ),
-        (lambda: attend(q[:1], k, v, t, n), ValueError, "one row for each of the 2 sequences"),
-        (lambda: attend(s, k, v, t, n), ValueError, "query: expected TND, found [2, 3, 2, 16]"),
-        (lambda: attend(q, k, v, t, n, layout="BSH"), ValueError, "layout: expected TND, BNSD"),
-        (lambda: attend(q, k, v, t, n, cache_layout="NZ"), ValueError, "cache_layout: expected"),
+        (
+            lambda: attend(q[:1], k, v, t, n),
+            ValueError,
+            "query must have one row per sequence of block_table, 2",
+        ),
+        (
+            lambda: attend(s, k, v, t, n),
+            ValueError,
+            "query must have the dimensions of layout TND, got [2, 3, 2, 16]",
+        ),
+        (
+            lambda: attend(q, k, v, t, n, layout="BSH"),
+            ValueError,
+            "layout must be 'TND', 'BNSD' or 'BSND', got 'BSH'",
+        ),
+        (
+            lambda: attend(q, k, v, t, n, cache_layout="NZ"),
+            ValueError,
+            "cache_layout must be 'BnBsND' or",
+        ),
         (
             lambda: attend(q, k, v, t, n, scale=float("nan")),
             ValueError,
@@ -209,17 +233,17 @@ def refusals(device):
         (
             lambda: attend(q, k, v, t, n, cu_seqlens_q=[0, 1, 1]),
             ValueError,
-            "cu_seqlens_q: expected it to rise from 0 to the 2 rows of query, found [0, 1, 1]",
+            "end with the rows of query, 2, got [0, 1, 1]",
         ),
         (
             lambda: attend(s, k, v, t, n, layout="BSND", cu_seqlens_q=[0, 1, 2]),
             ValueError,
-            "cu_seqlens_q: expected none in layout BSND",
+            "cu_seqlens_q must be None in layout BSND",
         ),
         (
             lambda: attend(s, k, v, t, [2, 40], layout="BSND"),
             ValueError,
-            "seq_lens: expected at least the 3 queries of sequence 0",
+            "seq_lens must count the 3 queries of sequence 0",
         ),
         (
             lambda: attend(grad, k, v, t, n),
@@ -249,15 +273,36 @@ def test_the_limits_of_a_device_are_refused_on_it_alone():
     from ascend_ops import paged_attention
 
     for heads, kv_heads, size, block_size, more, words in (
-        (2, 2, 16, 8, {}, "a multiple of 16 of at most 1024 on npu, found 8"),
-        (2, 2, 16, 1040, {}, "a multiple of 16 of at most 1024 on npu, found 1040"),
-        (2, 2, 16, 16, {"layout": "BSND"}, "a multiple of 128 of at most 1024 on npu, found 16"),
-        (2, 2, 20, 16, {}, "query: expected D to be a multiple of 16 on npu, found 20"),
-        (2, 2, 272, 16, {"cu_seqlens_q": [0, 2]}, "of at most 256 on npu, found 272"),
-        (2, 2, 528, 16, {}, "query: expected D of 1 to 512 on npu, found 528"),
-        (128, 1, 16, 16, {}, "query: expected at most 256 heads, and 64 for each of key, on npu"),
-        (160, 160, 416, 16, {}, "key_cache: expected N D <= 65535 in cache_layout BnBsND on npu"),
-        (2, 2, 64, 16, {"cache_layout": "BnNBsD", "layout": "BSND"}, "expected BnBsND for layout"),
+        (2, 2, 16, 8, {}, "a multiple of 16 and at most 1024 on an NPU, got 8"),
+        (2, 2, 16, 1040, {}, "a multiple of 16 and at most 1024 on an NPU, got 1040"),
+        (2, 2, 16, 16, {"layout": "BSND"}, "a multiple of 128 and at most 1024 on an NPU, got 16"),
+        (2, 2, 20, 16, {}, "head_dim of query must be a multiple of 16 on an NPU, got 20"),
+        (
+            2,
+            2,
+            272,
+            16,
+            {"cu_seqlens_q": [0, 2]},
+            "of at most 256 with cu_seqlens_q on an NPU, got 272",
+        ),
+        (2, 2, 528, 16, {}, "head_dim of query must be 1 to 512 on an NPU, got 528"),
+        (128, 1, 16, 16, {}, "query must have at most 64 heads per head of key on an NPU, got 128"),
+        (
+            160,
+            160,
+            416,
+            16,
+            {},
+            "N D of key_cache must be at most 65535 in cache_layout BnBsND on an NPU",
+        ),
+        (
+            2,
+            2,
+            64,
+            16,
+            {"cache_layout": "BnNBsD", "layout": "BSND"},
+            "cache_layout must be 'BnBsND' in layout BSND",
+        ),
     ):
         shape = {"BSND": (1, 2, heads, size)}.get(more.get("layout"), (1, heads, size))
         if "cu_seqlens_q" in more:
@@ -286,7 +331,7 @@ def test_a_block_that_is_not_there_is_found(device, capfd):
     table[1, 1] = 8
     arguments[3] = table.to(device)
     if device == "cpu":
-        with pytest.raises(ValueError, match=r"blocks of 0 to 7 .* found 8 of sequence 1"):
+        with pytest.raises(ValueError, match=r"blocks from 0 to 7 .* got 8 in sequence 1"):
             paged_attention(*arguments, lengths)
         return
     with pytest.raises(RuntimeError, match="561103"):
