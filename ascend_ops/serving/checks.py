@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import torch
 
 from ..attention.checks import HeadLimits, check_heads
-from ..attention.masks import MaskRule
+from ..attention.masks import MaskRule, split_mask
 from ..dispatch.checks import (
     FLOATING,
     check_choice,
@@ -29,7 +29,7 @@ LAYOUTS = ("TND", "BNSD", "BSND")
 CACHE_LAYOUTS = ("BnBsND", "BnNBsD")
 DENSE_LAYOUTS = ("BNSD", "BSND", "BSH")
 NPU_HEADS = HeadLimits(heads=256, heads_per_key_head=64, head_dim=512, device=" on an NPU")
-MASK_RULE = MaskRule(dimensions=(2, 4), bool_per_head=False, broadcasts_tokens=True)
+_MASK_RULE = MaskRule(dimensions=(2, 4), bool_per_head=False, broadcasts_tokens=True)
 MAX_JOINED = 65535  # heads times head_dim, in the layouts that join both
 
 _DIMENSIONS = {
@@ -93,6 +93,15 @@ def optional_lengths(
     return None if lengths is None else host_lengths(name, lengths, count, maximum)
 
 
+def optional_mask(
+    attn_mask: Tensor | None, query: Tensor, shapes: DenseShapes, expand_batch: bool = True
+) -> tuple[Tensor | None, Tensor | None]:
+    """Return :func:`split_mask`, or None twice for None."""
+    if attn_mask is None:
+        return None, None
+    return split_mask(attn_mask, query, shapes.scores, _MASK_RULE, expand_batch=expand_batch)
+
+
 class DenseShapes:
     """Sizes of query, key and value in one of the dense layouts."""
 
@@ -147,6 +156,12 @@ class DenseShapes:
         if heads is not None and heads != n:
             raise ValueError(f"{name} must have {heads} heads, got {n}")
         return b, n, s, d
+
+
+def check_dense_heads(query: Tensor, shapes: DenseShapes) -> None:
+    """Raise ValueError for numbers of heads, or a head_dim, that query's device does not take."""
+    limits = NPU_HEADS if is_on_npu(query) else None
+    check_heads(shapes.heads, shapes.kv_heads, shapes.size, limits)
 
 
 def check_cache(name: str, cache: Tensor, dimensions: str) -> None:

@@ -9,16 +9,12 @@ import torch
 from op_builder.ops.serving_attention import ServingAttentionBuilder
 
 from ..attention.autocast import under_autocast
-from ..attention.checks import check_heads
 from ..attention.layouts import from_bnsd, to_bnsd
-from ..attention.masks import split_mask
 from ..dispatch.checks import check_shape
 from ..dispatch.host_values import holds_values
 from ..dispatch.npu_op import NPUOp
 from .checks import (
     CACHE_LAYOUTS,
-    MASK_RULE,
-    NPU_HEADS,
     DenseShapes,
     Lengths,
     block_size_and_heads,
@@ -26,10 +22,12 @@ from .checks import (
     check_block_table,
     check_blocks,
     check_caches,
+    check_dense_heads,
     check_not_ascend950,
     check_operands,
     is_on_npu,
     optional_lengths,
+    optional_mask,
     scale_of,
 )
 from .reference import attend, gathered
@@ -161,12 +159,9 @@ def incre_flash_attention(
     else:
         _check_paged_options(attn_mask, seq_lens_kv)
         capacity = _check_paged(query, key, value, block_table, shapes, cache_layout)
-    limits = NPU_HEADS if is_on_npu(query) else None
-    check_heads(shapes.heads, shapes.kv_heads, shapes.size, limits)
-    masked_out = bias = None
-    if attn_mask is not None:
-        masked_out, bias = split_mask(attn_mask, query, shapes.scores, MASK_RULE)
-        _check_bias(query, bias, shapes.size)
+    check_dense_heads(query, shapes)
+    masked_out, bias = optional_mask(attn_mask, query, shapes)
+    _check_bias(query, bias, shapes.size)
     out: Tensor = _incre_op(
         *(x.contiguous() for x in (query, key, value)),
         masked_out,

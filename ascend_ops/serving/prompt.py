@@ -9,22 +9,22 @@ import torch
 from op_builder.ops.serving_attention import ServingAttentionBuilder
 
 from ..attention.autocast import under_autocast
-from ..attention.checks import CAUSAL_ALIGNMENTS, check_heads
+from ..attention.checks import CAUSAL_ALIGNMENTS
 from ..attention.layouts import from_bnsd, to_bnsd
-from ..attention.masks import LOWER_RIGHT, NO_MASK, UPPER_LEFT, split_mask
+from ..attention.masks import LOWER_RIGHT, NO_MASK, UPPER_LEFT
 from ..dispatch.checks import check_choice, check_shape
 from ..dispatch.host_values import holds_values
 from ..dispatch.npu_op import NPUOp
 from .checks import (
-    MASK_RULE,
     MAX_JOINED,
-    NPU_HEADS,
     DenseShapes,
     Lengths,
+    check_dense_heads,
     check_not_ascend950,
     check_operands,
     is_on_npu,
     optional_lengths,
+    optional_mask,
     scale_of,
 )
 from .reference import attend
@@ -161,11 +161,7 @@ def prompt_flash_attention(
     check_shape("value", value, key.shape, "the shape of key")
     _check_limits(query, shapes)
     sparse_mode = _sparse_mode(is_causal, causal_alignment, attn_mask)
-    masked_out = bias = None
-    if attn_mask is not None:
-        masked_out, bias = split_mask(
-            attn_mask, query, shapes.scores, MASK_RULE, expand_batch=False
-        )
+    masked_out, bias = optional_mask(attn_mask, query, shapes, expand_batch=False)
     b = shapes.sequences
     out: Tensor = _prompt_op(
         *(x.contiguous() for x in (query, key, value)),
@@ -194,9 +190,8 @@ def _sparse_mode(is_causal: bool, causal_alignment: str, attn_mask: Tensor | Non
 
 
 def _check_limits(query: Tensor, shapes: DenseShapes) -> None:
-    on_npu = is_on_npu(query)
-    check_heads(shapes.heads, shapes.kv_heads, shapes.size, NPU_HEADS if on_npu else None)
-    if not on_npu:
+    check_dense_heads(query, shapes)
+    if not is_on_npu(query):
         return
     if shapes.sequences > _MAX_UNALIGNED_BATCH and shapes.size % _D_MULTIPLE:
         raise ValueError(
