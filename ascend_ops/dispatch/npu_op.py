@@ -7,6 +7,7 @@ tensor loads the compiled kernels of the op's family; until then, Python kernels
 
 from __future__ import annotations
 
+import json
 import threading
 import warnings
 from collections.abc import Callable, Sequence
@@ -36,10 +37,13 @@ CompositionWarning = FallbackWarning  # its earlier name, kept for warning filte
 
 @dataclass(frozen=True)
 class Implementation:
-    """What computes an op on an NPU: an aclnn function, or "" for the reference implementation.
+    """What computes an op on an NPU.
 
-    ``candidates`` are the functions that would do, newest first; ``reason`` says why it is not the
-    first of them, "" where it is.
+    Attributes:
+        op: the name of the op.
+        function: the aclnn function, or "" for the reference implementation.
+        candidates: the functions that can compute the op, newest first.
+        reason: why ``function`` is not the first candidate, or "" if it is.
     """
 
     op: str
@@ -48,22 +52,64 @@ class Implementation:
     reason: str
 
 
+@dataclass(frozen=True)
+class _Kernels:
+    """The kernels of a family: what its library reports, or why there is none."""
+
+    problem: str
+    is_ascend950: bool = False
+    functions: dict[str, tuple[str, tuple[str, ...]]] | None = None
+
+    @classmethod
+    def of(cls, builder: type[OpBuilder]) -> _Kernels:
+        """Load the family's library; ``csrc/npu/call/registration.h`` describes its report."""
+        try:
+            report = json.loads(load(builder).implementations())
+        except AscendOpsError as error:
+            return cls(str(error))
+        functions = {
+            kernel["op"]: (kernel["function"], tuple(kernel["candidates"]))
+            for kernel in report["kernels"]
+        }
+        return cls(report["problem"], report["is_ascend950"], functions)
+
+    def implementation(self, op: str) -> Implementation:
+        if self.functions is None:
+            return Implementation(op, "", (), self.problem)
+        function, candidates = self.functions[op]
+        lacking = candidates[: candidates.index(function)] if function else candidates
+        return Implementation(op, function, candidates, self.problem or _reason(lacking))
+
+
+def _reason(lacking: Sequence[str]) -> str:
+    """Return why the functions cannot be used."""
+    listed = [name.strip() for name in envs.DISABLED_ACLNN.get().split(",")]
+    missing = [name for name in lacking if name not in listed]
+    disabled = [name for name in lacking if name in listed]
+    reasons = []
+    if missing:
+        reasons.append(f"this CANN has no {', '.join(missing)}")
+    if disabled:
+        reasons.append(f"{envs.DISABLED_ACLNN.name} disables {', '.join(disabled)}")
+    return "; ".join(reasons)
+
+
 class Family:
-    """The ops of one builder, which are loaded together."""
+    """The ops of one builder, whose kernels are loaded together."""
 
     def __init__(self, builder: type[OpBuilder]) -> None:
         self.builder = builder
         self._lock = threading.RLock()
         self._stubs: torch.library.Library | None = None
         self._names: list[str] = []
-        self._found: Callable[[str], Implementation] | None = None
+        self._kernels: _Kernels | None = None
 
     def add(self, name: str) -> None:
-        """Let the first NPU call of ``name`` load the family."""
+        """Make the first NPU call of the op ``name`` load the family."""
         with self._lock:
             self._names.append(name)
-            if self._found is not None:  # by an op of another module
-                _warn_of_fallback(self._found(name))
+            if self._kernels is not None:  # an op of another module has loaded them
+                _warn_of_fallback(self._kernels.implementation(name))
                 return
             if self._stubs is None:
                 self._stubs = torch.library.Library(NAMESPACE, "IMPL")
@@ -76,41 +122,29 @@ class Family:
             self._stubs.impl(name, load_and_call, "PrivateUse1")
 
     def load(self) -> list[Implementation]:
-        """Load the kernels, once; what computes each op. Warns of those that have none."""
+        """Load the kernels if they are not loaded and return what computes each op.
+
+        Warns once about every op that falls back to its reference implementation.
+        """
+        kernels = self._loaded_kernels()
+        return [kernels.implementation(name) for name in self._names]
+
+    def is_ascend950(self) -> bool:
+        """Return whether the kernels run on an Ascend 950; False if there are none."""
+        return self._loaded_kernels().is_ascend950
+
+    def _loaded_kernels(self) -> _Kernels:
+        if self._kernels is not None:
+            return self._kernels
         with self._lock:
-            if self._found is None:
-                self._found = self._load_kernels()
+            if self._kernels is None:
+                if self._stubs is not None:
+                    self._stubs._destroy()  # torch would warn about each kernel that replaces one
+                    self._stubs = None
+                self._kernels = _Kernels.of(self.builder)
                 for name in self._names:
-                    _warn_of_fallback(self._found(name))
-            return [self._found(name) for name in self._names]
-
-    def _load_kernels(self) -> Callable[[str], Implementation]:
-        if self._stubs is not None:
-            self._stubs._destroy()  # or the kernels would replace them with a warning for each
-            self._stubs = None
-        try:
-            lines = load(self.builder).implementations().splitlines()
-        except AscendOpsError as error:
-            reason = str(error)
-            return lambda name: Implementation(name, "", (), reason)
-        problem = lines.pop(0).partition("=")[2] if lines[0].startswith("problem=") else ""
-        found = {line.partition("=")[0]: _implementation(line, problem) for line in lines}
-        return found.__getitem__
-
-
-def _implementation(line: str, problem: str) -> Implementation:
-    op, function, names = line.split("=")
-    candidates = tuple(names.split(","))
-    lacking = candidates[: candidates.index(function)] if function else candidates
-    disabled = [name.strip() for name in envs.DISABLED_ACLNN.get().split(",")]
-    reasons = [problem] if problem else []
-    for words, chosen in (
-        ("this CANN has no", [name for name in lacking if name not in disabled]),
-        (f"{envs.DISABLED_ACLNN.name} rules out", [name for name in lacking if name in disabled]),
-    ):
-        if chosen and not problem:
-            reasons.append(f"{words} {', '.join(chosen)}")
-    return Implementation(op, function, candidates, "; ".join(reasons))
+                    _warn_of_fallback(self._kernels.implementation(name))
+            return self._kernels
 
 
 def _warn_of_fallback(implementation: Implementation) -> None:
@@ -125,25 +159,29 @@ def _warn_of_fallback(implementation: Implementation) -> None:
 
 
 def families() -> list[Family]:
-    """Those whose modules have been imported."""
+    """Return the families whose modules have been imported."""
     return list(_families.values())
 
 
 def family_of(builder: type[OpBuilder]) -> Family:
-    """The one family of ``builder``."""
-    return _families.setdefault(builder, Family(builder))
+    """Return the one family of ``builder``."""
+    family = _families.get(builder)
+    return family or _families.setdefault(builder, Family(builder))
 
 
 class NPUOp:
-    """One op. Calling it is calling ``torch.ops.ascend_ops.<name>``, with less on the way.
+    """One op; calling it calls ``torch.ops.ascend_ops.<name>`` with less overhead.
 
-    ``schema`` is torch's, without the namespace. ``reference`` computes the op in plain torch,
-    with outputs in the layout that the kernels give them (contiguous): on meta tensors it is also
-    the fake kernel, which torch.compile asks for shapes and dtypes. ``backward`` and
-    ``setup_context`` are those of :func:`torch.library.register_autograd`. ``autocast`` says to
-    which dtype floating point arguments are cast under ``torch.autocast``: ``"lower"`` to
-    autocast's own, ``"float32"`` to that; None leaves them. Within the op autocast is off: it would
-    lower the products of a reference implementation.
+    Args:
+        schema: torch's schema of the op, without the namespace.
+        builder: the builder of the family's kernels.
+        reference: computes the op in plain torch, with outputs in the kernels' layout (contiguous).
+            On meta tensors it is also the fake kernel that gives torch.compile shapes and dtypes.
+        backward, setup_context: as in :func:`torch.library.register_autograd`.
+        autocast: the dtype to which ``torch.autocast`` casts floating-point arguments: ``"lower"``
+            for autocast's own, ``"float32"`` for that, None for none. Autocast is off within the
+            op, because it would lower the products of a reference implementation.
+        tags: further tags of the op.
     """
 
     def __init__(
@@ -168,21 +206,21 @@ class NPUOp:
         for device in ("PrivateUse1", "CPU"):
             _library.impl(self.name, self._autocast_kernel(autocast, device), f"Autocast{device}")
         self.overload = getattr(torch.ops.ascend_ops, self.name).default
-        self._call = self.overload._op  # what the overload calls, less a call in Python
+        self._call = self.overload._op  # what the overload calls, without a call in Python
         self._tensors = _tensor_positions(self.overload)
         self.reference = reference
         self.family = family_of(builder)
         self.family.add(self.name)
 
     def function(self) -> str:
-        """The aclnn function that computes it on this NPU, "" for none; loads the family."""
+        """Return the aclnn function that computes the op, or "" for none; loads the family."""
         found = (i.function for i in self.family.load() if i.op == self.name)
         return next(found, "")
 
     def __call__(self, *arguments: Any) -> Any:
-        """Arguments in the order of the schema, checked before."""
-        # torch's Python kernel of autograd costs as much as all the rest: pass it by where no
-        # gradient is asked for and nobody but a plain call is looking.
+        """Call the op with checked arguments in the order of the schema."""
+        # torch's Python autograd kernel costs as much as the rest of the call: skip it if no
+        # gradient is needed and neither torch.compile nor a functorch transform is active.
         if (
             torch.compiler.is_compiling()
             or (torch.is_grad_enabled() and self._needs_gradient(arguments))
@@ -221,7 +259,7 @@ class NPUOp:
 
 
 def _cast(value: Any, dtype: torch.dtype) -> Any:
-    """As autocast casts: floating point tensors, but not those in fp64."""
+    """Cast like autocast: floating-point tensors except fp64."""
     if isinstance(value, list):
         return [_cast(member, dtype) for member in value]
     if not isinstance(value, torch.Tensor):
@@ -230,6 +268,6 @@ def _cast(value: Any, dtype: torch.dtype) -> Any:
 
 
 def _tensor_positions(overload: torch._ops.OpOverload) -> tuple[int, ...]:
-    """Which arguments are tensors or lists of them."""
+    """Return the positions of the arguments that are tensors or lists of tensors."""
     arguments = overload._schema.arguments
     return tuple(i for i, argument in enumerate(arguments) if "Tensor" in str(argument.type))

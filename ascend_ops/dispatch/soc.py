@@ -1,23 +1,15 @@
-"""Which SoC the NPUs of this process are."""
+"""The SoC of this process's NPUs, as the kernels of a family report it."""
 
 from __future__ import annotations
 
-import functools
-
 import torch
 
-_FIRST_ASCEND950 = 260  # torch_npu's number
+from op_builder.builder import OpBuilder
 
-
-@functools.cache
-def _soc_version() -> int:
-    import torch_npu  # type: ignore[import-untyped]
-
-    version: int = torch_npu.npu.get_soc_version()
-    return version
+from .npu_op import family_of
 
 
 @torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
-def is_ascend950() -> bool:
-    """Whether the NPU is an Ascend 950; to be asked only where a tensor is on one."""
-    return _soc_version() >= _FIRST_ASCEND950
+def is_ascend950(builder: type[OpBuilder]) -> bool:
+    """Return whether a family's kernels run on an Ascend 950, loading them first if necessary."""
+    return family_of(builder).is_ascend950()

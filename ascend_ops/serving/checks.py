@@ -8,6 +8,8 @@ from collections.abc import Sequence
 
 import torch
 
+from op_builder.ops.serving_attention import ServingAttentionBuilder
+
 from ..attention.checks import HeadLimits, check_heads
 from ..attention.masks import MaskRule, split_mask
 from ..dispatch.checks import (
@@ -71,7 +73,7 @@ def check_operands(query: Tensor, key: Tensor, value: Tensor) -> None:
 
 def check_not_ascend950(op: str, query: Tensor) -> None:
     """Raise ValueError for a tensor on Ascend 950, whose CANN has no function for ``op``."""
-    if is_on_npu(query) and is_ascend950():
+    if is_on_npu(query) and is_ascend950(ServingAttentionBuilder):
         raise ValueError(
             f"query must be on an Atlas A2 or A3, got a tensor on an Ascend 950, whose CANN has no "
             f"function for {op}: use paged_attention"

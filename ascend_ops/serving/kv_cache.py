@@ -94,7 +94,7 @@ _gather_op = NPUOp(
 def _check_caches(key_cache: Tensor, value_cache: Tensor) -> None:
     wanted: Sequence[torch.dtype] = _ANYWHERE
     if is_on_npu(key_cache):
-        wanted = (torch.float32, *_NARROW) if is_ascend950() else _NARROW
+        wanted = (torch.float32, *_NARROW) if is_ascend950(KVCacheBuilder) else _NARROW
     check_dtype("key_cache", key_cache, wanted)
     for name, cache in (("key_cache", key_cache), ("value_cache", value_cache)):
         check_cache(name, cache, "num_blocks, block_size, N, D")

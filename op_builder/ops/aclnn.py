@@ -23,7 +23,7 @@ class AclnnBuilder(OwnOp, CPUOpBuilder):
 
     def sources(self) -> list[str]:
         """The slowest first."""
-        names = ("call", "arguments", "outputs", "function", "torch_npu")
+        names = ("call", "arguments", "registration", "outputs", "function", "torch_npu", "soc")
         return [f"npu/call/{name}.cpp" for name in names]
 
     def include_paths(self) -> list[str]:

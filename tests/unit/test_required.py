@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import threading
@@ -92,5 +93,8 @@ def test_a_family_finds_the_symbols_of_the_library_it_requires() -> None:
     code = "from op_builder import NormBuilder; print(NormBuilder().load().implementations())"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("problem=expected libtorch_npu.so in this process")
-    assert "rms_norm==aclnnRmsNorm" in done.stdout
+    report = json.loads(done.stdout)
+    assert report["problem"].startswith("NPU ops require libtorch_npu.so, which this process has")
+    assert report["is_ascend950"] is False
+    assert {kernel["function"] for kernel in report["kernels"]} == {""}
+    assert {"op": "rms_norm", "function": "", "candidates": ["aclnnRmsNorm"]} in report["kernels"]

@@ -11,9 +11,10 @@ namespace {
 
 using torch::headeronly::ScalarType;
 
-constexpr int kFormatNd = 2;
+constexpr int nd_format = 2;
+constexpr int ncdhw_format = 30;
 
-/// aclDataType of a dtype, from acl_base.h.
+/// Returns the aclDataType of a dtype, as acl_base.h numbers them.
 int data_type_of(ScalarType dtype) {
     switch (dtype) {
         case ScalarType::Float:
@@ -37,18 +38,19 @@ int data_type_of(ScalarType dtype) {
         case ScalarType::BFloat16:
             return 27;
         default:
-            throw std::runtime_error(std::string("expected a dtype of CANN, found ") +
+            throw std::runtime_error(std::string("tensors must have a dtype that CANN has, got ") +
                                      ascend_ops::dtype_name(dtype));
     }
 }
 
-/// NCHW, NHWC, ND and NCDHW store the elements at their strides; the others rearrange them.
+/// Formats up to ND (NCHW, NHWC, ND) and NCDHW store the elements at their strides. The private
+/// formats rearrange them.
 void check_format(const Tensor& tensor) {
     const std::int64_t format = torch_npu().format_of(tensor.get());
-    if (format > kFormatNd && format != 30) {
-        throw std::runtime_error(
-            "expected a tensor in a plain format, found CANN's private format " +
-            std::to_string(format) + ": convert it with torch_npu.npu_format_cast(tensor, 2)");
+    if (format > nd_format && format != ncdhw_format) {
+        throw std::runtime_error("tensors must be in a plain format, got CANN's private format " +
+                                 std::to_string(format) +
+                                 ": convert them with torch_npu.npu_format_cast(tensor, 2)");
     }
 }
 
@@ -56,8 +58,8 @@ template <class Signature>
 Signature* acl_function(const char* name) {
     auto* found = reinterpret_cast<Signature*>(find_symbol(name));
     if (found == nullptr) {
-        throw std::runtime_error(std::string("expected ") + name +
-                                 " in CANN's libraries, found none");
+        throw std::runtime_error(std::string("NPU ops require ") + name +
+                                 ", which the libraries of this CANN lack");
     }
     return found;
 }
@@ -81,7 +83,7 @@ aclTensor* make_tensor(const Tensor& tensor) {
     const std::int64_t storage_elements = storage_bytes / bytes;
     auto* const data = static_cast<char*>(tensor.data_ptr());
     return create(sizes.data(), sizes.size(), data_type_of(tensor.scalar_type()), strides.data(),
-                  offset, kFormatNd, &storage_elements, 1,
+                  offset, nd_format, &storage_elements, 1,
                   data == nullptr ? nullptr : data - offset * bytes);
 }
 

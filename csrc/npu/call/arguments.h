@@ -20,10 +20,10 @@ namespace ascend_ops::aclnn {
 
 using torch::stable::Tensor;
 
-/// The handles of one call, destroyed together. `hold` gives an argument as the C function takes
-/// it; its type has to be exactly the one of the declaration, so there is no overload for int.
-/// Throws std::runtime_error for a tensor that an aclnn function cannot take: of a dtype that CANN
-/// does not have, or in one of its private formats.
+/// The handles of one call, destroyed together. `hold` converts an argument to the type that the C
+/// function declares. The type must match exactly, which is why there is no overload for int.
+/// Throws std::runtime_error for a tensor that an aclnn function cannot take: one of a dtype that
+/// CANN lacks, or in one of its private formats.
 class Handles {
   public:
     explicit Handles(std::size_t count) { held_.reserve(count); }
@@ -38,12 +38,12 @@ class Handles {
     aclBoolArray* hold(const std::array<bool, count>& values) {
         return hold_booleans(values.data(), count);
     }
-    /// None is a null handle.
+    /// Converts an empty optional to a null handle.
     template <class T>
     auto hold(const std::optional<T>& value) {
         return value.has_value() ? this->hold(*value) : nullptr;
     }
-    /// Phase 1 copies it.
+    /// Passes the characters themselves, since phase 1 copies them.
     static char* hold(const char* text) { return const_cast<char*>(text); }
     static char* hold(const std::string& text) { return hold(text.c_str()); }
     static std::int64_t hold(std::int64_t value) { return value; }

@@ -5,12 +5,12 @@
 
 namespace ascend_ops::aclnn {
 
-/// What phase 2 needs after the caller has gone on.
+/// What phase 2 needs after the caller has returned.
 struct Call::Pending {
     explicit Pending(std::size_t count) : handles(count) {}
     Pending(const Pending&) = delete;
     Pending& operator=(const Pending&) = delete;
-    /// An executor whose phase 2 never ran is destroyed, and before its handles.
+    /// Destroys an executor whose phase 2 never ran, before its handles.
     ~Pending() {
         if (executor != nullptr) {
             static const auto destroy =
@@ -23,7 +23,7 @@ struct Call::Pending {
     int execute() {
         using Phase2 = int (*)(void*, std::uint64_t, void*, void*);
         void* const taken = executor;
-        executor = nullptr;  // CANN takes it, whatever becomes of it
+        executor = nullptr;  // phase 2 takes ownership, even if it fails
         return reinterpret_cast<Phase2>(phase2)(workspace, workspace_bytes, taken, stream);
     }
 

@@ -1,11 +1,11 @@
 // The two-phase call of an aclnn function on the current stream, in the order of torch_npu's queue.
 //
-// Phase 1 (GetWorkspaceSize) runs on the caller's thread, so that a wrong argument is the caller's
-// exception. Phase 2 is queued as torch_npu queues its own: waiting for the queue to drain on every
-// call is the slow way. The handles live until phase 2 has returned; the tensors need not, since
-// torch_npu's allocator gives memory out again in the order of the stream.
+// Phase 1 (GetWorkspaceSize) runs on the caller's thread, so that a bad argument raises in the
+// caller. Phase 2 goes through torch_npu's queue like its own ops: draining the queue on every call
+// would be slow. The handles live until phase 2 has returned. The tensors need not, since
+// torch_npu's allocator reuses memory in the order of the stream.
 //
-// Only what depends on a function's C signature is a template: everything else is compiled once, in
+// Only code that depends on a function's C signature is a template. The rest is compiled once, in
 // the library that all families share.
 #pragma once
 
@@ -20,7 +20,7 @@
 
 namespace ascend_ops::aclnn {
 
-/// Makes the device of `like` the current one, where it is not, for as long as this lives.
+/// Makes the device of `like` the current device while this object lives.
 class OnDeviceOf {
   public:
     ASCEND_OPS_EXPORT explicit OnDeviceOf(const Tensor& like);
@@ -29,19 +29,20 @@ class OnDeviceOf {
     std::optional<torch::stable::accelerator::DeviceGuard> guard_;
 };
 
-/// One call, between its two phases.
+/// One call of an aclnn function: phase 1, then `launch`.
 class Call {
   public:
-    /// With that many arguments, on the device of `like`. Throws where the function is missing.
+    /// Prepares a call with `count` arguments on the device of `like`. Throws std::runtime_error if
+    /// the function is missing.
     ASCEND_OPS_EXPORT Call(const Function& function, const Tensor& like, std::size_t count);
 
     ASCEND_OPS_EXPORT Handles& handles();
-    /// Where phase 1 writes.
+    /// The outputs of phase 1.
     ASCEND_OPS_EXPORT std::uint64_t* workspace_bytes();
     ASCEND_OPS_EXPORT void** executor();
 
-    /// Queues phase 2, after a phase 1 that returned `status`. Throws std::runtime_error with
-    /// CANN's words for a status other than 0.
+    /// Queues phase 2 after a phase 1 that returned `status`. Throws std::runtime_error with CANN's
+    /// message if the status is not 0.
     ASCEND_OPS_EXPORT void launch(int status);
 
   private:
@@ -53,9 +54,9 @@ class Call {
     std::shared_ptr<Pending> pending_;
 };
 
-/// Calls `function` with the arguments of its declaration, from the first to the last output: the
-/// workspace and the executor are added here. `like` says which device. Throws std::runtime_error
-/// with CANN's words.
+/// Calls `function` with the arguments that its declaration lists up to the last output; the
+/// workspace and the executor are added here. Runs on the device of `like`. Throws
+/// std::runtime_error with CANN's message.
 template <class... Arguments>
 void call(const Function& function, const Tensor& like, const Arguments&... arguments) {
     Call call(function, like, sizeof...(arguments));

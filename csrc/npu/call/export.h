@@ -1,4 +1,4 @@
-// What the library `aclnn` gives to the families, which are compiled with hidden visibility.
+// Marks what the library `aclnn` exports to the op families; the rest is hidden.
 #pragma once
 
 #define ASCEND_OPS_EXPORT __attribute__((visibility("default")))

@@ -2,6 +2,7 @@
 
 #include <dlfcn.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <stdexcept>
 #include <string_view>
@@ -11,11 +12,11 @@
 namespace ascend_ops::aclnn {
 namespace {
 
-constexpr const char* kDisabled = "ASCEND_OPS_DISABLED_ACLNN";
+constexpr const char* disabled_variable = "ASCEND_OPS_DISABLED_ACLNN";
 
-/// Whether the comma-separated list in the environment has `name`.
+/// Returns whether the comma-separated list in the environment contains `name`.
 bool is_disabled(std::string_view name) {
-    const char* value = std::getenv(kDisabled);
+    const char* value = std::getenv(disabled_variable);
     std::string_view rest = value == nullptr ? "" : value;
     while (!rest.empty()) {
         const std::size_t comma = rest.find(',');
@@ -30,7 +31,7 @@ bool is_disabled(std::string_view name) {
 std::string meaning_of(int status) {
     switch (status) {
         case 161001:
-            return "a null pointer where a value is needed";
+            return "a null pointer for a required argument";
         case 161002:
             return "an invalid argument";
         case 361001:
@@ -40,7 +41,7 @@ std::string meaning_of(int status) {
         case 561003:
             return "no kernel for these arguments";
         case 561107:
-            return "ASCEND_OPP_PATH is not set, or wrong";
+            return "ASCEND_OPP_PATH is unset or wrong";
         case 561112:
             return "no kernel package for this SoC";
         default:
@@ -52,7 +53,7 @@ std::string meaning_of(int status) {
 
 void* find_symbol(const char* name) {
     void* found = torch_npu().find_aclnn(name);
-    // Python loads torch_npu, and the runtime with it, so that RTLD_DEFAULT does not see them.
+    // Python loads torch_npu and the runtime with RTLD_LOCAL, which hides them from RTLD_DEFAULT.
     static void* const runtime = dlopen("libascendcl.so", RTLD_LAZY | RTLD_NOLOAD);
     if (found == nullptr) {
         found = dlsym(RTLD_DEFAULT, name);
@@ -65,30 +66,31 @@ bool is_available(const char* name) {
            find_symbol((std::string(name) + "GetWorkspaceSize").c_str()) != nullptr;
 }
 
-Function::Function(std::initializer_list<const char*> names) {
-    for (const char* candidate : names) {
-        candidates_ += (candidates_.empty() ? "" : ",") + std::string(candidate);
+Function::Function(std::initializer_list<const char*> names)
+    : candidates_(names.begin(), names.end()) {
+    const auto available = std::find_if(names.begin(), names.end(),
+                                        [](const char* name) { return is_available(name); });
+    if (available == names.end()) {
+        return;
     }
-    for (const char* candidate : names) {
-        ++version_;
-        if (is_available(candidate)) {
-            name_ = candidate;
-            execute_ = find_symbol(candidate);
-            workspace_size_ = find_symbol((name_ + "GetWorkspaceSize").c_str());
-            return;
-        }
-    }
-    version_ = -1;
-    name_ = candidates_;
+    name_ = *available;
+    version_ = static_cast<int>(available - names.begin());
+    execute_ = find_symbol(*available);
+    workspace_size_ = find_symbol((name_ + "GetWorkspaceSize").c_str());
 }
 
 void Function::require() const {
-    if (version_ < 0) {
-        throw std::runtime_error("expected one of " + name_ +
-                                 " in CANN's libopapi.so and in the custom op packages "
-                                 "(ASCEND_CUSTOM_OPP_PATH), found none that is not ruled out by " +
-                                 kDisabled + ": install a CANN that has it");
+    if (version_ >= 0) {
+        return;
     }
+    std::string names;
+    for (const std::string& candidate : candidates_) {
+        names += (names.empty() ? "" : " or ") + candidate;
+    }
+    throw std::runtime_error("this op requires " + names +
+                             "; this CANN has none in libopapi.so or in the custom op packages of "
+                             "ASCEND_CUSTOM_OPP_PATH that " +
+                             disabled_variable + " does not disable: install a newer CANN");
 }
 
 void check_status(int status, const std::string& call) {
@@ -97,10 +99,10 @@ void check_status(int status, const std::string& call) {
     }
     static const auto recent =
         reinterpret_cast<const char* (*)()>(find_symbol("aclGetRecentErrMsg"));
-    const char* words = recent == nullptr ? nullptr : recent();
+    const char* message = recent == nullptr ? nullptr : recent();
     throw std::runtime_error(
         call + " failed with status " + std::to_string(status) + ", " + meaning_of(status) +
-        (words == nullptr || *words == '\0' ? std::string() : std::string(": ") + words));
+        (message == nullptr || *message == '\0' ? std::string() : std::string(": ") + message));
 }
 
 }  // namespace ascend_ops::aclnn

@@ -10,14 +10,14 @@
 namespace ascend_ops::aclnn {
 namespace {
 
-constexpr std::size_t kDevices = 64;
-constexpr std::size_t kDtypes = 64;
+constexpr std::size_t max_devices = 64;
+constexpr std::size_t max_dtypes = 64;
 
 std::int32_t dtype_code_of(torch::headeronly::ScalarType dtype) {
     return torch::stable::detail::to<std::int32_t>(torch::stable::detail::from(dtype));
 }
 
-/// An empty tensor on the device of `like`, by torch's stable ABI.
+/// Makes an empty tensor on the device of `like` through torch's stable ABI.
 AtenTensorHandle make_prototype(const Tensor& like, std::int32_t dtype_code) {
     std::int32_t device_type = 0;
     TORCH_ERROR_CODE_CHECK(aoti_torch_get_device_type(like.get(), &device_type));
@@ -29,10 +29,10 @@ AtenTensorHandle make_prototype(const Tensor& like, std::int32_t dtype_code) {
     return made;
 }
 
-/// One a device and dtype, which says both to torch_npu; made once and never destroyed, since
-/// torch_npu may be gone before this library is.
+/// Returns a tensor that carries a device and a dtype to torch_npu. There is one per device and
+/// dtype, never destroyed, since torch_npu may be unloaded before this library.
 AtenTensorHandle prototype(const Tensor& like, torch::headeronly::ScalarType dtype) {
-    static std::array<std::array<AtenTensorHandle, kDtypes>, kDevices> prototypes{};
+    static std::array<std::array<AtenTensorHandle, max_dtypes>, max_devices> prototypes{};
     static std::mutex guard;
     const auto device = static_cast<std::size_t>(like.get_device_index());
     const std::int32_t code = dtype_code_of(dtype);
@@ -46,8 +46,8 @@ AtenTensorHandle prototype(const Tensor& like, torch::headeronly::ScalarType dty
 
 }  // namespace
 
-// Not torch::stable::new_empty: that looks an operator up by its name on every call. And not
-// aoti_torch_empty_strided: that goes through torch's dispatcher, which takes twice as long.
+// torch::stable::new_empty would look up an operator by name on every call, and
+// aoti_torch_empty_strided goes through torch's dispatcher, which takes twice as long.
 Tensor make_empty(const Tensor& like, const std::vector<std::int64_t>& sizes,
                   torch::headeronly::ScalarType dtype) {
     void* const made = torch_npu().new_tensor(prototype(like, dtype), sizes.data(), sizes.size());

@@ -12,11 +12,11 @@ namespace ascend_ops::aclnn {
 
 using torch::stable::Tensor;
 
-/// Uninitialised and contiguous, on the device of `like`.
+/// Makes an uninitialized contiguous tensor on the device of `like`.
 ASCEND_OPS_EXPORT Tensor make_empty(const Tensor& like, const std::vector<std::int64_t>& sizes,
                                     torch::headeronly::ScalarType dtype);
 
-/// With the shape and the dtype of `like`, contiguous.
+/// Makes an uninitialized contiguous tensor with the shape, dtype and device of `like`.
 ASCEND_OPS_EXPORT Tensor make_empty_like(const Tensor& like);
 
 inline std::vector<std::int64_t> sizes_of(const Tensor& tensor) {

@@ -1,4 +1,4 @@
-// Registers what this CANN has for the NPU, and reports what that is.
+// Registers the kernels that this CANN has with torch, and reports which they are.
 #pragma once
 
 #include <torch/csrc/stable/library.h>
@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "npu/call/export.h"
 #include "npu/call/function.h"
-#include "npu/call/torch_npu.h"
 
 namespace ascend_ops::aclnn {
 
@@ -18,8 +18,8 @@ struct Kernel {
     void (*boxed)(StableIValue*, std::uint64_t, std::uint64_t);
 };
 
-/// An op whose function is missing is left out: torch then runs its reference implementation, and
-/// ascend_ops.npu_op says so. Never throws, since it runs while the library is loaded.
+/// Registers the kernels whose function is available; torch runs the reference implementation of
+/// the others. Never throws, since it runs while the library is loaded.
 inline void register_kernels(torch::stable::detail::StableLibrary& library,
                              const std::vector<Kernel>& kernels) {
     for (const Kernel& kernel : kernels) {
@@ -29,25 +29,18 @@ inline void register_kernels(torch::stable::detail::StableLibrary& library,
     }
 }
 
-/// A line "op=function=candidates" for each, with no function where all candidates are missing. The
-/// line "problem=..." comes first where torch_npu cannot be used.
-inline std::string implementations(const std::vector<Kernel>& kernels) {
-    std::string text;
-    const std::string problem = torch_npu_problem();
-    if (!problem.empty()) {
-        text = "problem=" + problem + "\n";
-    }
-    for (const Kernel& kernel : kernels) {
-        const Function& function = kernel.function();
-        text += std::string(kernel.op) + "=" + (function.version() >= 0 ? function.name() : "") +
-                "=" + function.candidates() + "\n";
-    }
-    return text;
-}
+/// Returns a JSON object for ascend_ops/dispatch/npu_op.py:
+///
+///     {"problem": "",            why torch_npu cannot be used, "" if it can
+///      "is_ascend950": false,
+///      "kernels": [{"op": "rms_norm",
+///                   "function": "aclnnRmsNorm",     "" if no candidate is available
+///                   "candidates": ["aclnnRmsNorm"]}]}
+ASCEND_OPS_EXPORT std::string implementations(const std::vector<Kernel>& kernels);
 
 }  // namespace ascend_ops::aclnn
 
-/// A function of the name `symbol` that returns the one Function for `...`, newest version first.
+/// Defines the function `symbol`, which returns the one Function for `...`, newest version first.
 #define ACLNN_FUNCTION(symbol, ...)                                    \
     const ::ascend_ops::aclnn::Function& symbol() {                    \
         static const ::ascend_ops::aclnn::Function found{__VA_ARGS__}; \
@@ -55,7 +48,7 @@ inline std::string implementations(const std::vector<Kernel>& kernels) {
     }
 
 /// Registers `kernels`, a function that returns a vector of Kernel, as the NPU's part of
-/// `ascend_ops`, and `ascend_ops_<family>::implementations() -> str`.
+/// `ascend_ops`, and defines `ascend_ops_<family>::implementations() -> str`.
 #define ASCEND_OPS_FAMILY(family, kernels)                                               \
     static std::string family##_implementations() {                                      \
         return ::ascend_ops::aclnn::implementations(kernels());                          \

@@ -11,7 +11,7 @@ void* loaded_torch_npu() {
     void* library = dlopen("libtorch_npu.so", RTLD_LAZY | RTLD_NOLOAD);
     if (library == nullptr) {
         throw std::runtime_error(
-            "expected libtorch_npu.so in this process, found it not loaded: import torch_npu "
+            "NPU ops require libtorch_npu.so, which this process has not loaded: import torch_npu "
             "first");
     }
     return library;
@@ -21,9 +21,9 @@ template <class Signature>
 void bind(void* library, const char* symbol, const char* what, Signature*& target) {
     target = reinterpret_cast<Signature*>(dlsym(library, symbol));
     if (target == nullptr) {
-        throw std::runtime_error(std::string("expected ") + what + " (" + symbol +
-                                 ") in libtorch_npu.so, found none: this version of torch_npu is "
-                                 "not one that these ops know");
+        throw std::runtime_error(std::string("NPU ops require ") + what + " (" + symbol +
+                                 "), which this version of torch_npu does not export: install "
+                                 "another version");
     }
 }
 

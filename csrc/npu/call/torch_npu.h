@@ -1,7 +1,7 @@
-// What an op needs of torch_npu, found in the libtorch_npu.so that the process has loaded.
+// The functions of torch_npu that an op needs, looked up in the libtorch_npu.so of the process.
 //
-// Its C++ headers cost 9 CPU seconds a file and link an op to one version of it; these few symbols
-// are exported by every version since 2.1.
+// torch_npu's C++ headers cost 9 CPU seconds per file and would tie an op to one version. Every
+// version since 2.1 exports these few symbols.
 #pragma once
 
 #include <cstdint>
@@ -16,24 +16,24 @@ class TorchNpu {
   public:
     TorchNpu();
 
-    /// The address of an aclnn symbol, in torch_npu's order of looking, or null.
+    /// Returns the address of an aclnn symbol in torch_npu's search order, or null.
     void* find_aclnn(const char* name) const;
 
-    /// The current stream of the current device, without waiting for what torch_npu has queued.
+    /// Returns the current stream of the current device without draining torch_npu's queue.
     void* current_stream() const;
 
-    /// Runs `work` after everything that was queued before, at once where TASK_QUEUE_ENABLE is 0.
-    /// `work` returns a status; another than 0 is raised by torch_npu.
+    /// Runs `work` after everything that is already queued, or at once if TASK_QUEUE_ENABLE is 0.
+    /// `work` returns a status; torch_npu raises an error if it is not 0.
     void queue(const std::string& name, const std::function<int()>& work) const;
 
-    /// Hands torch.use_deterministic_algorithms and torch_npu's own level on to CANN.
+    /// Passes torch.use_deterministic_algorithms and torch_npu's own level on to CANN.
     void apply_determinism() const;
 
-    /// A new tensor object: an uninitialised, contiguous tensor with the dtype and the device of
-    /// `like`, an `at::Tensor*`, as torch_npu makes those of its own ops: no dispatcher on the way.
+    /// Makes an uninitialized contiguous tensor with the dtype and the device of `like`, an
+    /// `at::Tensor*`, as torch_npu does for its own ops: without the dispatcher.
     void* new_tensor(void* like, const std::int64_t* sizes, std::size_t count) const;
 
-    /// CANN's number of the format of a tensor, an `at::Tensor*`.
+    /// Returns CANN's number of the format of a tensor, an `at::Tensor*`.
     std::int64_t format_of(void* tensor) const;
 
   private:
@@ -66,10 +66,10 @@ class TorchNpu {
     bool (*deterministic_)(const void*);
 };
 
-/// The one of this process; throws std::runtime_error where torch_npu is not loaded.
+/// Returns the functions of this process; throws std::runtime_error if torch_npu is not loaded.
 const TorchNpu& torch_npu();
 
-/// Why torch_npu() would throw; empty where it would not.
+/// Returns the reason why torch_npu() would throw, or "" if it would not.
 ASCEND_OPS_EXPORT std::string torch_npu_problem();
 
 }  // namespace ascend_ops::aclnn

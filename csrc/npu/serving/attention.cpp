@@ -7,11 +7,13 @@
 #include "npu/call/call.h"
 #include "npu/call/outputs.h"
 #include "npu/call/registration.h"
+#include "npu/call/soc.h"
 
 namespace ascend_ops {
 namespace {
 
 using aclnn::Function;
+using aclnn::is_ascend950;
 using aclnn::make_empty;
 using aclnn::make_empty_like;
 using aclnn::sizes_of;
@@ -26,15 +28,6 @@ const std::optional<Tensor> no_tensor;
 const std::optional<Lengths> no_lengths;
 
 /// Ascend 950 has only V5, and the other SoCs lack it.
-bool is_ascend950() {
-    if (!aclnn::torch_npu_problem().empty()) {
-        return false;
-    }
-    const auto name = reinterpret_cast<const char* (*)()>(aclnn::find_symbol("aclrtGetSocName"));
-    const char* soc = name == nullptr ? nullptr : name();
-    return soc != nullptr && std::string(soc).rfind("Ascend950", 0) == 0;
-}
-
 const Function& fused_infer_function() {
     static const Function found =
         is_ascend950()
