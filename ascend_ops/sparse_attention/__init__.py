@@ -1,1 +1,1 @@
-"""Attention over a part of the scores."""
+"""Attention over part of the scores: chosen blocks, and native sparse attention (NSA)."""

@@ -1,4 +1,4 @@
-"""``block_sparse_attention``: attention over the blocks of scores that a mask chooses."""
+"""``block_sparse_attention``: attention over the blocks of scores that a mask selects."""
 
 from __future__ import annotations
 
@@ -14,12 +14,9 @@ from ..attention.masks import ALL, Window
 from ..attention.reference import Scores
 from ..dispatch.checks import check_dtype, check_finite, check_same_device, check_shape
 from ..dispatch.npu_op import NPUOp
+from .checks import check_block_sparse
 
 Tensor = torch.Tensor
-
-_NPU_DTYPES = (torch.float16, torch.bfloat16)
-_NPU_HEAD_DIMS = (64, 128)
-_NPU_COLUMNS = 128
 
 
 def _scores(
@@ -44,7 +41,7 @@ def _block_sparse_attention_backward(
     query: Tensor,
     key: Tensor,
     value: Tensor,
-    output: Tensor,  # noqa: ARG001 - CANN's kernel takes it instead of a second product
+    output: Tensor,  # noqa: ARG001 - the NPU kernel uses it instead of recomputing the product
     lse: Tensor,
     blocks: Tensor,
     shape: list[int],
@@ -96,27 +93,41 @@ def block_sparse_attention(
     *,
     scale: float | None = None,
 ) -> Tensor:
-    """``softmax(query key^T scale) value`` over the blocks of scores that the mask chooses.
+    """Compute ``softmax(query key^T scale) value`` over the blocks of scores that the mask selects.
+
+    The softmax is computed in fp32, and a query that sees no block gets 0. There is no causal mask:
+    blocks on the diagonal are seen whole. The op is differentiable in query, key and value. Under
+    autocast the inputs are cast to its dtype. NPU tensors are computed by
+    aclnnBlockSparseAttention, which requires D 64 or 128 and y a multiple of 128.
 
     Args:
-        query: ``[B, N, Sq, D]``, fp16 or bf16; on the CPU fp32 and fp64 too.
-        key, value: ``[B, Nkv, Skv, D]``, Nkv dividing N.
-        block_sparse_mask: bool or int8 ``[B, N, ceil(Sq / x), ceil(Skv / y)]``: not 0 where the
+        query: ``[B, N, Sq, D]``; fp16 or bf16, on the CPU also fp32 and fp64.
+        key: ``[B, Nkv, Skv, D]``; Nkv divides N.
+        value: in key's shape.
+        block_sparse_mask: bool or int8 ``[B, N, ceil(Sq / x), ceil(Skv / y)]``: not 0 if the
             queries of a block see its keys.
-        block_shape: (x, y), the queries and the keys of a block.
-        scale: of the scores; ``1 / sqrt(D)`` by default.
+        block_shape: (x, y), the numbers of queries and of keys per block.
+        scale: the factor of the scores; ``1 / sqrt(D)`` by default.
 
-    The result has query's shape and dtype; softmax is in fp32. A query that sees no block gets 0.
-    Differentiable in query, key and value. Under autocast the inputs are cast to its dtype. On an
-    NPU: aclnnBlockSparseAttention; D is 64 or 128, y a multiple of 128. It has no causal mask: the
-    blocks on the diagonal are seen whole.
+    Returns:
+        The attention in query's shape and dtype.
 
-    Raises TypeError for a dtype, ValueError for a shape, a device or a scale that is not finite.
+    Raises:
+        TypeError: for a wrong dtype.
+        ValueError: for a wrong shape or device, or a scale that is not finite.
+
+    Example:
+        >>> import torch
+        >>> from ascend_ops import block_sparse_attention
+        >>> query, key, value = torch.randn(3, 1, 4, 256, 64)
+        >>> mask = torch.ones(1, 4, 2, 2, dtype=torch.bool).tril()  # blocks of 128 x 128
+        >>> block_sparse_attention(query, key, value, mask).shape
+        torch.Size([1, 4, 256, 64])
     """
     query, key, value, _ = under_autocast(query, key, value, None)
     batch, heads, queries, keys = sizes_in_bnsd(query, key, value, "BNSD", None)
+    check_block_sparse(query, value, block_shape)
     x, y = block_shape
-    _check_blocks(query, value, x, y)
     shape = (batch, heads, -(-queries // x), -(-keys // y))
     check_same_device(query, "block_sparse_mask", block_sparse_mask)
     check_shape("block_sparse_mask", block_sparse_mask, shape, "[B, N, rows, columns]")
@@ -127,22 +138,3 @@ def block_sparse_attention(
     blocks = block_sparse_mask.to(torch.int8).contiguous()
     output: Tensor = _block_sparse_attention_op(query, key, value, blocks, [x, y], scale)[0]
     return output
-
-
-def _check_blocks(query: Tensor, value: Tensor, x: int, y: int) -> None:
-    if x < 1 or y < 1:
-        raise ValueError(f"block_shape: expected two positive numbers, found {(x, y)}")
-    head_dim = query.shape[3]
-    if value.shape[3] != head_dim:
-        raise ValueError(
-            f"value: expected {head_dim} elements a head, as query has, found {value.shape[3]}"
-        )
-    if query.device.type != "npu":
-        return
-    check_dtype("query", query, _NPU_DTYPES)
-    if head_dim not in _NPU_HEAD_DIMS:
-        raise ValueError(f"query: expected 64 or 128 elements a head on an NPU, found {head_dim}")
-    if y % _NPU_COLUMNS:
-        raise ValueError(
-            f"block_shape: expected a multiple of {_NPU_COLUMNS} keys on an NPU, found {y}"
-        )

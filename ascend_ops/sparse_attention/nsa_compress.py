@@ -1,4 +1,4 @@
-"""``nsa_compress``: the first part of native sparse attention."""
+"""``nsa_compress``: the keys and values of native sparse attention's coarse part."""
 
 from __future__ import annotations
 
@@ -11,24 +11,21 @@ from op_builder.ops.nsa import NsaBuilder
 
 from ..attention.sequences import lengths_of, sequence_ends
 from ..dispatch.arithmetic import wide_dtype
-from ..dispatch.checks import FLOATING, check_dtype, check_same_device, check_shape
 from ..dispatch.npu_op import NPUOp
+from .checks import check_compress
 
 Tensor = torch.Tensor
 
-_STEP = 16
-_MOST_BLOCK, _MOST_HEADS, _MOST_HEAD_DIM = 128, 128, 256
-
 
 def window_counts(ends: list[int], block_size: int, stride: int) -> list[int]:
-    """How many whole windows each sequence has."""
+    """Return the number of whole windows of each sequence."""
     return [max(0, (length - block_size) // stride + 1) for length in lengths_of(ends)]
 
 
 def _tokens_of_windows(
     ends: list[int], block_size: int, stride: int, device: torch.device
 ) -> Tensor:
-    """The number of each token of each window, ``[windows, block_size]``."""
+    """Return the indices of each window's tokens, ``[windows, block_size]``."""
     begins = [
         begin + window * stride
         for begin, count in zip([0, *ends], window_counts(ends, block_size, stride), strict=False)
@@ -42,7 +39,7 @@ def _nsa_compress(
     x: Tensor,
     weight: Tensor,
     ends: list[int],
-    windows: int,  # noqa: ARG001 - the kernel allocates with it
+    windows: int,  # noqa: ARG001 - the NPU kernel allocates its output with it
     block_size: int,
     stride: int,
 ) -> Tensor:
@@ -81,52 +78,39 @@ _nsa_compress_op = NPUOp(
 def nsa_compress(
     x: Tensor, weight: Tensor, cu_seqlens: Tensor | Sequence[int], compress_stride: int
 ) -> Tensor:
-    """Sums of the windows of each sequence, weighted: the keys, or values, that stand for them.
+    """Compress the keys, or values, of each window of a sequence into one, a weighted sum.
 
-    Window w of a sequence is ``sum_i x[w compress_stride + i] weight[i]``, for all whole windows.
+    Window w of a sequence is ``sum_i x[w compress_stride + i] weight[i]``; only whole windows
+    count. The op is differentiable in x and weight; torch computes the gradient. NPU tensors are
+    computed by aclnnNsaCompress on Atlas A2, which requires both sizes to be multiples of 16, a
+    block of at most 128, N at most 128, and D a multiple of 16 of at most 256. Formula: Yuan et al.
+    2025, arXiv:2502.11089.
 
     Args:
-        x: ``[T, N, D]``, the tokens of all sequences; fp16 or bf16, on the CPU fp32 and fp64 too.
-        weight: ``[compress_block_size, N]``, of x's dtype.
-        cu_seqlens: where the sequences begin, and the last ends, as in
+        x: ``[T, N, D]``, the tokens of all sequences; fp16 or bf16, on the CPU also fp32 and fp64.
+        weight: ``[compress_block_size, N]`` in x's dtype.
+        cu_seqlens: the place at which each sequence begins, and the end of the last, as in
             :func:`ascend_ops.flash_attention_varlen`.
-        compress_stride: tokens from one window to the next, at most compress_block_size.
+        compress_stride: the tokens from one window to the next, at most compress_block_size.
 
-    The result is ``[T', N, D]`` in x's dtype; a sequence of S tokens has
-    ``(S - compress_block_size) // compress_stride + 1`` windows, and none where it is shorter.
-    Differentiable in x and weight, by torch. On an NPU: aclnnNsaCompress, of Atlas A2; both sizes
-    are multiples of 16, the block up to 128; N up to 128; D a multiple of 16 up to 256. Formula:
-    Yuan et al. 2025, arXiv:2502.11089.
+    Returns:
+        ``[T', N, D]`` in x's dtype. A sequence of S tokens has
+        ``(S - compress_block_size) // compress_stride + 1`` windows, or none if it is shorter.
 
-    Raises TypeError for a dtype, ValueError for a shape, a device or sizes that do not go together.
+    Raises:
+        TypeError: for a wrong dtype.
+        ValueError: for a wrong shape or device, or sizes that do not fit each other.
+
+    Example:
+        >>> import torch
+        >>> from ascend_ops import nsa_compress
+        >>> key, weight = torch.randn(100, 2, 64), torch.full((32, 2), 1 / 32)
+        >>> nsa_compress(key, weight, [0, 40, 100], 16).shape  # 1 window and 2 windows
+        torch.Size([3, 2, 64])
     """
-    check_dtype("x", x, FLOATING)
-    if x.dim() != 3:
-        raise ValueError(f"x: expected [T, N, D], found {list(x.shape)}")
-    check_same_device(x, "weight", weight)
-    check_dtype("weight", weight, (x.dtype,))
+    check_compress(x, weight, compress_stride)
     block_size = weight.shape[0]
-    check_shape("weight", weight, (block_size, x.shape[1]), "[compress_block_size, N]")
-    if not 1 <= compress_stride <= block_size:
-        raise ValueError(
-            f"compress_stride: expected 1 to compress_block_size, {block_size}, found "
-            f"{compress_stride}"
-        )
-    if x.device.type == "npu":
-        _check_limits(x, block_size, compress_stride)
     ends = sequence_ends("cu_seqlens", cu_seqlens, x.shape[0])
     windows = sum(window_counts(ends, block_size, compress_stride))
     output: Tensor = _nsa_compress_op(x, weight, ends, windows, block_size, compress_stride)
     return output
-
-
-def _check_limits(x: Tensor, block_size: int, stride: int) -> None:
-    check_dtype("x", x, (torch.float16, torch.bfloat16))
-    _, heads, dim = x.shape
-    fits = block_size % _STEP == 0 and stride % _STEP == 0 and block_size <= _MOST_BLOCK
-    if not fits or heads > _MOST_HEADS or dim % _STEP or dim > _MOST_HEAD_DIM:
-        raise ValueError(
-            f"x, weight, compress_stride: expected on an NPU blocks and strides of multiples of "
-            f"{_STEP} up to {_MOST_BLOCK}, up to {_MOST_HEADS} heads, and multiples of {_STEP} up "
-            f"to {_MOST_HEAD_DIM} elements a head, found {block_size}, {stride}, {heads}, {dim}"
-        )

@@ -1,4 +1,4 @@
-"""``nsa_compress_attention``: over compressed keys, which also says which blocks matter."""
+"""``nsa_compress_attention``: attention over compressed keys, and the blocks to select by it."""
 
 from __future__ import annotations
 
@@ -11,14 +11,12 @@ from op_builder.ops.nsa import NsaBuilder
 
 from ..attention.autocast import under_autocast
 from ..attention.reference import Scores
-from ..attention.sequences import checked_ends, lengths_of
-from ..dispatch.checks import check_dtype, check_finite
+from ..attention.sequences import lengths_of
 from ..dispatch.npu_op import NPUOp
+from .checks import check_compress_sizes, checked_block_ends, checked_sequences
 from .reference import attend, gradients, scores_of
 
 Tensor = torch.Tensor
-
-_ON_NPU = (32, 16, 64, 16)
 
 
 def _scores(
@@ -39,9 +37,10 @@ def _scores(
 def _importance(
     probabilities: Tensor, key_heads: int, per_block: int, per_key: int, blocks: int
 ) -> Tensor:
-    """``[queries, key heads, blocks]``: the sum of P[per_block j - m - n] over m and n.
+    """Return ``[Sq, Nkv, blocks]``: the sum of P[per_block j - m - n] over m and n.
 
-    As a sum over the heads of a key head and a product with how often each key counts for a block.
+    It is computed as the sum over the query heads of a key head, times a matrix that counts how
+    often each key belongs to each block.
     """
     _, heads, queries, keys = probabilities.shape
     of_head = probabilities[0].reshape(key_heads, heads // key_heads, queries, keys).sum(1)
@@ -89,7 +88,7 @@ def _setup(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> Non
 
 
 def _gradient(ctx: Any, grad: Tensor, *_: Tensor) -> tuple[Any, ...]:
-    """CANN's table has none for it: by torch, from the statistics that the kernel leaves."""
+    """Compute the gradient in torch from the kernel's statistics: CANN has no function for it."""
     query, key, value, mask, softmax_max, softmax_sum = ctx.saved_tensors
     sequences = _scores(query, key, value, mask, ctx.query_ends, ctx.key_ends, ctx.scale)
     inputs = (query, key, value)
@@ -123,48 +122,58 @@ def nsa_compress_attention(
     is_causal: bool = False,
     scale: float | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """``softmax(query key^T scale) value`` over compressed keys, and the blocks that matter most.
+    """Compute ``softmax(query key^T scale) value`` over compressed keys, and select key blocks.
 
-    A block of ``select_block_size`` keys matters to a query as much as the probabilities of the
-    compressed keys that overlap with it, summed over the query heads of a key head; the
-    ``select_block_count`` that matter most are what :func:`ascend_ops.nsa_select_attention` takes.
+    The importance of a block of ``select_block_size`` keys for a query is the sum of the
+    probabilities of the compressed keys that overlap it, over the query heads of a key head. The
+    ``select_block_count`` most important blocks are what :func:`ascend_ops.nsa_select_attention`
+    takes. The attention is differentiable in query, key and value; torch computes the gradient.
+    Under autocast the inputs are cast to its dtype. NPU tensors are computed by
+    aclnnNsaCompressAttention on Atlas A2, which takes only the default sizes. Formula: Yuan et al.
+    2025, arXiv:2502.11089.
 
     Args:
-        query: ``[T, N, D]``; fp16 or bf16, on the CPU fp32 and fp64 too.
-        key, value: ``[T', Nkv, D]`` of :func:`ascend_ops.nsa_compress`; value's D may be smaller.
-        cu_seqlens_q: of the queries, as in :func:`ascend_ops.flash_attention_varlen`.
-        cu_seqlens_k: of the compressed keys.
-        compress_block_size, compress_stride: what the keys were compressed with.
-        select_block_size: a multiple of compress_stride.
-        select_block_count: blocks a query; each sequence has as many or more.
-        is_causal: query i of a sequence sees the compressed keys whose windows end at i or before;
-            a query before the first window's end sees none and gets 0.
-        scale: of the scores; ``1 / sqrt(D)`` by default.
+        query: ``[T, N, D]``; fp16 or bf16, on the CPU also fp32 and fp64.
+        key: ``[T', Nkv, D]``, the result of :func:`ascend_ops.nsa_compress`; Nkv divides N.
+        value: like key; its D may be smaller.
+        cu_seqlens_q: the place at which each sequence of query begins, and the end of the last, as
+            in :func:`ascend_ops.flash_attention_varlen`.
+        cu_seqlens_k: the same for the compressed keys.
+        compress_block_size: tokens per window, as for :func:`ascend_ops.nsa_compress`.
+        compress_stride: tokens from one window to the next, as for
+            :func:`ascend_ops.nsa_compress`.
+        select_block_size: keys per block, a multiple of compress_stride, at least
+            compress_block_size.
+        select_block_count: blocks per query, at most those of the shortest sequence.
+        is_causal: let query i of a sequence see the compressed keys whose windows end at i or
+            before. A query before the end of the first window sees none and gets 0.
+        scale: the factor of the scores; ``1 / sqrt(D)`` by default.
 
-    Returns the attention, ``[T, N, D]`` with value's D in query's dtype, and the blocks, int32
-    ``[T, Nkv, select_block_count]``. The attention is differentiable in query, key and value, by
-    torch. Under autocast the inputs are cast to its dtype. On an NPU: aclnnNsaCompressAttention, of
-    Atlas A2, with the sizes above. Formula: Yuan et al. 2025, arXiv:2502.11089.
+    Returns:
+        The attention, ``[T, N, D]`` with value's D in query's dtype, and the selected blocks, int32
+        ``[T, Nkv, select_block_count]``.
 
-    Raises TypeError for a dtype, ValueError for a shape, a device or sizes that do not go together.
+    Raises:
+        TypeError: for a wrong dtype.
+        ValueError: for a wrong shape or device, or sizes that do not fit each other.
+
+    Example:
+        >>> import torch
+        >>> from ascend_ops import nsa_compress_attention
+        >>> query = torch.randn(8, 4, 64)
+        >>> key, value = torch.randn(2, 64, 2, 64)  # 64 windows
+        >>> output, blocks = nsa_compress_attention(query, key, value, [0, 8], [0, 64])
+        >>> output.shape, blocks.shape
+        (torch.Size([8, 4, 64]), torch.Size([8, 2, 16]))
     """
     query, key, value, _ = under_autocast(query, key, value, None)
     if scale is None:
         scale = query.shape[-1] ** -0.5
-    query_ends, key_ends = checked_ends(query, key, value, cu_seqlens_q, cu_seqlens_k)
-    check_finite("scale", scale)
-    if query.device.type == "npu":
-        check_dtype("query", query, (torch.float16, torch.bfloat16))
+    query_ends, key_ends = checked_sequences(query, key, value, cu_seqlens_q, cu_seqlens_k, scale)
     sizes = (compress_block_size, compress_stride, select_block_size, select_block_count)
-    _check_sizes(query, *sizes)
+    check_compress_sizes(query, *sizes)
     per_block = select_block_size // compress_stride
-    blocks = [-(-length // per_block) for length in lengths_of(key_ends)]
-    if min(blocks) < select_block_count:
-        raise ValueError(
-            f"select_block_count: expected at most the blocks of each sequence, {min(blocks)} of "
-            f"{select_block_size} keys in the shortest, found {select_block_count}"
-        )
-    block_ends = [sum(blocks[: index + 1]) for index in range(len(blocks))]
+    block_ends = checked_block_ends(key_ends, per_block, select_block_size, select_block_count)
     mask = None
     if is_causal:
         queries, keys = max(lengths_of(query_ends)), max(lengths_of(key_ends))
@@ -174,24 +183,3 @@ def nsa_compress_attention(
         query, key, value, mask, query_ends, key_ends, block_ends, scale, *sizes
     )
     return output, indices
-
-
-def _check_sizes(
-    query: Tensor, compress_block: int, compress_stride: int, select_block: int, count: int
-) -> None:
-    found = (compress_block, compress_stride, select_block, count)
-    if (
-        min(found) < 1
-        or compress_block % compress_stride
-        or select_block % compress_stride
-        or select_block < compress_block
-    ):
-        raise ValueError(
-            "compress_block_size, compress_stride, select_block_size: expected multiples of the "
-            f"stride, the selected block no smaller than the compressed, found {found[:3]}"
-        )
-    if query.device.type == "npu" and found != _ON_NPU:
-        raise ValueError(
-            "compress_block_size, compress_stride, select_block_size, select_block_count: expected "
-            f"{_ON_NPU} on an NPU, found {found}"
-        )

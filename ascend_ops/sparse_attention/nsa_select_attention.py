@@ -1,4 +1,4 @@
-"""``nsa_select_attention``: attention over the blocks of keys that each query has chosen."""
+"""``nsa_select_attention``: attention over the key blocks selected for each query."""
 
 from __future__ import annotations
 
@@ -11,15 +11,11 @@ from op_builder.ops.nsa import NsaBuilder
 
 from ..attention.autocast import under_autocast
 from ..attention.reference import Scores
-from ..attention.sequences import checked_ends, lengths_of
-from ..dispatch.checks import check_dtype, check_finite, check_same_device, check_shape
 from ..dispatch.npu_op import NPUOp
+from .checks import check_selection, checked_sequences
 from .reference import attend, gradients, scores_of
 
 Tensor = torch.Tensor
-
-_BLOCK_SIZE, _BLOCK_COUNT = 64, 16
-_HEAD_DIMS = (192, 128)
 
 
 def _scores(
@@ -51,7 +47,7 @@ def _nsa_select_attention_backward(
     key: Tensor,
     value: Tensor,
     topk_indices: Tensor,
-    output: Tensor,  # noqa: ARG001 - CANN's kernel takes it instead of a second product
+    output: Tensor,  # noqa: ARG001 - the NPU kernel uses it instead of recomputing the product
     softmax_max: Tensor,
     softmax_sum: Tensor,
     *attributes: Any,
@@ -81,7 +77,7 @@ _backward_op = NPUOp(
     NsaBuilder,
     _nsa_select_attention_backward,
 )
-_nsa_select_op = NPUOp(
+_nsa_select_attention_op = NPUOp(
     f"nsa_select_attention({_INPUTS}, {_ATTRIBUTES}) -> (Tensor, Tensor, Tensor)",
     NsaBuilder,
     _nsa_select_attention,
@@ -101,65 +97,47 @@ def nsa_select_attention(
     select_block_size: int = 64,
     scale: float | None = None,
 ) -> Tensor:
-    """``softmax(query key^T scale) value`` over the blocks of keys that each query has chosen.
+    """Compute ``softmax(query key^T scale) value`` over the key blocks selected for each query.
+
+    Every key of a selected block is seen: leave blocks of the future out of ``topk_indices``. The
+    op is differentiable in query, key and value. Under autocast the inputs are cast to its dtype.
+    NPU tensors are computed by aclnnNsaSelectedAttention on Atlas A2, which requires D 192, value's
+    D 128, 16 blocks of 64 keys, at least 1024 keys per sequence in multiples of 64, and at most 32
+    query heads per key head. Formula: Yuan et al. 2025, arXiv:2502.11089.
 
     Args:
-        query: ``[T, N, D]``; fp16 or bf16, on the CPU fp32 and fp64 too.
-        key, value: ``[Tkv, Nkv, D]``, Nkv dividing N; value's D may be smaller.
+        query: ``[T, N, D]``; fp16 or bf16, on the CPU also fp32 and fp64.
+        key: ``[Tkv, Nkv, D]``; Nkv divides N.
+        value: like key; its D may be smaller.
         topk_indices: int32 ``[T, Nkv, select_block_count]``: blocks of the query's own sequence, as
-            :func:`ascend_ops.nsa_compress_attention` gives them.
-        cu_seqlens_q, cu_seqlens_k: as in :func:`ascend_ops.flash_attention_varlen`.
-        select_block_size: keys a block.
-        scale: of the scores; ``1 / sqrt(D)`` by default.
+            :func:`ascend_ops.nsa_compress_attention` returns them.
+        cu_seqlens_q: as in :func:`ascend_ops.flash_attention_varlen`.
+        cu_seqlens_k: as in :func:`ascend_ops.flash_attention_varlen`.
+        select_block_size: keys per block.
+        scale: the factor of the scores; ``1 / sqrt(D)`` by default.
 
-    The result is ``[T, N, D]``, value's D, in query's dtype. Within a block every key is seen:
-    leave blocks of the future out of ``topk_indices``. Differentiable in query, key and value.
-    Under autocast the inputs are cast to its dtype. On an NPU: aclnnNsaSelectedAttention, of Atlas
-    A2: D 192 and 128, 16 blocks of 64 keys, sequences of multiples of 64 keys, 1024 of them or
-    more, up to 32 query heads a key head. Formula: Yuan et al. 2025, arXiv:2502.11089.
+    Returns:
+        ``[T, N, D]`` with value's D, in query's dtype.
 
-    Raises TypeError for a dtype, ValueError for a shape, a device or lengths that do not go
-    together.
+    Raises:
+        TypeError: for a wrong dtype.
+        ValueError: for a wrong shape or device, or lengths that do not fit the tensors.
+
+    Example:
+        >>> import torch
+        >>> from ascend_ops import nsa_select_attention
+        >>> query = torch.randn(8, 4, 64)
+        >>> key, value = torch.randn(2, 256, 2, 64)  # 4 blocks of 64 keys
+        >>> blocks = torch.tensor([0, 2], dtype=torch.int32).expand(8, 2, 2)
+        >>> nsa_select_attention(query, key, value, blocks, [0, 8], [0, 256]).shape
+        torch.Size([8, 4, 64])
     """
     query, key, value, _ = under_autocast(query, key, value, None)
     if scale is None:
         scale = query.shape[-1] ** -0.5
-    query_ends, key_ends = checked_ends(query, key, value, cu_seqlens_q, cu_seqlens_k)
-    check_finite("scale", scale)
-    if query.device.type == "npu":
-        check_dtype("query", query, (torch.float16, torch.bfloat16))
-    check_same_device(query, "topk_indices", topk_indices)
-    check_dtype("topk_indices", topk_indices, (torch.int32,))
-    count = topk_indices.shape[-1] if topk_indices.dim() else 0
-    shape = (query.shape[0], key.shape[1], count)
-    check_shape("topk_indices", topk_indices, shape, "[T, Nkv, select_block_count]")
-    if select_block_size < 1 or count < 1:
-        raise ValueError(
-            f"select_block_size, topk_indices: expected blocks, found {count} of "
-            f"{select_block_size} keys"
-        )
-    if query.device.type == "npu":
-        _check_limits(query, key, value, key_ends, select_block_size, count)
-    output: Tensor = _nsa_select_op(
+    query_ends, key_ends = checked_sequences(query, key, value, cu_seqlens_q, cu_seqlens_k, scale)
+    check_selection(query, key, value, topk_indices, key_ends, select_block_size)
+    output: Tensor = _nsa_select_attention_op(
         query, key, value, topk_indices, query_ends, key_ends, scale, select_block_size
     )[0]
     return output
-
-
-def _check_limits(
-    query: Tensor, key: Tensor, value: Tensor, key_ends: list[int], block_size: int, count: int
-) -> None:
-    group = query.shape[1] // key.shape[1]
-    if (query.shape[2], value.shape[2]) != _HEAD_DIMS or group > 32:
-        raise ValueError(
-            f"query, value: expected 192 and 128 elements a head and up to 32 query heads a key "
-            f"head on an NPU, found {query.shape[2]}, {value.shape[2]} and {group}"
-        )
-    lengths = lengths_of(key_ends)
-    too_short = any(n % _BLOCK_SIZE or n < _BLOCK_SIZE * _BLOCK_COUNT for n in lengths)
-    if (block_size, count) != (_BLOCK_SIZE, _BLOCK_COUNT) or too_short:
-        raise ValueError(
-            f"select_block_size, topk_indices, cu_seqlens_k: expected {_BLOCK_COUNT} blocks of "
-            f"{_BLOCK_SIZE} keys and sequences of multiples of {_BLOCK_SIZE} keys, at least 1024, "
-            f"on an NPU, found {count}, {block_size} and {lengths[:8]}"
-        )

@@ -1,4 +1,4 @@
-"""What the attention of native sparse attention shares: one sequence after the other."""
+"""Reference implementation of native sparse attention in torch, one sequence at a time."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from ..attention.masks import ALL, Window
 from ..attention.reference import Scores, repeated
 
 Tensor = torch.Tensor
-#: The scores that do not count, ``[queries, keys]`` or ``[1, N, queries, keys]``, of the sequence
-#: whose queries begin and end there and that has so many keys.
+
+#: Called with the begin and end of a sequence's queries and its number of keys; returns True for
+#: the scores that do not count, ``[Sq, Skv]`` or ``[1, N, Sq, Skv]``, or None if all count.
 MaskedOut = Callable[[int, int, int], "Tensor | None"]
 
 
@@ -25,7 +26,7 @@ def scores_of(
     scale: float,
     masked_out: MaskedOut,
 ) -> list[tuple[Scores, int, int]]:
-    """Of each sequence, and where its queries begin and end."""
+    """Return the scores of each sequence, and the begin and end of its queries."""
     found = []
     begin = key_begin = 0
     for end, key_end in zip(query_ends, key_ends, strict=True):
@@ -46,7 +47,7 @@ def scores_of(
 def attend(
     sequences: list[tuple[Scores, int, int]], dtype: torch.dtype
 ) -> tuple[Tensor, Tensor, Tensor, list[Tensor]]:
-    """The output, the statistics as CANN has them, and the probabilities of each sequence."""
+    """Return the output, both statistics as CANN stores them, and each sequence's probabilities."""
     outputs, maxima, sums, all_probabilities = [], [], [], []
     for scores, _, _ in sequences:
         largest, total = scores.statistics()
@@ -67,7 +68,7 @@ def gradients(
     scale: float,
     inputs: Sequence[Tensor],
 ) -> tuple[Tensor, ...]:
-    """Of query, key and value, in their dtypes."""
+    """Return the gradients of query, key and value, in the dtypes of ``inputs``."""
     parts: tuple[list[Tensor], ...] = ([], [], [])
     for scores, begin, end in sequences:
         of_tokens, largest, total = (

@@ -125,8 +125,16 @@ def test_bad_arguments_are_refused_in_words():
             TypeError,
             "block_sparse_mask must have dtype bool or int8",
         ),
-        (lambda: block_sparse_attention(q, k, v, mask, (0, 1)), ValueError, "block_shape: expec"),
-        (lambda: block_sparse_attention(q, k, v[..., :8], mask), ValueError, "value: expected 64"),
+        (
+            lambda: block_sparse_attention(q, k, v, mask, (0, 1)),
+            ValueError,
+            "block_shape must be two positive",
+        ),
+        (
+            lambda: block_sparse_attention(q, k, v[..., :8], mask),
+            ValueError,
+            "head_dim of value must equal query's, 64",
+        ),
         (
             lambda: block_sparse_attention(q, k, v, mask, scale=float("inf")),
             ValueError,
@@ -140,14 +148,14 @@ def test_bad_arguments_are_refused_in_words():
         (
             lambda: block_sparse_attention(*(x[..., :8].npu() for x in (q, k, v)), mask.npu()),
             ValueError,
-            "expected 64 or 128 elements a head",
+            "head_dim of query must be 64 or 128 on an NPU",
         ),
         (
             lambda: block_sparse_attention(
                 *(x.npu() for x in (q, k, v)), mask.npu(), block_shape=(128, 64)
             ),
             ValueError,
-            "expected a multiple of 128 keys",
+            "block_shape must have a multiple of 128 keys",
         ),
     ):
         with pytest.raises(error, match=words):

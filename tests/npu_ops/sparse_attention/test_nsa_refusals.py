@@ -27,31 +27,35 @@ def test_bad_arguments_are_refused_in_words():
     q, k = made(8, 4, 16, dtype="float16"), made(64, 2, 16, dtype="float16")
     topk = torch.zeros(8, 2, 16, dtype=torch.int32)
     for call, error, words in (
-        (lambda: nsa_compress(x[0], weight, [0, 2], 16), ValueError, "x: expected"),
+        (lambda: nsa_compress(x[0], weight, [0, 2], 16), ValueError, "x must be "),
         (
             lambda: nsa_compress(x, weight[:, :1], [0, 64], 16),
             ValueError,
             r"weight must have shape \[32, 2\]",
         ),
-        (lambda: nsa_compress(x, weight, [0, 64], 33), ValueError, "compress_stride: expected 1"),
+        (lambda: nsa_compress(x, weight, [0, 64], 33), ValueError, "compress_stride must be 1 to"),
         (lambda: nsa_compress(x, weight, [0, 63], 16), ValueError, "cu_seqlens must begin with 0"),
-        (lambda: nsa_compress(x.npu(), weight.npu(), [0, 64], 8), ValueError, "multiples of 16"),
+        (
+            lambda: nsa_compress(x.npu(), weight.npu(), [0, 64], 8),
+            ValueError,
+            "compress_stride must be a multiple of 16",
+        ),
         (
             lambda: nsa_compress_attention(q, k, k, [0, 8], [0, 64], select_block_count=17),
             ValueError,
-            "select_block_count: expected at most",
+            "select_block_count must be at most",
         ),
         (
             lambda: nsa_compress_attention(q, k, k, [0, 8], [0, 64], select_block_size=24),
             ValueError,
-            "expected multiples of the",
+            "must be multiples of compress_stride",
         ),
         (
             lambda: nsa_compress_attention(
                 q.npu(), k.npu(), k.npu(), [0, 8], [0, 64], select_block_count=8
             ),
             ValueError,
-            r"expected \(32, 16, 64, 16\) on an NPU",
+            r"must be \(32, 16, 64, 16\) on an NPU",
         ),
         (
             lambda: nsa_select_attention(q, k, k, topk[:1], [0, 8], [0, 64]),
@@ -66,9 +70,13 @@ def test_bad_arguments_are_refused_in_words():
         (
             lambda: nsa_select_attention(q.npu(), k.npu(), k.npu(), topk.npu(), [0, 8], [0, 64]),
             ValueError,
-            "expected 192 and 128 elements",
+            r"head_dim of query and value must be \(192, 128\)",
         ),
-        (lambda: nsa_window_attention(q, k, k, [0, 8], [0, 64], 0), ValueError, "window_size: exp"),
+        (
+            lambda: nsa_window_attention(q, k, k, [0, 8], [0, 64], 0),
+            ValueError,
+            "window_size must be",
+        ),
     ):
         with pytest.raises(error, match=words):
             call()
@@ -93,7 +101,7 @@ def test_opcheck_passes():
             nsa_compress_attention._nsa_compress_attention_op,
             (q, k, v, None, [4], [8], [4], 0.5, 4, 2, 4, 2),
         ),
-        (nsa_select_attention._nsa_select_op, (q, k, v, topk, [4], [8], 0.5, 4)),
+        (nsa_select_attention._nsa_select_attention_op, (q, k, v, topk, [4], [8], 0.5, 4)),
     ):
         leaves = [
             a.requires_grad_() if isinstance(a, torch.Tensor) and a.is_floating_point() else a
