@@ -26,7 +26,8 @@ from op_builder.version import __version__ as __version__
 
 # The public names, by the module that defines them. `__init__.pyi` lists them for type checkers.
 _EXPORTS = {
-    ".activation.swiglu": ("gelu", "swiglu"),
+    ".activation.gelu": ("gelu",),
+    ".activation.swiglu": ("swiglu",),
     ".attention.flash": ("flash_attention",),
     ".attention.varlen": ("flash_attention_varlen",),
     ".cpu_optimizers.adagrad": ("CPUAdagrad",),

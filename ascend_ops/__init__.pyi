@@ -1,7 +1,8 @@
 from op_builder.version import __version__
 
 from . import acl
-from .activation.swiglu import gelu, swiglu
+from .activation.gelu import gelu
+from .activation.swiglu import swiglu
 from .attention.flash import flash_attention
 from .attention.varlen import flash_attention_varlen
 from .cpu_optimizers.adagrad import CPUAdagrad

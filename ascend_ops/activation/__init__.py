@@ -1,1 +1,1 @@
-"""Activations: swiglu, gelu."""
+"""Activations: SwiGLU and GELU."""

@@ -12,6 +12,7 @@ import torch
 
 #: The dtypes that the kernels compute in. float64 is for the CPU only, where gradcheck needs it.
 FLOATING = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
+_PLACES = {"npu": "an NPU", "cpu": "the CPU"}
 
 
 def name_of(dtype: torch.dtype) -> str:
@@ -38,7 +39,7 @@ def check_dtype(name: str, tensor: torch.Tensor, allowed: Sequence[torch.dtype])
         return
     supported = [dtype for dtype in allowed if dtype is not torch.float64 or device != "npu"]
     names = [name_of(dtype) for dtype in supported or allowed]
-    where = f" on {device}" if len(names) > 1 else ""
+    where = f" on {_PLACES.get(device, device)}" if len(names) > 1 else ""
     raise TypeError(
         f"{name} must have dtype {one_of(names)}{where}, got {name_of(found)}: convert it with "
         f"{name}.to(torch.{names[0]})"

@@ -22,7 +22,7 @@ def made(*shape, dtype="float32"):
 
 
 def swiglu_by_element(a, b):
-    """One element and its two derivatives, in Python's own arithmetic."""
+    """Return one element and its two derivatives, computed by the math module."""
     gate = 1 / (1 + math.exp(-a))
     return a * gate * b, b * (gate + a * gate * (1 - gate)), a * gate
 
@@ -131,33 +131,33 @@ def test_autocast_leaves_the_dtype(device):
 def test_opcheck_and_gradcheck_pass_on_the_cpu():
     import torch
 
-    import ascend_ops.activation.swiglu as own
+    from ascend_ops.activation import gelu, swiglu
 
     x = made(3, 6, dtype="float64").requires_grad_()
-    torch.library.opcheck(own._swiglu_op.overload, (x, -1))
-    torch.library.opcheck(own._swiglu_backward_op.overload, (x.detach()[:, :3], x.detach(), 1))
-    torch.autograd.gradcheck(own.swiglu, (x,))
-    torch.autograd.gradcheck(lambda x: own.swiglu(x.t(), 0), (x,))
+    torch.library.opcheck(swiglu._swiglu_op.overload, (x, -1))
+    torch.library.opcheck(swiglu._swiglu_backward_op.overload, (x.detach()[:, :3], x.detach(), 1))
+    torch.autograd.gradcheck(swiglu.swiglu, (x,))
+    torch.autograd.gradcheck(lambda x: swiglu.swiglu(x.t(), 0), (x,))
     for approximate in ("none", "tanh"):
-        torch.library.opcheck(own._gelu_op.overload, (x, approximate))
+        torch.library.opcheck(gelu._gelu_op.overload, (x, approximate))
         backward = (x.detach(), x.detach(), approximate)
-        torch.library.opcheck(own._gelu_backward_op.overload, backward)
-        torch.autograd.gradcheck(lambda x, a=approximate: own.gelu(x, a), (x,))
+        torch.library.opcheck(gelu._gelu_backward_op.overload, backward)
+        torch.autograd.gradcheck(lambda x, a=approximate: gelu.gelu(x, a), (x,))
 
 
 @npu
 def test_opcheck_passes_on_the_npu():
     import torch
 
-    import ascend_ops.activation.swiglu as own
+    from ascend_ops.activation import gelu, swiglu
 
     x = made(3, 6).npu()
     tests = ("test_schema", "test_autograd_registration", "test_faketensor")
     for op, arguments in (
-        (own._swiglu_op, (x, -1)),
-        (own._swiglu_backward_op, (x[:, :3].contiguous(), x, -1)),
-        (own._gelu_op, (x, "none")),
-        (own._gelu_backward_op, (x, x, "tanh")),
+        (swiglu._swiglu_op, (x, -1)),
+        (swiglu._swiglu_backward_op, (x[:, :3].contiguous(), x, -1)),
+        (gelu._gelu_op, (x, "none")),
+        (gelu._gelu_backward_op, (x, x, "tanh")),
     ):
         torch.library.opcheck(op.overload, arguments, test_utils=tests)
 
@@ -180,13 +180,13 @@ def test_bad_arguments_are_refused_in_words():
     x = torch.randn(4, 6)
     for call, error, words in (
         (lambda: swiglu(x.int()), TypeError, "x must have dtype float32, .*got int32"),
-        (lambda: gelu(x.double().npu()), TypeError, "bfloat16 on npu, got float64"),
-        (lambda: swiglu(x[:, :5]), ValueError, r"an even size of dimension -1, found \[4, 5\]"),
-        (lambda: swiglu(x, 2), ValueError, "dim: expected -2 to 1, found 2"),
-        (lambda: swiglu(x, -3), ValueError, "dim: expected -2 to 1, found -3"),
-        (lambda: swiglu(x[0, 0]), ValueError, r"x: expected 1 to 8 dimensions, found \[\]"),
-        (lambda: gelu(x[(None,) * 7]), ValueError, "x: expected 0 to 8 dimensions"),
-        (lambda: gelu(x, "erf"), ValueError, "approximate: expected 'none' or 'tanh', found 'erf'"),
+        (lambda: gelu(x.double().npu()), TypeError, "or bfloat16 on an NPU, got float64"),
+        (lambda: swiglu(x[:, :5]), ValueError, r"an even size in dimension -1, got \[4, 5\]"),
+        (lambda: swiglu(x, 2), ValueError, "dim must be -2 to 1, got 2"),
+        (lambda: swiglu(x, -3), ValueError, "dim must be -2 to 1, got -3"),
+        (lambda: swiglu(x[0, 0]), ValueError, r"x must have 1 to 8 dimensions, got \[\]"),
+        (lambda: gelu(x[(None,) * 7]), ValueError, "x must have 0 to 8 dimensions"),
+        (lambda: gelu(x, "erf"), ValueError, "approximate must be 'none' or 'tanh', got 'erf'"),
     ):
         with pytest.raises(error, match=words):
             call()

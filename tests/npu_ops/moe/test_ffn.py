@@ -135,7 +135,7 @@ def test_bad_arguments_are_refused_in_words():
         (
             lambda: ffn(x.float().npu(), w1.float().npu(), w2.float().npu(), "gelu", COUNTS),
             TypeError,
-            "x must have dtype float16 or bfloat16 on npu",
+            "x must have dtype float16 or bfloat16 on an NPU",
         ),
     ):
         with pytest.raises(error, match=words):

@@ -167,7 +167,7 @@ def test_bad_arguments_are_refused_in_words():
     x, weight = torch.randn(4, 8), torch.randn(8)
     for call, error, words in (
         (lambda: rms_norm(x.int(), weight), TypeError, "x must have dtype float32, .*got int32"),
-        (lambda: rms_norm(x.double().npu(), weight.npu()), TypeError, "on npu, got float64"),
+        (lambda: rms_norm(x.double().npu(), weight.npu()), TypeError, "on an NPU, got float64"),
         (lambda: rms_norm(x.npu(), weight), ValueError, "weight must be on npu:0"),
         (lambda: rms_norm(x, weight[:4]), ValueError, r"the last of which are \[4\]"),
         (lambda: rms_norm(x, weight, float("nan")), ValueError, "eps must be a finite number"),

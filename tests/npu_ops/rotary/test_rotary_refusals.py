@@ -85,7 +85,7 @@ def test_bad_dtypes_and_devices_are_refused_in_words():
     wide = [t.double().npu() for t in (x, cos, sin)]
     for call, error, words in (
         (lambda: rotary_embedding(x.int(), cos, sin), TypeError, "x must have dtype float32"),
-        (lambda: rotary_embedding(*wide), TypeError, "x must have .* on npu, got float64"),
+        (lambda: rotary_embedding(*wide), TypeError, "x must have .* on an NPU, got float64"),
         (lambda: rotary_embedding(x.half(), cos, sin), TypeError, "cos must have dtype float16"),
         (lambda: rotary_embedding(x, cos, sin.half()), TypeError, "sin must have dtype float32"),
         (lambda: rotary_embedding(x.npu(), cos, sin), ValueError, "cos must be on npu"),

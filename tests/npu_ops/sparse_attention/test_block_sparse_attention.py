@@ -143,7 +143,7 @@ def test_bad_arguments_are_refused_in_words():
         (
             lambda: block_sparse_attention(*(x.float().npu() for x in (q, k, v)), mask.npu()),
             TypeError,
-            "query must have dtype float16 or bfloat16 on npu",
+            "query must have dtype float16 or bfloat16 on an NPU",
         ),
         (
             lambda: block_sparse_attention(*(x[..., :8].npu() for x in (q, k, v)), mask.npu()),
