@@ -5,6 +5,8 @@ imported when they are first used; an op is built, or loaded from the cache, at 
 
 In import order:
 
+    _op_builder_finder          import hooks that _own_op_builder installs if it has to
+    _own_op_builder             this project's op_builder, whatever is first on sys.path
     dispatch                    NPU ops: registration with torch, loading, argument checks
     acl                         AscendCL: devices, streams, events, pinned memory, copies
     cpu_optimizers              optimizers for parameters in host memory
@@ -15,14 +17,16 @@ In import order:
     sparse_attention            block-sparse attention, native sparse attention
     serving                     attention with a key/value cache
     emulator                    torch_npu on a machine that has no NPU
-    cli                         the program ``ascend-ops``
+    cli, __main__               the program ``ascend-ops``, also as ``python -m ascend_ops``
 """
 
 from __future__ import annotations
 
 import importlib
 
-from op_builder.version import __version__ as __version__
+from ._own_op_builder import import_own
+
+__version__: str = import_own().__version__
 
 # The public names, by the module that defines them. `__init__.pyi` lists them for type checkers.
 _EXPORTS = {

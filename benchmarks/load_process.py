@@ -31,9 +31,9 @@ def _builder(package: str) -> Any:
         from deepspeed.ops.op_builder import CPUAdamBuilder as Theirs
 
         return Theirs
-    from op_builder import CPUAdamBuilder
+    from ascend_ops._own_op_builder import import_own
 
-    return CPUAdamBuilder
+    return import_own().CPUAdamBuilder
 
 
 def _count_events() -> dict[str, int]:

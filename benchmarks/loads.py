@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import op_builder
+import ascend_ops
 from op_builder import envs
 from op_builder.errors import AscendOpsError
 from op_builder.ops.acl_runtime import AclRuntimeBuilder
@@ -253,7 +253,7 @@ def _environment(caches: Path) -> dict[str, str]:
     environ = envs.process_environment()
     for variable in (envs.SITE_CACHE_DIR, envs.COMPILER_LAUNCHER):
         environ.pop(variable.name, None)
-    importable = [str(Path(op_builder.__file__).resolve().parents[1])]
+    importable = [str(Path(ascend_ops.__file__).resolve().parents[1])]
     importable += filter(None, [environ.get("PYTHONPATH")])
     programs = [str(Path(sys.executable).parent), envs.SEARCH_PATH.get(environ)]
     return {

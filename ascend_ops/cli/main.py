@@ -56,3 +56,7 @@ def run() -> None:
         app()
     except (AscendOpsError, OSError) as error:
         raise SystemExit(fail(str(error)).exit_code) from error
+
+
+if __name__ == "__main__":
+    run()

@@ -128,6 +128,15 @@ def test_op_builder_knows_nothing_of_ascend_ops() -> None:
                 assert "ascend_ops" not in ast.unparse(node), file
 
 
+def test_op_builder_is_imported_by_statements_that_can_be_renamed() -> None:
+    """``_op_builder_finder`` renames ``from op_builder... import``, not ``import op_builder``."""
+    for folder in ("ascend_ops", "benchmarks"):
+        for file in (ROOT / folder).rglob("*.py"):
+            for node in ast.walk(_tree(file)):
+                if isinstance(node, ast.Import):
+                    assert "op_builder" not in ast.unparse(node), file
+
+
 @pytest.mark.parametrize("file", sorted(OP_BUILDER.rglob("*.py")), ids=_named)
 def test_other_packages_are_imported_only_where_they_are_used(file: Path) -> None:
     tree = _tree(file)
