@@ -15,7 +15,7 @@ import logging
 import os
 import shutil
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -43,56 +43,71 @@ class Lookup:
     refusals: list[str] = field(default_factory=list)
 
 
-def find(
-    all_layers: list[Layer],
-    spec: BuildSpec,
-    recipe: dict[str, Any],
-    build_key: Callable[[], BuildKey | None],
-) -> Lookup:
-    """The first usable entry for ``spec``.
+@dataclass(frozen=True)
+class OpFolder:
+    """The folder with all builds of one op in one layer."""
 
-    ``build_key`` gives the whole key, or None where there is no compiler; it is asked only when no
-    shipped layer has the op. Without a compiler any entry of the same recipe will do.
+    layer: Layer
+    path: Path
+
+
+def op_folders(
+    layers: Iterable[Layer], recipe: Mapping[str, Any], lookup: Lookup
+) -> Iterator[OpFolder]:
+    """Yield the folder of the op in each layer that has one, in the layers' order.
+
+    A layer that is not safe to load from is noted in ``lookup`` and skipped. Raises
+    UnsafeCacheError if it is the user's own, whose owner has to know.
     """
-    lookup = Lookup()
-    key: BuildKey | None = None
-    asked = False
-    for layer in all_layers:
+    for layer in layers:
         danger = layer.danger()
         if danger is not None:
-            if layer.name != "user":
-                lookup.refusals.append(danger)
-                continue
-            raise UnsafeCacheError(danger)
-        folder = layer.root / recipe["target"] / spec.name
-        if not os.path.isdir(folder):  # noqa: PTH112 - Path.is_dir raises where it may not look
+            if layer.name == "user":
+                raise UnsafeCacheError(danger)
+            lookup.refusals.append(danger)
             continue
-        if not layer.shipped and not asked:
-            key, asked = build_key(), True
-        exact = None if layer.shipped else key
-        for entry in _entries(folder if exact is None else folder / exact.digest, layer, lookup):
-            reason = _refusal(entry, spec, recipe, exact)
-            if reason is None:
-                entry.touch()
-                lookup.entry = entry
-                return lookup
-            lookup.refusals.append(f"{layer.name}: {reason}")
-    return lookup
+        folder = layer.root / recipe["target"] / recipe["op"]
+        if os.path.isdir(folder):  # noqa: PTH112 - Path.is_dir raises if it may not look
+            yield OpFolder(layer, folder)
+
+
+def find_in(
+    folder: OpFolder,
+    spec: BuildSpec,
+    recipe: Mapping[str, Any],
+    key: BuildKey | None,
+    lookup: Lookup,
+) -> Entry | None:
+    """Return the first usable entry in ``folder``, and set ``lookup.entry`` to it.
+
+    With a ``key`` the whole key has to match. Without one, as in a shipped layer or on a machine
+    that has no compiler, an entry of the same ``recipe`` will do. ``lookup`` gets the reason why
+    each other entry was refused.
+    """
+    layer = folder.layer
+    for entry in _entries(folder.path / key.digest if key else folder.path, layer, lookup):
+        reason = _refusal(entry, spec, recipe, key)
+        if reason is None:
+            entry.touch()
+            lookup.entry = entry
+            return entry
+        lookup.refusals.append(f"{layer.name}: {reason}")
+    return None
 
 
 def _refusal(
-    entry: Entry, spec: BuildSpec, recipe: dict[str, Any], exact: BuildKey | None
+    entry: Entry, spec: BuildSpec, recipe: Mapping[str, Any], key: BuildKey | None
 ) -> str | None:
-    if exact is None:
+    if key is None:
         unequal = differences(recipe, entry.manifest.recipe)
         if unequal:
             return f"{entry.op} was built for another configuration: {'; '.join(unequal)}"
         lacking = sorted(set(entry.manifest.cpu_features) - cpu_info.features())
         if lacking:
             return f"{entry.op} was built for a CPU with {' '.join(lacking)}, which this one lacks"
-    elif misplaced := _misplaced(entry, exact):
+    elif misplaced := _misplaced(entry, key):
         return misplaced
-    stale = entry.stale_header(spec.resolve, own_only=exact is None)
+    stale = entry.stale_header(spec.resolve, own_only=key is None)
     return stale or entry.damage()
 
 

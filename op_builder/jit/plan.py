@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from ..cache import store
@@ -40,9 +41,20 @@ class Plan:
         return BuildKey(self.recipe, fingerprint)
 
     def find(self) -> Lookup:
-        """Look through the layers; starts no process where the compiler is known already."""
-        return store.find(list(self.layers), self.spec, dict(self.recipe), self._key_or_none)
+        """Search the layers, in order, for a usable build of the op.
 
+        The build key, which needs a compiler, is computed only if no shipped layer has the op and
+        one of the others holds builds of it; no process is started if the compiler is known
+        already.
+        """
+        lookup = Lookup()
+        for folder in store.op_folders(self.layers, self.recipe, lookup):
+            key = None if folder.layer.shipped else self._key_or_none
+            if store.find_in(folder, self.spec, self.recipe, key, lookup):
+                break
+        return lookup
+
+    @cached_property
     def _key_or_none(self) -> BuildKey | None:
         try:
             return self.build_key()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,8 @@ from op_builder.cache import entry, key, store
 from op_builder.cache.entry import Entry, Manifest
 from op_builder.cache.key import BuildKey
 from op_builder.cache.layers import Layer
+from op_builder.errors import CompilerNotFoundError
+from op_builder.jit.plan import Plan
 from op_builder.recipe import ninja
 from op_builder.recipe.spec import BuildSpec, Source
 from op_builder.system import file_identity
@@ -46,6 +48,25 @@ def toolchain(**changes: Any) -> Toolchain:
     """One whose compiler nobody asks for."""
     made = Toolchain({}, None, MACHINE, ".so", None, None)
     return replace(made, **changes)
+
+
+@dataclass(frozen=True)
+class KeyedPlan(Plan):
+    """A plan whose key is given; with None it is on a machine that has no compiler."""
+
+    key: BuildKey | None = None
+
+    def build_key(self) -> BuildKey:
+        if self.key is None:
+            raise CompilerNotFoundError("a C++ compiler", [], "")
+        return self.key
+
+
+def find(
+    layers: Sequence[Layer], spec: BuildSpec, recipe: Mapping[str, Any], key: BuildKey | None
+) -> store.Lookup:
+    """Look for an op, as a load does, in ``layers``."""
+    return KeyedPlan(spec, toolchain(), recipe, tuple(layers), "", "", key).find()
 
 
 @dataclass
@@ -95,7 +116,7 @@ class Shelf:
             return store.publish(self.layer, self.key, work, self.manifest(work, **changes))
 
     def find(self) -> store.Lookup:
-        return store.find([self.layer], self.spec, self.recipe, lambda: self.key)
+        return find([self.layer], self.spec, self.recipe, self.key)
 
 
 def edit_manifest(published: Entry, **changes: Any) -> None:

@@ -168,7 +168,7 @@ def test_pain_18_a_home_that_cannot_be_looked_into_is_a_miss(tmp_path: Path) -> 
     recipe, key = shelf.recipe, shelf.key
     shelf.layer.root.chmod(0o755)
     with unreadable(shelf.layer.root / cache_entries.toolchain().target):
-        found = store.find([shelf.layer], shelf.spec, recipe, lambda: key)
+        found = cache_entries.find([shelf.layer], shelf.spec, recipe, key)
     assert found == store.Lookup()
     with unreadable(tmp_path):
         assert list(store.entry_folders(shelf.layer.root)) == []

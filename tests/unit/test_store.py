@@ -9,7 +9,7 @@ import stat
 from pathlib import Path
 
 import pytest
-from cache_entries import MACHINE, Shelf, edit_manifest
+from cache_entries import MACHINE, KeyedPlan, Shelf, edit_manifest, find, toolchain
 
 from op_builder.cache import store
 from op_builder.cache.entry import Entry
@@ -47,10 +47,24 @@ def test_an_empty_cache_is_a_miss_without_a_reason(shelf: Shelf) -> None:
 
 
 def test_the_compiler_is_not_asked_for_where_nothing_of_the_op_is_cached(shelf: Shelf) -> None:
-    def build_key() -> BuildKey:
-        raise AssertionError
+    class Plan(KeyedPlan):
+        def build_key(self) -> BuildKey:
+            raise AssertionError
 
-    assert store.find([shelf.layer], shelf.spec, shelf.recipe, build_key) == store.Lookup()
+    plan = Plan(shelf.spec, toolchain(), shelf.recipe, (shelf.layer,), "", "")
+    assert plan.find() == store.Lookup()
+
+
+def test_the_compiler_is_not_asked_for_where_a_shipped_layer_has_the_op(tmp_path: Path) -> None:
+    class Plan(KeyedPlan):
+        def build_key(self) -> BuildKey:
+            raise AssertionError
+
+    shelves = [Shelf.below(tmp_path, name) for name in ("site", "user")]
+    published = [shelf.publish() for shelf in shelves]
+    layers = tuple(shelf.layer for shelf in shelves)
+    plan = Plan(shelves[0].spec, toolchain(), shelves[0].recipe, layers, "", "")
+    assert plan.find().entry == published[0]
 
 
 def test_another_key_is_a_miss(shelf: Shelf) -> None:
@@ -199,7 +213,7 @@ def test_what_was_shipped_is_found_by_its_recipe_whoever_compiled_it(
     shelf.compiler = {"compiler": {"version": "clang 17"}, "environment": {}}
     assert shelf.find().entry == published
     shutil.rmtree(tmp_path / "sources" / "include", ignore_errors=True)
-    assert store.find([shelf.layer], shelf.spec, shelf.recipe, lambda: None).entry == published
+    assert find([shelf.layer], shelf.spec, shelf.recipe, None).entry == published
 
 
 def test_pain_11_what_was_shipped_for_another_torch_is_refused_with_both_versions(
@@ -228,9 +242,9 @@ def test_pain_04_what_was_shipped_for_another_cpu_is_refused(
 
 def test_without_a_compiler_any_build_of_the_same_recipe_will_do(shelf: Shelf) -> None:
     published = shelf.publish()
-    assert store.find([shelf.layer], shelf.spec, shelf.recipe, lambda: None).entry == published
+    assert find([shelf.layer], shelf.spec, shelf.recipe, None).entry == published
     edit_manifest(published, recipe={**shelf.recipe, "bound_to": {"torch": "1"}})
-    lookup = store.find([shelf.layer], shelf.spec, shelf.recipe, lambda: None)
+    lookup = find([shelf.layer], shelf.spec, shelf.recipe, None)
     assert "bound_to.torch: 1, wanted nothing" in lookup.refusals[0]
 
 
@@ -239,7 +253,7 @@ def test_the_first_layer_that_has_it_wins(tmp_path: Path) -> None:
     published = [shelf.publish(shelf.layer.name.encode()) for shelf in shelves]
     all_layers = [shelf.layer for shelf in shelves]
     for entry in published:
-        lookup = store.find(all_layers, shelves[0].spec, shelves[0].recipe, lambda: shelves[2].key)
+        lookup = find(all_layers, shelves[0].spec, shelves[0].recipe, shelves[2].key)
         assert lookup.entry == entry
         entry.library.write_bytes(b"damaged")
 
