@@ -1,4 +1,4 @@
-"""Layer norm, on aclnn where the tensors are on an NPU."""
+"""Layer norm; NPU tensors go to aclnnLayerNorm."""
 
 from __future__ import annotations
 
@@ -58,14 +58,14 @@ def _layer_norm_backward(
     )
 
 
-def _layer_norm_setup(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
+def _setup(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
     x, ctx.shape, weight, bias, _ = inputs
     _, mean, rstd = output
     ctx.mark_non_differentiable(mean, rstd)
     ctx.save_for_backward(x, mean, rstd, weight, bias)
 
 
-def _layer_norm_gradient(ctx: Any, grad: Tensor, *_: Tensor) -> tuple[Any, ...]:
+def _gradient(ctx: Any, grad: Tensor, *_: Tensor) -> tuple[Any, ...]:
     x, mean, rstd, weight, bias = ctx.saved_tensors
     grads = _layer_norm_backward_op(grad.contiguous(), x, ctx.shape, mean, rstd, weight, bias)
     return (
@@ -88,8 +88,8 @@ _layer_norm_op = NPUOp(
     "-> (Tensor, Tensor, Tensor)",
     NormBuilder,
     _layer_norm,
-    backward=_layer_norm_gradient,
-    setup_context=_layer_norm_setup,
+    backward=_gradient,
+    setup_context=_setup,
     autocast="float32",
 )
 
@@ -101,14 +101,31 @@ def layer_norm(
     bias: Tensor | None = None,
     eps: float = 1e-5,
 ) -> Tensor:
-    """``(x - mean) / sqrt(variance + eps) * weight + bias`` over the last dimensions.
+    """Return ``(x - mean) / sqrt(variance + eps) * weight + bias`` over the last dimensions.
 
-    ``x`` is ``[..., *normalized_shape]``, of 1 to 8 dimensions, fp32, fp16 or bf16 (fp64 on the CPU
-    only). ``weight`` and ``bias`` are ``[*normalized_shape]``, of x's dtype or fp32. The mean and
-    the variance are computed in fp32; the result has x's shape and dtype. Differentiable in x,
-    weight and bias. On an NPU: aclnnLayerNorm. Formula: Ba et al. 2016, arXiv:1607.06450.
+    Formula: Ba et al. 2016, arXiv:1607.06450. On an NPU: aclnnLayerNorm.
 
-    Raises TypeError for a dtype, ValueError for a shape, a device or an eps below 0 or NaN.
+    Args:
+        x: ``[..., *normalized_shape]`` with 1 to 8 dimensions, in fp32, fp16 or bf16 (fp64 on the
+            CPU only).
+        normalized_shape: the sizes of the dimensions to normalize over, at least one.
+        weight: ``[*normalized_shape]``, in x's dtype or fp32; None for ones.
+        bias: like ``weight``; None for zeros.
+        eps: is added to the variance, finite and at least 0.
+
+    Returns:
+        A tensor with x's shape and dtype (fp32 under autocast), computed in fp32. Differentiable in
+        x, weight and bias.
+
+    Raises:
+        TypeError: an argument has an unsupported dtype.
+        ValueError: an argument has the wrong shape or device, or ``eps`` is out of range.
+
+    Example:
+        >>> import torch
+        >>> from ascend_ops import layer_norm
+        >>> layer_norm(torch.tensor([[1.0, 2.0, 3.0, 4.0]]), (4,))
+        tensor([[-1.3416, -0.4472,  0.4472,  1.3416]])
     """
     shape = list(normalized_shape)
     check_norm(x, shape, eps, weight, bias)

@@ -1,4 +1,4 @@
-"""RMS norm, alone and with a residual, on aclnn where the tensors are on an NPU."""
+"""RMS norm; NPU tensors go to aclnnRmsNorm."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import torch
 from op_builder.ops.norm import NormBuilder
 
 from ..dispatch.arithmetic import wide_dtype
-from ..dispatch.checks import check_dtype, check_same_device, check_shape
 from ..dispatch.npu_op import NPUOp
 from .checks import check_norm
 
@@ -20,7 +19,7 @@ def _inner(x: Tensor, weight: Tensor) -> list[int]:
     return list(range(x.dim() - weight.dim(), x.dim()))
 
 
-def _rms_norm(x: Tensor, weight: Tensor, eps: float) -> tuple[Tensor, Tensor]:
+def rms_norm_reference(x: Tensor, weight: Tensor, eps: float) -> tuple[Tensor, Tensor]:
     wide = x.to(wide_dtype(x))
     rstd = torch.rsqrt(wide.square().mean(_inner(x, weight), keepdim=True) + eps)
     y = (wide * rstd * weight.to(wide.dtype)).to(x.dtype)
@@ -42,41 +41,19 @@ def _rms_norm_backward(
     return grad_x.to(x.dtype).contiguous(), grad_weight.contiguous()
 
 
-def _rms_norm_setup(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
+def _setup(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
     x, weight, _ = inputs
     ctx.mark_non_differentiable(output[1])
     ctx.save_for_backward(x, output[1], weight)
 
 
-def _rms_norm_gradient(ctx: Any, grad: Tensor, _: Tensor) -> tuple[Any, ...]:
+def _gradient(ctx: Any, grad: Tensor, _: Tensor) -> tuple[Any, ...]:
     x, rstd, weight = ctx.saved_tensors
-    grad_x, grad_weight = _rms_norm_backward_op(grad.contiguous(), x, rstd, weight)
+    grad_x, grad_weight = rms_norm_backward_op(grad.contiguous(), x, rstd, weight)
     return grad_x, grad_weight.to(weight.dtype), None
 
 
-def _add_rms_norm(
-    x: Tensor, residual: Tensor, weight: Tensor, eps: float
-) -> tuple[Tensor, Tensor, Tensor]:
-    total = (x + residual).contiguous()
-    return (*_rms_norm(total, weight, eps), total)
-
-
-def _add_rms_norm_setup(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
-    _, rstd, total = output
-    ctx.mark_non_differentiable(rstd)
-    ctx.save_for_backward(total, rstd, inputs[2])
-
-
-def _add_rms_norm_gradient(
-    ctx: Any, grad: Tensor, _: Tensor, grad_total: Tensor
-) -> tuple[Any, ...]:
-    total, rstd, weight = ctx.saved_tensors
-    grad_x, grad_weight = _rms_norm_backward_op(grad.contiguous(), total, rstd, weight)
-    grad_x = grad_x + grad_total
-    return grad_x, grad_x, grad_weight.to(weight.dtype), None
-
-
-_rms_norm_backward_op = NPUOp(
+rms_norm_backward_op = NPUOp(
     "rms_norm_backward(Tensor grad, Tensor x, Tensor rstd, Tensor weight) -> (Tensor, Tensor)",
     NormBuilder,
     _rms_norm_backward,
@@ -84,48 +61,39 @@ _rms_norm_backward_op = NPUOp(
 _rms_norm_op = NPUOp(
     "rms_norm(Tensor x, Tensor weight, float eps) -> (Tensor, Tensor)",
     NormBuilder,
-    _rms_norm,
-    backward=_rms_norm_gradient,
-    setup_context=_rms_norm_setup,
-    autocast="float32",
-)
-_add_rms_norm_op = NPUOp(
-    "add_rms_norm(Tensor x, Tensor residual, Tensor weight, float eps) -> (Tensor, Tensor, Tensor)",
-    NormBuilder,
-    _add_rms_norm,
-    backward=_add_rms_norm_gradient,
-    setup_context=_add_rms_norm_setup,
+    rms_norm_reference,
+    backward=_gradient,
+    setup_context=_setup,
     autocast="float32",
 )
 
 
 def rms_norm(x: Tensor, weight: Tensor, eps: float = 1e-6) -> Tensor:
-    """``x / sqrt(mean(x^2) + eps) * weight`` over weight's dimensions.
+    """Return ``x / sqrt(mean(x^2) + eps) * weight``, with the mean over weight's dimensions.
 
-    ``x`` is ``[..., *weight.shape]``, of 1 to 8 dimensions, fp32, fp16 or bf16 (fp64 on the CPU
-    only); ``weight`` of x's dtype or fp32. Computed in fp32; the result has x's shape and dtype.
-    Differentiable in x and weight. On an NPU: aclnnRmsNorm, whose gradient of weight adds in no
-    fixed order unless ``torch.use_deterministic_algorithms(True)``. Formula: Zhang and Sennrich
-    2019, arXiv:1910.07467.
+    Formula: Zhang and Sennrich 2019, arXiv:1910.07467. On an NPU: aclnnRmsNorm, whose weight
+    gradient sums in no fixed order unless ``torch.use_deterministic_algorithms(True)`` is set.
 
-    Raises TypeError for a dtype, ValueError for a shape, a device or an eps below 0 or NaN.
+    Args:
+        x: ``[..., *weight.shape]`` with 1 to 8 dimensions, in fp32, fp16 or bf16 (fp64 on the CPU
+            only).
+        weight: of any shape that x's ends with, in x's dtype or fp32.
+        eps: is added to the mean of the squares, finite and at least 0.
+
+    Returns:
+        A tensor with x's shape and dtype (fp32 under autocast), computed in fp32. Differentiable in
+        x and weight.
+
+    Raises:
+        TypeError: an argument has an unsupported dtype.
+        ValueError: an argument has the wrong shape or device, or ``eps`` is out of range.
+
+    Example:
+        >>> import torch
+        >>> from ascend_ops import rms_norm
+        >>> rms_norm(torch.tensor([[3.0, 4.0]]), weight=torch.ones(2))
+        tensor([[0.8485, 1.1314]])
     """
     check_norm(x, weight.shape, eps, weight)
     y: Tensor = _rms_norm_op(x, weight, eps)[0]
     return y
-
-
-def add_rms_norm(
-    x: Tensor, residual: Tensor, weight: Tensor, eps: float = 1e-6
-) -> tuple[Tensor, Tensor]:
-    """``rms_norm(x + residual, weight, eps)`` and ``x + residual`` itself, the next residual.
-
-    ``residual`` has x's shape and dtype; the sum is rounded to that dtype before it is normalized.
-    The rest as in :func:`rms_norm`. On an NPU: aclnnAddRmsNorm.
-    """
-    check_norm(x, weight.shape, eps, weight)
-    check_same_device(x, "residual", residual)
-    check_shape("residual", residual, x.shape, "the shape of x")
-    check_dtype("residual", residual, (x.dtype,))
-    y, _, total = _add_rms_norm_op(x, residual, weight, eps)
-    return y, total

@@ -1,0 +1,80 @@
+"""RMS norm of a sum; NPU tensors go to aclnnAddRmsNorm."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from op_builder.ops.norm import NormBuilder
+
+from ..dispatch.npu_op import NPUOp
+from .checks import check_add_rms_norm
+from .rms_norm import rms_norm_backward_op, rms_norm_reference
+
+Tensor = torch.Tensor
+
+
+def _add_rms_norm(
+    x: Tensor, residual: Tensor, weight: Tensor, eps: float
+) -> tuple[Tensor, Tensor, Tensor]:
+    total = (x + residual).contiguous()
+    return (*rms_norm_reference(total, weight, eps), total)
+
+
+def _setup(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
+    _, rstd, total = output
+    ctx.mark_non_differentiable(rstd)
+    ctx.save_for_backward(total, rstd, inputs[2])
+
+
+def _gradient(ctx: Any, grad: Tensor, _: Tensor, grad_total: Tensor) -> tuple[Any, ...]:
+    total, rstd, weight = ctx.saved_tensors
+    grad_x, grad_weight = rms_norm_backward_op(grad.contiguous(), total, rstd, weight)
+    grad_x = grad_x + grad_total
+    return grad_x, grad_x, grad_weight.to(weight.dtype), None
+
+
+_add_rms_norm_op = NPUOp(
+    "add_rms_norm(Tensor x, Tensor residual, Tensor weight, float eps) -> (Tensor, Tensor, Tensor)",
+    NormBuilder,
+    _add_rms_norm,
+    backward=_gradient,
+    setup_context=_setup,
+    autocast="float32",
+)
+
+
+def add_rms_norm(
+    x: Tensor, residual: Tensor, weight: Tensor, eps: float = 1e-6
+) -> tuple[Tensor, Tensor]:
+    """Return ``rms_norm(x + residual, weight, eps)`` and ``x + residual``, the next residual.
+
+    Formula: as :func:`ascend_ops.rms_norm`. On an NPU: aclnnAddRmsNorm.
+
+    Args:
+        x: ``[..., *weight.shape]`` with 1 to 8 dimensions, in fp32, fp16 or bf16 (fp64 on the CPU
+            only).
+        residual: has x's shape and dtype.
+        weight: of any shape that x's ends with, in x's dtype or fp32.
+        eps: is added to the mean of the squares, finite and at least 0.
+
+    Returns:
+        The norm and the sum, both with x's shape and dtype (fp32 under autocast). The sum is
+        rounded to that dtype before it is normalized in fp32. Differentiable in x, residual and
+        weight.
+
+    Raises:
+        TypeError: an argument has an unsupported dtype.
+        ValueError: an argument has the wrong shape or device, or ``eps`` is out of range.
+
+    Example:
+        >>> import torch
+        >>> from ascend_ops import add_rms_norm
+        >>> x, residual = torch.tensor([[1.0, 2.0]]), torch.tensor([[2.0, 2.0]])
+        >>> add_rms_norm(x, residual, weight=torch.ones(2))
+        (tensor([[0.8485, 1.1314]]), tensor([[3., 4.]]))
+    """
+    check_add_rms_norm(x, residual, weight, eps)
+    y, _, total = _add_rms_norm_op(x, residual, weight, eps)
+    return y, total
