@@ -21,7 +21,7 @@ from .cache.layers import layers, memo_folder
 from .errors import IncompatibleOpError
 from .jit.load import load_op
 from .jit.plan import Plan
-from .recipe.bindings import binding_settings
+from .recipe.bindings import binding_refusals, binding_settings
 from .recipe.spec import BuildSpec, Source
 from .toolchain.detect import Toolchain
 
@@ -93,7 +93,7 @@ class OpBuilder:
 
     def compatibility(self, toolchain: Toolchain) -> list[str]:
         """Every reason why the op cannot work here; empty where it can."""
-        return binding_settings(self.BINDING, self.NAME, toolchain, self.uses_torch()).refusals
+        return binding_refusals(self.BINDING, toolchain, self.uses_torch())
 
     def uses_torch(self) -> bool:
         """Whether a ``python`` or ``ctypes`` op includes torch's headers."""

@@ -12,25 +12,41 @@ from .spec import TORCH_TARGET, torch_target_macro
 _BASE_FLAGS = ("-O3", "-fPIC", "-fvisibility=hidden", "-Wall", "-Wextra")
 # A symbol that nobody defines is an error of the link, with its name, and not of the load.
 _ALL_DEFINED = "-Wl,-z,defs"
-_TORCH_MISSING = "torch is not installed: `pip install torch`"
+_OLDEST_TORCH = ".".join(map(str, TORCH_TARGET))
 
 
 @dataclass
 class BindingSettings:
-    """Additions to a spec, and the reasons why this binding cannot be used here."""
+    """What a binding adds to a spec."""
 
     roots: dict[str, Path] = field(default_factory=dict)
     include_dirs: list[str] = field(default_factory=list)
     cxx_flags: list[str] = field(default_factory=lambda: [*_BASE_FLAGS])
     ld_flags: list[str] = field(default_factory=list)
     bound_to: dict[str, str] = field(default_factory=dict)
-    refusals: list[str] = field(default_factory=list)
+
+
+def binding_refusals(binding: str, toolchain: Toolchain, uses_torch: bool) -> list[str]:
+    """Return every reason why ``binding`` cannot be used with ``toolchain``."""
+    if binding not in ("stable", "torch") and not uses_torch:
+        return []
+    if toolchain.torch is None:
+        return ["torch is not installed: `pip install torch`"]
+    if binding == "stable" and toolchain.torch.release < TORCH_TARGET:
+        return [
+            f"torch {toolchain.torch.version} is older than {_OLDEST_TORCH}, the first whose "
+            f"stable ABI has what this op calls: `pip install 'torch>={_OLDEST_TORCH}'`"
+        ]
+    return []
 
 
 def binding_settings(
     binding: str, name: str, toolchain: Toolchain, uses_torch: bool
 ) -> BindingSettings:
-    """The settings of one of :data:`op_builder.recipe.spec.BINDINGS`."""
+    """Return the settings of one of :data:`op_builder.recipe.spec.BINDINGS`.
+
+    Without torch they lack its folders.
+    """
     settings = BindingSettings()
     if binding == "stable":
         _stable(settings, toolchain)
@@ -46,17 +62,10 @@ def binding_settings(
 
 
 def _stable(settings: BindingSettings, toolchain: Toolchain) -> None:
-    wanted = ".".join(map(str, TORCH_TARGET))
     settings.cxx_flags += ["-std=c++17", torch_target_macro()]
-    settings.bound_to["torch"] = f"stable ABI, {wanted} or newer"
+    settings.bound_to["torch"] = f"stable ABI, {_OLDEST_TORCH} or newer"
     if toolchain.torch is None:
-        settings.refusals.append(_TORCH_MISSING)
         return
-    if toolchain.torch.release < TORCH_TARGET:
-        settings.refusals.append(
-            f"torch {toolchain.torch.version} is older than {wanted}, the first whose stable ABI "
-            f"has what this op calls: `pip install 'torch>={wanted}'`"
-        )
     _add_torch_tree(settings, toolchain)
     settings.ld_flags += ["-ltorch_cpu", _ALL_DEFINED]
 
@@ -64,7 +73,6 @@ def _stable(settings: BindingSettings, toolchain: Toolchain) -> None:
 def _torch(settings: BindingSettings, toolchain: Toolchain) -> None:
     settings.cxx_flags.append("-std=c++20" if _wants_cxx20(toolchain) else "-std=c++17")
     if toolchain.torch is None:
-        settings.refusals.append(_TORCH_MISSING)
         return
     abi = int(toolchain.torch.uses_cxx11_abi())
     settings.cxx_flags.append(f"-D_GLIBCXX_USE_CXX11_ABI={abi}")
@@ -88,7 +96,8 @@ def _python(settings: BindingSettings, name: str, toolchain: Toolchain, uses_tor
         _torch(settings, toolchain)
         settings.cxx_flags.append("-DTORCH_API_INCLUDE_EXTENSION_H")
         settings.ld_flags.append("-ltorch_python")
-        settings.ld_flags.remove(_ALL_DEFINED)  # the interpreter defines Python's own symbols
+        # The interpreter defines Python's own symbols.
+        settings.ld_flags = [flag for flag in settings.ld_flags if flag != _ALL_DEFINED]
     else:
         settings.cxx_flags.append("-std=c++17")
 

@@ -153,6 +153,18 @@ def test_without_torch_an_op_of_torchs_is_impossible(binding: str) -> None:
     ]
 
 
+def test_a_python_op_that_includes_torch_is_impossible_without_it() -> None:
+    class NeedsTorch(MadeUpBuilder):
+        BINDING = "python"
+
+        def uses_torch(self) -> bool:
+            return True
+
+    toolchain = cache_entries.toolchain()
+    assert NeedsTorch().compatibility(toolchain) == ["torch is not installed: `pip install torch`"]
+    assert "torch" not in NeedsTorch().spec(toolchain).roots
+
+
 def test_a_torch_that_is_too_old_is_named_with_what_to_install() -> None:
     class NeedsTorch(MadeUpBuilder):
         BINDING = "stable"
