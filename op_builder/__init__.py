@@ -10,6 +10,7 @@ Importing it starts no process, makes no folder and imports no torch. In import 
     recipe                      what is built, as text: spec, bindings, ninja file
     cache                       keys, entries, layers, lock
     jit                         plan, find or build, compile, publish, load
+    op_extension                an op as setuptools sees it
     builder, cpu, npu           the classes that an op derives from
     ops, registry               this project's ops, and everybody's
     setuptools_command          ahead-of-time builds

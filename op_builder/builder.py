@@ -26,9 +26,8 @@ from .recipe.spec import BuildSpec, Source
 from .toolchain.detect import Toolchain
 
 if TYPE_CHECKING:
-    from setuptools import Extension
-
     from .jit.run_ninja import ProgressListener
+    from .op_extension import OpExtension
 
 logger = logging.getLogger(__name__)
 
@@ -149,9 +148,9 @@ class OpBuilder:
         logger.log(_level(verbose), "%s built: %s", self.NAME, built.library)
         return self.load(verbose)
 
-    def builder(self) -> Extension:
+    def builder(self) -> OpExtension:
         """A setuptools extension that builds the op ahead of time; see setuptools_command."""
-        from .setuptools_command import OpExtension
+        from .op_extension import OpExtension
 
         return OpExtension(self)
 

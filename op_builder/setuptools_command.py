@@ -21,18 +21,9 @@ from .builder import OpBuilder, with_required
 from .cache.layers import Layer
 from .errors import AscendOpsError, IncompatibleOpError
 from .jit.publish import build_into
+from .op_extension import Buildable, OpExtension
 
-
-class OpExtension(Extension):
-    """An op as setuptools sees it; :class:`BuildOps` builds it.
-
-    ``by_name`` is True where the op was asked for by its own variable.
-    """
-
-    def __init__(self, builder: OpBuilder, *, by_name: bool = False) -> None:
-        super().__init__(builder.absolute_name(), sources=[])
-        self.builder = builder
-        self.by_name = by_name
+__all__ = ["BuildOps", "OpExtension", "requested_extensions"]
 
 
 def requested_extensions(
@@ -87,7 +78,7 @@ class BuildOps(build_ext):
                 found += [str(path) for path in root.rglob("*") if path.is_file()]
         return found
 
-    def _prebuilt_root(self, builder: OpBuilder) -> Path:
+    def _prebuilt_root(self, builder: Buildable) -> Path:
         if self.inplace or self.editable_mode:
             return builder.prebuilt_dir()
         package = type(builder).__module__.split(".")[0]

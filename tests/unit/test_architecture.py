@@ -27,10 +27,9 @@ THIRD_PARTY = {
     "packaging": {"compatibility"},
     "ninja": {"run_ninja"},
     "torch": {"library"},
-    "setuptools": {"builder", "setuptools_command"},
+    "setuptools": {"op_extension", "setuptools_command"},
 }
-# `OpBuilder.builder()` hands out what setuptools_command makes of a builder.
-BACKWARD_WHEN_CALLED = {("builder", "setuptools_command")}
+AT_IMPORT = {"op_extension", "setuptools_command"}
 
 
 def _named(file: Path) -> str:
@@ -52,32 +51,21 @@ def _order(package: str) -> dict[str, int]:
     return found
 
 
-def _imports(file: Path) -> Iterator[tuple[str, bool]]:
-    """Each module of its own package that ``file`` imports, and whether only in a function."""
-    tree = _tree(file)
+def _imports(file: Path) -> Iterator[str]:
+    """Yield each module of its own package that ``file`` imports, in functions too."""
     package = file.relative_to(ROOT).parts[:-1]
-    deferred = {
-        inner
-        for node in ast.walk(tree)
-        if isinstance(node, ast.FunctionDef) or _is_type_checking(node)
-        for inner in ast.walk(node)
-    }
-    for node in ast.walk(tree):
+    for node in ast.walk(_tree(file)):
         if isinstance(node, ast.Import):
             for alias in node.names:
                 if alias.name.startswith(f"{package[0]}."):
-                    yield alias.name, node in deferred
+                    yield alias.name
         elif isinstance(node, ast.ImportFrom):
             base = package[: len(package) - node.level + 1] if node.level else ()
             module = [*base, *(node.module.split(".") if node.module else [])]
             if module[0] == package[0]:
                 names = [alias.name for alias in node.names] if module == [package[0]] else []
                 for target in [[*module, name] for name in names] or [module]:
-                    yield ".".join(target), node in deferred
-
-
-def _is_type_checking(node: ast.AST) -> bool:
-    return isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+                    yield ".".join(target)
 
 
 @pytest.mark.parametrize("package", PACKAGES)
@@ -94,9 +82,9 @@ def test_imports_go_in_the_stated_direction(file: Path) -> None:
     if here == "__init__":
         return
     order = _order(package)
-    for module, deferred in _imports(file):
+    for module in _imports(file):
         there = module.split(".")[1]
-        if there != here and not (deferred and (here, there) in BACKWARD_WHEN_CALLED):
+        if there != here:
             assert order[there] <= order[here], f"{file} imports {module}"
 
 
@@ -150,7 +138,7 @@ def test_other_packages_are_imported_only_where_they_are_used(file: Path) -> Non
             continue
         for name in set(names) - set(sys.stdlib_module_names):
             assert file.stem in THIRD_PARTY.get(name, ()), f"{file} imports {name}"
-            assert node not in at_import or file.stem == "setuptools_command", f"{file}: {name}"
+            assert node not in at_import or file.stem in AT_IMPORT, f"{file}: {name}"
 
 
 @pytest.mark.parametrize("file", PYTHON_FILES, ids=_named)
