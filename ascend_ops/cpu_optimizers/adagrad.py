@@ -10,7 +10,8 @@ import torch
 from op_builder.ops.cpu_adagrad import CPUAdagradBuilder
 
 from ..dispatch.loading import load
-from .base import Batch, CPUOptimizer, Params, finite, note_update, state_dtype
+from ..dispatch.optimizer import Params, loss_of, note_update, state_dtype
+from .base import Batch, CPUOptimizer
 
 
 class CPUAdagrad(CPUOptimizer):
@@ -43,6 +44,7 @@ class CPUAdagrad(CPUOptimizer):
     BUILDER = CPUAdagradBuilder
     OP = "adagrad"
     STATES = ("sum",)
+    NOT_NEGATIVE = ("lr", "lr_decay", "weight_decay", "initial_accumulator_value", "eps")
     TAKES_SPARSE = True
     REFUSED: ClassVar[dict[str, str]] = {
         "differentiable": "pass differentiable=False or use torch.optim.Adagrad"
@@ -77,11 +79,6 @@ class CPUAdagrad(CPUOptimizer):
         }
         super().__init__(params, defaults)
 
-    def hyperparameters(self, group: dict[str, Any]) -> dict[str, tuple[float, float]]:
-        """All of them finite."""
-        names = ("lr", "lr_decay", "weight_decay", "initial_accumulator_value", "eps")
-        return finite(group, *names)
-
     def initial_state(self, group: dict[str, Any], param: torch.Tensor) -> dict[str, torch.Tensor]:
         """``sum`` begins at ``initial_accumulator_value``."""
         start = float(group["initial_accumulator_value"])
@@ -110,10 +107,7 @@ class CPUAdagrad(CPUOptimizer):
 
         All of them, dense and sparse, are checked before the first one is changed.
         """
-        loss = None
-        if closure is not None:
-            with torch.enable_grad():
-                loss = closure()
+        loss = loss_of(closure)
         calls = [
             (batch, arguments)
             for group in self.param_groups
@@ -128,7 +122,7 @@ class CPUAdagrad(CPUOptimizer):
         for batch, arguments in calls:
             library.adagrad_sparse_step(*arguments)
             batch.count_update()
-            note_update(batch)
+            note_update(batch.params)
         return loss
 
     def _sparse_call(

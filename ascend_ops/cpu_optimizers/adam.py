@@ -11,7 +11,8 @@ import torch
 from op_builder.ops.cpu_adam import CPUAdamBuilder
 
 from ..dispatch.loading import load
-from .base import Batch, CPUOptimizer, Params, below_one, finite, note_update
+from ..dispatch.optimizer import Params, note_update
+from .base import Batch, CPUOptimizer
 from .offload import DeviceCopies, OffloadStep, check_offload, pieces
 
 #: Elements of one piece of an overlapped copy: 32 MiB of bfloat16, about a millisecond of PCIe.
@@ -58,6 +59,7 @@ class CPUAdam(CPUOptimizer):
     BUILDER = CPUAdamBuilder
     OP = "adam"
     STATES = ("exp_avg", "exp_avg_sq")
+    NOT_NEGATIVE = ("lr", "eps", "weight_decay")
     REFUSED: ClassVar[dict[str, str]] = {
         "amsgrad": "pass amsgrad=False or use torch.optim.AdamW",
         "capturable": "pass capturable=False",
@@ -98,10 +100,6 @@ class CPUAdam(CPUOptimizer):
             "fp32_optimizer_states": fp32_optimizer_states,
         }
         super().__init__(params, defaults)
-
-    def hyperparameters(self, group: dict[str, Any]) -> dict[str, tuple[float, float]]:
-        """lr, eps and weight_decay finite; both betas less than 1."""
-        return {**finite(group, "lr", "eps", "weight_decay"), **below_one(group)}
 
     def op_arguments(self, batch: Batch, group: dict[str, Any]) -> tuple[Any, ...]:
         """The arguments of ``adam_check`` and ``adam_step``."""
@@ -192,7 +190,7 @@ class CPUAdam(CPUOptimizer):
                     if copies:
                         copies.copy(first + begin, first + end)
                 batch.count_update()
-                note_update(batch)
+                note_update(batch.params)
                 first += total
 
     def _offload_calls(

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import torch
-from torch.optim.optimizer import Optimizer
 
 from op_builder.builder import OpBuilder
 
 from ..dispatch.loading import load
-
-Params = Iterable[torch.Tensor] | Iterable[dict[str, Any]]
+from ..dispatch.optimizer import CheckedOptimizer, Params, loss_of, note_update, state_dtype
 
 
 @dataclass
@@ -49,7 +46,7 @@ class _KnownStates:
     states: list[dict[str, torch.Tensor]]
 
 
-class CPUOptimizer(Optimizer):
+class CPUOptimizer(CheckedOptimizer):
     """Base of the optimizers whose step is one fused pass over host memory.
 
     A subclass names its op's builder, its states, the arguments of
@@ -59,8 +56,6 @@ class CPUOptimizer(Optimizer):
 
     BUILDER: ClassVar[type[OpBuilder]]
     OP: ClassVar[str]
-    STATES: ClassVar[tuple[str, ...]]
-    REFUSED: ClassVar[dict[str, str]] = {}
     #: Whether sparse gradients are dealt with elsewhere. The op refuses them.
     TAKES_SPARSE: ClassVar[bool] = False
 
@@ -73,30 +68,14 @@ class CPUOptimizer(Optimizer):
         """The arguments of the ops ``<OP>_check`` and ``<OP>_step``, in their schema's order."""
         raise NotImplementedError
 
-    def hyperparameters(self, group: dict[str, Any]) -> dict[str, tuple[float, float]]:
-        """Each number of ``group`` that is checked, with the limit that it must stay below."""
-        raise NotImplementedError
-
     def initial_state(self, group: dict[str, Any], param: torch.Tensor) -> dict[str, torch.Tensor]:
-        """The state before a parameter's first step; zeros."""
-        state = {"step": torch.zeros((), dtype=torch.float32)}
-        for name in self.STATES:
-            state[name] = torch.zeros_like(param, dtype=state_dtype(group, param))
-        return state
-
-    def add_param_group(self, param_group: dict[str, Any]) -> None:
-        """Add a group; its hyperparameters and parameters are checked first."""
-        self._check_group({**self.defaults, **param_group})
-        super().add_param_group(param_group)
+        """Return the states of a parameter before its first step, with the counter of its steps."""
+        step = torch.zeros((), dtype=torch.float32)
+        return {"step": step, **super().initial_state(group, param)}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Fill in what a ``state_dict`` of torch's class of the same name does not have."""
-        super().__setstate__(state)
         self._known_states = {}
-        for group in self.param_groups:
-            for name, value in self.defaults.items():
-                group.setdefault(name, value)
-            self._check_group(group)
+        super().__setstate__(state)
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Load a state of this class or of torch's class of the same name.
@@ -105,8 +84,6 @@ class CPUOptimizer(Optimizer):
         cannot be used raises ValueError before anything is changed; nothing is shared with
         ``state_dict`` afterwards.
         """
-        for group in state_dict["param_groups"]:
-            self._check_group({**self.defaults, **group})
         super().load_state_dict(state_dict)
         saved_ids = [index for group in state_dict["param_groups"] for index in group["params"]]
         ours = [(group, p) for group in self.param_groups for p in group["params"]]
@@ -128,10 +105,7 @@ class CPUOptimizer(Optimizer):
         All groups are checked before the first one is changed. Raises RuntimeError for a tensor or
         hyperparameter that cannot be used.
         """
-        loss = None
-        if closure is not None:
-            with torch.enable_grad():
-                loss = closure()
+        loss = loss_of(closure)
         library = load(self.BUILDER)
         step = getattr(library, f"{self.OP}_step")
         calls = []
@@ -145,7 +119,7 @@ class CPUOptimizer(Optimizer):
                 check(*arguments)
         for batch, arguments in calls:
             step(*arguments)
-            note_update(batch)
+            note_update(batch.params)
         return loss
 
     def _batch(self, group: dict[str, Any]) -> Batch:
@@ -188,36 +162,3 @@ class CPUOptimizer(Optimizer):
         present = list(map(id, self.state.values()))
         self._known_states[id(group)] = _KnownStates(wanted, present, states)
         return states
-
-    def _check_group(self, group: dict[str, Any]) -> None:
-        for name, advice in self.REFUSED.items():
-            if group[name]:
-                raise ValueError(f"{type(self).__name__} has no {name}; {advice}")
-        for name, (value, limit) in self.hyperparameters(group).items():
-            if not 0 <= value < limit:  # NaN fails every comparison
-                upper = "finite" if limit == math.inf else f"less than {limit:g}"
-                raise ValueError(f"{name}={value}: expected 0 or more, and {upper}")
-
-
-def note_update(batch: Batch) -> None:
-    """Let autograd know that the parameters are others now.
-
-    A backward pass through the old values is then an error and not a wrong gradient.
-    """
-    torch.autograd.graph.increment_version(batch.params)
-
-
-def state_dtype(group: dict[str, Any], param: torch.Tensor) -> torch.dtype:
-    """float32, or the parameter's dtype where the group says so."""
-    return torch.float32 if group["fp32_optimizer_states"] else param.dtype
-
-
-def finite(group: dict[str, Any], *names: str) -> dict[str, tuple[float, float]]:
-    """Hyperparameters that have to be 0 or more, and finite."""
-    return {name: (float(group[name]), math.inf) for name in names}
-
-
-def below_one(group: dict[str, Any]) -> dict[str, tuple[float, float]]:
-    """``betas``, each of which has to be 0 or more, and less than 1."""
-    beta1, beta2 = group["betas"]
-    return {"beta1": (float(beta1), 1.0), "beta2": (float(beta2), 1.0)}

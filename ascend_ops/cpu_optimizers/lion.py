@@ -8,7 +8,8 @@ import torch
 
 from op_builder.ops.cpu_lion import CPULionBuilder
 
-from .base import Batch, CPUOptimizer, Params, below_one, finite
+from ..dispatch.optimizer import Params
+from .base import Batch, CPUOptimizer
 
 
 class CPULion(CPUOptimizer):
@@ -39,6 +40,7 @@ class CPULion(CPUOptimizer):
     BUILDER = CPULionBuilder
     OP = "lion"
     STATES = ("exp_avg",)
+    NOT_NEGATIVE = ("lr", "weight_decay")
 
     def __init__(
         self,
@@ -58,10 +60,6 @@ class CPULion(CPUOptimizer):
             "fp32_optimizer_states": fp32_optimizer_states,
         }
         super().__init__(params, defaults)
-
-    def hyperparameters(self, group: dict[str, Any]) -> dict[str, tuple[float, float]]:
-        """lr and weight_decay finite; both betas less than 1."""
-        return {**finite(group, "lr", "weight_decay"), **below_one(group)}
 
     def op_arguments(self, batch: Batch, group: dict[str, Any]) -> tuple[Any, ...]:
         """The arguments of ``lion_check`` and ``lion_step``."""

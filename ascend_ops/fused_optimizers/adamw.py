@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 
 from op_builder.ops.fused_optimizers import FusedOptimizersBuilder
 
 from ..dispatch.npu_op import NPUOp
-from .base import FusedOptimizer, Params, Scaling
+from ..dispatch.optimizer import Params
+from .base import FusedOptimizer, Scaling
 from .tensor_lists import TensorLists
 
 Tensor = torch.Tensor
@@ -91,6 +92,8 @@ class FusedAdamW(FusedOptimizer):
     """
 
     STATES = ("exp_avg", "exp_avg_sq")
+    REFUSED: ClassVar[dict[str, str]] = {"amsgrad": "use torch.optim.AdamW for amsgrad=True"}
+    NOT_NEGATIVE = ("lr", "weight_decay", "eps")
 
     def __init__(
         self,
@@ -156,8 +159,3 @@ class FusedAdamW(FusedOptimizer):
             group["eps"],
             maximize,
         )
-
-    def _check_group(self, group: dict[str, Any]) -> None:
-        super()._check_group(group)
-        if group["amsgrad"]:
-            raise ValueError("amsgrad: expected False; use torch.optim.AdamW for amsgrad=True")

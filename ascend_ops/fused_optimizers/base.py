@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from functools import partial
+from typing import Any
 
 import torch
-from torch.optim.optimizer import Optimizer
 
+from ..dispatch.optimizer import CheckedOptimizer, Params, loss_of, note_update
 from .tensor_lists import TensorLists, check_param, collect
 
 Tensor = torch.Tensor
-Params = Iterable[Tensor] | Iterable[dict[str, Any]]
 _Update = tuple[TensorLists, list[Tensor], dict[str, Any]]
 
 
@@ -42,7 +41,7 @@ class Scaling:
         return list(torch._foreach_mul(grads, self.grad_scale.reciprocal()))
 
 
-class FusedOptimizer(Optimizer):
+class FusedOptimizer(CheckedOptimizer):
     """Base of the optimizers that update all tensors of a group at once.
 
     A subclass names its states and updates some lists (:meth:`update`). A
@@ -51,7 +50,6 @@ class FusedOptimizer(Optimizer):
     parameters that have made the same number of steps.
     """
 
-    STATES: ClassVar[tuple[str, ...]]
     #: torch.amp.GradScaler then sets ``grad_scale`` and ``found_inf`` before the step.
     _step_supports_amp_scaling = True
 
@@ -74,8 +72,7 @@ class FusedOptimizer(Optimizer):
         return False
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
-        """Add a group; its hyperparameters and parameters are checked first."""
-        self._check_group({**self.defaults, **param_group})
+        """Add a group of parameters after checking its hyperparameters and the parameters."""
         super().add_param_group(param_group)
         for param in self.param_groups[-1]["params"]:
             try:
@@ -84,20 +81,9 @@ class FusedOptimizer(Optimizer):
                 self.param_groups.pop()
                 raise
 
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Of this class or torch's; ValueError for what cannot be used, before any change."""
-        for group in state_dict["param_groups"]:
-            self._check_group({**self.defaults, **group})
-        super().load_state_dict(state_dict)
-
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Fill in what a ``state_dict`` of torch's class does not have."""
-        super().__setstate__(state)
         self._collected = {}
-        for group in self.param_groups:
-            for name, value in self.defaults.items():
-                group.setdefault(name, value)
-            self._check_group(group)
+        super().__setstate__(state)
 
     def state_dict(self) -> dict[str, Any]:
         """torch's, with a ``step`` of its own for each parameter: any optimizer loads it."""
@@ -123,10 +109,7 @@ class FusedOptimizer(Optimizer):
         Everything is checked before the first parameter is changed. Raises RuntimeError for a
         gradient, ValueError for a hyperparameter that cannot be used.
         """
-        loss = None
-        if closure is not None:
-            with torch.enable_grad():
-                loss = closure()
+        loss = loss_of(closure)
         updates = [update for group in self.param_groups for update in self._updates(group)]
         found_inf = _either(getattr(self, "found_inf", None), noop_flag)
         on_host = any(not self.takes_found_inf(lists) for lists, _, _ in updates)
@@ -136,11 +119,11 @@ class FusedOptimizer(Optimizer):
             scaling = Scaling.on(lists.step.device, getattr(self, "grad_scale", None), found_inf)
             self.update(lists, grads, group, scaling)
             lists.step.add_(1 if scaling.found_inf is None else 1 - scaling.found_inf)
-            torch.autograd.graph.increment_version(lists.params)
+            note_update(lists.params)
         return loss
 
     def _updates(self, group: dict[str, Any]) -> list[_Update]:
-        self._check_group(group)
+        self.check_group(group)
         known, absent = self._collected.get(id(group), ([], []))
         updates: list[_Update] = []
         if known and all(param.grad is None for param in absent):
@@ -151,22 +134,18 @@ class FusedOptimizer(Optimizer):
                 updates.append((lists, grads, group))
             else:
                 return updates
-        known = collect(group["params"], self.state, self._initial)
+        known = collect(group["params"], self.state, partial(self.initial_state, group))
         absent = [param for param in group["params"] if param.grad is None]
         self._collected[id(group)] = (known, absent)
         return [(lists, lists.grads() or [], group) for lists in known]
 
-    def _initial(self, param: Tensor) -> dict[str, Tensor]:
-        return {name: torch.zeros_like(param) for name in self.STATES}
-
-    def _check_group(self, group: dict[str, Any]) -> None:
-        numbers = {name: group[name] for name in ("lr", "weight_decay", "eps") if name in group}
-        for name, value in numbers.items():
-            if isinstance(value, Tensor) or not math.isfinite(value) or value < 0:
-                raise ValueError(f"{name}: expected a finite number of at least 0, found {value}")
-        for beta in group["betas"]:
-            if isinstance(beta, Tensor) or not 0 <= beta < 1:
-                raise ValueError(f"betas: expected numbers from 0 to below 1, found {beta}")
+    def number(self, name: str, value: Any) -> float:
+        """Return a hyperparameter, which must be in host memory: reading it must not wait."""
+        if isinstance(value, Tensor):
+            raise ValueError(
+                f"{name} must be a number, got a tensor on {value.device}; pass {name}.item()"
+            )
+        return float(value)
 
 
 def _either(found_inf: Tensor | None, noop_flag: Tensor | None) -> Tensor | None:

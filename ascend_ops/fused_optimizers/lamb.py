@@ -7,7 +7,8 @@ from typing import Any
 
 import torch
 
-from .base import FusedOptimizer, Params, Scaling
+from ..dispatch.optimizer import Params
+from .base import FusedOptimizer, Scaling
 from .tensor_lists import TensorLists
 
 Tensor = torch.Tensor
@@ -41,6 +42,7 @@ class FusedLamb(FusedOptimizer):
     """
 
     STATES = ("exp_avg", "exp_avg_sq")
+    NOT_NEGATIVE = ("lr", "weight_decay", "eps")
 
     def __init__(
         self,
@@ -88,8 +90,8 @@ class FusedLamb(FusedOptimizer):
         torch._foreach_mul_(directions, ratios)
         torch._foreach_add_(lists.params, directions, alpha=-group["lr"])
 
-    def _check_group(self, group: dict[str, Any]) -> None:
-        super()._check_group(group)
+    def check_group(self, group: dict[str, Any]) -> None:
+        super().check_group(group)
         least, most = group["min_coeff"], group["max_coeff"]
         if not (math.isfinite(least) and math.isfinite(most) and 0 <= least <= most):
             raise ValueError(

@@ -6,7 +6,8 @@ from typing import Any
 
 import torch
 
-from .base import FusedOptimizer, Params, Scaling
+from ..dispatch.optimizer import Params
+from .base import FusedOptimizer, Scaling
 from .tensor_lists import TensorLists
 
 Tensor = torch.Tensor
@@ -34,6 +35,7 @@ class FusedLion(FusedOptimizer):
     """
 
     STATES = ("exp_avg",)
+    NOT_NEGATIVE = ("lr", "weight_decay")
 
     def __init__(
         self,

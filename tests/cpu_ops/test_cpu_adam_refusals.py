@@ -15,16 +15,17 @@ pytestmark = pytest.mark.compiler
 
 
 def bad_groups() -> Iterator[tuple[dict[str, Any], str]]:
-    yield {"lr": math.nan}, "lr=nan"
-    yield {"lr": -1e-3}, "lr=-0.001"
-    yield {"lr": math.inf}, "lr=inf"
-    yield {"eps": math.nan}, "eps=nan"
-    yield {"weight_decay": -0.1}, "weight_decay=-0.1"
-    yield {"betas": (1.0, 0.999)}, "beta1=1.0"
-    yield {"betas": (0.9, math.nan)}, "beta2=nan"
-    yield {"amsgrad": True}, "amsgrad"
-    yield {"capturable": True}, "capturable"
-    yield {"differentiable": True}, "differentiable"
+    yield {"lr": math.nan}, "lr must be a finite number of at least 0, got nan"
+    yield {"lr": -1e-3}, "lr must be a finite number of at least 0, got -0.001"
+    yield {"lr": math.inf}, "lr must be a finite number of at least 0, got inf"
+    yield {"eps": math.nan}, "eps must be a finite number of at least 0, got nan"
+    yield {"weight_decay": -0.1}, "weight_decay must be a finite number of at least 0, got -0.1"
+    yield {"betas": (1.0, 0.999)}, r"betas\[0\] must be at least 0 and less than 1, got 1.0"
+    yield {"betas": (0.9, math.nan)}, r"betas\[1\] must be .* got nan"
+    yield {"betas": (0.9,)}, r"betas must be two numbers, got \(0.9,\)"
+    yield {"amsgrad": True}, "amsgrad must be False, got True; pass amsgrad=False or use torch"
+    yield {"capturable": True}, "capturable must be False, got True"
+    yield {"differentiable": True}, "differentiable must be False, got True"
 
 
 @pytest.mark.parametrize(("arguments", "message"), list(bad_groups()))
