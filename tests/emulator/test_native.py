@@ -90,6 +90,7 @@ OPTIONS: dict[str, dict[str, object]] = {
     "a_fault_fails_aclInit": {"FAULT": "aclInit:1:500000"},
     "a_fault_fails_a_collective_with_its_code": {"FAULT": "HcclAllReduce:1:4"},
     "a_fault_that_did_not_happen_is_reported": {"FAULT": "aclrtMaloc:1:1;aclrtCreateEvent:3:1"},
+    "the_synchronous_mode_runs_each_task_at_once": {"SYNCHRONOUS": 1},
     **{case: {"RACES": 1} for case, file in CASES.items() if file == "race_test.cpp"},
     "options_that_cannot_be_read_fail_aclInit": {"DEVICES": "many"},
 }
@@ -170,8 +171,3 @@ def test_an_option_that_makes_no_sense_is_refused(programs, name, value):
 def test_a_fault_that_cannot_be_read_is_refused(programs, fault):
     done = run(programs, "options_that_cannot_be_read_fail_aclInit", FAULT=fault)
     assert "cannot be read; expected function:n:code" in done.stdout
-
-
-def test_the_synchronous_mode_runs_each_task_at_once(programs):
-    done = run(programs, "work_runs_later_and_in_order", SYNCHRONOUS=1)
-    assert "status is 0, wanted 1" in done.stdout

@@ -1,8 +1,6 @@
 // The race detector; run with RACES=1.
-#include <chrono>
-#include <thread>
-
 #include "check.h"
+#include "flag.h"
 
 namespace {
 
@@ -40,17 +38,38 @@ TEST(races_are_found_whatever_the_timing) {
     copy_on(second);
     CHECK_EQUAL(ascend_emulator_race_count(), 0);  // the event orders
     CHECK_EQUAL(aclrtSynchronizeDevice(), 0);
+    Flag begin_filling;
+    Flag filled;
+    begin_filling.hold(first);
     fill(memory, 2, first);
-    CHECK_EQUAL(ascend_emulator_race_count(), 0);                // the host waited for the second
-    std::this_thread::sleep_for(std::chrono::milliseconds(20));  // surely over; still a race
-    copy_on(second);
+    filled.raise_on(first);
+    CHECK_EQUAL(ascend_emulator_race_count(), 0);  // the host waited for the second stream
+    begin_filling.raise();
+    filled.wait();
+    copy_on(second);  // the fill is over, but nothing orders the copy after it
     CHECK_EQUAL(ascend_emulator_race_count(), 1);
+    CHECK_EQUAL(aclrtSynchronizeStream(second), 0);
+    Flag fill_later;
+    fill_later.hold(first);
+    fill(memory, 3, first);
+    copy_on(second);  // the fill has not begun
+    CHECK_EQUAL(ascend_emulator_race_count(), 2);
+    fill_later.raise();
+    CHECK_EQUAL(aclrtSynchronizeDevice(), 0);
 }
 
 TEST(a_host_copy_without_waiting_is_a_race) {
     begin();
     auto* memory = device_memory(bytes);
+    // The host touches no lock of the stream between the fill and its own read: for ThreadSanitizer
+    // nothing orders the two.
+    Flag begin_filling;
+    Flag filled;
+    begin_filling.hold(nullptr);
     fill(memory, 1, nullptr);
+    filled.raise_on(nullptr);
+    begin_filling.raise();
+    filled.wait();
     read_first_byte(memory);
     CHECK_EQUAL(ascend_emulator_race_count(), 1);
     CHECK_EQUAL(aclrtSynchronizeDevice(), 0);
