@@ -1,6 +1,6 @@
 // Kernels of the single-operator path: what torch_npu still sends there on Ascend910B when every
 // aclnn function that it asks for exists.
-#include "emulator/single_op/call.h"
+#include "emulator/interface/single_op_call.h"
 
 #include <unordered_map>
 

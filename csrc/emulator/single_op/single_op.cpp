@@ -6,10 +6,10 @@
 
 #include <cstdio>
 
+#include "emulator/interface/data_buffer.h"
 #include "emulator/interface/handle.h"
 #include "emulator/interface/services.h"
-#include "emulator/single_op/call.h"
-#include "emulator/single_op/data_buffer.h"
+#include "emulator/interface/single_op_call.h"
 
 using namespace ascend_emulator;
 

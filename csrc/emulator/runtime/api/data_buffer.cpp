@@ -1,4 +1,4 @@
-#include "emulator/single_op/data_buffer.h"
+#include "emulator/interface/data_buffer.h"
 
 #include "acl/acl_base.h"
 
