@@ -2,6 +2,7 @@
 // them from the libhccl that it depends on; this one passes them on.
 #include <dlfcn.h>
 
+#include "emulator/interface/export.h"
 #include "hccl/hccl_types.h"
 
 namespace {
@@ -14,9 +15,5 @@ HcclResult pass_on(const char* function) {
 
 }  // namespace
 
-extern "C" {
-__attribute__((visibility("default"))) HcclResult HcclGroupStart() {
-    return pass_on("HcclGroupStart");
-}
-__attribute__((visibility("default"))) HcclResult HcclGroupEnd() { return pass_on("HcclGroupEnd"); }
-}
+EMULATOR_EXPORT HcclResult HcclGroupStart() { return pass_on("HcclGroupStart"); }
+EMULATOR_EXPORT HcclResult HcclGroupEnd() { return pass_on("HcclGroupEnd"); }

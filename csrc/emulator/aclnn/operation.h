@@ -267,8 +267,8 @@ using AnyFunction = void (*)();
             &SIGNATURE::phase1<NAME##_operation>);                                                 \
     }                                                                                              \
     __attribute__((visibility("default"), ifunc(#NAME "_resolve"))) void NAME##GetWorkspaceSize(); \
-    __attribute__((visibility("default"))) int NAME(void* workspace, std::uint64_t bytes,          \
-                                                    aclOpExecutor* executor, void* stream) {       \
+    EMULATOR_EXPORT int NAME(void* workspace, std::uint64_t bytes, aclOpExecutor* executor,        \
+                             void* stream) {                                                       \
         return ascend_emulator::launch(NAME##_operation, workspace, bytes, executor, stream);      \
     }                                                                                              \
     }

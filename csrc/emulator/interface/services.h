@@ -12,10 +12,9 @@
 #include <string>
 #include <vector>
 
+#include "emulator/interface/export.h"
 #include "emulator/interface/handle.h"
-#include "emulator/options/options.h"
-
-#define EMULATOR_EXPORT extern "C" __attribute__((visibility("default")))
+#include "emulator/interface/options.h"
 
 namespace ascend_emulator {
 
@@ -50,8 +49,6 @@ class Services {
     virtual int fail(int code, const std::string& message) = 0;
     /// Appends to the stream's queue; null is the current device's default stream.
     virtual int enqueue(void* stream, TaskPtr task) = 0;
-    /// Waits for all that was queued on the stream.
-    virtual int synchronize(void* stream) = 0;
     /// Waits for all streams of this thread's device.
     virtual int synchronize_device() = 0;
     /// Where the bytes of a device address are; a host address passes unchanged.
@@ -59,9 +56,7 @@ class Services {
     /// "", or why [address, address + bytes) is not live memory that the stream's device reaches.
     virtual std::string why_out_of_reach(const void* address, std::size_t bytes, void* stream) = 0;
     virtual void count_handle(HandleKind kind, int change) = 0;
-    virtual bool tracing() = 0;
     virtual const Options& options() = 0;
-    virtual int current_device() = 0;
 };
 
 inline Services& services() {

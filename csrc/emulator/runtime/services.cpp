@@ -8,13 +8,13 @@
 #include "acl/acl_rt.h"
 #include "emulator/checks/live_handles.h"
 #include "emulator/faults/fault_plan.h"
+#include "emulator/options/options.h"
 #include "emulator/runtime/api/entry.h"
 #include "emulator/runtime/objects/device.h"
 #include "emulator/runtime/objects/error.h"
 #include "emulator/runtime/objects/memory.h"
 #include "emulator/runtime/objects/stream.h"
 #include "emulator/runtime/objects/window.h"
-#include "emulator/trace/trace.h"
 
 namespace ascend_emulator {
 namespace {
@@ -67,7 +67,6 @@ class RuntimeServices : public Services {
     int enqueue(void* stream, TaskPtr task) override {
         return ascend_emulator::enqueue(stream, std::move(task));
     }
-    int synchronize(void* stream) override { return aclrtSynchronizeStream(stream); }
     int synchronize_device() override {
         return ascend_emulator::synchronize_device(ascend_emulator::current_device(), -1);
     }
@@ -80,9 +79,7 @@ class RuntimeServices : public Services {
     void count_handle(HandleKind kind, int change) override {
         ascend_emulator::count_handle(kind, change);
     }
-    bool tracing() override { return tracing_tasks(); }
     const Options& options() override { return ascend_emulator::options(); }
-    int current_device() override { return ascend_emulator::current_device(); }
 };
 
 }  // namespace

@@ -7,6 +7,7 @@
 #include "emulator/checks/live_handles.h"
 #include "emulator/checks/races.h"
 #include "emulator/checks/stack.h"
+#include "emulator/options/options.h"
 #include "emulator/runtime/api/entry.h"
 #include "emulator/runtime/objects/error.h"
 #include "emulator/runtime/objects/graph.h"

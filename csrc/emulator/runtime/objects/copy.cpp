@@ -4,6 +4,7 @@
 
 #include "acl/acl_rt.h"
 #include "emulator/checks/races.h"
+#include "emulator/options/options.h"
 #include "emulator/runtime/api/entry.h"
 #include "emulator/runtime/objects/error.h"
 #include "emulator/runtime/objects/memory.h"

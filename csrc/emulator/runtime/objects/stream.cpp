@@ -11,6 +11,7 @@
 #include "acl/acl_rt.h"
 #include "emulator/checks/live_handles.h"
 #include "emulator/checks/races.h"
+#include "emulator/options/options.h"
 #include "emulator/runtime/api/entry.h"
 #include "emulator/runtime/objects/device.h"
 #include "emulator/runtime/objects/error.h"
