@@ -8,6 +8,8 @@
 #include <cstring>
 #include <fstream>
 
+#include "hccl/hccl_types.h"
+
 namespace ascend_emulator {
 namespace {
 
@@ -33,6 +35,16 @@ std::string of_rank(std::uint32_t rank, std::uint32_t size) {
 }
 
 }  // namespace
+
+Communicator* group_of(void* handle) {
+    auto* group = static_cast<Communicator*>(handle);
+    const std::string problem = why_unusable(group, HandleKind::communicator);
+    if (!problem.empty()) {
+        services().fail(HCCL_E_PARA, problem);
+        return nullptr;
+    }
+    return group;
+}
 
 std::string make_root_info() {
     const int descriptor = memfd_create("emulated HCCL group", MFD_CLOEXEC);

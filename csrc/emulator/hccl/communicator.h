@@ -70,6 +70,9 @@ class Communicator : public Handle {
     std::size_t bytes_ = 0;
 };
 
+/// The communicator of a handle; null, with an error noted, if the handle is not a live one.
+Communicator* group_of(void* handle);
+
 /// Makes the shared memory of a new group; what the other ranks find it by.
 std::string make_root_info();
 

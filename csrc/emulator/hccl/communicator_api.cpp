@@ -2,20 +2,10 @@
 #include <cstdio>
 #include <cstring>
 
-#include "emulator/hccl/collectives.h"
-#include "emulator/hccl/live_communicator.h"
+#include "emulator/hccl/communicator.h"
+#include "hccl/hccl_types.h"
 
 using namespace ascend_emulator;
-
-Communicator* ascend_emulator::group_of(HcclComm handle) {
-    auto* group = static_cast<Communicator*>(handle);
-    const std::string problem = why_unusable(group, HandleKind::communicator);
-    if (!problem.empty()) {
-        services().fail(HCCL_E_PARA, problem);
-        return nullptr;
-    }
-    return group;
-}
 
 namespace {
 

@@ -3,7 +3,7 @@
 #include <cstring>
 
 #include "emulator/hccl/collectives.h"
-#include "emulator/hccl/live_communicator.h"
+#include "emulator/hccl/communicator.h"
 #include "emulator/hccl/queue.h"
 #include "emulator/hccl/transfer.h"
 

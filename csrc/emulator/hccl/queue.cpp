@@ -1,7 +1,5 @@
 #include "emulator/hccl/queue.h"
 
-#include "emulator/hccl/live_communicator.h"
-
 using namespace ascend_emulator;
 
 namespace {
