@@ -19,9 +19,15 @@ struct DeviceState {
     std::set<int> peers;  // devices whose memory its operators may use
 };
 
-/// The state of a device that exists; made when first asked for.
+/// The state of a device that exists. It lives until the process ends.
 DeviceState& device_state(int device);
 
+bool device_exists(int device);
+
+/// 0, or the code, with an error noted, if there is no such device.
+int check_device(int device);
+
+/// The memory of each device, in bytes.
 std::size_t total_memory();
 
 /// The device of this thread, or -1 where none was set.
@@ -33,5 +39,8 @@ void set_current_device(int device);
 
 /// Waits for all streams of the device; the first error of one, or the code of a timeout.
 int synchronize_device(int device, int timeout_ms);
+
+/// Let operators of this thread's device use the memory of `peer`, or not.
+void set_peer_access(int peer, bool allowed);
 
 }  // namespace ascend_emulator
