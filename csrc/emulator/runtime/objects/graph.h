@@ -4,7 +4,8 @@
 // among them agrees with.
 #pragma once
 
-#include <mutex>
+#include <memory>
+#include <string>
 #include <vector>
 
 #include "emulator/interface/services.h"
@@ -20,13 +21,30 @@ class Graph {
     Handle* handle = nullptr;      // what the caller knows it by, from the beginning of the capture
 };
 
-/// Whether the stream is being captured; if so the task became part of its graph.
+/// Begin to capture the stream into a new graph. 0, or a code if it is being captured already.
+int begin_capture(Stream& stream);
+
+/// End the capture that began on the stream; sets `handle` to the graph's. 0 or a code.
+int end_capture(Stream& stream, void** handle);
+
+/// Whether the stream is being captured; if so, the task becomes part of its graph.
 bool add_to_capture(Stream& stream, const TaskPtr& task);
 
 /// The graph that the stream is being captured into, or null.
 std::shared_ptr<Graph> capture_of(Stream& stream);
 
-/// The stream waits for an event that was recorded in a capture: it becomes part of it.
+/// Make the stream, which waits for an event that was recorded in a capture, part of that capture.
 void join_capture(Stream& stream, const std::shared_ptr<Graph>& graph);
+
+/// The graph of a handle; null, with an error noted, if the handle is not a live graph.
+std::shared_ptr<Graph> graph_of(void* handle);
+
+/// Destroy a handle that graph_of accepts. Replays that are queued still run.
+void destroy_graph(void* handle);
+
+TaskPtr replay_task(std::shared_ptr<Graph> graph);
+
+/// The graph's tasks as JSON.
+std::string graph_json(const Graph& graph);
 
 }  // namespace ascend_emulator
