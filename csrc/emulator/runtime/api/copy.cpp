@@ -1,0 +1,54 @@
+// The AscendCL functions of copies and fills.
+#include "emulator/runtime/objects/copy.h"
+#include "acl/acl_rt.h"
+#include "emulator/runtime/api/entry.h"
+#include "emulator/runtime/objects/stream.h"
+
+using namespace ascend_emulator;
+
+// Not ordered after what streams have queued, as on a device: the caller synchronises first.
+aclError aclrtMemcpy(void* to, size_t capacity, const void* from, size_t bytes,
+                     aclrtMemcpyKind kind) {
+    ACL_ENTER();
+    if (const int code = check_copy(to, capacity, from, bytes, kind)) {
+        return code;
+    }
+    copy_now(to, from, bytes);
+    return 0;
+}
+
+aclError aclrtMemset(void* to, size_t capacity, int32_t value, size_t bytes) {
+    ACL_ENTER();
+    if (const int code = check_fill(to, capacity, bytes)) {
+        return code;
+    }
+    fill_now(to, value, bytes);
+    return 0;
+}
+
+aclError aclrtMemcpyAsync(void* to, size_t capacity, const void* from, size_t bytes,
+                          aclrtMemcpyKind kind, aclrtStream stream) {
+    ACL_ENTER();
+    const int code = check_copy(to, capacity, from, bytes, kind);
+    return code != 0 ? code : enqueue(stream, copy_task(to, from, bytes));
+}
+
+aclError aclrtMemcpyAsyncWithCondition(void* to, size_t capacity, const void* from, size_t bytes,
+                                       aclrtMemcpyKind kind, aclrtStream stream) {
+    return aclrtMemcpyAsync(to, capacity, from, bytes, kind, stream);
+}
+
+aclError aclrtMemsetAsync(void* to, size_t capacity, int32_t value, size_t bytes,
+                          aclrtStream stream) {
+    ACL_ENTER();
+    const int code = check_fill(to, capacity, bytes);
+    return code != 0 ? code : enqueue(stream, fill_task(to, value, bytes));
+}
+
+// A hint to prefetch into a cache that is not there.
+aclError aclrtCmoAsync(void* address, size_t bytes, aclrtCmoType type, aclrtStream stream) {
+    (void)type;
+    (void)stream;
+    ACL_ENTER();
+    return check_live("address", address, bytes);
+}

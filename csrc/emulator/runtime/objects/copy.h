@@ -1,0 +1,28 @@
+// Copies and fills, synchronous and on a stream. A copy's kind has to fit its addresses, and
+// device addresses have to be of live memory.
+#pragma once
+
+#include <cstddef>
+
+#include "acl/acl_rt.h"
+#include "emulator/interface/services.h"
+
+namespace ascend_emulator {
+
+/// 0, or the code, with an error noted, of a device address outside live memory.
+int check_live(const char* what, const void* address, std::size_t bytes);
+
+/// 0, or the code, with an error noted, of a copy that the destination cannot take or whose kind
+/// does not fit its addresses. `capacity` is the size of the destination.
+int check_copy(void* to, std::size_t capacity, const void* from, std::size_t bytes,
+               aclrtMemcpyKind kind);
+int check_fill(void* to, std::size_t capacity, std::size_t bytes);
+
+/// Copy or fill on the calling thread; the race detector sees it as an access of the host.
+void copy_now(void* to, const void* from, std::size_t bytes);
+void fill_now(void* to, int value, std::size_t bytes);
+
+TaskPtr copy_task(void* to, const void* from, std::size_t bytes);
+TaskPtr fill_task(void* to, int value, std::size_t bytes);
+
+}  // namespace ascend_emulator
