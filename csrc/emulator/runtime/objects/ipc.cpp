@@ -1,5 +1,3 @@
-// Memory shared between processes: an exported block moves into a file without a name, which the
-// importer opens through /proc. Nothing is left behind, however a process ends.
 #include "emulator/runtime/objects/ipc.h"
 
 #include <fcntl.h>
@@ -14,7 +12,6 @@
 #include <vector>
 
 #include "acl/acl_rt.h"
-#include "emulator/runtime/api/entry.h"
 #include "emulator/runtime/objects/device.h"
 #include "emulator/runtime/objects/error.h"
 #include "emulator/runtime/objects/memory.h"
@@ -82,25 +79,7 @@ int open_export(int pid, int descriptor, std::size_t bytes) {
 
 }  // namespace
 
-void end_export(const void* address) {
-    Sharing& all = sharing();
-    const std::lock_guard<std::mutex> lock(all.mutex);
-    const auto found = all.exported.find(address);
-    if (found != all.exported.end()) {
-        close(found->second.file);
-        all.exported.erase(found);
-    }
-}
-
-}  // namespace ascend_emulator
-
-using namespace ascend_emulator;
-
-aclError aclrtIpcMemGetExportKey(void* address, size_t bytes, char* key, size_t room,
-                                 uint64_t flags) {
-    (void)bytes;
-    (void)flags;
-    ACL_ENTER();
+int export_block(const void* address, char* key, std::size_t capacity) {
     BlockInfo block;
     if (!find_block(address, &block) || block.begin != address) {
         return fail(ACL_ERROR_RT_PARAM_INVALID,
@@ -118,21 +97,21 @@ aclError aclrtIpcMemGetExportKey(void* address, size_t bytes, char* key, size_t 
         found = all.exported.emplace(address, Export{file, all.exports++}).first;
     }
     const auto& [file, number] = found->second;
-    std::snprintf(key, room, "emulated-%d-%d-%zu-%ld", getpid(), file, block.bytes, number);
+    std::snprintf(key, capacity, "emulated-%d-%d-%zu-%ld", getpid(), file, block.bytes, number);
     return 0;
 }
 
-aclError aclrtIpcMemSetImportPid(const char* key, int32_t* pids, size_t count) {
-    (void)key;
-    (void)pids;
-    (void)count;
-    ACL_ENTER();
-    return 0;  // every process of this user may import
+void end_export(const void* address) {
+    Sharing& all = sharing();
+    const std::lock_guard<std::mutex> lock(all.mutex);
+    const auto found = all.exported.find(address);
+    if (found != all.exported.end()) {
+        close(found->second.file);
+        all.exported.erase(found);
+    }
 }
 
-aclError aclrtIpcMemImportByKey(void** address, const char* key, uint64_t flags) {
-    (void)flags;
-    ACL_ENTER();
+int import_block(void** address, const char* key) {
     int pid = 0;
     int descriptor = 0;
     std::size_t bytes = 0;
@@ -159,18 +138,18 @@ aclError aclrtIpcMemImportByKey(void** address, const char* key, uint64_t flags)
     return 0;
 }
 
-aclError aclrtIpcMemClose(const char* key) {
-    ACL_ENTER();
+void close_import(const char* key) {
     Sharing& all = sharing();
     const std::lock_guard<std::mutex> lock(all.mutex);
     const auto found = all.imported.find(key);
     if (found == all.imported.end()) {
-        return 0;  // the exporter's own: it ends with the block
+        return;  // the exporter's own: it ends with the block
     }
     BlockInfo block;
     if (remove_block(found->second, BlockKind::imported, &block)) {
         Window::instance().release(const_cast<void*>(block.begin), block.bytes);
     }
     all.imported.erase(found);
-    return 0;
 }
+
+}  // namespace ascend_emulator
