@@ -53,7 +53,7 @@ std::string why_of_another_device(const BlockInfo& block, const void* address, v
     if (state.peers.count(block.device) != 0) {
         return {};
     }
-    return to_text(address) + " is memory of device " + std::to_string(block.device) +
+    return address_text(address) + " is memory of device " + std::to_string(block.device) +
            ", the stream is one of device " + std::to_string(stream->device()) +
            ", and aclrtDeviceEnablePeerAccess was not called there";
 }

@@ -3,17 +3,9 @@
 
 namespace ascend_emulator {
 
-enum class State { fresh, initialised, finalised };
-
 /// 0, or the code to return at once: aclInit was not called, this is a forked child of a process
 /// that used the NPU, or ASCEND_EMULATOR_FAULT asks for a failure of this call.
 int enter(const char* function);
-
-void set_state(State state);
-State state();
-
-/// Called with the first stream or memory of the process.
-void watch_forks();
 
 }  // namespace ascend_emulator
 

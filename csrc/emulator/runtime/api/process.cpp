@@ -14,6 +14,7 @@
 #include "emulator/options/options.h"
 #include "emulator/runtime/api/entry.h"
 #include "emulator/runtime/objects/error.h"
+#include "emulator/runtime/objects/process_state.h"
 #include "emulator/trace/trace.h"
 
 namespace ascend_emulator {

@@ -13,6 +13,7 @@
 #include "emulator/runtime/objects/device.h"
 #include "emulator/runtime/objects/error.h"
 #include "emulator/runtime/objects/graph.h"
+#include "emulator/runtime/objects/process_state.h"
 #include "emulator/runtime/objects/stream.h"
 
 namespace ascend_emulator {

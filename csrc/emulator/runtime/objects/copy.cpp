@@ -126,8 +126,8 @@ int check_copy(void* to, std::size_t capacity, const void* from, std::size_t byt
     if (!fits(kind, window.holds(to), window.holds(from))) {
         return fail(ACL_ERROR_RT_PARAM_INVALID,
                     std::string(name_of_kind(kind)) + " does not fit its addresses: the " +
-                        "destination " + to_text(to) + " is " + side_of(to) +
-                        " memory, the source " + to_text(from) + " is " + side_of(from) +
+                        "destination " + address_text(to) + " is " + side_of(to) +
+                        " memory, the source " + address_text(from) + " is " + side_of(from) +
                         " memory");
     }
     const int code = check_live("destination", to, bytes);

@@ -3,8 +3,6 @@
 #include <atomic>
 #include <mutex>
 
-#include "acl/acl_rt.h"
-#include "emulator/interface/handle.h"
 #include "emulator/trace/trace.h"
 
 namespace ascend_emulator {
@@ -44,13 +42,7 @@ void note_task_error(const char* task, int code) {
     message_of_thread.clear();
 }
 
-std::string to_text(const void* address) { return address_text(address); }
-
-}  // namespace ascend_emulator
-
-using namespace ascend_emulator;
-
-const char* aclGetRecentErrMsg() {
+const char* take_message() {
     message_given_out.swap(message_of_thread);
     message_of_thread.clear();
     if (message_given_out.empty()) {
@@ -61,14 +53,12 @@ const char* aclGetRecentErrMsg() {
     return message_given_out.empty() ? nullptr : message_given_out.c_str();
 }
 
-aclError aclrtGetLastError(aclrtLastErrLevel level) {
-    (void)level;
+int last_error() { return last_code; }
+
+int take_last_error() {
     const int code = last_code;
     last_code = 0;
     return code;
 }
 
-aclError aclrtPeekAtLastError(aclrtLastErrLevel level) {
-    (void)level;
-    return last_code;
-}
+}  // namespace ascend_emulator

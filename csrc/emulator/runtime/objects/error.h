@@ -3,8 +3,6 @@
 
 #include <string>
 
-#include "acl/acl_base.h"
-
 namespace ascend_emulator {
 
 /// Names the function that this thread is in, for messages. The text must outlive the call.
@@ -19,7 +17,12 @@ bool has_failed();
 /// As fail, from a stream's worker: any thread may fetch the message.
 void note_task_error(const char* task, int code);
 
-/// The text of a range of memory, a size or a count.
-std::string to_text(const void* address);
+/// Return the message of this thread's last failure, or else of a failed task, and forget it; null
+/// if there is none. The text lives until the thread's next call.
+const char* take_message();
+
+/// The code of this thread's last failure, 0 for none; take_last_error also forgets it.
+int last_error();
+int take_last_error();
 
 }  // namespace ascend_emulator

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "acl/acl_rt.h"
+#include "emulator/interface/handle.h"
 #include "emulator/runtime/objects/device.h"
 #include "emulator/runtime/objects/error.h"
 #include "emulator/runtime/objects/memory.h"
@@ -83,7 +84,7 @@ int export_block(const void* address, char* key, std::size_t capacity) {
     BlockInfo block;
     if (!find_block(address, &block) || block.begin != address) {
         return fail(ACL_ERROR_RT_PARAM_INVALID,
-                    to_text(address) + " is not the beginning of a block of device memory");
+                    address_text(address) + " is not the beginning of a block of device memory");
     }
     synchronize_device(block.device, -1);
     Sharing& all = sharing();

@@ -9,11 +9,12 @@
 #include "acl/acl_rt.h"
 #include "emulator/checks/races.h"
 #include "emulator/checks/stack.h"
+#include "emulator/interface/handle.h"
 #include "emulator/options/options.h"
-#include "emulator/runtime/api/entry.h"
 #include "emulator/runtime/objects/device.h"
 #include "emulator/runtime/objects/error.h"
 #include "emulator/runtime/objects/ipc.h"
+#include "emulator/runtime/objects/process_state.h"
 #include "emulator/runtime/objects/window.h"
 
 namespace ascend_emulator {
@@ -132,7 +133,7 @@ int free_block(void* address, BlockKind kind) {
     }
     if (!remove_block(address, kind, &block)) {
         return fail(ACL_ERROR_RT_PARAM_INVALID,
-                    "cannot free " + to_text(address) + ": " + why_not_live(address, 1));
+                    "cannot free " + address_text(address) + ": " + why_not_live(address, 1));
     }
     if (kind == BlockKind::device) {
         end_export(address);
@@ -194,7 +195,7 @@ std::string why_overrun(const Blocks& all, const Block& first, const void* addre
     while (end > key_of(block->info.begin) + block->info.bytes) {
         const auto next = all.live.find(key_of(block->info.begin) + block->info.bytes);
         if (block->info.kind != BlockKind::mapped || next == all.live.end()) {
-            return std::to_string(bytes) + " bytes at " + to_text(address) +
+            return std::to_string(bytes) + " bytes at " + address_text(address) +
                    " reach past the end of their block: " + position_text(first.info, address);
         }
         block = &next->second;
@@ -215,17 +216,18 @@ std::string why_not_live(const void* address, std::size_t bytes, BlockInfo* foun
     }
     for (auto freed = all.freed.rbegin(); freed != all.freed.rend(); ++freed) {
         if (contains(freed->info, address)) {
-            return to_text(address) + " is freed memory, " + position_text(freed->info, address) +
-                   ". The block was freed by:\n" + freed->stack.text();
+            return address_text(address) + " is freed memory, " +
+                   position_text(freed->info, address) + ". The block was freed by:\n" +
+                   freed->stack.text();
         }
     }
     if (find_in(all.ranges, address) != nullptr) {
-        return to_text(address) + " lies in a reserved range, where no memory is mapped";
+        return address_text(address) + " lies in a reserved range, where no memory is mapped";
     }
     if (Window::instance().holds(address)) {
-        return to_text(address) + " is a device address that no allocation holds";
+        return address_text(address) + " is a device address that no allocation holds";
     }
-    return to_text(address) + " is no address that AscendCL gave out";
+    return address_text(address) + " is no address that AscendCL gave out";
 }
 
 std::string describe_live_blocks() {
@@ -238,7 +240,8 @@ std::string describe_live_blocks() {
             const bool pinned = block.info.kind == BlockKind::pinned;
             text += "  " + std::to_string(block.info.bytes) + " bytes of " +
                     (pinned ? "pinned memory" : "device " + std::to_string(block.info.device)) +
-                    " at " + to_text(block.info.begin) + ", allocated by:\n" + block.stack.text();
+                    " at " + address_text(block.info.begin) + ", allocated by:\n" +
+                    block.stack.text();
         }
     }
     return text;

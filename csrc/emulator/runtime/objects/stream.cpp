@@ -12,10 +12,10 @@
 #include "emulator/checks/live_handles.h"
 #include "emulator/checks/races.h"
 #include "emulator/options/options.h"
-#include "emulator/runtime/api/entry.h"
 #include "emulator/runtime/objects/device.h"
 #include "emulator/runtime/objects/error.h"
 #include "emulator/runtime/objects/graph.h"
+#include "emulator/runtime/objects/process_state.h"
 #include "emulator/trace/trace.h"
 
 namespace ascend_emulator {
