@@ -1,13 +1,8 @@
-// The queueing of tasks, and the interface of the emulator's other libraries to this one.
+// The interface of the emulator's other libraries to this one.
 #include "emulator/interface/services.h"
-
-#include <unistd.h>
-
-#include <thread>
 
 #include "acl/acl_rt.h"
 #include "emulator/checks/live_handles.h"
-#include "emulator/faults/fault_plan.h"
 #include "emulator/options/options.h"
 #include "emulator/runtime/api/entry.h"
 #include "emulator/runtime/objects/device.h"
@@ -18,28 +13,6 @@
 
 namespace ascend_emulator {
 namespace {
-
-/// A task that ASCEND_EMULATOR_FAULT lets hang or start late.
-class Faulty : public Task {
-  public:
-    Faulty(TaskPtr task, Fault fault) : task_(std::move(task)), fault_(std::move(fault)) {}
-    int run() override {
-        if (fault_.kind == Fault::Kind::delay) {
-            std::this_thread::sleep_for(std::chrono::milliseconds(fault_.value));
-            return task_->run();
-        }
-        for (;;) {
-            pause();
-        }
-    }
-    const char* name() const override { return task_->name(); }
-    std::vector<Access> accesses() const override { return task_->accesses(); }
-    std::string arguments() const override { return task_->arguments(); }
-
-  private:
-    TaskPtr task_;
-    Fault fault_;
-};
 
 /// "", or that the block is of a device to which the stream's has no access.
 std::string why_of_another_device(const BlockInfo& block, const void* address, void* handle) {
@@ -83,18 +56,6 @@ class RuntimeServices : public Services {
 };
 
 }  // namespace
-
-int enqueue(void* handle, TaskPtr task) {
-    Stream* stream = stream_of(handle);
-    if (stream == nullptr) {
-        return ACL_ERROR_RT_INVALID_HANDLE;
-    }
-    Fault fault;
-    if (take_task_fault(&fault)) {
-        task = std::make_shared<Faulty>(std::move(task), fault);
-    }
-    return stream->push(std::move(task));
-}
 
 }  // namespace ascend_emulator
 

@@ -1,73 +1,24 @@
-// The AscendCL functions of streams, and host functions that run on one.
+// The AscendCL functions of streams, and of host functions that run on one.
 #include <unistd.h>
 
-#include <algorithm>
-#include <atomic>
-
 #include "acl/acl_rt.h"
-#include "emulator/checks/live_handles.h"
 #include "emulator/checks/races.h"
 #include "emulator/checks/stack.h"
 #include "emulator/options/options.h"
 #include "emulator/runtime/api/entry.h"
-#include "emulator/runtime/objects/device.h"
 #include "emulator/runtime/objects/error.h"
 #include "emulator/runtime/objects/graph.h"
-#include "emulator/runtime/objects/process_state.h"
 #include "emulator/runtime/objects/stream.h"
 
 namespace ascend_emulator {
 namespace {
-
-std::atomic<int> next_stream_id{1};  // 0 is a device's default stream
-
-class HostFunction : public Task {
-  public:
-    HostFunction(void (*function)(void*), void* argument)
-        : function_(function), argument_(argument) {}
-    int run() override {
-        function_(argument_);
-        return 0;
-    }
-    const char* name() const override { return "aclrtLaunchHostFunc"; }
-
-  private:
-    void (*function_)(void*);
-    void* argument_;
-};
-
-int create(aclrtStream* handle, bool counted) {
-    watch_forks();
-    DeviceState& state = device_state(current_device());
-    auto* stream = new Stream(state.id, next_stream_id++, counted);
-    const std::lock_guard<std::mutex> lock(state.mutex);
-    state.streams.insert(stream);
-    *handle = stream;
-    return 0;
-}
 
 int destroy(aclrtStream handle, bool drop) {
     if (handle == nullptr) {
         return fail(ACL_ERROR_RT_PARAM_INVALID, "the stream is null");
     }
     Stream* stream = stream_of(handle);
-    if (stream == nullptr) {
-        return ACL_ERROR_RT_INVALID_HANDLE;
-    }
-    DeviceState& state = device_state(stream->device());
-    {
-        const std::lock_guard<std::mutex> lock(state.mutex);
-        if (stream == state.default_stream) {
-            return fail(ACL_ERROR_RT_PARAM_INVALID, "the default stream cannot be destroyed");
-        }
-        state.streams.erase(stream);
-    }
-    const int id = stream->id();
-    retire_stream(stream, drop);
-    if (options().races) {  // it has run to its end
-        note_host_wait(state.id, id);
-    }
-    return 0;
+    return stream == nullptr ? ACL_ERROR_RT_INVALID_HANDLE : destroy_stream(stream, drop);
 }
 
 int synchronize(aclrtStream handle, int timeout_ms) {
@@ -85,7 +36,7 @@ int synchronize(aclrtStream handle, int timeout_ms) {
 int launch(aclrtStream handle, void (*function)(void*), void* argument) {
     Stream* stream = stream_of(handle);
     return stream == nullptr ? ACL_ERROR_RT_INVALID_HANDLE
-                             : stream->push(std::make_shared<HostFunction>(function, argument));
+                             : stream->push(host_function_task(function, argument));
 }
 
 int check(aclrtStream handle) {
@@ -101,12 +52,14 @@ aclError aclrtCreateStreamWithConfig(aclrtStream* handle, uint32_t priority, uin
     (void)priority;
     (void)flag;
     ACL_ENTER();
-    return create(handle, !is_torch_npu(__builtin_return_address(0)));
+    *handle = create_stream(!is_torch_npu(__builtin_return_address(0)));
+    return 0;
 }
 
 aclError aclrtCreateStream(aclrtStream* handle) {
     ACL_ENTER();
-    return create(handle, !is_torch_npu(__builtin_return_address(0)));
+    *handle = create_stream(!is_torch_npu(__builtin_return_address(0)));
+    return 0;
 }
 
 aclError aclrtDestroyStream(aclrtStream handle) {

@@ -11,6 +11,7 @@
 #include "acl/acl_rt.h"
 #include "emulator/checks/live_handles.h"
 #include "emulator/checks/races.h"
+#include "emulator/faults/faulty_task.h"
 #include "emulator/options/options.h"
 #include "emulator/runtime/objects/device.h"
 #include "emulator/runtime/objects/error.h"
@@ -30,6 +31,21 @@ constexpr int looks_before_sleep = 400;
 constexpr int tasks_before_naps = 16;
 constexpr std::chrono::microseconds nap(30);
 constexpr int naps_before_sleep = 100;
+
+class HostFunction : public Task {
+  public:
+    HostFunction(void (*function)(void*), void* argument)
+        : function_(function), argument_(argument) {}
+    int run() override {
+        function_(argument_);
+        return 0;
+    }
+    const char* name() const override { return "aclrtLaunchHostFunc"; }
+
+  private:
+    void (*function_)(void*);
+    void* argument_;
+};
 
 }  // namespace
 
@@ -202,13 +218,46 @@ Stream* stream_of(void* handle) {
     return stream;
 }
 
-void retire_stream(Stream* stream, bool drop) {
+int enqueue(void* handle, TaskPtr task) {
+    Stream* stream = stream_of(handle);
+    return stream == nullptr ? ACL_ERROR_RT_INVALID_HANDLE
+                             : stream->push(with_fault(std::move(task)));
+}
+
+Stream* create_stream(bool counted) {
+    static std::atomic<int> next_id{1};  // 0 is a device's default stream
+    watch_forks();
+    DeviceState& state = device_state(current_device());
+    auto* stream = new Stream(state.id, next_id++, counted);
+    const std::lock_guard<std::mutex> lock(state.mutex);
+    state.streams.insert(stream);
+    return stream;
+}
+
+int destroy_stream(Stream* stream, bool drop) {
     static auto* const quarantine = new Quarantine<Stream>;
+    DeviceState& state = device_state(stream->device());
+    {
+        const std::lock_guard<std::mutex> lock(state.mutex);
+        if (stream == state.default_stream) {
+            return fail(ACL_ERROR_RT_PARAM_INVALID, "the default stream cannot be destroyed");
+        }
+        state.streams.erase(stream);
+    }
     stream->finish(drop);
     if (stream->counted()) {
         count_handle(HandleKind::stream, -1);
     }
+    const int id = stream->id();
     quarantine->put(stream);
+    if (options().races) {  // it has run to its end
+        note_host_wait(state.id, id);
+    }
+    return 0;
+}
+
+TaskPtr host_function_task(void (*function)(void*), void* argument) {
+    return std::make_shared<HostFunction>(function, argument);
 }
 
 }  // namespace ascend_emulator

@@ -68,7 +68,12 @@ Stream* stream_of(void* handle);
 /// Queues the task on a handle's stream, with the hang or delay that a fault asks for.
 int enqueue(void* handle, TaskPtr task);
 
-/// Ends the worker of a stream that is not listed any more and keeps its handle recognisable.
-void retire_stream(Stream* stream, bool drop);
+/// Create a stream on the current device.
+Stream* create_stream(bool counted);
+
+/// Run or drop what is queued, end the worker, and keep the handle recognisable. 0 or a code.
+int destroy_stream(Stream* stream, bool drop);
+
+TaskPtr host_function_task(void (*function)(void*), void* argument);
 
 }  // namespace ascend_emulator
