@@ -17,7 +17,8 @@ from .moe.moe_gating_topk import moe_gating_topk
 from .norm.add_rms_norm import add_rms_norm
 from .norm.layer_norm import layer_norm
 from .norm.rms_norm import rms_norm
-from .rotary.rotary_embedding import apply_rotary_pos_emb_, rotary_embedding
+from .rotary.apply_rotary_pos_emb import apply_rotary_pos_emb_
+from .rotary.rotary_embedding import rotary_embedding
 from .serving.incre import incre_flash_attention
 from .serving.kv_cache import kv_cache_gather, kv_cache_scatter
 from .serving.paged import paged_attention

@@ -11,7 +11,7 @@ from op_checks import assert_close, assert_compiles, assert_matches_fp64, value_
 npu = pytest.mark.npu
 MODES = ["half", "interleave", "quarter", "interleave-half"]
 DTYPES = ["float32", "float16", "bfloat16"]
-#: x and cos: BNSD, BSND, SBND and TND, from cos repeated most to not at all.
+#: Shapes of x and cos: BNSD, BSND, SBND and TND, with cos repeated most to not at all.
 SHAPES = [
     ((2, 3, 5, 8), (1, 1, 5, 8)),
     ((2, 5, 3, 12), (1, 5, 1, 12)),
@@ -35,7 +35,7 @@ def made(shape, factor, dtype="float32"):
 
 
 def pairs(size, mode):
-    """Of each pair: where it is in x, and where it goes."""
+    """Return the places of each pair in x and in the result."""
     half, quarter = size // 2, size // 4
     if mode == "half":
         return [((i, i + half), (i, i + half)) for i in range(half)]
@@ -48,7 +48,7 @@ def pairs(size, mode):
 
 
 def by_element(x, cos, sin, mode):
-    """The formula for each pair on its own."""
+    """Apply the formula to each pair on its own."""
     import torch
 
     y = [None] * x.shape[-1]
@@ -185,33 +185,34 @@ def test_it_runs_on_inference_tensors_and_without_gradients():
 def test_opcheck_and_gradcheck_pass_on_the_cpu():
     import torch
 
-    import ascend_ops.rotary.rotary_embedding as own
+    from ascend_ops.rotary import apply_rotary_pos_emb, checks, rotary_embedding
 
     x, cos, sin = (t.double().requires_grad_() for t in made((2, 3, 2, 4), (1, 1, 2, 4)))
-    for name, mode in own.MODES.items():
-        torch.library.opcheck(own._rotary_op.overload, (x, cos, sin, mode))
+    for name, mode in checks.MODES.items():
+        torch.library.opcheck(rotary_embedding._rotary_op.overload, (x, cos, sin, mode))
         torch.autograd.gradcheck(
-            lambda x, c, s, name=name: own.rotary_embedding(x, c, s, name), (x, cos, sin)
+            lambda x, c, s, name=name: rotary_embedding.rotary_embedding(x, c, s, name),
+            (x, cos, sin),
         )
     x, cos, sin = (t.detach() for t in (x, cos, sin))
-    torch.library.opcheck(own._rotary_backward_op.overload, (x, cos, sin, None, 0))
-    torch.library.opcheck(own._rotary_backward_op.overload, (x, cos, sin, x + 1, 3))
-    torch.library.opcheck(own._apply_op.overload, (x, x + 1, cos, sin, 1))
+    torch.library.opcheck(rotary_embedding._rotary_backward_op.overload, (x, cos, sin, None, 0))
+    torch.library.opcheck(rotary_embedding._rotary_backward_op.overload, (x, cos, sin, x + 1, 3))
+    torch.library.opcheck(apply_rotary_pos_emb._apply_op.overload, (x, x + 1, cos, sin, 1))
 
 
 @npu
 def test_opcheck_passes_on_the_npu():
     import torch
 
-    import ascend_ops.rotary.rotary_embedding as own
+    from ascend_ops.rotary import apply_rotary_pos_emb, rotary_embedding
 
     x, cos, sin = (t.npu() for t in made((2, 3, 2, 128), (2, 3, 1, 128)))
     tests = ("test_schema", "test_autograd_registration", "test_faketensor")
     for op, arguments in (
-        (own._rotary_op, (x, cos, sin, 0)),
-        (own._rotary_backward_op, (x, cos, sin, None, 2)),
-        (own._rotary_backward_op, (x, cos, sin, x + 1, 3)),
-        (own._apply_op, (x, x[:, :, :1].clone(), cos, sin, 1)),
+        (rotary_embedding._rotary_op, (x, cos, sin, 0)),
+        (rotary_embedding._rotary_backward_op, (x, cos, sin, None, 2)),
+        (rotary_embedding._rotary_backward_op, (x, cos, sin, x + 1, 3)),
+        (apply_rotary_pos_emb._apply_op, (x, x[:, :, :1].clone(), cos, sin, 1)),
     ):
         torch.library.opcheck(op.overload, arguments, test_utils=tests)
 

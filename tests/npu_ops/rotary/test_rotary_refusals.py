@@ -16,26 +16,46 @@ def tensors(*shapes, device="cpu", dtype=None):
 
 
 ANYWHERE = [
-    ("half", (4, 8), (4, 8), "x: expected 3 or 4 dimensions, found [4, 8]"),
-    ("half", (4, 3, 7), (4, 1, 7), "x: expected D to be a multiple of 2, found 7"),
-    ("quarter", (4, 3, 6), (4, 1, 6), "x: expected D to be a multiple of 4, found 6"),
-    ("half", (4, 3, 0), (4, 1, 0), "x: expected D to be a multiple of 2, found 0"),
-    ("half", (4, 3, 8), (4, 1, 4), "cos: expected D = 8, found [4, 1, 4]"),
-    ("half", (2, 4, 3, 8), (4, 3, 8), "cos: expected x's shape [2, 4, 3, 8], with 1 where"),
-    ("half", (4, 3, 8), (2, 3, 8), "cos: expected x's shape [4, 3, 8], with 1 where"),
-    ("rotate", (4, 3, 8), (4, 1, 8), "mode: expected one of half, interleave, quarter, "),
+    ("half", (4, 8), (4, 8), "x must have 3 or 4 dimensions, got [4, 8]"),
+    ("half", (4, 3, 7), (4, 1, 7), "head_dim of x must be a positive multiple of 2, got 7"),
+    ("quarter", (4, 3, 6), (4, 1, 6), "head_dim of x must be a positive multiple of 4, got 6"),
+    ("half", (4, 3, 0), (4, 1, 0), "head_dim of x must be a positive multiple of 2, got 0"),
+    ("half", (4, 3, 8), (4, 1, 4), "head_dim of cos must be 8, like x's, got [4, 1, 4]"),
+    ("half", (2, 4, 3, 8), (4, 3, 8), "cos must have the shape of x, [2, 4, 3, 8], or 1 in"),
+    ("half", (4, 3, 8), (2, 3, 8), "cos must have the shape of x, [4, 3, 8], or 1 in"),
+    (
+        "rotate",
+        (4, 3, 8),
+        (4, 1, 8),
+        "mode must be 'half', 'interleave', 'quarter' or 'interleave-half', got 'rotate'",
+    ),
 ]
 NOT_ON_NPU = [
-    ("half", (4, 3, 896), (4, 1, 896), "x: expected D < 896 on npu, found 896"),
-    ("half", (2, 3, 5, 8), (1, 1, 1, 8), "cos: expected it repeated over N, over B and N or not"),
-    ("half", (2, 3, 5, 8), (1, 3, 5, 8), "cos: expected it repeated over N, over B and N or not"),
-    ("half", (5, 3, 8), (1, 3, 8), "cos: expected [T, 1, D] or [T, N, D] for [T, N, D] on npu"),
-    ("interleave", (2, 3, 5, 8), (2, 1, 5, 8), "cos: expected [1, 1, S, D], [1, S, 1, D], "),
-    ("interleave", (5, 3, 8), (5, 3, 8), "[T, 1, D] in mode interleave on npu"),
-    ("interleave", (1, 3, 8), (1, 3, 8), "[T, 1, D] in mode interleave on npu"),
-    ("interleave", (40, 25, 2, 2), (1, 1, 2, 2), "x: expected B N < 1000 on npu, found [40, 25"),
-    ("half", (1000, 1, 1000, 2), (1, 1, 1000, 2), "x: expected B and N < 1000 on npu"),
-    ("half", (2, 1000, 2), (2, 1, 2), "x: expected N < 1000 on npu, found [2, 1000, 2]"),
+    ("half", (4, 3, 896), (4, 1, 896), "head_dim of x must be below 896 on an NPU, got 896"),
+    (
+        "half",
+        (2, 3, 5, 8),
+        (1, 1, 1, 8),
+        "cos must be repeated along N, along B and N, or not at all",
+    ),
+    (
+        "half",
+        (2, 3, 5, 8),
+        (1, 3, 5, 8),
+        "cos must be repeated along N, along B and N, or not at all",
+    ),
+    ("half", (5, 3, 8), (1, 3, 8), "cos must have shape [T, 1, D] or [T, N, D] on an NPU"),
+    ("interleave", (2, 3, 5, 8), (2, 1, 5, 8), "cos must have shape [1, 1, S, D], [1, S, 1, D], "),
+    ("interleave", (5, 3, 8), (5, 3, 8), "[T, 1, D] in mode 'interleave' on an NPU"),
+    ("interleave", (1, 3, 8), (1, 3, 8), "[T, 1, D] in mode 'interleave' on an NPU"),
+    (
+        "interleave",
+        (40, 25, 2, 2),
+        (1, 1, 2, 2),
+        "B times N of x must be below 1000 on an NPU, got [40, 25",
+    ),
+    ("half", (1000, 1, 1000, 2), (1, 1, 1000, 2), "B and N of x must be below 1000 on an NPU"),
+    ("half", (2, 1000, 2), (2, 1, 2), "N of x must be below 1000 on an NPU, got [2, 1000, 2]"),
 ]
 
 
@@ -108,10 +128,26 @@ def test_apply_refuses_in_words():
     on_npu = [t.npu() for t in (q, k, cos, sin)]
     grad = k.clone().requires_grad_()
     for call, error, words in (
-        (lambda: apply(q, k, cos, sin, "BNSD"), ValueError, "layout: expected BSND or TND, found"),
-        (lambda: apply(q, k, cos, sin, "TND"), ValueError, "query: expected [T, N, D], found"),
-        (lambda: apply(q, k[0], cos, sin), ValueError, "key: expected [2, 5, N, 128] as of query"),
-        (lambda: apply(q, k[:, :4], cos, sin), ValueError, "key: expected [2, 5, N, 128] as of"),
+        (
+            lambda: apply(q, k, cos, sin, "BNSD"),
+            ValueError,
+            "layout must be 'BSND' or 'TND', got 'BNSD'",
+        ),
+        (
+            lambda: apply(q, k, cos, sin, "TND"),
+            ValueError,
+            "query must have shape [T, N, D] in layout 'TND', got",
+        ),
+        (
+            lambda: apply(q, k[0], cos, sin),
+            ValueError,
+            "key must have shape [2, 5, N, 128], like query, got [5, 1, 128]",
+        ),
+        (
+            lambda: apply(q, k[:, :4], cos, sin),
+            ValueError,
+            "key must have shape [2, 5, N, 128], like query",
+        ),
         (
             lambda: apply(q, k, cos[:1], sin[:1]),
             ValueError,
@@ -133,9 +169,13 @@ def test_apply_refuses_in_words():
         (
             lambda: apply(*(t[..., :64] for t in on_npu)),
             ValueError,
-            "query: expected D = 128 on npu, found 64",
+            "head_dim of query must be 128 on an NPU, got 64",
         ),
-        (lambda: apply(*(t[:0] for t in on_npu)), ValueError, "query: expected no empty tensor"),
+        (
+            lambda: apply(*(t[:0] for t in on_npu)),
+            ValueError,
+            "query must have elements on an NPU, got [0, 5, 4, 128]",
+        ),
     ):
         with pytest.raises(error, match=re.escape(words)):
             call()
@@ -152,9 +192,9 @@ def test_apply_refuses_in_words():
     ],
 )
 def test_the_emulated_device_refuses_what_a_device_refuses(shapes, words, capfd):
-    import ascend_ops.rotary.rotary_embedding as own
+    from ascend_ops.rotary.rotary_embedding import _rotary_op
 
     x, cos, sin = tensors(shapes[0], shapes[1], shapes[1], device="npu")
     with pytest.raises(RuntimeError, match="561103"):
-        own._rotary_op(x, cos, sin, 0).cpu()
+        _rotary_op(x, cos, sin, 0).cpu()
     assert words in capfd.readouterr().err
