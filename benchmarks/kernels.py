@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
+
 from op_builder.ops.cpu_adagrad import CPUAdagradBuilder
 from op_builder.ops.cpu_adam import CPUAdamBuilder
 from op_builder.ops.cpu_lion import CPULionBuilder
-from op_builder.ops.cpu_optimizer import CPUOptimizerBuilder
+from op_builder.ops.cpu_optimizer import VARIANTS, CPUOptimizerBuilder
 
 from .cases import StepCase
 
@@ -15,7 +17,6 @@ BUILDERS: dict[str, type[CPUOptimizerBuilder]] = {
     "lion": CPULionBuilder,
     "adagrad": CPUAdagradBuilder,
 }
-_LOWER_ISAS = {"avx512_bf16": ("avx512", "avx2"), "avx512": ("avx2",), "sve": ("neon",)}
 
 
 def isa_in_use(case: StepCase) -> str:
@@ -25,4 +26,7 @@ def isa_in_use(case: StepCase) -> str:
 
 def lower_isas(case: StepCase) -> tuple[str, ...]:
     """Those with vectors below that: what wider vectors and more instructions bring."""
-    return _LOWER_ISAS.get(isa_in_use(case), ())
+    in_use = isa_in_use(case)
+    below = itertools.takewhile(lambda isa: isa != in_use, VARIANTS)
+    machine = VARIANTS[in_use].machine
+    return tuple(isa for isa in below if VARIANTS[isa].machine == machine)[::-1]

@@ -2,7 +2,6 @@
 
 #include <atomic>
 #include <cstring>
-#include <initializer_list>
 
 #if defined(__x86_64__)
 #include <cpuid.h>
@@ -83,12 +82,20 @@ std::atomic<Isa>& current() {
 }  // namespace
 
 const char* isa_name(Isa isa) {
-    constexpr const char* names[isa_count] = {"scalar", "avx2", "avx512", "avx512_bf16",
-                                              "neon",   "sve",  "rvv"};
+    constexpr const char* names[] = {
+#define ASCEND_OPS_ISA(name, lower) #name,
+        ASCEND_OPS_ISAS(ASCEND_OPS_ISA)
+#undef ASCEND_OPS_ISA
+    };
     return names[static_cast<int>(isa)];
 }
 
-const char* isa_names() { return "scalar, avx2, avx512, avx512_bf16, neon, sve or rvv"; }
+const char* isa_names() {
+#define ASCEND_OPS_ISA(name, lower) ", " #name
+    constexpr const char* names = ASCEND_OPS_ISAS(ASCEND_OPS_ISA);
+#undef ASCEND_OPS_ISA
+    return names + std::strlen(", ");
+}
 
 bool parse_isa(const char* name, Isa* isa) {
     for (const Isa candidate : all_isas) {
@@ -128,26 +135,22 @@ bool cpu_supports(Isa isa) {
 }
 
 Isa next_lower(Isa isa) {
-    switch (isa) {
-        case Isa::avx512_bf16:
-            return Isa::avx512;
-        case Isa::avx512:
-            return Isa::avx2;
-        case Isa::sve:
-            return Isa::neon;
-        default:
-            return Isa::scalar;
-    }
+    constexpr Isa lower_isas[] = {
+#define ASCEND_OPS_ISA(name, lower) Isa::lower,
+        ASCEND_OPS_ISAS(ASCEND_OPS_ISA)
+#undef ASCEND_OPS_ISA
+    };
+    return lower_isas[static_cast<int>(isa)];
 }
 
 Isa best_isa() {
-    for (const Isa candidate :
-         {Isa::avx512_bf16, Isa::avx512, Isa::avx2, Isa::sve, Isa::neon, Isa::rvv}) {
+    Isa best = Isa::scalar;
+    for (const Isa candidate : all_isas) {
         if (cpu_supports(candidate)) {
-            return candidate;
+            best = candidate;
         }
     }
-    return Isa::scalar;
+    return best;
 }
 
 Isa current_isa() { return current().load(std::memory_order_relaxed); }

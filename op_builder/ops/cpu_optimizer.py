@@ -1,62 +1,80 @@
-"""What the builders of the host's optimizers share: one engine, a formula and a binding each."""
+"""Base of the builders of the CPU optimizers, which share one engine and differ in the formula."""
 
 from __future__ import annotations
 
 import platform
+from dataclasses import dataclass
 from typing import ClassVar
 
 from ..cpu import CPUOpBuilder
 from .own_op import OwnOp
 
-# Only a variant's own file may use its instructions. A variant whose flags are not here, because
-# it is of another CPU, compiles to an empty table.
-_AVX2 = ["-mavx2", "-mfma", "-mf16c"]
-_AVX512 = ["-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mfma", "-mf16c"]
-_ISA_FLAGS: dict[str, dict[str, list[str]]] = {
-    "x86_64": {"avx2": _AVX2, "avx512": _AVX512, "avx512_bf16": _AVX512},
-    # GCC 12.2 has an internal error when it vectorizes a reduction for SVE itself.
-    "aarch64": {"sve": ["-march=armv8.2-a+sve", "-fno-tree-vectorize"]},
-    "riscv64": {"rvv": ["-march=rv64gcv"]},
+
+@dataclass(frozen=True)
+class Variant:
+    """The kernels of one instruction set, which are compiled from a file of their own.
+
+    Only that file may use its instructions, so the flags are its alone. On a machine other than
+    ``machine`` (None: any machine) they are left out, and the file compiles to an empty table.
+    """
+
+    machine: str | None = None
+    flags: tuple[str, ...] = ()
+
+
+_AVX512 = ("-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mfma", "-mf16c")
+#: By instruction set, in the order of ``csrc/cpu/isa_list.h``, which explains how to add one.
+VARIANTS = {
+    "scalar": Variant(),
+    "avx2": Variant("x86_64", ("-mavx2", "-mfma", "-mf16c")),
+    "avx512": Variant("x86_64", _AVX512),
+    # GCC 9 does not know -mavx512bf16: the file enables it itself if the compiler has it.
+    "avx512_bf16": Variant("x86_64", _AVX512),
+    "neon": Variant("aarch64"),
+    # GCC 12.2 fails with an internal error if it vectorizes a reduction for SVE itself.
+    "sve": Variant("aarch64", ("-march=armv8.2-a+sve", "-fno-tree-vectorize")),
+    "rvv": Variant("riscv64", ("-march=rv64gcv",)),
 }
 
 
 class CPUOptimizerBuilder(OwnOp, CPUOpBuilder):
-    """One library with a variant for each instruction set, chosen at run time.
+    """One library with kernels for each instruction set, chosen at run time.
 
-    ``OPTIMIZER`` is the folder of the formula and the binding.
+    ``OPTIMIZER`` names the folder of the formula and the binding.
     """
 
     OPTIMIZER: ClassVar[str]
-    ISAS: ClassVar[tuple[str, ...]] = (
-        *("scalar", "avx2", "avx512", "avx512_bf16", "neon", "sve", "rvv"),
-    )
 
     def sources(self) -> list[str]:
-        """The binding first, as it takes longest; variants of other CPUs compile to nothing."""
+        """Return the binding first, which takes longest to compile, then the kernels."""
         name = self.OPTIMIZER
-        kernels = [f"cpu/optimizer/kernels_{isa}.cpp" for isa in self.ISAS]
         return [
             f"cpu/{name}/{name}_binding.cpp",
-            *kernels,
+            *(f"cpu/optimizer/kernels_{isa}.cpp" for isa in VARIANTS),
             f"cpu/{name}/{name}.cpp",
             "cpu/optimizer/optimizer.cpp",
             "cpu/isa.cpp",
         ]
 
     def source_flags(self, machine: str | None = None) -> dict[str, list[str]]:
-        """The binding checks arguments: optimizing it less saves a fifth of the whole build.
+        """Return the flags of single files, for ``machine`` or else for this machine.
 
-        ``machine`` is what to compile for, where that is not this one.
+        The binding only checks arguments: -O1 saves a fifth of the time of the whole build.
         """
+        machine = machine or platform.machine()
         flags = {f"cpu/{self.OPTIMIZER}/{self.OPTIMIZER}_binding.cpp": ["-O1"]}
-        for isa, isa_flags in _ISA_FLAGS.get(machine or platform.machine(), {}).items():
-            flags[f"cpu/optimizer/kernels_{isa}.cpp"] = list(isa_flags)
+        for isa, variant in VARIANTS.items():
+            if variant.machine == machine and variant.flags:
+                flags[f"cpu/optimizer/kernels_{isa}.cpp"] = list(variant.flags)
         return flags
 
     def include_paths(self) -> list[str]:
-        """This project's headers; the optimizer's folder has the ``formula.h`` of the kernels."""
+        """Return ``csrc`` and the optimizer's folder, where the kernels find ``formula.h``."""
         return [".", f"cpu/{self.OPTIMIZER}"]
 
     def cxx_args(self) -> list[str]:
-        """No contraction: every instruction set rounds alike. -O3 gains the kernels nothing."""
+        """Forbid contraction, so that every instruction set rounds alike.
+
+        -O3 does not make the kernels faster than -O2.
+        """
         return ["-O2", "-ffp-contract=off", "-fno-math-errno"]

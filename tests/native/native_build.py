@@ -15,7 +15,7 @@ from pathlib import Path
 from op_builder.ops.cpu_adagrad import CPUAdagradBuilder
 from op_builder.ops.cpu_adam import CPUAdamBuilder
 from op_builder.ops.cpu_lion import CPULionBuilder
-from op_builder.ops.cpu_optimizer import CPUOptimizerBuilder
+from op_builder.ops.cpu_optimizer import VARIANTS, CPUOptimizerBuilder
 
 HERE = Path(__file__).resolve().parent
 CSRC = HERE.parents[1] / "csrc"
@@ -46,24 +46,28 @@ class Target:
     kernel_flags: Sequence[str] = ("-O2",)
     test_flags: Sequence[str] = ("-O0",)  # most of the time goes into compiling the tests
     link_flags: Sequence[str] = ()
-    left_out: Sequence[str] = ()  # variants that this compiler has not
 
     def isa_flags(self) -> dict[str, list[str]]:
-        """By variant; the builders' own."""
+        """Return the builders' flags for the kernels of each instruction set."""
         flags = BUILDERS["adam"].source_flags(self.machine)
-        found = {Path(name).stem.removeprefix("kernels_"): each for name, each in flags.items()}
-        return {isa: found.get(isa, []) for isa in CPUOptimizerBuilder.ISAS}
+        return {isa: flags.get(f"cpu/optimizer/kernels_{isa}.cpp", []) for isa in VARIANTS}
 
     def simd_variants(self) -> dict[str, list[str]]:
-        """The flags that choose a simd header for ``simd_test.cpp``."""
-        flags = {isa: flags for isa, flags in self.isa_flags().items() if flags}
-        variants = {"scalar": ["-DTEST_SIMD_SCALAR"], **flags}
+        """Return the flags of ``simd_test.cpp`` for each header and what the header may use."""
+        variants = {
+            isa: [simd_header(isa), *variant.flags]
+            for isa, variant in VARIANTS.items()
+            if variant.machine in (None, self.machine)
+        }
         if self.machine == "x86_64":
-            variants["scalar_fma"] = ["-DTEST_SIMD_SCALAR", "-mfma"]
-            variants["avx512_bf16"] = [*flags["avx512"], "-mavx512bf16"]  # its own file asks itself
-        elif self.machine == "aarch64":
-            variants["neon"] = []
-        return {name: flags for name, flags in variants.items() if name not in self.left_out}
+            variants["scalar_fma"] = [simd_header("scalar"), "-mfma"]
+            variants["avx512_bf16"] = [*variants["avx512"], "-mavx512bf16"]
+        return variants
+
+
+def simd_header(name: str) -> str:
+    """Return the flag that makes ``simd_test.cpp`` test a header."""
+    return f'-DTEST_SIMD_HEADER="cpu/simd/{name}.h"'
 
 
 def run(command: Sequence[str | Path], timeout: float = 300) -> str:
@@ -122,8 +126,10 @@ class Objects:
         kernels = self.kernels(optimizer, pool)
         return self._link([*objects, *kernels], f"{optimizer}_test")
 
-    def _test(self, optimizer: str, name: str, flags: Sequence[str] = ()) -> Path:
-        output = self.folder / f"{optimizer}.{'_'.join([Path(name).stem, *flags])}.o"
+    def _test(
+        self, optimizer: str, name: str, variant: str = "", flags: Sequence[str] = ()
+    ) -> Path:
+        output = self.folder / f"{optimizer}.{Path(name).stem}{variant}.o"
         all_flags = [*self.target.test_flags, *flags]
         return compile_object(self.target, optimizer, HERE / name, all_flags, output)
 
@@ -133,7 +139,7 @@ class Objects:
         def build(variant: tuple[str, list[str]]) -> tuple[str, Path]:
             name, flags = variant
             objects = [
-                self._test("adam", "simd_test.cpp", flags),
+                self._test("adam", "simd_test.cpp", name, flags),
                 self._test("lion", "test_main.cpp"),
             ]
             return name, self._link(objects, f"simd_{name}_test")
@@ -147,16 +153,9 @@ class Objects:
         return output
 
 
-def runs_here(isa: str) -> bool:
-    """Whether this machine has the instructions of a variant."""
-    needed = {"avx2": ["avx2", "fma", "f16c"], "avx512": ["avx512bw", "avx512vl", "avx512dq"]}
-    needed["avx512_bf16"] = [*needed["avx512"], "avx512_bf16"]
-    needed["scalar_fma"] = ["fma"]
-    try:
-        described = Path("/proc/cpuinfo").read_text(encoding="utf-8").split()
-    except OSError:
-        return False
-    return all(name in described for name in needed.get(isa, []))
+def runs_on(variant: str, isas: Sequence[str]) -> bool:
+    """Return whether a CPU with these instruction sets can run a variant of ``simd_test.cpp``."""
+    return ("avx2" if variant == "scalar_fma" else variant) in isas
 
 
 def digests(output: str) -> dict[str, set[str]]:

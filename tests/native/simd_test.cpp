@@ -1,28 +1,13 @@
-// The Vec of one simd header, the best that the compiler's flags allow (scalar with
-// TEST_SIMD_SCALAR): conversions over all 16-bit values and all ties, arithmetic against double.
+// The Vec of one simd header, which TEST_SIMD_HEADER names: conversions of all 16-bit values and of
+// all ties, and arithmetic against double.
 #include <algorithm>
 #include <cmath>
 #include <random>
 #include <vector>
 
-#if defined(TEST_SIMD_SCALAR)
-#include "cpu/simd/scalar.h"
-#elif defined(__AVX512F__)
-#include "cpu/simd/avx512.h"
-#elif defined(__AVX2__)
-#include "cpu/simd/avx2.h"
-#elif defined(__ARM_FEATURE_SVE)
-#include "cpu/simd/sve.h"
-#elif defined(__riscv_v)
-#include "cpu/simd/rvv.h"
-#elif defined(__ARM_NEON)
-#include "cpu/simd/neon.h"
-#else
-#error "no simd header for these flags; -DTEST_SIMD_SCALAR for scalar.h"
-#endif
-
 #include "native_test.h"
 #include "reference_format.h"
+#include TEST_SIMD_HEADER
 
 namespace ascend_ops {
 namespace {

@@ -16,7 +16,7 @@ import native_build
 import pytest
 from native_build import TESTS, Objects, Target, digests, isas_of, run
 
-from op_builder.ops.cpu_optimizer import CPUOptimizerBuilder
+from op_builder.ops.cpu_optimizer import VARIANTS
 
 SANITIZE = ("-g1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 THREADS = ("-g1", "-fsanitize=thread")
@@ -32,13 +32,14 @@ def build_and_run(
 ) -> str:
     """The output of all C++ tests."""
     objects = Objects(target, folder)
-    output = ""
     with ThreadPoolExecutor(max_workers=2) as pool:
         programs = [objects.program(name, sources, pool) for name, sources in tests.items()]
+        output = "".join(pool.map(lambda program: run([program]), programs))
         if simd:
+            isas = isas_of(output)
             variants = objects.simd_programs(pool).items()
-            programs += [built for name, built in variants if native_build.runs_here(name)]
-        output += "".join(pool.map(lambda program: run([program]), programs))
+            programs = [built for name, built in variants if native_build.runs_on(name, isas)]
+            output += "".join(pool.map(lambda program: run([program]), programs))
     return output
 
 
@@ -97,7 +98,7 @@ def check_exports(target: Target, optimizer: str, folder: Path) -> None:
         objects = Objects(target, folder).kernels(optimizer, pool)
     prefix = f"{optimizer}.kernels_"
     variants = [path for path in objects if path.stem.startswith(prefix)]
-    assert len(variants) == len(CPUOptimizerBuilder.ISAS)
+    assert len(variants) == len(VARIANTS)
     found = symbols(variants)
     for variant in (path.stem for path in variants):
         exported = [name for where, kind, name in found if where == variant and kind.isupper()]

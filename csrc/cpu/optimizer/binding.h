@@ -83,7 +83,7 @@ inline void set_cpu_capability(StableIValue* values, std::uint64_t count, std::u
     const auto name = ArgumentReader(values, count).take<std::string>();
     Isa isa = Isa::scalar;
     if (!parse_isa(name.c_str(), &isa)) {
-        fail("isa", isa_names(), "'" + name + "'");
+        fail("isa", std::string("one of ") + isa_names(), "'" + name + "'");
     }
     if (compiled_isa(isa) != isa || !set_current_isa(isa)) {
         fail("isa", "one that this CPU and the library's compiler have", name);

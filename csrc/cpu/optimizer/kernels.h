@@ -23,12 +23,8 @@ struct KernelTable {
     SquareSum square_sum[dtype_count];
 };
 
-extern const KernelTable kernels_scalar;
-extern const KernelTable kernels_avx2;
-extern const KernelTable kernels_avx512;
-extern const KernelTable kernels_avx512_bf16;
-extern const KernelTable kernels_neon;
-extern const KernelTable kernels_sve;
-extern const KernelTable kernels_rvv;
+#define ASCEND_OPS_ISA(name, lower) extern const KernelTable kernels_##name;
+ASCEND_OPS_ISAS(ASCEND_OPS_ISA)
+#undef ASCEND_OPS_ISA
 
 }  // namespace ascend_ops

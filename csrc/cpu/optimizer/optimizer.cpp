@@ -8,10 +8,11 @@
 namespace ascend_ops {
 namespace {
 
-// In the order of Isa.
-const KernelTable* const tables[isa_count] = {&kernels_scalar,      &kernels_avx2, &kernels_avx512,
-                                              &kernels_avx512_bf16, &kernels_neon, &kernels_sve,
-                                              &kernels_rvv};
+const KernelTable* const tables[] = {
+#define ASCEND_OPS_ISA(name, lower) &kernels_##name,
+    ASCEND_OPS_ISAS(ASCEND_OPS_ISA)
+#undef ASCEND_OPS_ISA
+};
 
 const KernelTable& table_of(Isa isa) { return *tables[static_cast<int>(isa)]; }
 
