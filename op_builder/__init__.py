@@ -20,87 +20,44 @@ Importing it starts no process, makes no folder and imports no torch. In import 
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Any
 
-from .version import __version__
+from .version import __version__ as __version__
 
-if TYPE_CHECKING:
-    from .builder import OpBuilder
-    from .cpu import CPUOpBuilder
-    from .errors import AscendOpsError
-    from .npu import NPUOpBuilder
-    from .ops.acl_runtime import AclRuntimeBuilder
-    from .ops.aclnn import AclnnBuilder
-    from .ops.activation import ActivationBuilder
-    from .ops.block_sparse_attention import BlockSparseAttentionBuilder
-    from .ops.cpu_adagrad import CPUAdagradBuilder
-    from .ops.cpu_adam import CPUAdamBuilder
-    from .ops.cpu_lion import CPULionBuilder
-    from .ops.flash_attention import FlashAttentionBuilder
-    from .ops.fused_optimizers import FusedOptimizersBuilder
-    from .ops.kv_cache import KVCacheBuilder
-    from .ops.moe import MoeBuilder
-    from .ops.norm import NormBuilder
-    from .ops.nsa import NsaBuilder
-    from .ops.rotary import RotaryBuilder
-    from .ops.serving_attention import ServingAttentionBuilder
-    from .registry import ALL_OPS, all_builders, builder_of
-
-__all__ = [
-    "ALL_OPS",
-    "AclRuntimeBuilder",
-    "AclnnBuilder",
-    "ActivationBuilder",
-    "AscendOpsError",
-    "BlockSparseAttentionBuilder",
-    "CPUAdagradBuilder",
-    "CPUAdamBuilder",
-    "CPULionBuilder",
-    "CPUOpBuilder",
-    "FlashAttentionBuilder",
-    "FusedOptimizersBuilder",
-    "KVCacheBuilder",
-    "MoeBuilder",
-    "NPUOpBuilder",
-    "NormBuilder",
-    "NsaBuilder",
-    "OpBuilder",
-    "RotaryBuilder",
-    "ServingAttentionBuilder",
-    "__version__",
-    "all_builders",
-    "builder_of",
-]
-
-_HOME = {
-    "ALL_OPS": ".registry",
-    "AclnnBuilder": ".ops.aclnn",
-    "AclRuntimeBuilder": ".ops.acl_runtime",
-    "ActivationBuilder": ".ops.activation",
-    "AscendOpsError": ".errors",
-    "BlockSparseAttentionBuilder": ".ops.block_sparse_attention",
-    "CPUAdagradBuilder": ".ops.cpu_adagrad",
-    "CPUAdamBuilder": ".ops.cpu_adam",
-    "CPULionBuilder": ".ops.cpu_lion",
-    "CPUOpBuilder": ".cpu",
-    "KVCacheBuilder": ".ops.kv_cache",
-    "MoeBuilder": ".ops.moe",
-    "NPUOpBuilder": ".npu",
-    "FlashAttentionBuilder": ".ops.flash_attention",
-    "FusedOptimizersBuilder": ".ops.fused_optimizers",
-    "NormBuilder": ".ops.norm",
-    "NsaBuilder": ".ops.nsa",
-    "OpBuilder": ".builder",
-    "RotaryBuilder": ".ops.rotary",
-    "ServingAttentionBuilder": ".ops.serving_attention",
-    "all_builders": ".registry",
-    "builder_of": ".registry",
+# The public names, by the module that defines them. `__init__.pyi` lists them for type checkers.
+_EXPORTS = {
+    ".builder": ("OpBuilder",),
+    ".cpu": ("CPUOpBuilder",),
+    ".errors": ("AscendOpsError",),
+    ".npu": ("NPUOpBuilder",),
+    ".ops.acl_runtime": ("AclRuntimeBuilder",),
+    ".ops.aclnn": ("AclnnBuilder",),
+    ".ops.activation": ("ActivationBuilder",),
+    ".ops.block_sparse_attention": ("BlockSparseAttentionBuilder",),
+    ".ops.cpu_adagrad": ("CPUAdagradBuilder",),
+    ".ops.cpu_adam": ("CPUAdamBuilder",),
+    ".ops.cpu_lion": ("CPULionBuilder",),
+    ".ops.flash_attention": ("FlashAttentionBuilder",),
+    ".ops.fused_optimizers": ("FusedOptimizersBuilder",),
+    ".ops.kv_cache": ("KVCacheBuilder",),
+    ".ops.moe": ("MoeBuilder",),
+    ".ops.norm": ("NormBuilder",),
+    ".ops.nsa": ("NsaBuilder",),
+    ".ops.rotary": ("RotaryBuilder",),
+    ".ops.serving_attention": ("ServingAttentionBuilder",),
+    ".registry": ("ALL_OPS", "all_builders", "builder_of"),
 }
 
+_MODULE_OF = {name: module for module, names in _EXPORTS.items() for name in names}
+__all__ = sorted(("__version__", *_MODULE_OF))  # noqa: PLE0605 - it is a list
 
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
+
+def __getattr__(name: str) -> object:
+    if name not in _MODULE_OF:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(_HOME[name], __name__), name)
+    value = getattr(importlib.import_module(_MODULE_OF[name], __name__), name)
     globals()[name] = value
     return value
+
+
+def __dir__() -> list[str]:
+    return __all__

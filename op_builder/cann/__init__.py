@@ -1,4 +1,14 @@
-"""The CANN install: where it is, which version, and which torch_npu goes with it."""
+"""The CANN install: where it is, which version it has, which torch_npu it goes with.
+
+In import order:
+
+    records            the small files that its installers leave behind
+    version            public versions, and the file of an install that states one
+    layout             what a folder has to hold to be an install
+    places             where it may be, best first
+    install            the search
+    compatibility      the table of torch, torch_npu and CANN releases
+"""
 
 from .install import CannInstall, driver_version, npu_device_nodes
 from .version import CannVersion

@@ -1,1 +1,13 @@
-"""From a plan to a loaded module: find or build, compile, publish, load."""
+"""From a plan to a loaded module.
+
+In import order:
+
+    plan             one op on one machine: what would be built, and where it is looked up
+    depfile          the files that the compiler read
+    diagnostics      the first error in the output of a failed build
+    run_ninja        the run itself, and its progress
+    compile          a library in a working folder
+    publish          build under the lock, and publish in the cache
+    library          load a library into this process
+    load             find or build, then load
+"""

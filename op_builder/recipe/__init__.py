@@ -1,1 +1,8 @@
-"""What is built, as text: the frozen spec, the settings of each binding, the ninja file."""
+"""What is built, as text.
+
+In import order:
+
+    spec         the frozen value that decides a build
+    bindings     what each way of binding adds to it
+    ninja        its ninja file
+"""

@@ -1,1 +1,9 @@
-"""All that touches the operating system: processes, private folders, file identities, memos."""
+"""Everything that touches the operating system.
+
+In import order:
+
+    process             the only place that starts a subprocess
+    file_identity       digests of files, remembered by their status
+    private_folder      folders that only their owner can write to
+    memo                facts remembered across processes
+"""

@@ -1,4 +1,13 @@
-"""What a build depends on besides the op: compiler, Python, torch, the machine's limits."""
+"""What a build depends on besides the op: compiler, Python, torch, the machine's limits.
+
+In import order:
+
+    cpu_info           the CPU's model and instruction-set features
+    jobs               how many compilers may run at once
+    torch_install      torch and torch_npu, without importing them
+    compiler           find a C++ compiler, and try it
+    detect             all of them as one value, `Toolchain`
+"""
 
 from .detect import Toolchain
 
