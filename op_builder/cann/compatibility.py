@@ -1,8 +1,8 @@
-"""Whether torch, torch_npu and CANN were made for each other, by the table in compatibility.json.
+"""Check torch, torch_npu and CANN against the table in compatibility.json.
 
-A mismatch otherwise shows as an undefined symbol at ``import torch_npu`` or as an internal error of
-the first device call (Ascend/pytorch #99; vllm-ascend #117, #750, #2244). Nothing is imported to
-find out: torch_npu cannot be imported exactly where its version matters.
+Without this check a mismatch shows up as an undefined symbol at ``import torch_npu`` or as an
+internal error of the first device call (Ascend/pytorch #99; vllm-ascend #117, #750, #2244). The
+check imports none of them, because a mismatched torch_npu often cannot be imported.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 
 _TABLE = Path(__file__).with_name("compatibility.json")
 
-# A torch_npu that is this many release lines older than its CANN is refused: torch_npu 2.7.1, made
-# for CANN 8.3, does not load with 9.0, two lines later (triton-ascend #328: undefined symbol).
+# A torch_npu that is this many release lines older than CANN is refused: torch_npu 2.7.1, made for
+# CANN 8.3, does not load with CANN 9.0, two lines later (triton-ascend #328: undefined symbol).
 _TOO_MANY_LINES = 2
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that does not fit. An error will not work; a warning is not known to work."""
+    """One mismatch. With an error it will not work; with a warning it is not known to work."""
 
     severity: Literal["error", "warning"]
     message: str
@@ -44,13 +44,13 @@ class Release:
 
 @dataclass(frozen=True)
 class Table:
-    """The table as a value: releases with the newest CANN first, Pythons by torch's ``2.10``."""
+    """The table as a value: releases, newest CANN first; Python ranges by torch's ``2.10``."""
 
     releases: tuple[Release, ...]
     python: dict[str, tuple[str, str]]
 
     def made_for(self, torch_npu: str) -> list[CannVersion]:
-        """The CANN releases that ``torch_npu`` was made for; empty where it is not known."""
+        """Return the CANN releases that ``torch_npu`` was made for; empty if unknown."""
         return [release.cann for release in self.releases if torch_npu in release.torch_npu]
 
     @property
@@ -58,19 +58,19 @@ class Table:
         return [release.cann for release in self.releases]
 
     def release_of(self, cann: CannVersion) -> Release | None:
-        """The row for ``cann``: its patch releases (8.5.1, 9.1.0-beta.1) share their line's row."""
+        """Return the row for ``cann``; patch releases (8.5.1, 9.1.0-beta.1) share it."""
         line = [row for row in self.releases if row.cann.release_line == cann.release_line]
         return next((row for row in line if row.cann <= cann), line[-1] if line else None)
 
     def lines_between(self, older: tuple[int, int], newer: tuple[int, int]) -> int:
-        """How many known release lines come after ``older``, up to ``newer``."""
+        """Return how many known release lines come after ``older``, up to ``newer``."""
         lines = {release.cann.release_line for release in self.releases}
         return sum(older < line <= newer for line in lines)
 
 
 @cache
 def load_table() -> Table:
-    """The table that ships with this package."""
+    """Return the table that ships with this package."""
     data = json.loads(_TABLE.read_text(encoding="utf-8"))
     releases = [
         Release(CannVersion.parse(row["cann"]), tuple(row["torch_npu"])) for row in data["releases"]
@@ -87,12 +87,18 @@ def check(
     cann_version: CannVersion | None,
     python_version: tuple[int, int] | None = None,
 ) -> list[Finding]:
-    """Every reason against this combination; None is what is not installed, and is not judged.
+    """Return every reason against this combination of versions.
 
-    Errors are only what is known to fail: torch_npu made for another torch (its wheel pins it), for
-    a newer CANN, or for one at least two release lines older. A version that the table does not
-    have is a warning, since new releases come out all the time. Within a release line (8.3.RC1 and
-    8.3.RC2, 8.5.0 and 8.5.1) there is nothing to say.
+    Errors are combinations that are known to fail: torch_npu made for another torch (its wheel pins
+    it), for a newer CANN, or for a CANN at least two release lines older. A version that is not in
+    the table gives a warning, because new releases come out all the time. Versions within a release
+    line (8.3.RC1 and 8.3.RC2, 8.5.0 and 8.5.1) go together.
+
+    Args:
+        torch_version: For example ``2.13.0+cpu``.
+        torch_npu_version: None if it is not installed; then only torch and Python are checked.
+        cann_version: None if it is not installed.
+        python_version: For example ``(3, 11)``; None skips the check.
     """
     from packaging.version import InvalidVersion, Version
 
@@ -100,7 +106,9 @@ def check(
         torch = Version(torch_version)
         torch_npu = None if torch_npu_version is None else Version(torch_npu_version)
     except InvalidVersion as error:
-        return [Finding("warning", f"cannot tell whether torch and torch_npu match: {error}")]
+        return [
+            Finding("warning", f"the versions of torch and torch_npu cannot be compared: {error}")
+        ]
     findings: list[Finding] = []
     if torch_npu is not None:
         findings += _check_torch(torch, torch_npu, cann_version)
@@ -154,7 +162,7 @@ def _check_python(torch: Version, python: tuple[int, int]) -> Iterator[Finding]:
     if not _numbers(first) <= python <= _numbers(last):
         yield Finding(
             "warning",
-            f"torch {torch} is made for Python {first} to {last}, this is Python "
+            f"torch {torch} is made for Python {first} to {last}, but this is Python "
             f"{python[0]}.{python[1]}",
         )
 
@@ -164,10 +172,12 @@ def _numbers(text: str) -> tuple[int, ...]:
 
 
 def _remedy(torch: Version, torch_npu: Version, cann: CannVersion | None) -> str:
-    """The pip line that makes all three fit, changing as little as can be: first torch alone, then
-    torch_npu alone, then both. With no CANN installed the torch_npu that is there is kept."""
+    """Return the pip line that makes all three fit and changes as little as possible.
+
+    It changes torch alone, else torch_npu alone, else both. Without CANN it keeps torch_npu.
+    """
     if cann is None:
-        return f"To fix it: {_pip_line(torch_npu.public)}"
+        return f"To fix this: {_pip_line(torch_npu.public)}"
     table = load_table()
     release = table.release_of(cann)
     unknown = "" if release else f"The table of known combinations has no CANN {cann}. "
@@ -184,7 +194,7 @@ def _pip_line(torch_npu: str) -> str:
 
 
 def _base(version: Version | str) -> str:
-    """The torch that a torch_npu is made for: 2.9.0 of 2.9.0.post2, 2.13.0 of 2.13.0+cpu."""
+    """Return the torch release in a version: 2.9.0 of 2.9.0.post2, 2.13.0 of 2.13.0+cpu."""
     from packaging.version import Version
 
     return Version(str(version)).base_version

@@ -1,4 +1,4 @@
-"""Finds the CANN install to build against, or says of every place why it is none."""
+"""Find the CANN install to build against, or report why each place searched was refused."""
 
 from __future__ import annotations
 
@@ -30,11 +30,16 @@ _ADVICE = (
 
 @dataclass(frozen=True)
 class CannInstall:
-    """One install of CANN, as it was found; nothing in it was run or loaded.
+    """One CANN install as it was found on disk; nothing in it was executed or loaded.
 
-    ``stub_library_dirs`` (``devlib``, ``stub``) hold what lets a library link on a machine without
-    a driver. They are for ``-L`` after ``library_dirs``, never for an rpath: at run time a stub
-    would stand before the real library.
+    ``stub_library_dirs`` (``devlib``, ``stub``) let a library link on a machine without a driver.
+    Pass them to ``-L`` after ``library_dirs`` and never put them into an rpath: at run time a stub
+    would hide the real library.
+
+    Example:
+        >>> install = CannInstall.find()  # doctest: +SKIP
+        >>> install.version  # doctest: +SKIP
+        CannVersion(text='9.1.0')
     """
 
     root: Path
@@ -59,21 +64,30 @@ class CannInstall:
         machine: str | None = None,
         need_headers: bool = True,
     ) -> CannInstall:
-        """The install that the user means, best guess first.
+        """Return the install that the user most likely means.
+
+        The search order:
 
         1. ASCEND_HOME_PATH, ASCEND_TOOLKIT_HOME, ASCEND_INSTALL_PATH, ASCEND_CANN_PACKAGE_PATH,
            CANN_INSTALL_DIR, the parent of ASCEND_OPP_PATH;
         2. the install records, /etc/Ascend/ascend_cann_install.info before the one in $HOME/Ascend;
-        3. /usr/local/Ascend before $HOME/Ascend, new layout before old, a link before a version,
-           a higher version before a lower.
+        3. /usr/local/Ascend before $HOME/Ascend, the new layout before the old one, a link before a
+           version, a higher version before a lower one.
 
         The environment wins over records (sgl-kernel-npu #485 and #500: a record or a fixed version
-        overrode what was sourced). What it names and cannot be used is no error, because stale
-        variables are common in images, but it is the first warning of the result. Warnings are
-        also logged, each once a process. With ``need_headers=False`` a runtime-only install will
-        do. ``filesystem_root``, ``home`` and ``machine`` default to this machine's.
+        overrode what was sourced). If a variable names an unusable folder, the search continues,
+        because stale variables are common in images, and the result carries a warning. Each
+        warning is logged once per process.
 
-        Raises CannNotFoundError, with a reason for each place.
+        Args:
+            environ: The environment to read; default: this process's.
+            filesystem_root: The folder that stands for ``/``.
+            home: The user's home folder; default: from ``environ``.
+            machine: The machine to build for, for example ``aarch64``; default: this one.
+            need_headers: If False, a runtime-only install is accepted.
+
+        Raises:
+            CannNotFoundError: No install is usable; the error has a reason for each place.
         """
         home = envs.HOME.get(environ) if home is None else home
         machine = normal_machine(machine or os.uname().machine)
@@ -125,7 +139,7 @@ class _Found:
 
 
 class _Search:
-    """One search: what each source gave; the first is the install that is taken."""
+    """One search and what each source yielded; the first find is the install that is used."""
 
     def __init__(self, machine: str, need_headers: bool) -> None:
         self._machine, self._need_headers = machine, need_headers
@@ -135,10 +149,10 @@ class _Search:
         self.refusals: list[Refusal] = []
 
     def run(self, sources: Iterable[Source | Refusal]) -> None:
-        """Ask on after the first hit, to know who disagrees.
+        """Search on after the first hit, to find sources that disagree.
 
-        Records are always asked, a read of 100 bytes each. Well-known folders only where nothing
-        was sourced or recorded: that they differ from what the user chose is no contradiction.
+        Records are always read (100 bytes each). Well-known folders are searched only if nothing
+        was sourced or recorded: another install there does not contradict the user's choice.
         """
         for source in sources:
             if isinstance(source, Refusal):
@@ -162,7 +176,7 @@ class _Search:
             if usable:
                 return _Found(source, usable[0], tuple(usable[1:]))
         if source.is_base:
-            reason = f"holds no usable {', '.join(LAYOUT_NAMES)}"
+            reason = f"contains no usable {', '.join(LAYOUT_NAMES)}"
             refusals.append(_refusal(source, source.folder, reason))
         return None
 
@@ -178,7 +192,7 @@ class _Search:
                 refusals.append(_refusal(source, folder, f"{result}{hint}"))
 
     def _below(self, folder: Path) -> str:
-        """Where CANN is, if a variable names the folder above it: a common slip."""
+        """Suggest the install below ``folder``: naming the folder above it is a common slip."""
         for group in layouts(folder):
             for candidate in group:
                 if isinstance(self._examine(candidate), Layout):
@@ -186,17 +200,17 @@ class _Search:
         return ""
 
     def _examine(self, folder: Path) -> Layout | Refusal:
-        """set_env.sh sets three variables to one install: look at it once."""
+        """Examine a folder once: set_env.sh sets three variables to the same install."""
         if folder not in self._examined:
             need_headers = self._need_headers
             self._examined[folder] = examine(folder, self._machine, need_headers=need_headers)
         return self._examined[folder]
 
     def warnings(self) -> Iterator[str]:
-        """What the user should know about the install that is taken."""
+        """Yield what the user should know about the install that is used."""
         chosen, *others = self.found
         for refusal in self._unusable_variables:
-            yield f"{refusal}. {chosen} is used instead"
+            yield f"{refusal}; {chosen} is used instead"
         rivals: list[_Found] = []
         for other in others:
             if not any(other.layout.same_as(seen.layout) for seen in (chosen, *rivals)):
@@ -205,11 +219,11 @@ class _Search:
         peers = [peer.root for peer in chosen.peers if not peer.same_as(chosen.layout)]
         if peers:
             yield (
-                f"{chosen} is used, the highest of several versions; next to it there is "
+                f"{chosen} is used, the highest of several versions; the others: "
                 f"{', '.join(map(str, peers))}. Source the set_env.sh of the one you want"
             )
         if chosen.reading.version is None:
-            reasons = "; ".join(chosen.reading.refusals) or "no file in it tells one"
+            reasons = "; ".join(chosen.reading.refusals) or "no file in it contains one"
             yield f"the version of CANN in {chosen.layout.root} is unknown: {reasons}"
 
 

@@ -1,4 +1,4 @@
-"""What a folder must hold to be an install of CANN, in its old and its new layout."""
+"""What a folder must contain to be a CANN install, in the old and the new layout."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ DOES_NOT_EXIST = "does not exist"
 HEADER = Path("acl", "acl.h")
 LIBRARY = "libascendcl.so"
 
-# arm64-linux is what toolkits of 2020 called it.
+# Toolkits of 2020 used the name arm64-linux.
 _ARCH_FOLDERS = {"x86_64": ("x86_64-linux",), "aarch64": ("aarch64-linux", "arm64-linux")}
 _MACHINE_NAMES = {"amd64": "x86_64", "arm64": "aarch64"}
 
@@ -25,7 +25,7 @@ class UnusableFolderError(AscendOpsError):
 
 @dataclass(frozen=True)
 class Layout:
-    """The parts of one install. All paths begin with ``root``, whose links are resolved."""
+    """The parts of one install; every path begins with ``root``, whose links are resolved."""
 
     root: Path
     arch: str
@@ -38,21 +38,21 @@ class Layout:
     anchor: Path
 
     def same_as(self, other: Layout) -> bool:
-        """Whether both are one install.
+        """Return whether both are the same install.
 
-        Before 8.5 ``ascend-toolkit/latest`` is a real folder full of links into
-        ``ascend-toolkit/<version>``, so equal roots alone would call them two.
+        Before CANN 8.5 ``ascend-toolkit/latest`` is a real folder full of links into
+        ``ascend-toolkit/<version>``, so comparing the roots alone would count it twice.
         """
         return self.root == other.root or self.anchor.samefile(other.anchor)
 
 
 def normal_machine(machine: str) -> str:
-    """The name CANN uses for a machine, whatever the operating system calls it."""
+    """Return CANN's name for a machine, whatever the operating system calls it."""
     return _MACHINE_NAMES.get(machine.lower(), machine)
 
 
 def why_unreachable(folder: Path) -> str | None:
-    """Why ``folder`` is no folder that can be looked into; None where it is one."""
+    """Return why ``folder`` cannot be searched, or None if it can."""
     try:
         mode = folder.stat().st_mode
     except (FileNotFoundError, NotADirectoryError):
@@ -73,9 +73,10 @@ def _broken_link(path: Path) -> str | None:
 
 
 def examine(folder: Path, machine: str, *, need_headers: bool) -> Layout | Refusal:
-    """The layout of the install at ``folder``, or why it is none, to be read after its path.
+    """Return the layout of the install at ``folder``, or the reason to refuse it.
 
-    About 20 stat calls and no listing: a warm load of an op has 3 ms for everything.
+    The reason reads as the end of a sentence that begins with the folder's path. This takes about
+    20 stat calls and no directory listing, because a warm load of an op has 3 ms for everything.
     """
     if reason := why_unreachable(folder):
         return Refusal(reason)
@@ -88,7 +89,7 @@ def examine(folder: Path, machine: str, *, need_headers: bool) -> Layout | Refus
 
 
 def _why_bare(folder: Path) -> str | None:
-    """A better reason than a missing file: nothing may be in it, or nobody may look."""
+    """Return a better reason than a missing file: the folder is empty or cannot be read."""
     try:
         with os.scandir(folder) as entries:
             return None if next(entries, None) else "is an empty folder"
@@ -104,7 +105,7 @@ def _examine(root: Path, machine: str, need_headers: bool) -> Layout:
     library_dirs = _distinct([*(top / "lib64" for top in tops), root / "runtime" / "lib64"])
     stub_dirs = _distinct([*(top / "devlib" for top in tops), *(d / "stub" for d in library_dirs)])
     header = _holder(include_dirs, HEADER)
-    # An image without a driver may link against a stub; nothing can run from one.
+    # An image without a driver may link against a stub, but no program can run with one.
     library = _holder(library_dirs + (stub_dirs if need_headers else ()), LIBRARY)
     if need_headers and header is None:
         raise UnusableFolderError(_no_headers(kind, arch_folder, library))
@@ -131,7 +132,7 @@ def _no_headers(kind: str, arch_folder: str | None, library: Path | None) -> str
     reason = f"has no acl/acl.h in {_listed('include', arch_folder)}"
     if library is None:
         return reason
-    return f"{reason}: a runtime-only install ({kind}); building needs the toolkit"
+    return f"{reason}: it is a runtime-only install ({kind}); building requires the toolkit"
 
 
 def _listed(name: str, arch_folder: str | None) -> str:
@@ -139,13 +140,16 @@ def _listed(name: str, arch_folder: str | None) -> str:
 
 
 def _arch_folder(root: Path, machine: str) -> str | None:
-    """This machine's folder, None in a flat layout; an error where only another machine's is."""
+    """Return this machine's folder, or None in a flat layout.
+
+    Raises UnusableFolderError if only another machine's folder is there.
+    """
     for name in _ARCH_FOLDERS.get(machine, ()):
         if (root / name).is_dir():
             return name
     for arch, names in _ARCH_FOLDERS.items():
         if any((root / name).is_dir() for name in names):
-            raise UnusableFolderError(f"is for {arch}, this machine is {machine}")
+            raise UnusableFolderError(f"is for {arch}, but this machine is {machine}")
     return None
 
 
@@ -162,7 +166,7 @@ def _kind(root: Path, arch_folder: str | None) -> str:
 
 
 def _distinct(folders: Iterable[Path]) -> tuple[Path, ...]:
-    """The folders that exist, each once: ``lib64`` is often a link to ``<arch>-linux/lib64``."""
+    """Return the folders that exist, each once: ``lib64`` often links to ``<arch>-linux/lib64``."""
     seen: dict[tuple[int, int], Path] = {}
     for folder in folders:
         try:

@@ -1,4 +1,4 @@
-"""Where CANN may be: environment variables, install records, well-known folders; best first."""
+"""Where CANN may be: environment variables, install records, well-known folders, in this order."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from ..errors import Refusal
 from .records import DEFAULT_BASE, read_fields, under
 from .version import version_of_folder
 
-# Asked in this order. set_env.sh sets the first two and ASCEND_OPP_PATH; the others are what build
-# scripts and CMake projects ask their users for. ASCEND_OPP_PATH only hints: its parent is asked.
+# In search order. set_env.sh sets the first two and ASCEND_OPP_PATH; build scripts and CMake
+# projects use the others. The install is the parent of ASCEND_OPP_PATH.
 VARIABLES = (
     envs.ASCEND_HOME_PATH,
     envs.ASCEND_TOOLKIT_HOME,
@@ -23,7 +23,7 @@ VARIABLES = (
     envs.CANN_INSTALL_DIR,
     envs.ASCEND_OPP_PATH,
 )
-# What these name is an install and nothing else: torch_npu and CANN's own tools read them so.
+# These name the install itself, as torch_npu and CANN's own tools read them.
 _EXACT = (envs.ASCEND_HOME_PATH, envs.ASCEND_TOOLKIT_HOME, envs.ASCEND_OPP_PATH)
 
 _LINKS = ("cann", "ascend-toolkit/latest")
@@ -32,7 +32,7 @@ LAYOUT_NAMES = (*_LINKS, "cann-<version>", "ascend-toolkit/<version>", *_OTHER_P
 
 
 class Tier(IntEnum):
-    """Kinds of sources, the one that wins first: what the user sourced beats what is recorded."""
+    """Kinds of sources in order of precedence: what the user sourced wins over what is recorded."""
 
     VARIABLE = 0
     RECORD = 1
@@ -41,7 +41,7 @@ class Tier(IntEnum):
 
 @dataclass(frozen=True)
 class Source:
-    """One thing that says where CANN is, and the folders it may mean by that."""
+    """One source that names a folder, and the installs that the folder may stand for."""
 
     tier: Tier
     name: str
@@ -50,9 +50,9 @@ class Source:
     is_base: bool = True
 
     def groups(self) -> Iterator[tuple[Path, ...]]:
-        """Folders to examine, best first; those in one group differ only in their version.
+        """Yield groups of folders to examine, best first; a group differs only in the version.
 
-        Installers record the folder above the install; people name the install.
+        Installers record the folder above the install; people name the install itself.
         """
         itself = [(self.folder,)] if self.is_install else []
         below = layouts(self.folder) if self.is_base else iter(())
@@ -60,10 +60,10 @@ class Source:
 
 
 def layouts(base: Path) -> Iterator[tuple[Path, ...]]:
-    """The installs that may lie under ``base``: CANN 8.5 and later, then the older ones.
+    """Yield the installs that may lie below ``base``: CANN 8.5 and later, then older ones.
 
-    A link (``cann``, ``latest``) is the administrator's choice and comes before any version; where
-    there is none, the highest version comes first.
+    A link (``cann``, ``latest``) is the administrator's choice and comes before any version. If
+    there is no link, the highest version comes first.
     """
     for name in _LINKS:
         yield (base / name,)
@@ -74,7 +74,7 @@ def layouts(base: Path) -> Iterator[tuple[Path, ...]]:
 
 
 def _side_by_side(base: Path) -> tuple[Path, ...]:
-    """``cann-<version>`` and ``ascend-toolkit/<version>``, the highest version first."""
+    """Return ``cann-<version>`` and ``ascend-toolkit/<version>``, the highest version first."""
     found = []
     for pattern in ("cann-*", "ascend-toolkit/*"):
         for folder in base.glob(pattern):
@@ -86,7 +86,7 @@ def _side_by_side(base: Path) -> tuple[Path, ...]:
 def sources(
     environ: Mapping[str, str] | None, filesystem_root: Path, home: Path | None
 ) -> Iterator[Source | Refusal]:
-    """Every source, best first, or why one is none."""
+    """Yield every source in search order, or the reason why one cannot be used."""
     yield from _variables(environ)
     yield from _records(filesystem_root, home)
     yield from _well_known(filesystem_root, home)
@@ -96,7 +96,7 @@ def _variables(environ: Mapping[str, str] | None) -> Iterator[Source | Refusal]:
     values = [(variable, variable.raw(environ)) for variable in VARIABLES]
     if not any(value for _, value in values):
         names = ", ".join(variable.name for variable in VARIABLES)
-        yield Refusal(f"environment variables: none of {names} is set")
+        yield Refusal(f"environment variables: {names} are all unset")
     for variable, value in values:
         if not value:
             continue

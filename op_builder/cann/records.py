@@ -1,4 +1,4 @@
-"""What the installers of CANN and of the driver wrote down: small files of ``key=value`` lines."""
+"""Records of the CANN and driver installers: small files of ``key=value`` lines."""
 
 from __future__ import annotations
 
@@ -13,10 +13,13 @@ DEFAULT_BASE = Path("/usr/local/Ascend")
 
 
 def read_fields(path: Path) -> dict[str, str]:
-    """The ``key=value`` lines of ``path``; the first of two equal keys counts.
+    """Return the ``key=value`` lines of ``path``; the first of two equal keys counts.
 
-    Raises OSError where the file cannot be read. Bytes that are not UTF-8 are replaced: an install
-    path in another encoding must not hide the version next to it.
+    Bytes that are not UTF-8 are replaced: an install path in another encoding must not hide the
+    version next to it.
+
+    Raises:
+        OSError: The file cannot be read.
     """
     with path.open(encoding="utf-8", errors="replace") as file:
         text = file.read(_LIMIT)
@@ -27,15 +30,15 @@ def read_fields(path: Path) -> dict[str, str]:
 
 
 def under(filesystem_root: Path, path: Path) -> Path:
-    """An absolute ``path`` as it is seen below ``filesystem_root``."""
+    """Return an absolute ``path`` as seen from below ``filesystem_root``."""
     return filesystem_root / path.relative_to(path.anchor)
 
 
 def driver_version(filesystem_root: Path = Path("/")) -> str | None:
-    """The NPU driver's version, as ``25.3.rc1``; None where no driver is installed.
+    """Return the NPU driver's version, for example ``25.3.rc1``; None without a driver.
 
-    A container often gets ``driver/version.info`` mounted but not the install record, so without a
-    record the default place is still asked. From 26.0 on the key is ``package_version``.
+    A container often has ``driver/version.info`` mounted but not the install record, so the default
+    path is read if there is no record. Since 26.0 the key is ``package_version``.
     """
     base = DEFAULT_BASE
     try:
@@ -53,9 +56,10 @@ def driver_version(filesystem_root: Path = Path("/")) -> str | None:
 
 
 def npu_device_nodes(filesystem_root: Path = Path("/")) -> tuple[Path, ...]:
-    """``/dev/davinci0``, ``/dev/davinci1``, ... in the order of their numbers.
+    """Return ``/dev/davinci0``, ``/dev/davinci1`` and so on, in numerical order.
 
-    ``davinci_manager`` exists wherever the driver is loaded, also with no NPU, and is no device.
+    ``davinci_manager`` is not a device: it exists whenever the driver is loaded, even without an
+    NPU.
     """
     nodes: list[tuple[int, Path]] = []
     for node in (filesystem_root / "dev").glob("davinci[0-9]*"):

@@ -1,4 +1,4 @@
-"""CANN's version: how it is written, how two compare, and which file of an install tells it."""
+"""CANN versions: their syntax, their order, and the files of an install that contain them."""
 
 from __future__ import annotations
 
@@ -28,9 +28,13 @@ _Key = tuple[int, int, int, tuple[int, ...], int, int]
 class CannVersion:
     """A public version such as ``8.3.RC2``, ``8.1.RC1.alpha001``, ``9.2.0-beta.2`` or ``9.0.T501``.
 
-    Alpha, beta and rc come before the version they lead to. Up to 8.3 the third part may be ``RCn``
-    and then comes before any number there: 8.0.RC3, then 8.0.0.alpha001, 8.0.0.beta1, 8.0.0, in the
-    order in which Ascend released them. ``Tn``, an internal test build, comes before both.
+    Alpha, beta and rc versions come before the version they lead to. Up to 8.3 the third part may
+    be ``RCn``, which comes before any number: 8.0.RC3, then 8.0.0.alpha001, 8.0.0.beta1, 8.0.0, in
+    the order in which Ascend released them. ``Tn``, an internal test build, comes before both.
+
+    Example:
+        >>> CannVersion.parse("8.0.RC3") < CannVersion.parse("8.0.0.alpha001")
+        True
     """
 
     text: str
@@ -38,10 +42,14 @@ class CannVersion:
 
     @classmethod
     def parse(cls, text: str) -> CannVersion:
-        """Read ``text``; ValueError for anything else, internal versions among it.
+        """Parse a public version.
 
-        Installs also carry internal versions (``1.83.T8.0.B128``, ``7.6.0.1.220``) that compare
-        with nothing public; taking one for a public version would call CANN 8.0.0 a 7.6.
+        Installs also contain internal versions (``1.83.T8.0.B128``, ``7.6.0.1.220``), which cannot
+        be compared with public ones: read as a public version, one of them would turn CANN 8.0.0
+        into a 7.6.
+
+        Raises:
+            ValueError: ``text`` is anything else, for example an internal version.
         """
         match = _PATTERN.fullmatch(text)
         if match is None:
@@ -62,7 +70,7 @@ class CannVersion:
 
     @property
     def release_line(self) -> tuple[int, int]:
-        """``(8, 3)`` of 8.3.RC2; what a torch_npu release is made for."""
+        """The release line, ``(8, 3)`` of 8.3.RC2: a torch_npu release is made for some."""
         return self.key[:2]
 
     def __str__(self) -> str:
@@ -80,7 +88,7 @@ class CannVersion:
 
 @dataclass(frozen=True)
 class VersionReading:
-    """The version of an install, what told it, and why the sources before that did not."""
+    """The version of an install, the source it came from, and why earlier sources had none."""
 
     version: CannVersion | None
     source: Path | str
@@ -102,7 +110,7 @@ def _from_version_info(fields: Mapping[str, str]) -> str:
 
 
 def _from_version_cfg(fields: Mapping[str, str]) -> str:
-    """``[7.6.0.1.220:8.0.0]`` is ``[internal:public]``."""
+    """Return the public half of ``[internal:public]``, for example ``[7.6.0.1.220:8.0.0]``."""
     pair = _value(fields, "runtime_running_version")
     _, colon, public = pair.strip("[]").rpartition(":")
     if not colon:
@@ -110,9 +118,9 @@ def _from_version_cfg(fields: Mapping[str, str]) -> str:
     return public
 
 
-# Best first; {arch} is x86_64-linux or aarch64-linux. Never a pattern: ascend_*_install.info would
-# also match the operator package's, and share/info/*/version.info mstx, which says 26.2.0 in a
-# CANN of 9.2.0. nnae and nnrt tell a version only where nothing of a toolkit does.
+# In search order; {arch} is x86_64-linux or aarch64-linux. Never a pattern: ascend_*_install.info
+# would also match the operator package's file, and share/info/*/version.info the one of mstx, which
+# contains 26.2.0 in CANN 9.2.0. nnae and nnrt count only if there is no toolkit file.
 _VERSION_FILES: tuple[tuple[str, Callable[[Mapping[str, str]], str]], ...] = (
     ("{arch}/ascend_toolkit_install.info", _from_install_info),
     ("ascend_toolkit_install.info", _from_install_info),
@@ -139,7 +147,7 @@ def _version_files(
 
 
 def version_of_folder(name: str) -> CannVersion | None:
-    """The version that a folder's name gives: ``cann-9.1.0``, or ``8.3.RC2`` in ascend-toolkit."""
+    """Return the version in a folder's name: ``cann-9.1.0``, or ``8.3.RC2`` in ascend-toolkit."""
     try:
         return CannVersion.parse(name.removeprefix("cann-"))
     except ValueError:
@@ -147,9 +155,9 @@ def version_of_folder(name: str) -> CannVersion | None:
 
 
 def read_version(root: Path, arch_folder: str | None) -> VersionReading:
-    """Ask each file in turn; a file that tells no version is refused and the next one is asked.
+    """Return the version from the first file that contains one.
 
-    The folder's own name is asked last: trees copied into images sometimes lack every file.
+    The folder's name is the last resort: trees copied into images sometimes lack every file.
     """
     refusals: list[Refusal] = []
     for path, read in _version_files(root, arch_folder):

@@ -1,17 +1,17 @@
-"""What the kernel says of this machine's processor; one small read of /proc/cpuinfo, no process."""
+"""The processor of this machine, from one small read of /proc/cpuinfo; starts no process."""
 
 from __future__ import annotations
 
 import functools
 from pathlib import Path
 
-# The kernel renders /proc/cpuinfo processor by processor as it is read: the first block is enough,
-# and on a host with hundreds of cores it is 100 times cheaper than the whole file.
+# The kernel generates /proc/cpuinfo processor by processor while it is read. The first block is
+# enough, and on a host with hundreds of cores it costs 100 times less than the whole file.
 _FIRST_BLOCK_BYTES = 16384
 
 
 def parse_features(cpuinfo: str) -> frozenset[str]:
-    """The instruction-set features of the first processor, in the kernel's spelling.
+    """Return the instruction-set features of the first processor, in the kernel's spelling.
 
     x86 calls the line ``flags``, aarch64 ``Features``, RISC-V ``isa``.
     """
@@ -22,7 +22,7 @@ def parse_features(cpuinfo: str) -> frozenset[str]:
     return frozenset()
 
 
-# What tells one processor model from another; the rest (clock, core numbers) varies by the moment.
+# These fields identify a processor model; others (clock, core numbers) vary from read to read.
 _IDENTITY_KEYS = (
     "vendor_id", "cpu family", "model", "stepping", "flags",
     "CPU implementer", "CPU variant", "CPU part", "Features", "isa", "uarch",
@@ -30,20 +30,20 @@ _IDENTITY_KEYS = (
 
 
 def parse_identity(cpuinfo: str) -> dict[str, str]:
-    """The lines of the first processor that say which model it is."""
+    """Return the fields of the first processor that identify its model."""
     lines = (line.partition(":") for line in cpuinfo.split("\n\n")[0].splitlines())
     return {key.strip(): value.strip() for key, _, value in lines if key.strip() in _IDENTITY_KEYS}
 
 
 @functools.cache
 def identity(cpuinfo: Path = Path("/proc/cpuinfo")) -> dict[str, str]:
-    """Which processor model this is, as far as a compiler could tell models apart."""
+    """Return the processor model of this machine, as far as a compiler can distinguish models."""
     return parse_identity(_first_block(cpuinfo))
 
 
 @functools.cache
 def features(cpuinfo: Path = Path("/proc/cpuinfo")) -> frozenset[str]:
-    """This machine's features; empty where the kernel does not say."""
+    """Return this machine's features; empty if the kernel does not list them."""
     return parse_features(_first_block(cpuinfo))
 
 

@@ -1,7 +1,7 @@
-"""How many compilers may run at once: cores, memory, process limits and MAX_JOBS.
+"""How many compilers may run at once, from cores, memory, process limits and MAX_JOBS.
 
-One job a core is what kills builds in containers (DeepSpeed #5677, flash-attention #2493): a file
-that includes ``torch/extension.h`` takes more than 1 GB, and a container's limits are not the
+One job per core kills builds in containers (DeepSpeed #5677, flash-attention #2493): a file that
+includes ``torch/extension.h`` takes more than 1 GB, and a container's limits are below the
 machine's.
 """
 
@@ -14,13 +14,13 @@ from pathlib import Path
 
 from .. import envs
 
-BYTES_A_JOB = 1_500_000_000
-_PROCESSES_A_JOB = 6  # ninja's shell, the driver, cc1plus, as, collect2, ld
+BYTES_PER_JOB = 1_500_000_000
+_PROCESSES_PER_JOB = 6  # ninja's shell, the driver, cc1plus, as, collect2, ld
 
 
 @dataclass(frozen=True)
 class JobLimit:
-    """A job count and what set it, for the report."""
+    """A job count and the limit that set it, for the report."""
 
     count: int
     reason: str
@@ -29,7 +29,7 @@ class JobLimit:
 def compile_jobs(
     environ: Mapping[str, str], *, filesystem_root: Path = Path("/"), cores: int | None = None
 ) -> JobLimit:
-    """The smallest of all limits that this process lives under; MAX_JOBS overrides them."""
+    """Return the smallest limit that applies to this process; MAX_JOBS overrides all of them."""
     asked = envs.MAX_JOBS.get(environ)
     if asked is not None:
         return JobLimit(asked, "MAX_JOBS")
@@ -40,15 +40,15 @@ def compile_jobs(
         limits.append(JobLimit(max(1, int(quota)), "cgroup cpu quota"))
     memory = _available_memory(filesystem_root, cgroups)
     if memory is not None:
-        limits.append(JobLimit(max(1, memory // BYTES_A_JOB), "available memory"))
+        limits.append(JobLimit(max(1, memory // BYTES_PER_JOB), "available memory"))
     processes = _remaining_processes(cgroups)
     if processes is not None:
-        limits.append(JobLimit(max(1, processes // _PROCESSES_A_JOB), "cgroup pids limit"))
+        limits.append(JobLimit(max(1, processes // _PROCESSES_PER_JOB), "cgroup pids limit"))
     return min(limits, key=lambda limit: limit.count)
 
 
 def _cgroup_folders(filesystem_root: Path) -> list[Path]:
-    """This process's cgroup and all above it (v2), or its v1 controllers' folders."""
+    """Return this process's cgroup and its parents (v2), or the folders of its v1 controllers."""
     base = filesystem_root / "sys/fs/cgroup"
     folders: list[Path] = []
     for line in _read(filesystem_root / "proc/self/cgroup").splitlines():
@@ -91,7 +91,7 @@ def _available_memory(filesystem_root: Path, cgroups: list[Path]) -> int | None:
 
 
 def _reclaimable(cgroup: Path) -> int:
-    """Page cache counts as used by a cgroup, but is given back on demand."""
+    """Return the page cache, which counts as used by a cgroup but is reclaimed on demand."""
     for line in _read(cgroup / "memory.stat").splitlines():
         name, _, value = line.partition(" ")
         if name in ("inactive_file", "total_inactive_file"):
@@ -110,7 +110,7 @@ def _remaining_processes(cgroups: list[Path]) -> int | None:
 
 def _number(path: Path) -> int | None:
     text = _read(path).strip()
-    return int(text) if text.isdecimal() else None  # "max" is no limit
+    return int(text) if text.isdecimal() else None  # "max" means unlimited
 
 
 def _read(path: Path) -> str:

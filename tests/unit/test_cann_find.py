@@ -204,7 +204,7 @@ def test_of_new_and_old_versions_side_by_side_the_highest(machine: FakeMachine) 
     highest = cann_trees.cann(machine.base, "9.1.0", linked=False)
     found = machine.find()
     assert found.root == highest
-    assert f"next to it there is {middle}, {old}." in found.warnings[0]
+    assert f"the others: {middle}, {old}." in found.warnings[0]
 
 
 def test_one_install_under_two_names_is_one(machine: FakeMachine) -> None:

@@ -52,7 +52,7 @@ def test_an_unknown_version_is_allowed(machine: FakeMachine) -> None:
     [warning] = found.warnings
     assert warning.startswith(f"the version of CANN in {root} is unknown: {internal}: '1.83")
     internal.unlink()
-    assert machine.find().warnings[0].endswith("is unknown: no file in it tells one")
+    assert machine.find().warnings[0].endswith("is unknown: no file in it contains one")
 
 
 def test_stubs_are_enough_to_build_but_not_to_run(machine: FakeMachine) -> None:
@@ -74,8 +74,8 @@ def _break(root: Path, how: str) -> None:
     [
         (
             "headers",
-            f"has no acl/acl.h in include or {MACHINE}-linux/include: a runtime-only install "
-            "(cann); building needs the toolkit",
+            f"has no acl/acl.h in include or {MACHINE}-linux/include: it is a runtime-only install "
+            "(cann); building requires the toolkit",
         ),
         (
             "library",
@@ -92,7 +92,7 @@ def test_an_incomplete_install_is_refused(machine: FakeMachine, how: str, reason
 
 def test_the_wrong_architecture_is_refused(machine: FakeMachine) -> None:
     root = cann_trees.cann(machine.base, "9.1.0", OTHER_MACHINE)
-    reason = f"{root} is for aarch64, this machine is x86_64"
+    reason = f"{root} is for aarch64, but this machine is x86_64"
     assert reason in machine.refusals(ASCEND_HOME_PATH=root)
     assert "this machine is riscv64" in machine.refusals(machine="riscv64")
 
@@ -158,7 +158,7 @@ def test_a_record_that_cannot_be_read(machine: FakeMachine) -> None:
 
 def test_a_runtime_only_install_is_named_but_not_built_against(machine: FakeMachine) -> None:
     root = cann_trees.nnrt(machine.base)
-    reason = "a runtime-only install (nnrt); building needs the toolkit"
+    reason = "it is a runtime-only install (nnrt); building requires the toolkit"
     assert reason in machine.refusals()
     found = machine.find(need_headers=False)
     assert (found.root, found.kind, str(found.version)) == (root, "nnrt", "8.0.0")
@@ -169,7 +169,7 @@ def test_the_folder_above_an_install_is_refused_with_a_hint(machine: FakeMachine
     cann_trees.toolkit_8_3(machine.base)
     found = machine.find(ASCEND_HOME_PATH=machine.base)
     latest = machine.base / "ascend-toolkit" / "latest"
-    assert f"has no acl/acl.h in include; did you mean {latest}?. " in found.warnings[0]
+    assert f"has no acl/acl.h in include; did you mean {latest}?; " in found.warnings[0]
 
 
 def test_warnings_are_logged_once(machine: FakeMachine, caplog: pytest.LogCaptureFixture) -> None:
@@ -192,16 +192,17 @@ def test_pain_09_nothing_found_lists_every_place_and_its_reason(machine: FakeMac
     libraries = f"in include or {MACHINE}-linux/include"
     assert str(caught.value).splitlines()[:-1] == [
         f"A CANN toolkit for {MACHINE} was not found. Looked at:",
-        "  - environment variables: none of ASCEND_HOME_PATH, ASCEND_TOOLKIT_HOME, "
-        "ASCEND_INSTALL_PATH, ASCEND_CANN_PACKAGE_PATH, CANN_INSTALL_DIR, ASCEND_OPP_PATH is set",
+        "  - environment variables: ASCEND_HOME_PATH, ASCEND_TOOLKIT_HOME, "
+        "ASCEND_INSTALL_PATH, ASCEND_CANN_PACKAGE_PATH, CANN_INSTALL_DIR, ASCEND_OPP_PATH are "
+        "all unset",
         f"  - install record {machine.etc}/ascend_cann_install.info: does not exist",
         f"  - install record {own}/ascend_cann_install.info: does not exist",
         f"  - well-known folder: {base}/cann is an empty folder",
         f"  - well-known folder: {base}/ascend-toolkit/latest is a broken link to "
         f"{base}/ascend-toolkit/8.3.RC2",
-        f"  - well-known folder: {base}/nnrt/latest has no acl/acl.h {libraries}: a runtime-only "
-        "install (nnrt); building needs the toolkit",
-        f"  - well-known folder: {base} holds no usable cann, ascend-toolkit/latest, "
+        f"  - well-known folder: {base}/nnrt/latest has no acl/acl.h {libraries}: it is a "
+        "runtime-only install (nnrt); building requires the toolkit",
+        f"  - well-known folder: {base} contains no usable cann, ascend-toolkit/latest, "
         "cann-<version>, ascend-toolkit/<version>, latest, nnae/latest, nnrt/latest",
         f"  - well-known folder: {own} does not exist",
     ]
@@ -228,7 +229,7 @@ def test_pain_10_a_wrong_variable_does_not_silently_give_another_cann(machine: F
     root = cann_trees.cann_9_1(machine.base)
     found = machine.find(ASCEND_HOME_PATH="/opt/typo", ASCEND_TOOLKIT_HOME=root)
     assert found.warnings == (
-        f"ASCEND_HOME_PATH: /opt/typo does not exist. CANN 9.1.0 in {root} (from "
+        f"ASCEND_HOME_PATH: /opt/typo does not exist; CANN 9.1.0 in {root} (from "
         "ASCEND_TOOLKIT_HOME) is used instead",
     )
     found = machine.find(ASCEND_HOME_PATH="/opt/typo", CANN_INSTALL_DIR="/opt/other")

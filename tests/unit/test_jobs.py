@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from op_builder.errors import EnvironmentVariableError
-from op_builder.toolchain.jobs import BYTES_A_JOB, JobLimit, compile_jobs
+from op_builder.toolchain.jobs import BYTES_PER_JOB, JobLimit, compile_jobs
 
 GIB = 1 << 30
 V2 = "sys/fs/cgroup"
@@ -46,12 +46,12 @@ def test_max_jobs_overrides_every_limit(tmp_path: Path) -> None:
 
 def test_pain_17_memory_decides_and_not_the_cores(tmp_path: Path) -> None:
     """DeepSpeed #5677, flash-attention #2493: one job a core ran out of memory."""
-    assert _limit(tmp_path, {"proc/meminfo": _meminfo(10 * BYTES_A_JOB + 5)}) == JobLimit(
+    assert _limit(tmp_path, {"proc/meminfo": _meminfo(10 * BYTES_PER_JOB + 5)}) == JobLimit(
         10, "available memory"
     )
 
 
-@pytest.mark.parametrize("memory", [0, 1, BYTES_A_JOB - 1, BYTES_A_JOB])
+@pytest.mark.parametrize("memory", [0, 1, BYTES_PER_JOB - 1, BYTES_PER_JOB])
 def test_there_is_always_one_job(tmp_path: Path, memory: int) -> None:
     assert _limit(tmp_path, {"proc/meminfo": _meminfo(memory)}).count == 1
 
@@ -91,7 +91,7 @@ def test_a_container_sees_its_own_group_as_the_root(tmp_path: Path) -> None:
     other = tmp_path / "v1"
     files = {
         "proc/self/cgroup": "4:memory:/docker/abc",
-        f"{V2}/memory/memory.limit_in_bytes": str(5 * BYTES_A_JOB),
+        f"{V2}/memory/memory.limit_in_bytes": str(5 * BYTES_PER_JOB),
         f"{V2}/memory/memory.usage_in_bytes": "0",
     }
     assert _limit(other, files) == JobLimit(5, "available memory")
@@ -105,12 +105,12 @@ def test_what_is_left_of_a_cgroups_memory(tmp_path: Path, limit: str, used: str)
     group = f"{V2}/app" if limit == "memory.max" else f"{V2}/memory/app"
     files = {
         "proc/self/cgroup": "0::/app" if limit == "memory.max" else "7:memory:/app",
-        "proc/meminfo": _meminfo(100 * BYTES_A_JOB),
-        f"{group}/{limit}": str(8 * BYTES_A_JOB),
-        f"{group}/{used}": str(5 * BYTES_A_JOB),
+        "proc/meminfo": _meminfo(100 * BYTES_PER_JOB),
+        f"{group}/{limit}": str(8 * BYTES_PER_JOB),
+        f"{group}/{used}": str(5 * BYTES_PER_JOB),
     }
     assert _limit(tmp_path, files).count == 3
-    _write(tmp_path, {f"{group}/{limit}": str(4 * BYTES_A_JOB)})  # over its limit already
+    _write(tmp_path, {f"{group}/{limit}": str(4 * BYTES_PER_JOB)})  # over its limit already
     assert compile_jobs({}, filesystem_root=tmp_path, cores=64).count == 1
 
 
@@ -119,9 +119,9 @@ def test_page_cache_is_not_used_memory(tmp_path: Path, name: str) -> None:
     """A container that has read a large data set looks full and is not."""
     files = {
         "proc/self/cgroup": "0::/",
-        f"{V2}/memory.max": str(8 * BYTES_A_JOB),
-        f"{V2}/memory.current": str(8 * BYTES_A_JOB),
-        f"{V2}/memory.stat": f"anon 5\n{name} {6 * BYTES_A_JOB}\nactive_file 7",
+        f"{V2}/memory.max": str(8 * BYTES_PER_JOB),
+        f"{V2}/memory.current": str(8 * BYTES_PER_JOB),
+        f"{V2}/memory.stat": f"anon 5\n{name} {6 * BYTES_PER_JOB}\nactive_file 7",
     }
     assert _limit(tmp_path, files).count == 6
 
@@ -130,7 +130,7 @@ def test_page_cache_is_not_used_memory(tmp_path: Path, name: str) -> None:
 def test_no_memory_limit(tmp_path: Path, unlimited: str) -> None:
     files = {
         "proc/self/cgroup": "0::/",
-        "proc/meminfo": _meminfo(7 * BYTES_A_JOB),
+        "proc/meminfo": _meminfo(7 * BYTES_PER_JOB),
         f"{V2}/memory.max": unlimited,
         f"{V2}/memory.current": "123",
     }
@@ -152,7 +152,7 @@ def test_pain_17_the_limit_of_processes_counts(tmp_path: Path) -> None:
 def test_the_smallest_limit_wins(tmp_path: Path) -> None:
     files = {
         "proc/self/cgroup": "0::/",
-        "proc/meminfo": _meminfo(3 * BYTES_A_JOB),
+        "proc/meminfo": _meminfo(3 * BYTES_PER_JOB),
         f"{V2}/cpu.max": "500000 100000",
         f"{V2}/pids.max": "1000",
         f"{V2}/pids.current": "0",
