@@ -27,8 +27,8 @@ struct Registration {
 };
 
 /// Run the test called `name` or, if there is none, every test whose name contains it; an empty
-/// name runs them all. Return the exit status of the process: 1 if no test matches.
-inline int run_all(const char* name) {
+/// name runs them all. Print "passed" if at least one ran.
+inline void run_all(const char* name) {
     std::vector<Test> chosen;
     for (const Test& test : tests()) {
         if (std::strcmp(test.name, name) == 0) {
@@ -45,7 +45,6 @@ inline int run_all(const char* name) {
         test.run();
     }
     std::puts(chosen.empty() ? "no test has that name" : "passed");
-    return chosen.empty() ? 1 : 0;
 }
 
 [[noreturn]] inline void fail(const char* file, int line, const char* condition) {
