@@ -6,8 +6,9 @@ Imported in such a process only: see ``_own_op_builder``.
 from __future__ import annotations
 
 import ast
+import sys
 from collections.abc import Sequence
-from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
+from importlib.machinery import ModuleSpec, SourceFileLoader
 from importlib.util import spec_from_file_location
 from types import CodeType, ModuleType
 
@@ -32,7 +33,9 @@ class OwnOpBuilderFinder:
         ours = name.startswith("ascend_ops.") and not name.startswith(f"{self.name}.")
         if self.name == "op_builder" or not ours:
             return None
-        spec = PathFinder.find_spec(name, path, target)
+        others = (finder for finder in sys.meta_path if finder is not self)
+        specs = (finder.find_spec(name, path, target) for finder in others)
+        spec = next((spec for spec in specs if spec is not None), None)
         if spec is not None and isinstance(spec.loader, SourceFileLoader):
             spec.loader = _RenamingLoader(self.name, name, spec.loader.path)
         return spec
