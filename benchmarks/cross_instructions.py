@@ -21,7 +21,7 @@ from op_builder.system import process
 
 from .cases import StepCase
 from .implementation import DEEPSPEED, OURS
-from .instructions import NotCountedError, driver_arguments
+from .instructions import NotCountedError, driver_arguments, kernel_flags
 from .kernels import BUILDERS
 from .records import CrossCount
 
@@ -71,13 +71,9 @@ class Counter:
     def ours(self, case: StepCase, target: Target) -> float:
         """Of this project's kernels."""
         optimizer = BUILDERS[case.optimizer]()
-        kernels = f"optimizer/kernels_{target.isa}.cpp"
         flags = [
             "-std=c++17",
-            *optimizer.cxx_args(),
-            *optimizer.source_flags("aarch64").get(kernels, []),
-            f'-DKERNELS="{kernels}"',
-            f"-DTABLE=ascend_ops::kernels_{target.isa}",
+            *kernel_flags(optimizer, target.isa, "aarch64"),
             *(f"-I{optimizer.source_root() / path}" for path in optimizer.include_paths()),
         ]
         program = self._program("cross_driver.cpp", f"{case.optimizer}-{target.isa}", flags)

@@ -56,15 +56,25 @@ class KernelDriverBuilder(CPUOpBuilder):
         return [optimizer.source_root() / path for path in optimizer.include_paths()]
 
     def cxx_args(self) -> list[str]:
-        """As the optimizer's own build has them, for the file of that instruction set."""
-        optimizer = self.OPTIMIZER()
-        kernels = f"optimizer/kernels_{self.ISA}.cpp"
-        return [
-            *optimizer.cxx_args(),
-            *optimizer.source_flags().get(kernels, []),
-            f'-DKERNELS="{kernels}"',
-            f"-DTABLE=ascend_ops::kernels_{self.ISA}",
-        ]
+        """Return the flags of the optimizer's own build for that instruction set's file."""
+        return kernel_flags(self.OPTIMIZER(), self.ISA)
+
+
+def kernel_flags(optimizer: CPUOptimizerBuilder, isa: str, machine: str | None = None) -> list[str]:
+    """Return the flags that compile a driver with the kernels of ``isa``, as the op's build does.
+
+    Args:
+        optimizer: The builder of the optimizer's op.
+        isa: The instruction set, a key of ``VARIANTS``.
+        machine: The machine to compile for; this one by default.
+    """
+    kernels = f"cpu/optimizer/kernels_{isa}.cpp"
+    return [
+        *optimizer.cxx_args(),
+        *optimizer.source_flags(machine).get(kernels, []),
+        f'-DKERNELS="{kernels}"',
+        f"-DTABLE=ascend_ops::kernels_{isa}",
+    ]
 
 
 def instructions_per_element(case: StepCase, isa: str) -> float:
