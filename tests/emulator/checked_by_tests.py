@@ -28,7 +28,7 @@ TESTS = {
     "npu_ops/attention/test_flash_attention_refusals.py::test_torch_npus_own_attention_agrees": (
         "FlashAttentionVarLenScore"
     ),
-    "npu_ops/attention/test_flash_attention_varlen.py::test_each_sequence_sees_itself_alone[float16-npu]": (
+    "npu_ops/attention/test_flash_attention_varlen.py::test_each_sequence_sees_only_itself[float16-npu]": (
         "FlashAttentionUnpaddingScoreGradV2 FlashAttentionVarLenScoreV2"
     ),
     "npu_ops/fused_optimizers/test_fused_adamw.py::test_the_state_goes_to_torch_and_back[npu]": "FusedAdamw",
@@ -96,13 +96,13 @@ TESTS = {
     "test_prefill_and_decoding_are_dense_attention_over_the_whole_request": (
         "FusedInferAttentionScoreV4 GatherPaKvCache ScatterPaKvCache"
     ),
-    "npu_ops/serving/test_serving_versions.py::test_older_functions_compute_the_same_or_say_what_they_lack[1]": (
+    "npu_ops/serving/test_serving_versions.py::test_older_functions_compute_the_same_or_report_what_they_lack[1]": (
         "FusedInferAttentionScoreV3 IncreFlashAttentionV3 PromptFlashAttentionV2"
     ),
-    "npu_ops/serving/test_serving_versions.py::test_older_functions_compute_the_same_or_say_what_they_lack[2]": (
+    "npu_ops/serving/test_serving_versions.py::test_older_functions_compute_the_same_or_report_what_they_lack[2]": (
         "FusedInferAttentionScoreV2 IncreFlashAttentionV2 PromptFlashAttention"
     ),
-    "npu_ops/serving/test_serving_versions.py::test_older_functions_compute_the_same_or_say_what_they_lack[3]": (
+    "npu_ops/serving/test_serving_versions.py::test_older_functions_compute_the_same_or_report_what_they_lack[3]": (
         "FusedInferAttentionScore IncreFlashAttention"
     ),
     "npu_ops/serving/test_serving_versions.py::test_on_ascend_950_there_is_v5_and_neither_prompt_nor_incre": (

@@ -1,10 +1,10 @@
-"""Attention by explicit loops over what each query may see, in fp64: no code of the ops is used."""
+"""Attention in fp64 by explicit loops, without any code of the ops."""
 
 from __future__ import annotations
 
 
 def attention(query, key, value, sees, *, scale=None, bias=None, sinks=None, keep=None):
-    """``[B, N, S, D]``; ``sees(batch, query, key)`` says whether a query sees a key."""
+    """Return ``[B, N, S, D]``; ``sees(batch, query, key)`` is true if a query sees a key."""
     import torch
 
     group = query.shape[1] // key.shape[1]
@@ -31,7 +31,7 @@ def attention(query, key, value, sees, *, scale=None, bias=None, sinks=None, kee
 
 
 def tensors(batch=2, heads=4, shared=2, queries=5, keys=7, dim=8, value_dim=None, seed=0):
-    """Query, key and value in ``[B, N, S, D]`` and fp64."""
+    """Return query, key and value as ``[B, N, S, D]`` in fp64."""
     import torch
 
     generator = torch.Generator().manual_seed(seed)
@@ -47,7 +47,7 @@ def tensors(batch=2, heads=4, shared=2, queries=5, keys=7, dim=8, value_dim=None
 
 
 def laid_out(x, layout):
-    """``[B, N, S, D]`` in another layout."""
+    """Return ``[B, N, S, D]`` in another layout."""
     if layout == "BNSD":
         return x
     if layout == "BSND":
@@ -58,5 +58,5 @@ def laid_out(x, layout):
 
 
 def everything(batch, query, key):
-    """A window that leaves all keys."""
+    """Let every query see every key."""
     return True

@@ -13,7 +13,7 @@ DTYPES = ["float32", "float16", "bfloat16"]
 
 
 def assert_agrees(device, dtype, wanted, inputs, layout="BNSD", *, factor=8, **options):
-    """Values and gradients of ``flash_attention`` against the function ``wanted`` in fp64."""
+    """Compare values and gradients of ``flash_attention`` with ``wanted`` in fp64."""
     import torch
 
     from ascend_ops import flash_attention
@@ -161,7 +161,7 @@ def test_sinks_take_their_part_of_each_row_and_have_a_gradient(device):
 
 @npu
 @pytest.mark.parametrize("device", DEVICES)
-def test_dropout_drops_the_part_it_is_told_to_and_repeats_with_the_seed(device):
+def test_dropout_drops_its_part_and_repeats_with_the_seed(device):
     import torch
 
     from ascend_ops import flash_attention
@@ -189,7 +189,7 @@ def test_dropout_drops_the_part_it_is_told_to_and_repeats_with_the_seed(device):
     expected = value_and_gradients(
         lambda q, k, v: attention(q, k, v, everything, keep=keep), [x.double() for x in inputs]
     )
-    # The seeds of value_and_gradients are generators of their own: the first draw is dropout's.
+    # value_and_gradients draws from its own generator, so the first draw is that of dropout.
     for got, target in zip(found, expected, strict=True):
         assert_close(got, target, "float32", 8)
 
@@ -244,5 +244,5 @@ def test_autocast_computes_in_its_dtype(device):
     assert output.dtype == torch.bfloat16
     rounded = [x.bfloat16().double().cpu() for x in inputs]
     expected = flash_attention(*rounded, sinks=sinks.double().cpu())
-    # One rounding, that of the result: inside, autocast is off.
+    # Only the result is rounded: autocast is off inside the op.
     assert_close(output, expected, "bfloat16", 0.3)

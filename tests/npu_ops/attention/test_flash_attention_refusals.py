@@ -1,4 +1,4 @@
-"""flash_attention: bad arguments, missing versions, failures of CANN, torch_npu's own function."""
+"""flash_attention: bad arguments, older CANNs, failures of CANN, and torch_npu's own function."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ npu = pytest.mark.npu
 
 
 @npu
-def test_bad_arguments_are_refused_in_words():
+def test_bad_arguments_are_refused():
     import torch
 
     from ascend_ops import flash_attention
@@ -99,8 +99,8 @@ def test_bad_arguments_are_refused_in_words():
 
 
 @npu
-def test_a_call_like_one_before_is_checked_anew_where_it_differs():
-    """What was found out about a call is kept by all that it depends on."""
+def test_memoized_checks_do_not_hide_a_changed_argument():
+    """The key of the memo has everything that the checks depend on."""
     import torch
 
     from ascend_ops import flash_attention
@@ -138,7 +138,7 @@ def test_torch_npus_own_attention_agrees():
     assert_close(flash_attention(q, k, v, ~mask.npu()), theirs, "float32", 4)
     bias = torch.randn(2, 4, 5, 7).npu()
     theirs = torch_npu.npu_fusion_attention(q, k, v, 4, "BNSD", pse=bias, scale=0.25)[0]
-    # Theirs adds the bias before the scores are scaled, torch and ours after.
+    # torch_npu adds the bias before scaling the scores, torch and ascend_ops after it.
     assert_close(flash_attention(q, k, v, bias * 0.25, scale=0.25), theirs, "float32", 4)
     tokens = [x.transpose(1, 2).reshape(-1, 4, 8) for x in (q, k, v)]
     theirs = torch_npu.npu_fusion_attention(

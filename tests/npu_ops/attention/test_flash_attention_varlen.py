@@ -1,4 +1,4 @@
-"""flash_attention_varlen: each sequence against the loops in fp64, alone."""
+"""flash_attention_varlen: each sequence alone against loops in fp64."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ QUERY_PLACES, KEY_PLACES = [0, 3, 4, 9], [0, 5, 6, 11]
 
 
 def tokens(seed=0):
-    """Query, key and value in ``[T, N, D]`` and fp64."""
+    """Return query, key and value as ``[T, N, D]`` in fp64."""
     import torch
 
     generator = torch.Generator().manual_seed(seed)
@@ -21,7 +21,7 @@ def tokens(seed=0):
 
 
 def by_sequence(query, key, value, sees, **options):
-    """``sees(query, key, shift)`` within a sequence; shift is keys - queries."""
+    """Compute each sequence by loops; the shift that ``sees`` gets is keys - queries."""
     import torch
 
     outputs = []
@@ -39,7 +39,7 @@ def by_sequence(query, key, value, sees, **options):
 @npu
 @pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16"])
-def test_each_sequence_sees_itself_alone(dtype, device):
+def test_each_sequence_sees_only_itself(dtype, device):
     import torch
 
     from ascend_ops import flash_attention_varlen
@@ -91,7 +91,7 @@ def test_dropout_is_per_sequence_and_repeats_with_the_seed(device):
         lambda q, k, v: flash_attention_varlen(q, k, v, QUERY_PLACES, KEY_PLACES),
         [x.cpu().double() for x in inputs],
     )
-    # One key alone is kept, and doubled, or dropped: the second sequence has one query and one key.
+    # The second sequence has one query and one key: its value is doubled or dropped.
     row, full = found[0][0].cpu()[3], plain[0][3].float()
     for head in range(4):
         kept = torch.allclose(row[head], 2 * full[head], atol=1e-5)
@@ -138,7 +138,7 @@ def test_opcheck_gradcheck_and_compile():
 
 
 @npu
-def test_bad_lengths_are_refused_in_words():
+def test_bad_lengths_are_refused():
     import torch
 
     from ascend_ops import flash_attention_varlen

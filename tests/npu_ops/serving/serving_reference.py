@@ -1,4 +1,4 @@
-"""Paged caches, and attention over them by torch's own scaled_dot_product_attention in fp64."""
+"""Paged caches, and attention over them by torch's scaled_dot_product_attention in fp64."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 
 def for_each(**values: Any) -> Any:
-    """Runs a test for every combination of the values, in one process: each costs a second."""
+    """Run a test for all combinations of values in one process, since a process takes a second."""
 
     def decorated(test: Any) -> Any:
         def run_all() -> None:
@@ -29,7 +29,7 @@ def seeded(seed: int = 0) -> None:
 class Paged:
     """Dense keys and values of sequences, and the paged caches that hold them.
 
-    Places of the caches that no sequence has hold NaN; no two sequences share a block.
+    Unused places of the caches hold NaN. No two sequences share a block.
     """
 
     def __init__(
@@ -69,14 +69,14 @@ class Paged:
         return torch.randn(shape).to(self.dtype)
 
     def arguments(self, device: str, cache_layout: str = "BnBsND") -> tuple[Any, ...]:
-        """key_cache, value_cache, block_table and the lengths, as paged_attention takes them."""
+        """Return key_cache, value_cache, block_table and the lengths for paged_attention."""
         caches = [self.key_cache, self.value_cache]
         if cache_layout == "BnNBsD":
             caches = [cache.transpose(1, 2).contiguous() for cache in caches]
         return (*(x.to(device) for x in (*caches, self.block_table)), self.lengths)
 
     def expected(self, sequence: int, query: Any, causal: bool, scale: float | None = None) -> Any:
-        """``[S, N, D]`` in fp64 for the queries ``[S, N, D]`` of one sequence."""
+        """Return ``[S, N, D]`` in fp64 for the queries ``[S, N, D]`` of one sequence."""
         key, value = self.keys[sequence], self.values[sequence]
         return reference(query, key, value, causal=causal, scale=scale)
 
@@ -84,7 +84,7 @@ class Paged:
 def reference(
     query: Any, key: Any, value: Any, *, causal: bool = False, scale: float | None = None, mask=None
 ) -> Any:
-    """Of ``[S, N, D]`` and ``[L, Nkv, D]``; causal: the last query sees all keys."""
+    """Attend from ``[S, N, D]`` to ``[L, Nkv, D]``; if causal, the last query sees all keys."""
     import torch
 
     if causal:
@@ -98,7 +98,7 @@ def reference(
 
 
 def log_sum_exp(query: Any, key: Any, *, causal: bool) -> Any:
-    """``[S, N]`` of the scaled scores, by element."""
+    """Return ``[S, N]``, the log-sum-exp of the scaled scores, computed per element."""
     import math
 
     import torch
@@ -119,7 +119,7 @@ B, N, NKV, S, L, D = 3, 4, 2, 5, 7, 16
 
 
 def operands(dtype="float16", queries=S, size=D):
-    """As [B, positions, heads, D]."""
+    """Return query, key and value as [B, positions, heads, D]."""
     import torch
 
     seeded()
@@ -138,7 +138,7 @@ def laid_out(x, layout):
 
 
 def taken_back(x, layout, heads=N):
-    """To [B, S, N, D] on the CPU."""
+    """Return ``x`` as [B, S, N, D] on the CPU."""
     x = x.cpu()
     if layout == "BNSD":
         return x.transpose(1, 2)

@@ -1,4 +1,4 @@
-"""kv_cache_scatter and kv_cache_gather: on aclnn, as the fallback, and what they refuse."""
+"""kv_cache_scatter and kv_cache_gather: on aclnn, on the fallback, and refusals."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_what_was_scattered_is_gathered_from_views_too():
 
     seeded()
     fused = tokens(10, 6, 8).npu()
-    caches = torch.zeros(2, 5, 16, 2, 8, dtype=torch.float16).npu()  # of one storage
+    caches = torch.zeros(2, 5, 16, 2, 8, dtype=torch.float16).npu()  # one storage
     slots = torch.arange(40, 60, 2).npu()
     kv_cache_scatter(fused[:, 2:4], fused[:, 4:], caches[0], caches[1], slots)
     table = torch.tensor([[9, 2], [9, 3]], dtype=torch.int32).npu()[:, 1:]
@@ -117,7 +117,7 @@ def test_opcheck_passes_and_it_compiles_as_one_graph():
 
 
 @npu
-def test_bad_arguments_are_refused_in_words():
+def test_bad_arguments_are_refused():
     import torch
 
     from ascend_ops import kv_cache_gather as gather
@@ -219,7 +219,7 @@ def test_bad_arguments_are_refused_in_words():
     ("slots", "words"),
     [([0, 64], "slots of 0 to 63, found slot 64 of token 1"), ([5, 5], "found again slot 5")],
 )
-def test_the_emulated_device_looks_at_slots(slots, words, capfd):
+def test_the_emulated_device_checks_slots(slots, words, capfd):
     import torch
 
     from ascend_ops import kv_cache_scatter
@@ -240,7 +240,7 @@ def test_the_emulated_device_looks_at_slots(slots, words, capfd):
         ([[0, 1], [1, 1]], ([33, 1], 34), "lengths of 0 to 32, found 33 of sequence 0"),
     ],
 )
-def test_the_emulated_device_looks_at_blocks_and_lengths(table, lengths, words, capfd):
+def test_the_emulated_device_checks_blocks_and_lengths(table, lengths, words, capfd):
     import torch
 
     from ascend_ops import kv_cache_gather

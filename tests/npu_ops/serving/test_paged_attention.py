@@ -1,4 +1,4 @@
-"""paged_attention: against torch's own attention over the dense keys, and what it refuses."""
+"""paged_attention against torch's attention over the dense keys, and refusals."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ npu = pytest.mark.npu
 
 
 def with_layout(x, layout):
-    """From [B, S, N, D]."""
+    """Return [B, S, N, D] in another layout."""
     return x.transpose(1, 2).contiguous() if layout == "BNSD" else x
 
 
@@ -107,7 +107,7 @@ def test_chunks_of_one_length_agree_with_fp64(device):
 
 
 @npu
-def test_views_of_larger_tensors_are_taken():
+def test_views_of_larger_tensors_work():
     import torch
 
     from ascend_ops import paged_attention
@@ -260,14 +260,14 @@ def refusals(device):
 
 @npu
 @for_each(device=["cpu", "npu"])
-def test_bad_arguments_are_refused_in_words(device):
+def test_bad_arguments_are_refused(device):
     for call, error, words in refusals(device):
         with pytest.raises(error, match=re.escape(words)):
             call()
 
 
 @npu
-def test_the_limits_of_a_device_are_refused_on_it_alone():
+def test_limits_of_a_device_apply_only_on_it():
     import torch
 
     from ascend_ops import paged_attention
@@ -319,13 +319,13 @@ def test_the_limits_of_a_device_are_refused_on_it_alone():
 
 @npu
 @pytest.mark.parametrize("device", ["cpu", "npu"])
-def test_a_block_that_is_not_there_is_found(device, capfd):
+def test_a_block_out_of_range_is_reported(device, capfd):
     from ascend_ops import paged_attention
 
     paged = Paged([20, 40])
     key, value, table, lengths = paged.arguments("cpu")
     query = paged.queries(2, 2, 16)
-    table[0, 2] = 99  # past the 20 tokens: nobody looks there
+    table[0, 2] = 99  # past the 20 tokens, so it is never read
     arguments = [x.to(device) for x in (query, key, value, table)]
     assert paged_attention(*arguments, lengths).cpu().isfinite().all()
     table[1, 1] = 8

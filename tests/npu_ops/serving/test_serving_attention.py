@@ -1,4 +1,4 @@
-"""prompt_flash_attention and incre_flash_attention: against torch's own attention."""
+"""prompt_flash_attention and incre_flash_attention against torch's attention."""
 
 from __future__ import annotations
 

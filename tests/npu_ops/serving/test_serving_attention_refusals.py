@@ -1,4 +1,4 @@
-"""What prompt_flash_attention and incre_flash_attention refuse, and the emulated device too."""
+"""Refusals of prompt_flash_attention, incre_flash_attention and the emulated device."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ npu = pytest.mark.npu
 
 @npu
 @for_each(device=["cpu", "npu"])
-def test_bad_arguments_are_refused_in_words(device):
+def test_bad_arguments_are_refused(device):
     import torch
 
     from ascend_ops import incre_flash_attention as incre
@@ -129,7 +129,7 @@ def test_bad_arguments_are_refused_in_words(device):
 
 
 @npu
-def test_the_limits_of_a_device_are_refused_on_it_alone():
+def test_limits_of_a_device_apply_only_on_it():
     import torch
 
     from ascend_ops import incre_flash_attention as incre

@@ -1,4 +1,4 @@
-"""A layer that serves two requests from a paged cache, against dense attention over all of them."""
+"""A layer that serves two requests from a paged cache, against dense attention over each."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from serving_reference import for_each, seeded
 npu = pytest.mark.npu
 N, NKV, D, BLOCK = 4, 2, 16, 16
 HIDDEN = N * D
-PROMPTS, STEPS = [21, 5], 14  # the first request goes into a new block while decoding, so both do
+PROMPTS, STEPS = [21, 5], 14  # both requests get a new block while decoding
 TOTAL = [prompt + STEPS for prompt in PROMPTS]
 
 
@@ -46,7 +46,7 @@ class Layer:
 
 
 def dense(layer, tokens):
-    """All of one request at once, with torch's own causal attention."""
+    """Compute a whole request at once with torch's causal attention."""
     import torch
 
     q, k, v = (t.transpose(0, 1).unsqueeze(0) for t in layer.project(tokens))
@@ -72,7 +72,7 @@ class Server:
         self.table = torch.tensor(self.rows, dtype=torch.int32, device=device)
 
     def write(self, key, value, places):
-        """``places``: sequence and position of each token."""
+        """Write tokens to ``places``, the sequence and position of each."""
         import torch
 
         from ascend_ops import kv_cache_scatter

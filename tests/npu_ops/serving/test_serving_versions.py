@@ -1,4 +1,4 @@
-"""Attention for serving with older CANNs, on Ascend 950, without its functions, and with faults."""
+"""Attention for serving on older CANNs, on Ascend 950, without its functions, with faults."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ALL = [*FUSED, *PROMPT, *INCRE]
 
 
 def without(monkeypatch, *names):
-    """As with a CANN that lacks them: to be called before the first call of an op."""
+    """Hide functions of CANN; call this before the first call of an op."""
     monkeypatch.setenv("ASCEND_OPS_DISABLED_ACLNN", ",".join(names))
 
 
@@ -31,7 +31,7 @@ def functions():
 
 @npu
 @pytest.mark.parametrize("age", [1, 2, 3])
-def test_older_functions_compute_the_same_or_say_what_they_lack(age, monkeypatch):
+def test_older_functions_compute_the_same_or_report_what_they_lack(age, monkeypatch):
     import torch
 
     from ascend_ops import incre_flash_attention, paged_attention, prompt_flash_attention
@@ -126,7 +126,7 @@ def attempt(name):
 """
 
 
-@pytest.mark.parametrize("queue", ["0", "2"])  # 1 is what all other tests have
+@pytest.mark.parametrize("queue", ["0", "2"])  # all other tests use 1
 def test_a_failure_is_an_exception_nothing_leaks_and_the_next_call_works(queue):
     functions = {
         "paged": FUSED[0],
@@ -136,14 +136,14 @@ def test_a_failure_is_an_exception_nothing_leaks_and_the_next_call_works(queue):
         "scatter": "aclnnScatterPaKvCache",
     }
     faults = [f"{name}GetWorkspaceSize:1:161002" for name in functions.values()]
-    # Of the result, and again after the allocator has waited and freed what it had left over.
+    # The allocation of the result, and the retry after the allocator has freed its cache.
     faults += ["aclrtMallocAlign32:4:207001", "aclrtMallocAlign32:5:207001"]
     faults.append("aclrtSynchronizeDeviceWithTimeout:2:507000")
     code = f"""
     for name in {[name for name in functions for _ in range(2)]}:
         attempt(name)
     attempt("chunk")
-    wide = torch.zeros(1, 1, 50000, 256, dtype=torch.float16).npu()  # a segment of its own
+    wide = torch.zeros(1, 1, 50000, 256, dtype=torch.float16).npu()  # needs its own segment
     calls["memory"] = lambda: prompt_flash_attention(wide, *(wide[:, :, :1] for _ in range(2)))
     attempt("memory")
     attempt("memory")

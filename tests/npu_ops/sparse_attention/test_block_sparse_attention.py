@@ -1,4 +1,4 @@
-"""block_sparse_attention against loops in fp64 and SDPA; refusals, a missing function, failures."""
+"""block_sparse_attention against loops in fp64 and SDPA; refusals and failures."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ npu = pytest.mark.npu
 
 
 def seen_by(mask, shape):
-    """For :func:`attention`, of one head: whether a query sees a key."""
+    """Return the ``sees`` of :func:`attention` for the mask of one head."""
     return lambda b, i, j: mask[b, 0, i // shape[0], j // shape[1]]
 
 
 def reference(query, key, value, mask, shape):
-    """Each head alone, since each has blocks of its own."""
+    """Compute each head alone, since the blocks differ per head."""
     import torch
 
     group = query.shape[1] // key.shape[1]
@@ -107,7 +107,7 @@ def test_opcheck_gradcheck_compile_and_autocast():
 
 
 @npu
-def test_bad_arguments_are_refused_in_words():
+def test_bad_arguments_are_refused():
     import torch
 
     from ascend_ops import block_sparse_attention

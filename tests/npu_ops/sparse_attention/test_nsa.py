@@ -1,4 +1,4 @@
-"""Native sparse attention: each part against loops in fp64, on the CPU and within CANN's limits."""
+"""Native sparse attention: each part against loops in fp64, on the CPU and on the NPU."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ def one_sequence(query, key, value, sees):
     return output[0].transpose(0, 1)
 
 
-def matter(query, key, per_block, per_key, blocks):
-    """How much each block matters, ``[queries, key heads, blocks]``, by the paper's two sums."""
+def importance(query, key, per_block, per_key, blocks):
+    """Return the importance of each block, ``[Sq, Nkv, blocks]``, by the paper's two sums."""
     import torch
 
     queries, heads, dim = query.shape
@@ -80,7 +80,7 @@ def test_compression_is_the_weighted_sum_of_each_window():
 
 
 @npu
-def test_compressed_attention_attends_and_chooses_the_blocks_that_matter():
+def test_compressed_attention_attends_and_selects_the_most_important_blocks():
     import torch
 
     from ascend_ops import nsa_compress_attention
@@ -102,7 +102,7 @@ def test_compressed_attention_attends_and_chooses_the_blocks_that_matter():
     for got, target in zip(found, expected, strict=True):
         assert_close(got, target, "float32")
     _, chosen = nsa_compress_attention(query, key, value, [0, 5], [0, 7], **sizes)
-    assert chosen.long().equal(matter(query, key, 2, 2, 4).topk(2, -1).indices)
+    assert chosen.long().equal(importance(query, key, 2, 2, 4).topk(2, -1).indices)
     assert chosen.dtype == torch.int32
     causal, _ = nsa_compress_attention(query, key, value, [0, 5], [0, 7], is_causal=True, **sizes)
     assert_close(causal, one_sequence(query, key, value, lambda b, i, j: 2 * j + 3 <= i), "float32")
@@ -129,7 +129,7 @@ def test_compressed_attention_on_the_npu_agrees_with_the_cpu_and_torch_npu():
         assert_close(output, expected, "float16", 2)
         if not is_causal:
             same = (chosen.cpu().sort(-1).values == wanted.sort(-1).values).float().mean()
-            assert same > 0.9  # the last chosen of nearly equal ones may differ
+            assert same > 0.9  # the order of nearly equal blocks may differ
     theirs = torch_npu.npu_nsa_compress_attention(
         *half,
         32**-0.5,
@@ -153,7 +153,7 @@ def test_compressed_attention_on_the_npu_agrees_with_the_cpu_and_torch_npu():
 
 
 @npu
-def test_selected_attention_sees_the_chosen_blocks_alone():
+def test_selected_attention_sees_only_the_selected_blocks():
     import torch
 
     from ascend_ops import nsa_select_attention
@@ -212,7 +212,7 @@ def test_selected_attention_within_canns_limits_agrees_and_compiles():
         *(heads_first(t[:n]).double().cpu() for t, n in zip(half, (2, 1024, 1024), strict=True)),
         enable_gqa=True,
     )
-    # 16 different blocks of 64 are all there are.
+    # 16 different blocks of 64 are all 1024 keys.
     assert_close(found[0][:2], everything[0].transpose(0, 1), "float16", 4)
     theirs = torch_npu.npu_nsa_select_attention(
         *half,
