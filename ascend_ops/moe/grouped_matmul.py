@@ -1,4 +1,4 @@
-"""``grouped_matmul``: each group of rows with a matrix of its own."""
+"""Grouped matmul; NPU tensors go to aclnnGroupedMatmulV5, V4 or V3."""
 
 from __future__ import annotations
 
@@ -10,17 +10,14 @@ import torch
 from op_builder.ops.moe import MoeBuilder
 
 from ..dispatch.arithmetic import wide_dtype
-from ..dispatch.checks import FLOATING, check_dtype, check_same_device, check_shape
-from ..dispatch.host_values import is_on_host
 from ..dispatch.npu_op import NPUOp
+from .checks import check_grouped_matmul, checked_group_ends
 
 Tensor = torch.Tensor
 
-_LIST_TYPES = ("ends", "counts")
-
 
 def _group_of_rows(group_ends: Tensor, rows: int) -> Tensor:
-    """The number of each row's group; that of the groups for rows behind the last one."""
+    """Return the index of each row's group, or the number of groups for rows past the last one."""
     places = torch.arange(rows, device=group_ends.device)
     return torch.searchsorted(group_ends, places, right=True)
 
@@ -93,59 +90,38 @@ def grouped_matmul(
     *,
     group_list_type: str = "ends",
 ) -> Tensor:
-    """``x[rows of group i] @ weight[i] + bias[i]``, for the experts of a mixture.
+    """Return ``x[rows of group i] @ weight[i] + bias[i]`` for all groups, for example experts.
+
+    On an NPU: aclnnGroupedMatmulV5, else V4, else V3.
 
     Args:
-        x: ``[M, K]``, its rows sorted by group; fp32, fp16 or bf16 (fp64 on the CPU only).
-        weight: ``[E, K, N]``, a matrix a group, of x's dtype.
-        group_list: int64 ``[E]`` or E integers: where each group ends (``group_list_type="ends"``,
-            as torch.cumsum gives it) or how many rows it has (``"counts"``). Groups may be empty.
-            Values that are on the host are checked; those of a tensor on an NPU are not.
-        bias: ``[E, N]``, of x's dtype, or None.
+        x: ``[M, K]``, with the rows sorted by group, in fp32, fp16 or bf16 (fp64 on the CPU only).
+        weight: ``[E, K, N]`` in x's dtype, one matrix per group.
+        group_list: E integers or an int64 tensor ``[E]``. Groups may be empty. The values are
+            checked if they are on the host; a tensor on an NPU is not read.
+        bias: ``[E, N]`` in x's dtype, or None.
+        group_list_type: ``"ends"`` if ``group_list`` holds the end of each group, as torch.cumsum
+            returns it, ``"counts"`` if it holds the number of rows of each group.
 
-    The result is ``[M, N]`` in x's dtype; rows behind the last group are 0 on the CPU and
-    undefined on an NPU. Differentiable in x, weight and bias. On an NPU: aclnnGroupedMatmulV5, else
-    V4, else V3.
+    Returns:
+        ``[M, N]`` in x's dtype (autocast's under autocast), computed in fp32. Rows past the last
+        group are 0 on the CPU and undefined on an NPU. Differentiable in x, weight and bias.
 
-    Raises TypeError for a dtype, ValueError for a shape, a device or a list that decreases or does
-    not end at M.
+    Raises:
+        TypeError: an argument has an unsupported dtype.
+        ValueError: an argument has the wrong shape or device, or the groups decrease or do not end
+            at M.
+
+    Example:
+        >>> import torch
+        >>> from ascend_ops import grouped_matmul
+        >>> x, weight = torch.ones(3, 2), torch.tensor([[[1.0], [1.0]], [[10.0], [10.0]]])
+        >>> grouped_matmul(x, weight, [1, 3])  # row 0 with weight[0], rows 1 and 2 with weight[1]
+        tensor([[ 2.],
+                [20.],
+                [20.]])
     """
-    check_dtype("x", x, FLOATING)
-    if x.dim() != 2 or weight.dim() != 3 or weight.shape[1] != x.shape[1]:
-        raise ValueError(
-            f"x, weight: expected [M, K] and [E, K, N], found {list(x.shape)} and "
-            f"{list(weight.shape)}"
-        )
-    for name, tensor in (("weight", weight), ("bias", bias)):
-        if tensor is not None:
-            check_same_device(x, name, tensor)
-            check_dtype(name, tensor, (x.dtype,))
-    if bias is not None:
-        check_shape("bias", bias, (weight.shape[0], weight.shape[2]), "one row per group")
-    if group_list_type not in _LIST_TYPES:
-        raise ValueError(f"group_list_type: expected 'ends' or 'counts', found {group_list_type!r}")
-    ends = _group_ends(group_list, group_list_type, x, weight.shape[0])
+    check_grouped_matmul(x, weight, bias, group_list_type)
+    ends = checked_group_ends(group_list, group_list_type, x, weight.shape[0])
     output: Tensor = _grouped_matmul_op(x, weight, bias, ends)
     return output
-
-
-def _group_ends(group_list: Tensor | Sequence[int], kind: str, x: Tensor, groups: int) -> Tensor:
-    """On x's device; raises TypeError or ValueError."""
-    if not isinstance(group_list, Tensor):
-        group_list = torch.tensor(list(group_list), dtype=torch.int64)
-    if group_list.dtype not in (torch.int64, torch.int32) or tuple(group_list.shape) != (groups,):
-        raise TypeError(
-            f"group_list: expected int64 [{groups}], one a matrix of weight, found "
-            f"{group_list.dtype} {list(group_list.shape)}"
-        )
-    ends = group_list.to(torch.int64)
-    if kind == "counts":
-        ends = ends.cumsum(0)
-    if not torch.compiler.is_compiling() and is_on_host(group_list):
-        values = ends.tolist()
-        if values != sorted(values) or (values and (values[0] < 0 or values[-1] != x.shape[0])):
-            raise ValueError(
-                f"group_list: expected groups that never decrease and end at the {x.shape[0]} rows "
-                f"of x, found {group_list.tolist()} ({kind})"
-            )
-    return ends.to(x.device)

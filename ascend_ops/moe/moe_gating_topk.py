@@ -1,4 +1,4 @@
-"""``moe_gating_topk``: which experts a token goes to, and with what weights."""
+"""Routing of tokens to experts; NPU tensors go to aclnnMoeGatingTopK."""
 
 from __future__ import annotations
 
@@ -9,14 +9,10 @@ import torch
 from op_builder.ops.moe import MoeBuilder
 
 from ..dispatch.arithmetic import wide_dtype
-from ..dispatch.checks import FLOATING, check_dtype, check_finite, check_same_device, check_shape
 from ..dispatch.npu_op import NPUOp
+from .checks import NORM_TYPES, SELECT_MODES, check_moe_gating_topk
 
 Tensor = torch.Tensor
-
-_NORM_TYPES = {"softmax": 0, "sigmoid": 1}
-_SELECT_MODES = {"max": 0, "top2_sum": 1}
-_MOST_EXPERTS = 2048
 
 
 def _normalized(x: Tensor, norm_type: int) -> Tensor:
@@ -60,9 +56,10 @@ def _setup(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> Non
 
 
 def _gradient(ctx: Any, grad: Tensor, *_: Tensor) -> tuple[Any, ...]:
-    """Of x alone: the bias only chooses. With w = s / (sum(s) + eps): ds = (dw - sum(dw w)) / sum.
+    """With w = s / (sum(s) + eps): ds = (dw - sum(dw w)) / sum.
 
-    Then through softmax, dx = n (dn - sum(dn n)), or sigmoid, dx = dn n (1 - n).
+    Then dx = n (dn - sum(dn n)) through softmax, or dx = dn n (1 - n) through sigmoid. The bias has
+    no gradient, because it only selects.
     """
     experts, norm = ctx.saved_tensors
     experts = experts.long()
@@ -104,74 +101,54 @@ def moe_gating_topk(
     routed_scaling_factor: float = 1.0,
     eps: float = 1e-20,
 ) -> tuple[Tensor, Tensor]:
-    """The k experts of each token and their weights, as DeepSeek-V3 chooses them.
+    """Select k experts per token and compute their weights, like DeepSeek-V3.
+
+    Formula: DeepSeek-AI 2024, arXiv:2412.19437. On an NPU: aclnnMoeGatingTopK.
 
     Args:
-        x: ``[M, E]``, the router's logits; fp32, fp16 or bf16 (fp64 on the CPU only); E up to 2048.
-        k: experts a token.
-        bias: ``[E]``, x's dtype: added to the normalized scores to choose, and not to weigh.
-        norm_type: ``"softmax"`` or ``"sigmoid"`` of the logits; after sigmoid the chosen weights
-            are divided by their sum (plus eps).
-        k_group, group_count: only the experts of the best k_group of group_count equal groups are
-            chosen from; the best by their largest score (``group_select="max"``) or the sum of
-            their two largest (``"top2_sum"``).
-        renorm: divides by the sum after softmax too. CANN may refuse it.
-        routed_scaling_factor: multiplies the weights.
+        x: the router's logits, ``[M, E]`` with E up to 2048, in fp32, fp16 or bf16 (fp64 on the CPU
+            only).
+        k: the number of experts per token.
+        bias: ``[E]`` in x's dtype, or None. It is added to the normalized scores for the selection
+            only, not for the weights.
+        norm_type: ``"softmax"`` or ``"sigmoid"``, which normalizes the logits. After sigmoid, the
+            selected weights are divided by their sum plus ``eps``.
+        k_group: the number of groups to select experts from.
+        group_count: the number of equal groups that the experts form.
+        group_select: how groups are compared: ``"max"`` by their largest score, ``"top2_sum"`` by
+            the sum of their two largest.
+        renorm: divide the weights by their sum after softmax too. CANN may refuse it.
+        routed_scaling_factor: the factor by which the weights are multiplied.
+        eps: is added to the sum of the weights, finite and at least 0.
 
-    Returns weights ``[M, k]`` in x's dtype and experts int32 ``[M, k]``, the best first.
-    Differentiable in x, through the weights. Under autocast in fp32. On an NPU: aclnnMoeGatingTopK.
-    Formula: DeepSeek-AI 2024, arXiv:2412.19437.
+    Returns:
+        The weights ``[M, k]`` in x's dtype (fp32 under autocast) and the experts ``[M, k]`` in
+        int32, in descending order of score. Differentiable in x through the weights.
 
-    Raises TypeError for a dtype, ValueError for a shape, a device or numbers that do not go
-    together.
+    Raises:
+        TypeError: a tensor has an unsupported dtype.
+        ValueError: a tensor has the wrong shape or device, an option is unknown, or the numbers of
+            experts and groups contradict each other.
+
+    Example:
+        >>> import torch
+        >>> from ascend_ops import moe_gating_topk
+        >>> weights, experts = moe_gating_topk(torch.tensor([[0.0, 2.0, 1.0]]), k=2)
+        >>> weights, experts
+        (tensor([[0.6652, 0.2447]]), tensor([[1, 2]], dtype=torch.int32))
     """
-    _check(x, k, bias, norm_type, k_group, group_count, group_select)
-    check_finite("routed_scaling_factor", routed_scaling_factor)
-    check_finite("eps", eps, minimum=0.0)
+    groups = (k_group, group_count, group_select)
+    check_moe_gating_topk(x, k, bias, norm_type, groups, routed_scaling_factor, eps)
     weights, chosen, _ = _gating_op(
         x,
         bias,
         k,
         k_group,
         group_count,
-        _SELECT_MODES[group_select],
+        SELECT_MODES[group_select],
         int(renorm),
-        _NORM_TYPES[norm_type],
+        NORM_TYPES[norm_type],
         routed_scaling_factor,
         eps,
     )
     return weights, chosen
-
-
-def _check(
-    x: Tensor,
-    k: int,
-    bias: Tensor | None,
-    norm_type: str,
-    k_group: int,
-    group_count: int,
-    group_select: str,
-) -> None:
-    check_dtype("x", x, FLOATING)
-    if x.dim() != 2 or not 1 <= x.shape[1] <= _MOST_EXPERTS:
-        raise ValueError(f"x: expected [M, E] with E up to {_MOST_EXPERTS}, found {list(x.shape)}")
-    experts = x.shape[1]
-    if norm_type not in _NORM_TYPES or group_select not in _SELECT_MODES:
-        raise ValueError(
-            f"norm_type, group_select: expected one of {', '.join(_NORM_TYPES)} and one of "
-            f"{', '.join(_SELECT_MODES)}, found {norm_type!r} and {group_select!r}"
-        )
-    if group_count < 1 or experts % group_count or not 1 <= k_group <= group_count:
-        raise ValueError(
-            f"group_count, k_group: expected a number that divides the {experts} experts and one "
-            f"of 1 to it, found {group_count} and {k_group}"
-        )
-    size = experts // group_count
-    if not 1 <= k <= size * k_group or (
-        group_select == "top2_sum" and group_count > 1 and size < 2
-    ):
-        raise ValueError(f"k: expected 1 to {size * k_group} experts, found {k}")
-    if bias is not None:
-        check_same_device(x, "bias", bias)
-        check_shape("bias", bias, (experts,), "one value per expert")
-        check_dtype("bias", bias, (x.dtype,))

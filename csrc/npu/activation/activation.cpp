@@ -1,4 +1,4 @@
-// swiglu, gelu and their gradients on aclnn. Arguments are checked in ascend_ops/activation.py.
+// swiglu, gelu and their gradients on aclnn. ascend_ops/activation/ checks the arguments.
 #include "npu/call/call.h"
 #include "npu/call/outputs.h"
 #include "npu/call/registration.h"

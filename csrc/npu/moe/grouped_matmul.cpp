@@ -1,5 +1,4 @@
-// grouped_matmul and the gradient of its weights on aclnn. Arguments are checked in
-// ascend_ops/moe/grouped_matmul.py.
+// grouped_matmul and the gradient of its weights on aclnn. ascend_ops/moe/ checks the arguments.
 #include "npu/moe/moe.h"
 
 namespace ascend_ops {
@@ -10,11 +9,11 @@ using aclnn::make_empty;
 
 ACLNN_FUNCTION(function, "aclnnGroupedMatmulV5", "aclnnGroupedMatmulV4", "aclnnGroupedMatmulV3")
 
-constexpr std::int64_t kOneOutput = 3;
-constexpr std::int64_t kGroupsOfRows = 0;
-constexpr std::int64_t kGroupsOfColumns = 2;
-constexpr std::int64_t kEnds = 0;
-constexpr std::int64_t kNoActivation = 0;
+constexpr std::int64_t one_output = 3;
+constexpr std::int64_t groups_of_rows = 0;
+constexpr std::int64_t groups_of_columns = 2;
+constexpr std::int64_t list_of_ends = 0;
+constexpr std::int64_t no_activation = 0;
 
 void run(const Tensor& x, const Tensor& weight, const std::optional<Tensor>& bias,
          const Tensor& group_ends, std::int64_t group_type, const Tensor& out) {
@@ -30,15 +29,15 @@ void run(const Tensor& x, const Tensor& weight, const std::optional<Tensor>& bia
     switch (found.version()) {
         case 0:
             call(found, x, xs, weights, biases, none, none, none, none, none, group_ends, none,
-                 none, none, kOneOutput, group_type, kEnds, kNoActivation, no_tuning, outs, none,
-                 none);
+                 none, none, one_output, group_type, list_of_ends, no_activation, no_tuning, outs,
+                 none, none);
             break;
         case 1:
             call(found, x, xs, weights, biases, none, none, none, none, none, group_ends, none,
-                 none, none, kOneOutput, group_type, kEnds, kNoActivation, outs, none, none);
+                 none, none, one_output, group_type, list_of_ends, no_activation, outs, none, none);
             break;
         default:
-            call(found, x, xs, weights, biases, none, none, none, none, group_ends, kOneOutput,
+            call(found, x, xs, weights, biases, none, none, none, none, group_ends, one_output,
                  group_type, outs);
     }
 }
@@ -46,7 +45,7 @@ void run(const Tensor& x, const Tensor& weight, const std::optional<Tensor>& bia
 Tensor grouped_matmul(const Tensor& x, const Tensor& weight, const std::optional<Tensor>& bias,
                       const Tensor& group_ends) {
     Tensor y = make_empty(x, {x.size(0), weight.size(2)}, x.scalar_type());
-    run(x, weight, bias, group_ends, kGroupsOfRows, y);
+    run(x, weight, bias, group_ends, groups_of_rows, y);
     return y;
 }
 
@@ -54,7 +53,7 @@ Tensor grouped_matmul_weight_gradient(const Tensor& x_transposed, const Tensor& 
                                       const Tensor& group_ends) {
     Tensor gradient = make_empty(grad, {group_ends.size(0), x_transposed.size(0), grad.size(1)},
                                  grad.scalar_type());
-    run(x_transposed, grad, std::nullopt, group_ends, kGroupsOfColumns, gradient);
+    run(x_transposed, grad, std::nullopt, group_ends, groups_of_columns, gradient);
     return gradient;
 }
 

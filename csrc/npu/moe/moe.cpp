@@ -1,4 +1,4 @@
-// ffn and moe_gating_topk on aclnn. Arguments are checked in ascend_ops/moe/.
+// ffn and moe_gating_topk on aclnn. ascend_ops/moe/ checks the arguments.
 #include "npu/moe/moe.h"
 
 namespace ascend_ops {
@@ -13,10 +13,10 @@ using OptionalInts = std::optional<std::vector<std::int64_t>>;
 ACLNN_FUNCTION(ffn_function, "aclnnFFNV3", "aclnnFFNV2", "aclnnFFN")
 ACLNN_FUNCTION(gating_function, "aclnnMoeGatingTopK")
 
-constexpr std::int64_t kHighPrecision = 0;
-constexpr bool kCounts = false;
+constexpr std::int64_t high_precision = 0;
+constexpr bool tokens_are_ends = false;
 
-/// The newest version takes the experts' tokens as a tensor, the others as numbers.
+/// V3 takes the token counts as a tensor; V2 and the first version take them from the host.
 Tensor ffn(const Tensor& x, const Tensor& weight1, const Tensor& weight2,
            const OptionalTensor& token_counts, const OptionalInts& host_token_counts,
            const OptionalTensor& bias1, const OptionalTensor& bias2,
@@ -28,14 +28,14 @@ Tensor ffn(const Tensor& x, const Tensor& weight1, const Tensor& weight2,
     const aclnn::Function& found = ffn_function();
     const auto run = [&](const auto& counts, const auto&... last) {
         call(found, x, x, weight1, weight2, counts, bias1, bias2, none, none, none, none, none,
-             none, none, none, activation, kHighPrecision, last...);
+             none, none, none, activation, high_precision, last...);
     };
     switch (found.version()) {
         case 0:
-            run(token_counts, kCounts, y);
+            run(token_counts, tokens_are_ends, y);
             break;
         case 1:
-            run(host_token_counts, kCounts, y);
+            run(host_token_counts, tokens_are_ends, y);
             break;
         default:
             run(host_token_counts, y);

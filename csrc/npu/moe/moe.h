@@ -1,4 +1,4 @@
-// The files of the family.
+// Declarations that the files of the family share.
 #pragma once
 
 #include <vector>
@@ -11,6 +11,7 @@ namespace ascend_ops {
 
 using torch::stable::Tensor;
 
+/// Returns the kernels that grouped_matmul.cpp defines.
 std::vector<aclnn::Kernel> grouped_matmul_kernels();
 
 }  // namespace ascend_ops

@@ -1,4 +1,5 @@
-// layer_norm, rms_norm and add_rms_norm on aclnn. Arguments are checked in ascend_ops/norm/.
+// layer_norm, rms_norm, add_rms_norm and their gradients on aclnn. ascend_ops/norm/ checks the
+// arguments.
 #include "npu/call/call.h"
 #include "npu/call/outputs.h"
 #include "npu/call/registration.h"
@@ -19,7 +20,7 @@ ACLNN_FUNCTION(rms_norm_function, "aclnnRmsNorm")
 ACLNN_FUNCTION(rms_norm_backward_function, "aclnnRmsNormGrad")
 ACLNN_FUNCTION(add_rms_norm_function, "aclnnAddRmsNorm")
 
-/// The shape of the statistics: x's, with 1 for each of the last `count` dimensions.
+/// Returns the shape of the statistics: x's, with 1 for each of the last `count` dimensions.
 std::vector<std::int64_t> statistics_sizes(const Tensor& x, std::size_t count) {
     std::vector<std::int64_t> sizes = sizes_of(x);
     for (std::size_t i = sizes.size() - count; i < sizes.size(); ++i) {
@@ -45,7 +46,7 @@ Tensor gradient_of(const std::optional<Tensor>& parameter, const Tensor& like) {
                                  : make_empty(like, {0}, like.scalar_type());
 }
 
-std::optional<Tensor> where(bool wanted, const Tensor& tensor) {
+std::optional<Tensor> only_if(bool wanted, const Tensor& tensor) {
     return wanted ? std::optional<Tensor>(tensor) : std::nullopt;
 }
 
@@ -58,7 +59,7 @@ std::tuple<Tensor, Tensor, Tensor> layer_norm_backward(
     Tensor grad_bias = gradient_of(bias, x);
     const std::array<bool, 3> mask{true, weight.has_value(), bias.has_value()};
     call(layer_norm_backward_function(), x, grad, x, normalized_shape, mean, rstd, weight, bias,
-         mask, grad_x, where(mask[1], grad_weight), where(mask[2], grad_bias));
+         mask, grad_x, only_if(mask[1], grad_weight), only_if(mask[2], grad_bias));
     return {grad_x, grad_weight, grad_bias};
 }
 

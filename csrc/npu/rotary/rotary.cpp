@@ -1,5 +1,5 @@
-// rotary_embedding, its gradient and apply_rotary_pos_emb_ on aclnn. Arguments are checked in
-// ascend_ops/rotary.
+// rotary_embedding, its gradient and apply_rotary_pos_emb_ on aclnn. ascend_ops/rotary/ checks the
+// arguments.
 #include "npu/call/call.h"
 #include "npu/call/outputs.h"
 #include "npu/call/registration.h"
@@ -22,7 +22,7 @@ Tensor rotary_embedding(const Tensor& x, const Tensor& cos, const Tensor& sin, s
     return y;
 }
 
-/// CANN wants tensors for the gradients of cos and sin even where there is no x to compute them.
+/// Makes the tensor for the gradient of cos or sin. CANN requires one, empty if it is not wanted.
 Tensor gradient_of(const Tensor& factor, bool wanted) {
     if (wanted) {
         return make_empty_like(factor);

@@ -117,15 +117,27 @@ def test_bad_arguments_are_refused_in_words():
 
     x, w1, w2, b1, _ = (t.half() for t in made("gelu", 3))
     for call, error, words in (
-        (lambda: ffn(x, w1, w2, "tanh", COUNTS), ValueError, "activation: expected one of"),
-        (lambda: ffn(x, w1, w2, "gelu"), ValueError, r"x, weight1, weight2: expected \[\.\.\., K1"),
-        (lambda: ffn(x, w1, w2, "geglu", COUNTS), ValueError, "N = N1 / 2"),
+        (
+            lambda: ffn(x, w1, w2, "tanh", COUNTS),
+            ValueError,
+            "activation must be 'gelu', .* or 'reglu', got 'tanh'",
+        ),
+        (
+            lambda: ffn(x, w1, w2, "gelu"),
+            ValueError,
+            r"x, weight1 and weight2 must have shapes \[\.\.\., K1\]",
+        ),
+        (lambda: ffn(x, w1, w2, "geglu", COUNTS), ValueError, r"\[E, N1 / 2, N2\], got"),
         (
             lambda: ffn(x, w1, w2, "gelu", [2, 2]),
             ValueError,
             "expert_tokens must contain 3 lengths, got 2",
         ),
-        (lambda: ffn(x, w1, w2, "gelu", [2, 2, 2]), ValueError, "expected a sum of 5"),
+        (
+            lambda: ffn(x, w1, w2, "gelu", [2, 2, 2]),
+            ValueError,
+            "expert_tokens must add up to the 5 rows of x",
+        ),
         (
             lambda: ffn(x, w1, w2, "gelu", COUNTS, b1[:1]),
             ValueError,

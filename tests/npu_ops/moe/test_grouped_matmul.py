@@ -91,20 +91,28 @@ def test_bad_arguments_are_refused_in_words():
 
     x, weight, bias = made("float32")
     for call, error, words in (
-        (lambda: grouped_matmul(x, weight[0], ENDS), ValueError, "x, weight: expected"),
+        (
+            lambda: grouped_matmul(x, weight[0], ENDS),
+            ValueError,
+            r"x and weight must have shapes \[M, K\] and \[E, K, N\]",
+        ),
         (lambda: grouped_matmul(x, weight.half(), ENDS), TypeError, "weight must have dtype"),
         (
             lambda: grouped_matmul(x, weight, ENDS, bias[:1]),
             ValueError,
             r"bias must have shape .* \(one row per group\)",
         ),
-        (lambda: grouped_matmul(x, weight, ENDS[:3]), TypeError, r"group_list: expected int64 \[4"),
+        (
+            lambda: grouped_matmul(x, weight, ENDS[:3]),
+            TypeError,
+            r"group_list must be an int64 tensor of shape \[4\]",
+        ),
         (lambda: grouped_matmul(x, weight, [3, 2, 7, 8]), ValueError, "never decrease"),
         (lambda: grouped_matmul(x, weight, [3, 3, 7, 9]), ValueError, "end at the 8 rows"),
         (
             lambda: grouped_matmul(x, weight, torch.tensor(COUNTS), group_list_type="sizes"),
             ValueError,
-            "group_list_type: expected",
+            "group_list_type must be 'ends' or 'counts', got 'sizes'",
         ),
         (lambda: grouped_matmul(x.npu(), weight, ENDS), ValueError, "weight must be on npu"),
     ):

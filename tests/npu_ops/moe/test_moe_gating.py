@@ -102,11 +102,23 @@ def test_bad_arguments_are_refused_in_words():
 
     x = torch.randn(4, 6)
     for call, words in (
-        (lambda: moe_gating_topk(x[0], 2), "x: expected"),
-        (lambda: moe_gating_topk(x, 7), "k: expected 1 to 6 experts"),
-        (lambda: moe_gating_topk(x, 2, group_count=4), "group_count, k_group: expected"),
-        (lambda: moe_gating_topk(x, 5, group_count=3, k_group=2), "k: expected 1 to 4"),
-        (lambda: moe_gating_topk(x, 2, norm_type="relu"), "norm_type, group_select: expected"),
+        (
+            lambda: moe_gating_topk(x[0], 2),
+            r"x must have shape \[M, E\] with E from 1 to 2048, got \[6\]",
+        ),
+        (lambda: moe_gating_topk(x, 7), "k must be 1 to 6, .* got 7"),
+        (
+            lambda: moe_gating_topk(x, 2, group_count=4),
+            "group_count must be positive and divide the 6 experts, got 4",
+        ),
+        (
+            lambda: moe_gating_topk(x, 5, group_count=3, k_group=2),
+            "k must be 1 to 4, the experts in 2 groups of 2, got 5",
+        ),
+        (
+            lambda: moe_gating_topk(x, 2, norm_type="relu"),
+            "norm_type must be 'softmax' or 'sigmoid', got 'relu'",
+        ),
         (
             lambda: moe_gating_topk(x, 2, bias=x[0, :3]),
             r"bias must have shape \[6\] \(one value per expert\)",
