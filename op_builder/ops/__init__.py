@@ -1,1 +1,1 @@
-"""One builder a file: the name, the sources and the flags of one op, hardly any code."""
+"""The builders of this project's own ops, one per file."""

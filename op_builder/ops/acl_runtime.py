@@ -1,4 +1,4 @@
-"""Builder of the host module on AscendCL: pinned memory, streams, copies."""
+"""Builder of the AscendCL host module: pinned memory, streams, copies."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from .own_op import OwnOp
 
 
 class AclRuntimeBuilder(OwnOp, CPUOpBuilder):
-    """``acl_runtime``: what ``ascend_ops.acl`` is made of.
+    """``acl_runtime``: the native part of ``ascend_ops.acl``.
 
-    A CPUOpBuilder: AscendCL is found by name at run time, so it builds without CANN and runs with
-    every one. Of torch it needs only the pybind11 headers that come with it, and links nothing.
+    It is a CPUOpBuilder because it looks up AscendCL's functions by name at run time: it builds
+    without CANN and runs with any version. From torch it needs only the bundled pybind11 headers;
+    it links against nothing.
     """
 
     NAME = "acl_runtime"
@@ -22,29 +23,29 @@ class AclRuntimeBuilder(OwnOp, CPUOpBuilder):
     BINDING = "python"
 
     def sources(self) -> list[str]:
-        """The one with pybind11, which takes longest, first."""
+        """Return the files, beginning with the pybind11 binding, which takes longest to compile."""
         names = ("binding", "pinned_pool", "stream", "runtime", "copy")
         return [f"acl/{name}.cpp" for name in names]
 
     def include_paths(self) -> list[str | Path]:
-        """This project's headers, then torch's, for pybind11."""
+        """Return this project's headers, then torch's, which include pybind11's."""
         torch = find_torch()
         return [".", *([] if torch is None else [torch.root / "include"])]
 
     def cxx_args(self) -> list[str]:
-        """It passes arguments on: optimizing more costs compile time and gains nothing."""
+        """Return ``-O1``: the code only passes arguments on, so that more optimization gains nothing."""
         return ["-O1"]
 
     def source_flags(self) -> dict[str, list[str]]:
-        """pybind11's headers take a third longer at -O1, which saves a microsecond a call."""
+        """Return ``-O0`` for the binding: -O1 takes a third longer and saves 1 us per call."""
         return {"acl/binding.cpp": ["-O0"]}
 
     def extra_ldflags(self) -> list[str]:
-        """dlsym and pthread_atfork."""
+        """Return the libraries of ``dlsym`` and ``pthread_atfork``."""
         return ["-ldl", "-lpthread"]
 
     def compatibility(self, toolchain: Toolchain) -> list[str]:
-        """It needs torch's headers, though not its libraries."""
+        """Return the reasons of the base, and whether torch's headers are missing."""
         reasons = super().compatibility(toolchain)
         if toolchain.torch is None:
             reasons.append("torch is not installed: `pip install torch`")

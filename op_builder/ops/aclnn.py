@@ -1,4 +1,4 @@
-"""Builder of the library that the families of NPU ops share."""
+"""Builder of the library that all families of NPU ops share."""
 
 from __future__ import annotations
 
@@ -13,33 +13,33 @@ if TYPE_CHECKING:
 
 
 class AclnnBuilder(OwnOp, CPUOpBuilder):
-    """``aclnn``: the two-phase call, handles, torch_npu's queue; compiled once for all families.
+    """``aclnn``: calls of aclnn functions, compiled once for all families.
 
-    It registers no op. aclnn's functions and torch_npu's are found by name at run time.
+    It registers no op. It looks up the functions of aclnn and torch_npu by name at run time.
     """
 
     BUILD_VAR = "DS_BUILD_ACLNN"
     NAME = "aclnn"
 
     def sources(self) -> list[str]:
-        """The slowest first."""
+        """Return the files, beginning with those that take longest to compile."""
         names = ("call", "arguments", "registration", "outputs", "function", "torch_npu", "soc")
         return [f"npu/call/{name}.cpp" for name in names]
 
     def include_paths(self) -> list[str]:
-        """This project's headers."""
+        """Return this project's headers."""
         return ["."]
 
     def cxx_args(self) -> list[str]:
-        """It passes arguments on: optimizing more costs compile time and gains nothing."""
+        """Return ``-O1``: the code only passes arguments on, so that more optimization gains nothing."""
         return ["-O1"]
 
     def extra_ldflags(self) -> list[str]:
-        """dlsym."""
+        """Return the library of ``dlsym``."""
         return ["-ldl"]
 
     def load(self, verbose: bool = False, on_progress: ProgressListener | None = None) -> Any:
-        """As any op's; and its symbols are there for the libraries that are loaded after it."""
+        """Load the module and make its symbols visible to libraries that are loaded later."""
         module = super().load(verbose, on_progress)
         ctypes.CDLL(module.__file__, mode=ctypes.RTLD_GLOBAL)
         return module

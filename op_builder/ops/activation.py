@@ -1,4 +1,4 @@
-"""Builder of the NPU's activations."""
+"""Builder of the activations."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Builder of attention over chosen blocks."""
+"""Builder of block-sparse attention."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from .npu_family import NPUFamilyBuilder
 
 
 class BlockSparseAttentionBuilder(NPUFamilyBuilder):
-    """``block_sparse_attention``, with its gradient."""
+    """``block_sparse_attention``: block_sparse_attention and its gradient."""
 
     BUILD_VAR = "DS_BUILD_BLOCK_SPARSE_ATTENTION"
     NAME = "block_sparse_attention"

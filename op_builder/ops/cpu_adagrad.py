@@ -6,7 +6,7 @@ from .cpu_optimizer import CPUOptimizerBuilder
 
 
 class CPUAdagradBuilder(CPUOptimizerBuilder):
-    """``cpu_adagrad``, on the engine that all optimizers share."""
+    """``cpu_adagrad``: Adagrad, on the engine that all CPU optimizers share."""
 
     BUILD_VAR = "DS_BUILD_CPU_ADAGRAD"
     NAME = "cpu_adagrad"

@@ -1,4 +1,4 @@
-"""Builder of the CPU Adam and AdamW of ZeRO-Offload."""
+"""Builder of the CPU Adam and AdamW."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from .cpu_optimizer import CPUOptimizerBuilder
 
 
 class CPUAdamBuilder(CPUOptimizerBuilder):
-    """``cpu_adam``, on the engine that all optimizers share."""
+    """``cpu_adam``: Adam and AdamW, on the engine that all CPU optimizers share."""
 
     BUILD_VAR = "DS_BUILD_CPU_ADAM"
     NAME = "cpu_adam"

@@ -6,7 +6,7 @@ from .cpu_optimizer import CPUOptimizerBuilder
 
 
 class CPULionBuilder(CPUOptimizerBuilder):
-    """``cpu_lion``, on the engine that all optimizers share."""
+    """``cpu_lion``: Lion, on the engine that all CPU optimizers share."""
 
     BUILD_VAR = "DS_BUILD_CPU_LION"
     NAME = "cpu_lion"

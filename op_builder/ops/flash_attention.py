@@ -6,7 +6,7 @@ from .npu_family import NPUFamilyBuilder
 
 
 class FlashAttentionBuilder(NPUFamilyBuilder):
-    """``flash_attention``: of equally long sequences and of any lengths, with gradients."""
+    """``flash_attention``: flash_attention, flash_attention_varlen and their gradients."""
 
     BUILD_VAR = "DS_BUILD_FLASH_ATTENTION"
     NAME = "flash_attention"

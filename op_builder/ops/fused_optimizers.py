@@ -1,4 +1,4 @@
-"""Builder of the NPU's optimizers."""
+"""Builder of the fused optimizers."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from .npu_family import NPUFamilyBuilder
 
 
 class FusedOptimizersBuilder(NPUFamilyBuilder):
-    """``fused_optimizers``: AdamW over many tensors; Lion and Lamb use torch's list functions."""
+    """``fused_optimizers``: AdamW; Lion and Lamb use torch's list functions and need no kernel."""
 
     BUILD_VAR = "DS_BUILD_FUSED_OPTIMIZERS"
     NAME = "fused_optimizers"

@@ -1,4 +1,4 @@
-"""Builder of the ops on paged KV caches."""
+"""Builder of the ops on paged key/value caches."""
 
 from __future__ import annotations
 

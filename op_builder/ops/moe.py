@@ -1,4 +1,4 @@
-"""Builder of the ops of mixtures of experts."""
+"""Builder of the ops for mixtures of experts."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from .npu_family import NPUFamilyBuilder
 
 
 class MoeBuilder(NPUFamilyBuilder):
-    """``moe``: grouped_matmul and the gradient of its weights, ffn, moe_gating_topk."""
+    """``moe``: grouped_matmul and its weight gradient, ffn, moe_gating_topk."""
 
     BUILD_VAR = "DS_BUILD_MOE"
     NAME = "moe"

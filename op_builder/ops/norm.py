@@ -1,4 +1,4 @@
-"""Builder of the NPU's norms."""
+"""Builder of the norms."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the builders of the NPU's ops share: aclnn's functions are found by name at run time."""
+"""Base of the builders of NPU ops, which look up aclnn functions by name at run time."""
 
 from __future__ import annotations
 
@@ -13,9 +13,12 @@ from .own_op import OwnOp
 class NPUFamilyBuilder(OwnOp, CPUOpBuilder):
     """One family of ops, registered with torch as ``ascend_ops::...``.
 
-    A CPUOpBuilder in that it compiles against torch alone: neither CANN nor torch_npu has to be
-    there, and the library runs with every version of them that has the functions. ``FAMILY`` is the
-    folder of its sources, ``SOURCES`` their names without suffix.
+    It is a CPUOpBuilder because it compiles against torch only: it builds without CANN and
+    torch_npu, and the library runs with every version that has the functions.
+
+    Attributes:
+        FAMILY: the name of the family, and of its folder in ``csrc/npu``.
+        SOURCES: the files in that folder, without their suffix.
     """
 
     REQUIRES: ClassVar[tuple[type[OpBuilder], ...]] = (AclnnBuilder,)
@@ -23,17 +26,17 @@ class NPUFamilyBuilder(OwnOp, CPUOpBuilder):
     SOURCES: ClassVar[tuple[str, ...]]
 
     def sources(self) -> list[str]:
-        """The family's own."""
+        """Return the family's files."""
         return [f"npu/{self.FAMILY}/{name}.cpp" for name in self.SOURCES]
 
     def include_paths(self) -> list[str]:
-        """This project's headers."""
+        """Return this project's headers."""
         return ["."]
 
     def cxx_args(self) -> list[str]:
-        """They pass arguments on: optimizing more costs compile time and gains nothing."""
+        """Return ``-O1``: the code only passes arguments on, so that more optimization gains nothing."""
         return ["-O1"]
 
     def extra_ldflags(self) -> list[str]:
-        """The library ``aclnn`` defines the rest, once both are loaded."""
+        """Allow undefined symbols, which the library ``aclnn`` defines once both are loaded."""
         return ["-Wl,-z,undefs"]

@@ -6,7 +6,7 @@ from .npu_family import NPUFamilyBuilder
 
 
 class NsaBuilder(NPUFamilyBuilder):
-    """``nsa``: compression, attention over compressed keys, over selected blocks."""
+    """``nsa``: nsa_compress, nsa_compress_attention, nsa_select_attention and its gradient."""
 
     BUILD_VAR = "DS_BUILD_NSA"
     NAME = "nsa"

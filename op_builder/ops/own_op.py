@@ -1,4 +1,4 @@
-"""Where this project's own ops have their sources and their ahead-of-time builds."""
+"""Sources and ahead-of-time builds of this project's own ops."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ _PACKAGE = Path(__file__).resolve().parents[1]
 
 
 class OwnOp:
-    """Mixed into the builders of ``op_builder.ops``, before the base of their device."""
+    """A mixin for the builders of ``op_builder.ops``; list it before the base class."""
 
     def source_root(self) -> Path:
-        """``csrc``: inside the installed package, beside it in a checkout."""
+        """Return ``csrc``, which is inside the installed package or beside it in a checkout."""
         installed = _PACKAGE / "csrc"
         return installed if installed.is_dir() else _PACKAGE.parent / "csrc"
 
     def package(self) -> str:
-        """The distribution that ``op_builder`` comes with."""
+        """Return the distribution that installs ``op_builder``."""
         return "ascend_ops"
 
     def prebuilt_dir(self) -> Path:
-        """Inside the package, for all ops together."""
+        """Return the folder inside the package that all ops share."""
         return _PACKAGE / "prebuilt"

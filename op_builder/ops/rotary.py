@@ -1,4 +1,4 @@
-"""Builder of the NPU's rotary position embeddings."""
+"""Builder of rotary position embedding."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from .npu_family import NPUFamilyBuilder
 
 
 class RotaryBuilder(NPUFamilyBuilder):
-    """``rotary``: rotary_embedding with its gradient, and apply_rotary_pos_emb_."""
+    """``rotary``: rotary_embedding, its gradient and apply_rotary_pos_emb_."""
 
     BUILD_VAR = "DS_BUILD_ROTARY"
     NAME = "rotary"

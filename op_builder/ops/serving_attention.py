@@ -1,4 +1,4 @@
-"""Builder of attention for serving."""
+"""Builder of attention with a key/value cache."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from .npu_family import NPUFamilyBuilder
 
 
 class ServingAttentionBuilder(NPUFamilyBuilder):
-    """``serving_attention``: paged_attention, prompt_ and incre_flash_attention."""
+    """``serving_attention``: paged_attention, prompt_flash_attention, incre_flash_attention."""
 
     BUILD_VAR = "DS_BUILD_SERVING_ATTENTION"
     NAME = "serving_attention"

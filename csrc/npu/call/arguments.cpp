@@ -14,7 +14,7 @@ using torch::headeronly::ScalarType;
 constexpr int nd_format = 2;
 constexpr int ncdhw_format = 30;
 
-/// Returns the aclDataType of a dtype, as acl_base.h numbers them.
+/// Return the aclDataType of a dtype, as acl_base.h numbers them.
 int data_type_of(ScalarType dtype) {
     switch (dtype) {
         case ScalarType::Float:

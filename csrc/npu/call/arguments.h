@@ -38,12 +38,12 @@ class Handles {
     aclBoolArray* hold(const std::array<bool, count>& values) {
         return hold_booleans(values.data(), count);
     }
-    /// Converts an empty optional to a null handle.
+    /// Convert an empty optional to a null handle.
     template <class T>
     auto hold(const std::optional<T>& value) {
         return value.has_value() ? this->hold(*value) : nullptr;
     }
-    /// Passes the characters themselves, since phase 1 copies them.
+    /// Pass the characters themselves, since phase 1 copies them.
     static char* hold(const char* text) { return const_cast<char*>(text); }
     static char* hold(const std::string& text) { return hold(text.c_str()); }
     static std::int64_t hold(std::int64_t value) { return value; }

@@ -10,7 +10,7 @@ struct Call::Pending {
     explicit Pending(std::size_t count) : handles(count) {}
     Pending(const Pending&) = delete;
     Pending& operator=(const Pending&) = delete;
-    /// Destroys an executor whose phase 2 never ran, before its handles.
+    /// Destroy an executor whose phase 2 never ran, before its handles.
     ~Pending() {
         if (executor != nullptr) {
             static const auto destroy =

@@ -20,7 +20,7 @@
 
 namespace ascend_ops::aclnn {
 
-/// Makes the device of `like` the current device while this object lives.
+/// Makes the device of `like` the current device while the object lives.
 class OnDeviceOf {
   public:
     ASCEND_OPS_EXPORT explicit OnDeviceOf(const Tensor& like);
@@ -32,7 +32,7 @@ class OnDeviceOf {
 /// One call of an aclnn function: phase 1, then `launch`.
 class Call {
   public:
-    /// Prepares a call with `count` arguments on the device of `like`. Throws std::runtime_error if
+    /// Prepare a call with `count` arguments on the device of `like`. Throws std::runtime_error if
     /// the function is missing.
     ASCEND_OPS_EXPORT Call(const Function& function, const Tensor& like, std::size_t count);
 
@@ -41,7 +41,7 @@ class Call {
     ASCEND_OPS_EXPORT std::uint64_t* workspace_bytes();
     ASCEND_OPS_EXPORT void** executor();
 
-    /// Queues phase 2 after a phase 1 that returned `status`. Throws std::runtime_error with CANN's
+    /// Queue phase 2 after a phase 1 that returned `status`. Throws std::runtime_error with CANN's
     /// message if the status is not 0.
     ASCEND_OPS_EXPORT void launch(int status);
 
@@ -54,7 +54,7 @@ class Call {
     std::shared_ptr<Pending> pending_;
 };
 
-/// Calls `function` with the arguments that its declaration lists up to the last output; the
+/// Call `function` with the arguments that its declaration lists up to the last output; the
 /// workspace and the executor are added here. Runs on the device of `like`. Throws
 /// std::runtime_error with CANN's message.
 template <class... Arguments>

@@ -14,7 +14,7 @@ namespace {
 
 constexpr const char* disabled_variable = "ASCEND_OPS_DISABLED_ACLNN";
 
-/// Returns whether the comma-separated list in the environment contains `name`.
+/// Return whether the comma-separated list in the environment contains `name`.
 bool is_disabled(std::string_view name) {
     const char* value = std::getenv(disabled_variable);
     std::string_view rest = value == nullptr ? "" : value;

@@ -13,18 +13,18 @@
 
 namespace ascend_ops::aclnn {
 
-/// Returns the address of a symbol, or null. Searches the custom op packages, then CANN's own
+/// Return the address of a symbol, or null. Searches the custom op packages, then CANN's own
 /// libraries, as torch_npu does.
 ASCEND_OPS_EXPORT void* find_symbol(const char* name);
 
-/// Returns whether CANN has both phases of `name` and ASCEND_OPS_DISABLED_ACLNN does not disable
+/// Return whether CANN has both phases of `name` and ASCEND_OPS_DISABLED_ACLNN does not disable
 /// it.
 bool is_available(const char* name);
 
 /// The two phases of one aclnn function.
 class Function {
   public:
-    /// Looks up the first available one of `names`, which list the newest version first.
+    /// Look up the first available one of `names`, which list the newest version first.
     ASCEND_OPS_EXPORT Function(std::initializer_list<const char*> names);
 
     /// The name of the available version, or "" if there is none.
@@ -33,7 +33,7 @@ class Function {
     const std::vector<std::string>& candidates() const { return candidates_; }
     /// The index of `name()` in `candidates()`, or -1 if none is available.
     int version() const { return version_; }
-    /// Throws std::runtime_error with the names that were looked up if none is available.
+    /// Throw std::runtime_error with the names that were looked up if none is available.
     ASCEND_OPS_EXPORT void require() const;
 
     void* workspace_size() const { return workspace_size_; }
@@ -47,7 +47,7 @@ class Function {
     void* execute_ = nullptr;
 };
 
-/// Throws std::runtime_error with CANN's message for a status other than 0.
+/// Throw std::runtime_error with CANN's message for a status other than 0.
 ASCEND_OPS_EXPORT void check_status(int status, const std::string& call);
 
 }  // namespace ascend_ops::aclnn

@@ -17,7 +17,7 @@ std::int32_t dtype_code_of(torch::headeronly::ScalarType dtype) {
     return torch::stable::detail::to<std::int32_t>(torch::stable::detail::from(dtype));
 }
 
-/// Makes an empty tensor on the device of `like` through torch's stable ABI.
+/// Make an empty tensor on the device of `like` through torch's stable ABI.
 AtenTensorHandle make_prototype(const Tensor& like, std::int32_t dtype_code) {
     std::int32_t device_type = 0;
     TORCH_ERROR_CODE_CHECK(aoti_torch_get_device_type(like.get(), &device_type));
@@ -29,7 +29,7 @@ AtenTensorHandle make_prototype(const Tensor& like, std::int32_t dtype_code) {
     return made;
 }
 
-/// Returns a tensor that carries a device and a dtype to torch_npu. There is one per device and
+/// Return a tensor that carries a device and a dtype to torch_npu. There is one per device and
 /// dtype, never destroyed, since torch_npu may be unloaded before this library.
 AtenTensorHandle prototype(const Tensor& like, torch::headeronly::ScalarType dtype) {
     static std::array<std::array<AtenTensorHandle, max_dtypes>, max_devices> prototypes{};

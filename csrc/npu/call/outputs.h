@@ -12,11 +12,11 @@ namespace ascend_ops::aclnn {
 
 using torch::stable::Tensor;
 
-/// Makes an uninitialized contiguous tensor on the device of `like`.
+/// Make an uninitialized contiguous tensor on the device of `like`.
 ASCEND_OPS_EXPORT Tensor make_empty(const Tensor& like, const std::vector<std::int64_t>& sizes,
                                     torch::headeronly::ScalarType dtype);
 
-/// Makes an uninitialized contiguous tensor with the shape, dtype and device of `like`.
+/// Make an uninitialized contiguous tensor with the shape, dtype and device of `like`.
 ASCEND_OPS_EXPORT Tensor make_empty_like(const Tensor& like);
 
 inline std::vector<std::int64_t> sizes_of(const Tensor& tensor) {

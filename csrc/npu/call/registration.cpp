@@ -26,7 +26,7 @@ std::string json_string(std::string_view text) {
     return json + '"';
 }
 
-/// Returns a JSON array of `items`, each converted by `to_json`.
+/// Return a JSON array of `items`, each converted by `to_json`.
 template <class Items, class ToJson>
 std::string json_array(const Items& items, ToJson to_json) {
     std::string json;

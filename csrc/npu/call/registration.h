@@ -18,7 +18,7 @@ struct Kernel {
     void (*boxed)(StableIValue*, std::uint64_t, std::uint64_t);
 };
 
-/// Registers the kernels whose function is available; torch runs the reference implementation of
+/// Register the kernels whose function is available; torch runs the reference implementation of
 /// the others. Never throws, since it runs while the library is loaded.
 inline void register_kernels(torch::stable::detail::StableLibrary& library,
                              const std::vector<Kernel>& kernels) {
@@ -29,7 +29,7 @@ inline void register_kernels(torch::stable::detail::StableLibrary& library,
     }
 }
 
-/// Returns a JSON object for ascend_ops/dispatch/npu_op.py:
+/// Return a JSON object for ascend_ops/dispatch/npu_op.py:
 ///
 ///     {"problem": "",            why torch_npu cannot be used, "" if it can
 ///      "is_ascend950": false,
@@ -40,14 +40,14 @@ ASCEND_OPS_EXPORT std::string implementations(const std::vector<Kernel>& kernels
 
 }  // namespace ascend_ops::aclnn
 
-/// Defines the function `symbol`, which returns the one Function for `...`, newest version first.
+/// Define the function `symbol`, which returns the one Function for `...`, newest version first.
 #define ACLNN_FUNCTION(symbol, ...)                                    \
     const ::ascend_ops::aclnn::Function& symbol() {                    \
         static const ::ascend_ops::aclnn::Function found{__VA_ARGS__}; \
         return found;                                                  \
     }
 
-/// Registers `kernels`, a function that returns a vector of Kernel, as the NPU's part of
+/// Register `kernels`, a function that returns a vector of Kernel, as the NPU's part of
 /// `ascend_ops`, and defines `ascend_ops_<family>::implementations() -> str`.
 #define ASCEND_OPS_FAMILY(family, kernels)                                               \
     static std::string family##_implementations() {                                      \

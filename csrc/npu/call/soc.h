@@ -5,7 +5,7 @@
 
 namespace ascend_ops::aclnn {
 
-/// Returns whether AscendCL reports an Ascend 950, which has functions of its own; false if
+/// Return whether AscendCL reports an Ascend 950, which has functions of its own; false if
 /// torch_npu cannot be used. Python gets the answer through `implementations()`.
 ASCEND_OPS_EXPORT bool is_ascend950();
 

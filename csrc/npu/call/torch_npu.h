@@ -16,24 +16,24 @@ class TorchNpu {
   public:
     TorchNpu();
 
-    /// Returns the address of an aclnn symbol in torch_npu's search order, or null.
+    /// Return the address of an aclnn symbol in torch_npu's search order, or null.
     void* find_aclnn(const char* name) const;
 
-    /// Returns the current stream of the current device without draining torch_npu's queue.
+    /// Return the current stream of the current device without draining torch_npu's queue.
     void* current_stream() const;
 
-    /// Runs `work` after everything that is already queued, or at once if TASK_QUEUE_ENABLE is 0.
+    /// Run `work` after everything that is already queued, or at once if TASK_QUEUE_ENABLE is 0.
     /// `work` returns a status; torch_npu raises an error if it is not 0.
     void queue(const std::string& name, const std::function<int()>& work) const;
 
-    /// Passes torch.use_deterministic_algorithms and torch_npu's own level on to CANN.
+    /// Pass torch.use_deterministic_algorithms and torch_npu's own level on to CANN.
     void apply_determinism() const;
 
-    /// Makes an uninitialized contiguous tensor with the dtype and the device of `like`, an
+    /// Make an uninitialized contiguous tensor with the dtype and the device of `like`, an
     /// `at::Tensor*`, as torch_npu does for its own ops: without the dispatcher.
     void* new_tensor(void* like, const std::int64_t* sizes, std::size_t count) const;
 
-    /// Returns CANN's number of the format of a tensor, an `at::Tensor*`.
+    /// Return CANN's number of the format of a tensor, an `at::Tensor*`.
     std::int64_t format_of(void* tensor) const;
 
   private:
@@ -66,10 +66,10 @@ class TorchNpu {
     bool (*deterministic_)(const void*);
 };
 
-/// Returns the functions of this process; throws std::runtime_error if torch_npu is not loaded.
+/// Return the functions of this process; throws std::runtime_error if torch_npu is not loaded.
 const TorchNpu& torch_npu();
 
-/// Returns the reason why torch_npu() would throw, or "" if it would not.
+/// Return the reason why torch_npu() would throw, or "" if it would not.
 ASCEND_OPS_EXPORT std::string torch_npu_problem();
 
 }  // namespace ascend_ops::aclnn

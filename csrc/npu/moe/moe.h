@@ -11,7 +11,7 @@ namespace ascend_ops {
 
 using torch::stable::Tensor;
 
-/// Returns the kernels that grouped_matmul.cpp defines.
+/// Return the kernels that grouped_matmul.cpp defines.
 std::vector<aclnn::Kernel> grouped_matmul_kernels();
 
 }  // namespace ascend_ops

@@ -20,7 +20,7 @@ ACLNN_FUNCTION(rms_norm_function, "aclnnRmsNorm")
 ACLNN_FUNCTION(rms_norm_backward_function, "aclnnRmsNormGrad")
 ACLNN_FUNCTION(add_rms_norm_function, "aclnnAddRmsNorm")
 
-/// Returns the shape of the statistics: x's, with 1 for each of the last `count` dimensions.
+/// Return the shape of the statistics: x's, with 1 for each of the last `count` dimensions.
 std::vector<std::int64_t> statistics_sizes(const Tensor& x, std::size_t count) {
     std::vector<std::int64_t> sizes = sizes_of(x);
     for (std::size_t i = sizes.size() - count; i < sizes.size(); ++i) {

@@ -22,7 +22,7 @@ Tensor rotary_embedding(const Tensor& x, const Tensor& cos, const Tensor& sin, s
     return y;
 }
 
-/// Makes the tensor for the gradient of cos or sin. CANN requires one, empty if it is not wanted.
+/// Make the tensor for the gradient of cos or sin. CANN requires one, empty if it is not wanted.
 Tensor gradient_of(const Tensor& factor, bool wanted) {
     if (wanted) {
         return make_empty_like(factor);
