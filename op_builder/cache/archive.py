@@ -1,7 +1,7 @@
-"""Moving built libraries to other machines: pack here, unpack there.
+"""Archives that move built libraries to other machines.
 
-So that 1,000 nodes do not each compile for 20 minutes (DeepSpeed #2947). A gzipped tar
-of entries as they lie in a cache; none is trusted before its manifest's digest is checked.
+With them 1,000 nodes need not compile for 20 minutes each (DeepSpeed #2947). An archive is a
+gzipped tar of cache entries; no entry is trusted before its digest is checked.
 """
 
 from __future__ import annotations
@@ -28,7 +28,11 @@ _DEPTH = 5  # target/op/build_key/deps_key/file
 
 
 def pack(entries: Iterable[Entry], archive: Path) -> list[Entry]:
-    """Write ``entries`` to ``archive`` (.tar.gz); damaged ones raise CacheError."""
+    """Write ``entries`` to ``archive`` (.tar.gz).
+
+    Raises:
+        CacheError: An entry is damaged, or the archive cannot be written.
+    """
     draft = archive.with_name(f".{archive.name}.{uuid.uuid4().hex[:8]}")
     try:
         with tarfile.open(draft, "w:gz") as tar:
@@ -53,10 +57,14 @@ def _add(tar: tarfile.TarFile, entry: Entry) -> Entry:
 
 
 def unpack(archive: Path, layer: Layer) -> tuple[list[Entry], list[Path]]:
-    """Put the entries of ``archive`` into ``layer``: those added, and the folders already there.
+    """Add the entries of ``archive`` to ``layer``.
 
-    Raises CacheError for a member that is no plain file of an entry (a link, an absolute path, a
-    ``..``) and for a library that is not what its manifest says; then nothing is added.
+    Returns:
+        The entries that were added, and the folders of those that already existed.
+
+    Raises:
+        CacheError: A member is not a plain file of an entry (for example a link, an absolute path
+            or a ``..``), or a library does not match its manifest. Then nothing is added.
     """
     try:
         layer.prepare()
@@ -72,21 +80,23 @@ def _extract(archive: Path, staging: Path, mode: int) -> None:
     with gzip.open(archive) as whole, tarfile.open(fileobj=whole, mode="r:") as tar:
         for member in tar:
             parts = PurePosixPath(member.name).parts
-            absolute = member.name.startswith("/")  # "//a" has a first part that is not "/"
+            absolute = member.name.startswith("/")  # the first part of "//a" is not "/"
             if not member.isfile() or len(parts) != _DEPTH or absolute or ".." in parts:
-                raise CacheError(f"{archive} is not used: {member.name!r} is no file of a cache")
+                raise CacheError(
+                    f"{archive} is not used: {member.name!r} is not a file of a cache entry"
+                )
             target = staging.joinpath(*parts)
             make_below(staging, target.parent, mode)
             content = tar.extractfile(member)
             assert content is not None
             with target.open("xb") as stream:
                 shutil.copyfileobj(content, stream)
-        while whole.read(1 << 20):  # to the end: there gzip's checksum is
+        while whole.read(1 << 20):  # gzip's checksum is at the end
             pass
 
 
 def _arrived(path: Path, staging: Path, archive: Path) -> Entry:
-    """The entry in ``path``, whole, with nothing else in it, and where its own key says."""
+    """Return the entry in ``path`` if it is complete, alone and in the place its key names."""
     entry = Entry.read(path, "")
     if isinstance(entry, str):
         raise CacheError(f"{archive} is not used: {entry}")
@@ -99,10 +109,10 @@ def _arrived(path: Path, staging: Path, archive: Path) -> Entry:
         deps_key(manifest),
     )
     if path.relative_to(staging).parts != place.parts:
-        damage = f"{path.relative_to(staging)} holds what belongs into {place}"
+        damage = f"{path.relative_to(staging)} contains what belongs in {place}"
     strange = {file.name for file in path.iterdir()} ^ {manifest.payload, *_PACKED}
     if strange:
-        damage = f"{place}: missing or strange: {', '.join(sorted(strange))}"
+        damage = f"{place}: missing or unexpected files: {', '.join(sorted(strange))}"
     if damage:
         raise CacheError(f"{archive} is not used: {damage}")
     return entry

@@ -1,4 +1,4 @@
-"""One built library in a cache folder: its manifest, and whether it may be used here and now."""
+"""One built library in a cache folder: its manifest, and whether this machine may use it now."""
 
 from __future__ import annotations
 
@@ -20,18 +20,19 @@ logger = logging.getLogger(__name__)
 MANIFEST = "manifest.json"
 _STATUS_MEMO = "status"
 _STATES_KEPT = 8
-# From version 3 on equal values may be written differently, depending on who refers to them.
+# Since version 3 equal values may be written differently, depending on their reference counts.
 _MARSHAL_WITHOUT_REFERENCES = 2
 _DAY_SECONDS = 86_400
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """What an entry says of itself.
+    """The description of an entry, stored beside its library.
 
-    ``headers`` maps each file that the compiler read, besides the sources, to its digest; the paths
-    are as the compiler spelled them, so relative ones begin with a root's name. ``cpu_features`` is
-    empty but for a library compiled with ``-march=native``. ``build_seconds`` is wall time.
+    ``headers`` maps each file that the compiler read, except the sources, to its digest. The paths
+    are spelled as the compiler spelled them, so relative paths begin with the name of a root.
+    ``cpu_features`` is empty unless the library was compiled with ``-march=native``.
+    ``build_seconds`` is wall time.
     """
 
     recipe: Mapping[str, Any]
@@ -46,24 +47,24 @@ class Manifest:
     project_version: str
 
     def text(self) -> str:
-        """As it stands in the entry."""
+        """Return the text of the manifest file."""
         return json.dumps(asdict(self), indent=1, sort_keys=True)
 
     @classmethod
     def read(cls, path: Path) -> Manifest:
-        """Raises OSError, ValueError, KeyError or TypeError for one that is not whole."""
+        """Read a manifest; raises OSError, ValueError, KeyError or TypeError if it is damaged."""
         fields = json.loads(path.read_bytes())
         fields["cpu_features"] = tuple(fields["cpu_features"])
         manifest = cls(**fields)
         for part in (manifest.recipe, manifest.toolchain, manifest.headers):
             if not isinstance(part, dict):
-                raise TypeError(f"{part!r} is no table")
+                raise TypeError(f"{part!r} is not a table")
         for name in ("op", "target", "bound_to"):
             if name not in manifest.recipe:
                 raise KeyError(name)
-        payload = manifest.payload  # in this folder: never a library from elsewhere
+        payload = manifest.payload  # inside this folder, never a library elsewhere
         if payload in ("", "..") or Path(payload).name != payload:
-            raise ValueError(f"{payload!r} is no file name")
+            raise ValueError(f"{payload!r} is not a file name")
         return manifest
 
 
@@ -77,7 +78,7 @@ class Entry:
 
     @classmethod
     def read(cls, path: Path, layer: str) -> Entry | str:
-        """The entry, or why the folder is none."""
+        """Return the entry in a folder, or the reason why the folder is not an entry."""
         try:
             return cls(path, layer, Manifest.read(path / MANIFEST))
         except FileNotFoundError:
@@ -87,16 +88,16 @@ class Entry:
 
     @property
     def library(self) -> Path:
-        """The shared library."""
+        """The path of the shared library."""
         return self.path / self.manifest.payload
 
     @property
     def op(self) -> str:
-        """The op's name."""
+        """The name of the op."""
         return str(self.manifest.recipe["op"])
 
     def damage(self) -> str | None:
-        """Why the library is not what was published, or None; reads it whole."""
+        """Return why the library is not the published one, or None; reads the whole file."""
         try:
             digest = file_identity.digest_file(self.library)
         except OSError as error:
@@ -105,14 +106,14 @@ class Entry:
             size = self.library.stat().st_size
             return (
                 f"{self.library}: content differs from its manifest "
-                f"({size} bytes, published with {self.manifest.payload_bytes})"
+                f"({size} bytes, {self.manifest.payload_bytes} when published)"
             )
         return None
 
     def stale_header(self, resolve: Callable[[str], str], *, own_only: bool) -> str | None:
-        """Which file that the compiler read has another content now, or None.
+        """Return which file that the compiler read has changed since, or None.
 
-        ``own_only`` looks at the op's own headers and leaves torch's and the system's out: a
+        ``own_only`` checks only the op's own headers and skips those of torch and the system: a
         shipped library is bound to their versions, not to their text.
         """
         headers = {
@@ -134,7 +135,7 @@ class Entry:
         return None
 
     def touch(self) -> None:
-        """Note the use, for pruning; at most one write a day, none where it is not allowed."""
+        """Record the use for ``prune``: at most one write per day, none in a read-only layer."""
         try:
             if time.time() - self.path.stat().st_mtime > _DAY_SECONDS:
                 os.utime(self.path)
@@ -144,18 +145,18 @@ class Entry:
 
 @dataclass(frozen=True)
 class _JointStatus:
-    """The status of many files as one digest; ``settled`` as in file_identity."""
+    """The status of many files as one digest; for ``settled`` see file_identity."""
 
     digest: bytes
     settled: bool
 
 
 def _joint_status(paths: Iterable[str]) -> _JointStatus | None:
-    """None where a file is gone.
+    """Return the joint status of files, or None if one is gone.
 
-    One digest over 450 status tuples instead of a table of them: what is remembered is 64 bytes and
-    not 100 KB. In marshal's format, since this is half the time of a cache hit; and in one flat
-    list, since 450 tuples that stay would set off a garbage collection of 2 ms.
+    One digest over 450 status tuples instead of a table of them takes 64 bytes and not 100 KB. The
+    format is marshal's, because this is half the time of a cache hit, and the list is flat, because
+    450 tuples that stay alive would trigger a garbage collection of 2 ms.
     """
     states: list[Any] = []
     try:
@@ -164,7 +165,7 @@ def _joint_status(paths: Iterable[str]) -> _JointStatus | None:
             states.extend(file_identity.status(path))
     except OSError:
         return None
-    # Of each six: the path and its status, whose last two are the times.
+    # Six values per file: the path and its status, which ends with the two times.
     newest = max((*states[4::6], *states[5::6]), default=0)
     digest = file_identity.digest_bytes(marshal.dumps(states, _MARSHAL_WITHOUT_REFERENCES))
     return _JointStatus(digest.encode(), file_identity.is_settled(newest))
@@ -178,18 +179,18 @@ def _known_states(memo: Path) -> list[bytes]:
 
 
 def _remember_state(memo: Path, digest: bytes) -> None:
-    """Keep the last few: environments that share a cache have their headers at different paths."""
+    """Keep the last few states: environments that share a cache have headers at different paths."""
     known = [digest, *_known_states(memo)][:_STATES_KEPT]
     draft = memo.with_suffix(f".{os.getpid()}")
     try:
         draft.write_bytes(b"\n".join(known))
         draft.replace(memo)
-    except OSError as error:  # a read-only layer: hashed again next time
+    except OSError as error:  # a read-only layer: the next load hashes again
         logger.debug("status memo not saved: %s", error)
 
 
 def _own_first(header: tuple[str, str]) -> bool:
-    """What is likely to have changed is looked at first: not the system's headers."""
+    """Sort headers that are likely to change first, and the system's last."""
     return header[0].startswith("/usr/")
 
 
@@ -201,10 +202,10 @@ def _digest_or_none(path: str) -> str | None:
 
 
 def header_digests(spelled: list[str], resolve: Callable[[str], str]) -> dict[str, str]:
-    """Digests of what a build read, for its manifest."""
+    """Return the digests of the files that a build read, for its manifest."""
     return {path: file_identity.digest_file(resolve(path)) for path in sorted(spelled)}
 
 
 def deps_key(manifest: Manifest) -> str:
-    """The folder name under the build key."""
+    """Return the name of an entry's folder below its build key."""
     return headers_digest(manifest.headers)

@@ -1,13 +1,13 @@
-"""A lock around a build, to save work and never to be right.
+"""A lock around a build, which saves work and is never needed for correctness.
 
-``flock`` on a file that is never unlinked: the kernel releases it when its process dies, however it
-dies, so a killed builder leaves no waiter hanging (pytorch #189245, #170679). The file lies in a
-node-local folder, since on network file systems the call hangs, lies or is missing. Where it cannot
-be had the build goes ahead without it; two builders then publish the same entry, and one loses the
-rename, which is success.
+The lock is an ``flock`` on a file that is never unlinked. The kernel releases it when its process
+dies, however it dies, so a killed builder leaves no waiter hanging (pytorch #189245, #170679). The
+file lies in a node-local folder, because on network file systems the call hangs, has no effect or
+is missing. Without a lock the build continues; two builders then publish the same entry, one of
+them loses the rename, and that counts as success.
 
-The file's content says who holds it, for the waiters' messages, and how a failed build ended, so
-that the processes that waited for it raise the same error instead of compiling it again.
+The file contains its holder, for the waiters' messages, and the error of a failed build, so that
+waiting processes raise the same error instead of compiling again.
 """
 
 from __future__ import annotations
@@ -38,10 +38,10 @@ _HELD_BY_ANOTHER = (errno.EWOULDBLOCK, errno.EAGAIN, errno.EINTR)
 
 @dataclass
 class BuildLock:
-    """What holding the lock (or doing without it) gives a builder.
+    """The result of taking the lock.
 
-    ``held`` is False where no lock could be had; ``failure`` is how the build that was waited for
-    ended, None where it did not fail or nobody was waited for.
+    ``held`` is False if the build runs without a lock. ``failure`` is the error of the build that
+    this process waited for, or None if it did not fail or this process did not wait.
     """
 
     held: bool
@@ -49,13 +49,13 @@ class BuildLock:
     _descriptor: int | None
 
     def report_failure(self, failure: Mapping[str, Any]) -> None:
-        """Leave an error to those that are waiting now."""
+        """Leave an error for the processes that wait now."""
         if self._descriptor is not None:
             _write(self._descriptor, {"failed_at": time.time(), "failure": dict(failure)})
 
 
 def lock_folder(environ: Mapping[str, str]) -> Path:
-    """The node-local folder of the locks."""
+    """Return the node-local folder of the locks."""
     chosen = envs.LOCK_DIR.get(environ)
     if chosen is not None:
         return chosen
@@ -69,8 +69,8 @@ def lock_folder(environ: Mapping[str, str]) -> Path:
 def build_lock(op: str, name: str, environ: Mapping[str, str]) -> Iterator[BuildLock]:
     """Hold the lock of one entry; ``name`` is its build key.
 
-    Waits at most ASCEND_OPS_LOCK_TIMEOUT seconds and says every 10 s, as a warning, whom it waits
-    for.
+    Waits for at most ASCEND_OPS_LOCK_TIMEOUT seconds, and logs a warning with the holder every
+    10 s.
     """
     descriptor = _open(lock_folder(environ), name)
     if descriptor is None:
@@ -81,14 +81,14 @@ def build_lock(op: str, name: str, environ: Mapping[str, str]) -> Iterator[Build
         held = _acquire(descriptor, op, envs.LOCK_TIMEOUT.get(environ))
         left = _read(descriptor) if held else {}
         waited_for = _failure_since(began_waiting, left)
-        if held and waited_for is None:  # else the next waiter has to hear of it too
+        if held and waited_for is None:  # else the next waiter needs it too
             _write(descriptor, {"pid": os.getpid(), "host": os.uname().nodename})
         yield BuildLock(held, waited_for, descriptor if held else None)
     finally:
         _release(descriptor)
 
 
-# A child that another thread forks meanwhile has the same open file, and would hold the lock for as
+# A child that another thread forks meanwhile inherits the open file, and would hold the lock for as
 # long as it lives.
 _open_descriptors: set[int] = set()
 
@@ -103,7 +103,7 @@ os.register_at_fork(after_in_child=_close_in_child)
 
 
 def _release(descriptor: int) -> None:
-    if descriptor not in _open_descriptors:  # this is such a child
+    if descriptor not in _open_descriptors:  # this process is such a child
         return
     _open_descriptors.remove(descriptor)
     with suppress(OSError):
@@ -146,9 +146,9 @@ def _acquire(descriptor: int, op: str, timeout: float) -> bool:
 
 
 def _failure_since(moment: float, left: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """The failure in a lock file's content, if it came about since ``moment``.
+    """Return the failure in a lock file's content if it happened since ``moment``.
 
-    One of the future is of a clock that was set back since, and nobody's who waits now.
+    A time in the future means that the clock was set back since; no current waiter is concerned.
     """
     failure, failed_at = left.get("failure"), left.get("failed_at")
     if isinstance(failure, dict) and isinstance(failed_at, (int, float)):
@@ -164,7 +164,7 @@ def _holder(descriptor: int) -> str:
 def _read(descriptor: int) -> dict[str, Any]:
     try:
         content = json.loads(os.pread(descriptor, 1 << 20, 0) or b"{}")
-    except (OSError, ValueError):  # no file that can be read, or its writer was killed half-way
+    except (OSError, ValueError):  # unreadable, or its writer was killed half-way
         return {}
     return content if isinstance(content, dict) else {}
 
@@ -174,5 +174,5 @@ def _write(descriptor: int, content: Mapping[str, Any]) -> None:
     try:
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, data, 0)
-    except OSError as error:  # a full disk: the lock holds all the same
+    except OSError as error:  # a full disk; the lock is held all the same
         logger.debug("lock file not written: %s", error)

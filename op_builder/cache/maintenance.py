@@ -1,4 +1,4 @@
-"""Looking over whole caches: list, verify, prune, clear, and why a key missed."""
+"""Operations on whole caches: list, verify, prune, clear, and explain a miss."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from .key import BuildKey, differences
 from .layers import EMULATED_CANNS, Layer
 from .store import entry_folders
 
-_STAGING_SECONDS = 86_400  # longer than any build: what is older was left by a killed one
+_STAGING_SECONDS = 86_400  # longer than any build: older folders are left over from killed builds
 
 
 def all_entries(layers: list[Layer]) -> Iterator[Entry | str]:
-    """Every entry of every layer; a string for a folder that is none, saying why."""
+    """Yield every entry of every layer, or the reason why a folder is not an entry."""
     for layer in layers:
         for path in entry_folders(layer.root):
             is_cann = path.relative_to(layer.root).parts[0] == EMULATED_CANNS
@@ -29,10 +29,10 @@ def all_entries(layers: list[Layer]) -> Iterator[Entry | str]:
 
 
 def prune(layer: Layer, unused_days: float) -> list[Path]:
-    """Delete entries that were not used for ``unused_days`` and what killed builds left.
+    """Delete entries that were not used for ``unused_days``, and leftovers of killed builds.
 
-    Only a folder that carries this project's tag is touched: a cleaner that trusts a path has
-    deleted its user's sources (scikit-build-core #1400).
+    Only a folder with this project's tag is cleaned: a cleaner that trusted a path deleted its
+    user's sources (scikit-build-core #1400).
     """
     _require_tag(layer)
     now = time.time()
@@ -52,7 +52,7 @@ def prune(layer: Layer, unused_days: float) -> list[Path]:
 
 
 def _age(path: Path, now: float) -> float:
-    """In seconds; -1 for what another process has just moved away."""
+    """Return the age in seconds; -1 if another process has just moved the path away."""
     try:
         return now - path.stat().st_mtime
     except FileNotFoundError:
@@ -60,7 +60,7 @@ def _age(path: Path, now: float) -> float:
 
 
 def clear(layer: Layer) -> None:
-    """Delete everything in the layer but its root and tag."""
+    """Delete everything in the layer except its root and tag."""
     _require_tag(layer)
     if not layer.root.exists():
         return
@@ -75,14 +75,14 @@ def clear(layer: Layer) -> None:
 
 @dataclass(frozen=True)
 class Nearest:
-    """The entry that differs least from a key, and in what."""
+    """The entry that differs least from a key, and the differences."""
 
     entry: Entry
     differences: list[str]
 
 
 def nearest(layers: list[Layer], op: str, key: BuildKey) -> Nearest | None:
-    """Of all entries of ``op`` the one whose key has the fewest other parts; None without any."""
+    """Return the entry of ``op`` whose key has the fewest differences; None without entries."""
     wanted = {"recipe": dict(key.recipe), "toolchain": dict(key.toolchain)}
     found: list[Nearest] = []
     for entry in all_entries(layers):
@@ -98,8 +98,8 @@ def nearest(layers: list[Layer], op: str, key: BuildKey) -> Nearest | None:
 def _require_tag(layer: Layer) -> None:
     if layer.root.exists() and not (layer.root / CACHEDIR_TAG).is_file():
         raise CacheError(
-            f"{layer.root} has no {CACHEDIR_TAG}: it was not made by ascend_ops, and nothing in it "
-            f"is deleted"
+            f"{layer.root} has no {CACHEDIR_TAG}: it was not created by ascend_ops, so nothing in "
+            f"it is deleted"
         )
 
 

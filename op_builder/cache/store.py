@@ -1,10 +1,10 @@
-"""Finding a built library, and publishing one.
+"""Find built libraries and publish new ones.
 
     <root>/<target>/<op>/<build_key>/<deps_key>/{<op>.so, manifest.json, build.ninja, build.log}
 
 A hit starts no process and takes no lock. Publishing is one rename of a folder that was written and
-synced on the same file system: a reader sees a whole entry or none. Losing that rename to another
-builder is success.
+synced on the same file system: a reader sees a whole entry or none. Losing the rename to another
+builder counts as success.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _LOST_RACE = (errno.EEXIST, errno.ENOTEMPTY)
 
 @dataclass
 class Lookup:
-    """The entry that was found, or why each one that was looked at was refused."""
+    """The entry that was found, or the reasons why entries were refused."""
 
     entry: Entry | None = None
     refusals: list[str] = field(default_factory=list)
@@ -112,14 +112,14 @@ def _refusal(
 
 
 def _misplaced(entry: Entry, key: BuildKey) -> str | None:
-    """A folder can be copied, moved or restored to any place: the manifest has to agree."""
+    """Compare the manifest with the place: folders can be copied, moved or restored anywhere."""
     if BuildKey(entry.manifest.recipe, entry.manifest.toolchain).digest != key.digest:
-        return f"{entry.path} holds what was built for another key"
+        return f"{entry.path} contains a build for another key"
     return None
 
 
 def _entries(folder: Path, layer: Layer, lookup: Lookup) -> Iterator[Entry]:
-    """All entries in ``folder``: of one op, or of one key."""
+    """Yield all entries in ``folder``, which is the folder of an op or of a key."""
     for path in entry_folders(folder):
         found = Entry.read(path, layer.name)
         if isinstance(found, Entry):
@@ -129,7 +129,7 @@ def _entries(folder: Path, layer: Layer, lookup: Lookup) -> Iterator[Entry]:
 
 
 def entry_folders(folder: Path) -> Iterator[Path]:
-    """Every folder below ``folder`` that has, or should have, a manifest: at most four deep."""
+    """Yield every folder below ``folder`` that has, or should have, a manifest."""
     for child in _children(folder):
         if not child.is_dir(follow_symlinks=False) or child.name == _STAGING:
             continue
@@ -140,7 +140,7 @@ def entry_folders(folder: Path) -> Iterator[Path]:
 
 
 def _children(folder: Path) -> list[os.DirEntry[str]]:
-    """In order; none where it cannot be looked into (or was pruned just now)."""
+    """Return the sorted children; none if the folder is unreadable or was just pruned."""
     try:
         with os.scandir(folder) as found:
             return sorted(found, key=lambda child: child.name)
@@ -150,7 +150,7 @@ def _children(folder: Path) -> list[os.DirEntry[str]]:
 
 @contextlib.contextmanager
 def staging(layer: Layer, op: str) -> Iterator[Path]:
-    """A private folder on the layer's file system, gone afterwards."""
+    """Provide a private folder on the layer's file system, and delete it afterwards."""
     folder = layer.root / _STAGING / f"{op}-{os.getpid()}-{uuid.uuid4().hex[:12]}"
     make_below(layer.root, folder, 0o700)
     try:
@@ -160,10 +160,10 @@ def staging(layer: Layer, op: str) -> Iterator[Path]:
 
 
 def publish(layer: Layer, key: BuildKey, work: Path, manifest: Manifest) -> Entry:
-    """Move the library, the log and the manifest from ``work`` to their place, in one rename.
+    """Move the library, the log and the manifest from ``work`` to their place in one rename.
 
-    Where another process was first its entry is the result, unless that one is damaged: then it is
-    the reason for this build, and replaced.
+    If another process was faster, its entry is returned. If that entry is damaged, it is the reason
+    for this build and is replaced.
     """
     parcel = _parcel(work, manifest, layer.mode)
     place = layer.root / str(key.recipe["target"]) / str(key.recipe["op"]) / key.digest
@@ -186,11 +186,11 @@ def publish(layer: Layer, key: BuildKey, work: Path, manifest: Manifest) -> Entr
             return winner
         logger.warning("%s; replaced", damage)
         set_aside(layer, target)
-    raise CacheError(f"{target} cannot be published: others change it at the same time")
+    raise CacheError(f"{target} cannot be published: other processes keep changing it")
 
 
 def _parcel(work: Path, manifest: Manifest, mode: int) -> Path:
-    """The entry as it will be, on disk to the last byte."""
+    """Assemble the entry's folder and sync it to disk."""
     parcel = work / "entry"
     parcel.mkdir(mode=mode)
     for name in (manifest.payload, "build.ninja", "build.log"):
@@ -203,7 +203,7 @@ def _parcel(work: Path, manifest: Manifest, mode: int) -> Path:
 
 
 def set_aside(layer: Layer, entry_path: Path) -> None:
-    """Take an entry out of the way in one rename; it is deleted by ``prune``."""
+    """Move an entry out of the way in one rename; ``prune`` deletes it later."""
     aside = layer.root / _STAGING / f"refused-{uuid.uuid4().hex[:12]}"
     make_below(layer.root, aside.parent, 0o700)
     with contextlib.suppress(FileNotFoundError):  # another process did it already
@@ -215,7 +215,7 @@ def _sync(path: Path) -> None:
     try:
         os.fsync(descriptor)
     except OSError as error:
-        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # not every file system can
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # not supported by every file system
             raise
     finally:
         os.close(descriptor)

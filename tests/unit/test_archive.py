@@ -132,7 +132,7 @@ def test_a_member_outside_of_an_entry_is_refused(
     member = members[0][0]
     member.name = name.format(member.name, Path(member.name).name)
     _write(packed[0], members)
-    assert "is no file of a cache" in _refused(packed[0], there)
+    assert "is not a file of a cache entry" in _refused(packed[0], there)
 
 
 def test_no_member_is_written_outside(packed: tuple[Path, Entry], there: Layer) -> None:
@@ -162,7 +162,7 @@ def test_only_plain_files_are_taken(packed: tuple[Path, Entry], there: Layer, ki
     odd = tarfile.TarInfo(members[0][0].name)
     odd.type, odd.linkname = kind, "/etc/passwd"
     _write(packed[0], [(odd, b""), *members[1:]])
-    assert "is no file of a cache" in _refused(packed[0], there)
+    assert "is not a file of a cache entry" in _refused(packed[0], there)
 
 
 def _other_library(members: Members) -> Members:
@@ -209,13 +209,13 @@ def _twice(members: Members) -> Members:
     ("change", "said"),
     [
         (_other_library, "content differs from its manifest"),
-        (_no_library, "missing or strange: made_up.so"),
+        (_no_library, "missing or unexpected files: made_up.so"),
         (_no_manifest, "no manifest.json"),
-        (_no_log, "missing or strange: build.log"),
+        (_no_log, "missing or unexpected files: build.log"),
         (_other_manifest, "unreadable manifest.json"),
-        (_other_place, "holds what belongs into"),
-        (_other_flags, "holds what belongs into"),
-        (_more, "missing or strange: status"),
+        (_other_place, "contains what belongs in"),
+        (_other_flags, "contains what belongs in"),
+        (_more, "missing or unexpected files: status"),
         (_twice, "cannot be unpacked"),
     ],
 )

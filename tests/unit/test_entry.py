@@ -98,7 +98,7 @@ def test_pain_25_a_library_of_other_bytes_is_damaged(shelf: Shelf, content: byte
     published.library.write_bytes(content)
     damage = published.damage()
     assert damage is not None
-    assert f"({len(content)} bytes, published with 9)" in damage
+    assert f"({len(content)} bytes, 9 when published)" in damage
     assert str(published.library) in damage
 
 
