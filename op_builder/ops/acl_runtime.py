@@ -33,7 +33,7 @@ class AclRuntimeBuilder(OwnOp, CPUOpBuilder):
         return [".", *([] if torch is None else [torch.root / "include"])]
 
     def cxx_args(self) -> list[str]:
-        """Return ``-O1``: the code only passes arguments on, so that more optimization gains nothing."""
+        """Return ``-O1``: the code only passes arguments on, so optimizing it gains nothing."""
         return ["-O1"]
 
     def source_flags(self) -> dict[str, list[str]]:

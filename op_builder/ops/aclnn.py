@@ -31,7 +31,7 @@ class AclnnBuilder(OwnOp, CPUOpBuilder):
         return ["."]
 
     def cxx_args(self) -> list[str]:
-        """Return ``-O1``: the code only passes arguments on, so that more optimization gains nothing."""
+        """Return ``-O1``: the code only passes arguments on, so optimizing it gains nothing."""
         return ["-O1"]
 
     def extra_ldflags(self) -> list[str]:

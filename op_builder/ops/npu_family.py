@@ -34,7 +34,7 @@ class NPUFamilyBuilder(OwnOp, CPUOpBuilder):
         return ["."]
 
     def cxx_args(self) -> list[str]:
-        """Return ``-O1``: the code only passes arguments on, so that more optimization gains nothing."""
+        """Return ``-O1``: the code only passes arguments on, so optimizing it gains nothing."""
         return ["-O1"]
 
     def extra_ldflags(self) -> list[str]:
