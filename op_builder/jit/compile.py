@@ -1,4 +1,4 @@
-"""From a spec to a library in a working folder, and what the compiler read for it."""
+"""Compile a spec to a library in a working folder, and record what the compiler read."""
 
 from __future__ import annotations
 
@@ -31,12 +31,24 @@ def compile_library(
     work: Path,
     on_progress: ProgressListener | None,
 ) -> dict[str, str]:
-    """Build in ``work``; the digests of the headers that were compiled.
+    """Compile ``spec`` in ``work``.
 
-    ``sources`` are the digests that the library is to be keyed by. Those of the headers can only be
-    taken afterwards, when an editor may have saved another text: an entry that claimed that one
-    would be wrong for ever. So where a header was written since the compile began it is compiled
-    again, until its content is the same before and after. Raises BuildError.
+    Header digests can only be taken after the compile, when an editor may already have saved
+    another text; an entry keyed by that text would be wrong forever. So if a header was written
+    after the compile began, it is compiled again until its content is the same before and after.
+
+    Args:
+        spec: What to build.
+        toolchain: The compiler to build with.
+        sources: The digests of the sources that the library is keyed by.
+        work: An empty folder on the file system of the cache.
+        on_progress: Called after each step of the build.
+
+    Returns:
+        The digests of the headers that were compiled.
+
+    Raises:
+        BuildError: Compiling or linking failed, or a file kept changing meanwhile.
     """
     _lay_out(spec, work)
     before: dict[str, str] | None = None
@@ -58,7 +70,7 @@ def compile_library(
 
 
 def _lay_out(spec: BuildSpec, work: Path) -> None:
-    """The ninja file, and a link for every root."""
+    """Write the ninja file, and a link for every root."""
     write_ninja(work / "build.ninja", ninja.render(spec))
     for name, root in spec.roots.items():
         (work / name).symlink_to(root, target_is_directory=True)
@@ -82,16 +94,16 @@ def _changed_source(spec: BuildSpec, sources: Mapping[str, str]) -> str | None:
 
 
 def _written_since(moment_ns: int, headers: Mapping[str, str], spec: BuildSpec) -> bool:
-    """By the change time, which no program sets."""
+    """Compare change times, which no program can set."""
     return any(file_identity.status(spec.resolve(path))[4] >= moment_ns for path in headers)
 
 
 def _moving_target(spec: BuildSpec, work: Path, what: str) -> BuildError:
-    message = f"{what}: error: changed while it was compiled; load the op again"
+    message = f"{what}: error: changed while it was being compiled; load the op again"
     return BuildError(spec.name, message, "ninja", work / "build.log")
 
 
 def _headers(spec: BuildSpec, work: Path) -> list[str]:
-    """What the compiler read, but for the sources."""
+    """Return what the compiler read, except the sources."""
     sources = {f"source/{source.path}" for source in spec.sources}
     return [path for path in dependencies(work) if path not in sources]

@@ -1,4 +1,4 @@
-"""What a compiler read, from the depfiles that it wrote."""
+"""The files that a compiler read, from the depfiles that it wrote."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ _ESCAPED = re.compile(r"(\\+)([ \t#])|\$\$")
 
 
 def dependencies(folder: Path) -> list[str]:
-    """All files that the compiler read, as it spelled them, from the depfiles under ``folder``.
+    """Return all files that the compiler read, as it spelled them, from depfiles in ``folder``.
 
-    ``-MD`` and not ``-MMD``: the latter leaves out everything found through ``-isystem``, which is
-    how a changed torch header goes unseen in torch's own builder (pytorch #68905).
+    The depfiles come from ``-MD`` and not ``-MMD``, which leaves out everything found through
+    ``-isystem``: that is why torch's own builder misses changed torch headers (pytorch #68905).
     """
     found: dict[str, None] = {}
     for depfile in sorted(folder.glob("objects/**/*.d")):
-        text = depfile.read_bytes().decode("utf-8", "surrogateescape")  # a path is any bytes
+        text = depfile.read_bytes().decode("utf-8", "surrogateescape")  # a path may be any bytes
         found.update(dict.fromkeys(parse_depfile(text)))
     return list(found)
 
 
 def parse_depfile(text: str) -> list[str]:
-    """The prerequisites of a Makefile rule as GCC and Clang write them.
+    """Return the prerequisites of a Makefile rule as GCC and Clang write it.
 
-    A space or tab is escaped and the backslashes before it doubled; ``#`` is escaped, ``$`` doubled
-    (``munge`` in GCC's mkdeps.cc).
+    A space or tab is escaped and the backslashes before it are doubled; ``#`` is escaped and ``$``
+    is doubled (``munge`` in GCC's mkdeps.cc).
     """
     joined = text.replace("\\\n", " ")
     _, _, prerequisites = joined.partition(": ")

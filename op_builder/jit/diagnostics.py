@@ -1,4 +1,4 @@
-"""From what a failed build printed to the error that is shown."""
+"""Extract the error to show from the output of a failed build."""
 
 from __future__ import annotations
 
@@ -9,17 +9,18 @@ from ..errors import BuildError, ending
 from ..recipe.spec import BuildSpec
 
 _FIRST_ERROR = re.compile(
-    r"^(?!.*\bwarning: )(?!\s*\d* \| ).*?"  # neither a warning nor the lines that GCC quotes below
+    r"^(?!.*\bwarning: )(?!\s*\d* \| ).*?"  # not a warning, nor a line that GCC quotes below one
     r"(?:\berror:|: undefined reference|: multiple definition|cannot find -l).*$",
     re.MULTILINE,
 )
-# Where a message names a file; elsewhere "source/" may be a part of a folder's real name.
+# The places in a message at which a file name begins; elsewhere "source/" may belong to the real
+# name of a folder.
 _BEGINS_A_PATH = r"(?:^|(?<=[\"'\u2018`(])|(?<=: )|(?<=from ))"
 
 
 def build_error(spec: BuildSpec, status: int, output: str, log: Path) -> BuildError:
-    """The first error in ninja's ``output``, with real paths, and the command that made it."""
-    # Links in a folder that is about to go, to real paths.
+    """Return the first error in ninja's ``output``, with real paths, and the failed command."""
+    # Replace links in the working folder, which is deleted next, by real paths.
     names = "|".join(map(re.escape, spec.roots))
     first = re.sub(
         rf"{_BEGINS_A_PATH}({names})/",
@@ -35,6 +36,7 @@ def _first_error(status: int, output: str) -> str:
     found = _FIRST_ERROR.search(output)
     if found:
         return found.group(0)
-    after = output.partition("FAILED:")[2].splitlines()[2:]  # its target, its command, what it said
-    said = [line for line in after if line.strip() and not line.startswith(("ninja:", "["))]
-    return said[0] if said else f"ninja {ending(status)}"
+    # The lines after FAILED: are the target, the command and then the output.
+    after = output.partition("FAILED:")[2].splitlines()[2:]
+    printed = [line for line in after if line.strip() and not line.startswith(("ninja:", "["))]
+    return printed[0] if printed else f"ninja {ending(status)}"

@@ -1,4 +1,4 @@
-"""From a shared library on disk to something that Python can call."""
+"""Load a shared library into something that Python can call."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ..recipe.spec import BuildSpec
 class OpModule(types.ModuleType):
     """The functions of one torch namespace as a module: ``module.f`` is ``torch.ops.<ns>.f``.
 
-    What DeepSpeed calls ``ds_opt_adam`` is such a module.
+    DeepSpeed's ``ds_opt_adam`` is such a module.
     """
 
     def __init__(self, name: str, library: Path, namespace: Any) -> None:
@@ -30,7 +30,7 @@ class OpModule(types.ModuleType):
             packet = getattr(self._namespace, name)
         except AttributeError as error:
             raise AttributeError(f"{self.__name__} has no function {name!r}") from error
-        # An overload is called 2 us faster than the packet that has to choose one first.
+        # Calling the overload saves the 2 us that the packet takes to choose one.
         overloads = packet.overloads()
         function = getattr(packet, overloads[0]) if len(overloads) == 1 else packet
         setattr(self, name, function)
@@ -38,16 +38,20 @@ class OpModule(types.ModuleType):
 
 
 def load_library(spec: BuildSpec, library: Path) -> Any:
-    """Load ``library``: a module for ``stable``, ``torch`` and ``python``, a CDLL for ``ctypes``.
+    """Load ``library`` as the binding of ``spec`` requires.
 
-    Raises LoadError with the loader's own words.
+    Returns:
+        A module for the bindings ``stable``, ``torch`` and ``python``, a CDLL for ``ctypes``.
+
+    Raises:
+        LoadError: The loader failed; the error contains its message.
     """
     try:
         if "torch" in spec.bound_to:
-            import torch  # noqa: F401 - brings the libraries that this one was linked against
+            import torch  # noqa: F401 - loads the libraries that this one links against
 
         if spec.binding == "ctypes":
-            import ctypes  # opens a library as it is imported
+            import ctypes  # its import opens a library
 
             return ctypes.CDLL(str(library))
         if spec.binding == "python":
@@ -68,7 +72,7 @@ def _load_python(name: str, library: Path) -> types.ModuleType:
     loader = importlib.machinery.ExtensionFileLoader(name, str(library))
     spec = importlib.util.spec_from_file_location(name, library, loader=loader)
     if spec is None:
-        raise ImportError(f"{library} is no extension module")
+        raise ImportError(f"{library} is not an extension module")
     module = importlib.util.module_from_spec(spec)
     loader.exec_module(module)
     return module

@@ -1,4 +1,4 @@
-"""Getting an op's library: found in a layer, or built, then loaded."""
+"""Find an op's library in a layer or build it, then load it."""
 
 from __future__ import annotations
 
@@ -20,10 +20,20 @@ logger = logging.getLogger(__name__)
 
 
 def load_op(plan: Plan, on_progress: ProgressListener | None = None) -> tuple[Any, Entry]:
-    """Load the op, building it where no layer has it; the module and the entry it came from.
+    """Load the op, building it first if no layer has it.
 
-    A library that does not load is a miss: it is set aside, built once more, and only then an
-    error. Raises JitDisabledError, CompilerNotFoundError, BuildError, CacheError or LoadError.
+    A library that does not load counts as a miss: it is set aside and built once more. If the new
+    one does not load either, that is an error.
+
+    Returns:
+        The loaded module and the entry it came from.
+
+    Raises:
+        JitDisabledError: No layer has the op, and ASCEND_OPS_JIT=0 forbids building it.
+        CompilerNotFoundError: No compiler is usable.
+        BuildError: Compiling or linking failed.
+        CacheError: No cache folder is usable.
+        LoadError: The library was built and does not load.
     """
     found, is_new = obtain(plan, on_progress)
     try:
@@ -38,7 +48,7 @@ def load_op(plan: Plan, on_progress: ProgressListener | None = None) -> tuple[An
     if not layer.shipped:
         try:
             store.set_aside(layer, found.path)
-        except OSError:  # read-only: what is there would be found again
+        except OSError:  # read-only: the same entry would be found again
             others.remove(layer)
     local = replace(plan, layers=tuple(others))
     try:
@@ -49,7 +59,7 @@ def load_op(plan: Plan, on_progress: ProgressListener | None = None) -> tuple[An
 
 
 def obtain(plan: Plan, on_progress: ProgressListener | None = None) -> tuple[Entry, bool]:
-    """An entry for the op, and whether it was built now."""
+    """Return an entry for the op, and whether it was built just now."""
     lookup = plan.find()
     if lookup.entry is not None:
         return lookup.entry, False
@@ -57,6 +67,6 @@ def obtain(plan: Plan, on_progress: ProgressListener | None = None) -> tuple[Ent
         logger.info("%s", refusal)
     if not envs.JIT.get(plan.environ):
         raise JitDisabledError(plan.spec.name, plan.build_var, lookup.refusals, plan.package)
-    from .publish import build  # a cache hit, which is what counts, does not need it
+    from .publish import build  # a cache hit does not need this import
 
     return build(plan, on_progress), True

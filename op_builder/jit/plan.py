@@ -1,4 +1,4 @@
-"""One op on one machine: what would be built, and where it is looked for."""
+"""One op on one machine: what to build, and which layers to search."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Plan:
-    """One op on one machine: what would be built, and where it would be looked for."""
+    """One op on one machine: what to build, and which layers to search."""
 
     spec: BuildSpec
     toolchain: Toolchain
     recipe: Mapping[str, Any]
     layers: tuple[Layer, ...]
     build_var: str
-    package: str  # what is installed to have the op
+    package: str  # the distribution that the op belongs to
 
     @property
     def environ(self) -> Mapping[str, str]:
-        """The environment that decides."""
+        """The environment that the plan was made from."""
         return self.toolchain.environ
 
     def build_key(self) -> BuildKey:
-        """The whole key; raises CompilerNotFoundError."""
+        """Return the whole key; raises CompilerNotFoundError."""
         fingerprint = self.toolchain.fingerprint(native=self.spec.uses_native)
         return BuildKey(self.recipe, fingerprint)
 
@@ -44,7 +44,7 @@ class Plan:
         """Search the layers, in order, for a usable build of the op.
 
         The build key, which needs a compiler, is computed only if no shipped layer has the op and
-        one of the others holds builds of it; no process is started if the compiler is known
+        another layer contains builds of it; no process is started if the compiler is known
         already.
         """
         lookup = Lookup()
@@ -59,5 +59,5 @@ class Plan:
         try:
             return self.build_key()
         except CompilerNotFoundError as error:
-            logger.info("%s: any build of this recipe will do: %s", self.spec.name, error)
+            logger.info("%s: accepting any build of this recipe: %s", self.spec.name, error)
             return None

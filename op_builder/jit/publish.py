@@ -1,4 +1,4 @@
-"""Compiling an op's library and publishing it in the cache."""
+"""Compile an op's library and publish it in the cache."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ from .run_ninja import ProgressListener
 
 logger = logging.getLogger(__name__)
 
-# What a compiler says of a disk; not the op's fault, so the next layer is tried.
+# A compiler's message about a full disk: the op is not to blame, so the next layer is tried.
 _FULL_DISK = re.compile(r"^.*(?:No space left on device|Disk quota exceeded).*$", re.MULTILINE)
 
 
 def build(plan: Plan, on_progress: ProgressListener | None = None, *, again: bool = False) -> Entry:
-    """Compile and publish under the lock; ``again`` does so even where an entry is there.
+    """Compile and publish under the lock; ``again`` rebuilds even if an entry exists.
 
-    A layer that cannot be written, or whose disk is full, is passed over with a warning.
+    A layer that cannot be written, or whose disk is full, is skipped with a warning.
     """
     key = plan.build_key()
     with build_lock(plan.spec.name, key.digest, plan.environ) as lock:
@@ -54,7 +54,7 @@ def build(plan: Plan, on_progress: ProgressListener | None = None, *, again: boo
 
 
 def _build_in_first(plan: Plan, key: BuildKey, on_progress: ProgressListener | None) -> Entry:
-    """Build in the first layer that takes it."""
+    """Build in the first layer that can be written."""
     troubles: list[str] = []
     for layer in plan.layers:
         if layer.shipped:
@@ -63,7 +63,7 @@ def _build_in_first(plan: Plan, key: BuildKey, on_progress: ProgressListener | N
             layer.prepare()
             return _build_in(layer, plan, key, on_progress)
         except UnsafeCacheError as error:
-            if layer.name == "user":  # its owner has to know
+            if layer.name == "user":  # the user must know
                 raise
             troubles.append(str(error))
         except OSError as error:
@@ -72,12 +72,12 @@ def _build_in_first(plan: Plan, key: BuildKey, on_progress: ProgressListener | N
     places = "".join(f"\n  - {trouble}" for trouble in troubles)
     raise CacheError(
         f"{plan.spec.name} cannot be built anywhere:{places}\n"
-        f"Free some space, or name a folder that can be written in {envs.CACHE_DIR.name}."
+        f"Free some space, or set {envs.CACHE_DIR.name} to a writable folder."
     )
 
 
 def build_into(plan: Plan, layer: Layer) -> Entry:
-    """Compile and publish into ``layer``, whatever is there: an ahead-of-time build."""
+    """Compile and publish into ``layer`` even if an entry exists: an ahead-of-time build."""
     layer.prepare()
     return _build_in(layer, plan, plan.build_key(), None)
 
@@ -122,7 +122,7 @@ def _manifest(
 
 
 def _keep_log(layer: Layer, error: BuildError) -> BuildError:
-    """The same error, its log copied to a place that outlives the working folder."""
+    """Copy the log out of the working folder, and return the error with the copy's path."""
     assert error.log is not None
     kept = layer.root / "failed" / f"{error.op}.log"
     try:

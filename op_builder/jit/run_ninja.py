@@ -1,4 +1,4 @@
-"""The run of a ninja file: which ninja, in which environment, how far it is."""
+"""Run a ninja file: find ninja, set its environment, report its progress."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from .diagnostics import build_error
 
 _STATUS = "[%f/%t] "
 _STATUS_LINE = re.compile(r"^\[(\d+)/(\d+)\] (.*)$")
-# The first error is found by its words. C.UTF-8 and not C: paths stay as they are.
+# English, because the first error is found by its text; C.UTF-8 and not C, to keep paths intact.
 _ENGLISH = {"LC_ALL": "C.UTF-8", "LANGUAGE": ""}
 
 
 @dataclass(frozen=True)
 class Progress:
-    """``done`` of ``total`` steps of building ``op``; ``step`` is the one that just ended."""
+    """``done`` of ``total`` steps of building ``op`` are complete; ``step`` was the last."""
 
     op: str
     done: int
@@ -41,11 +41,18 @@ def run_ninja(
     on_progress: ProgressListener | None = None,
     environ: Mapping[str, str] | None = None,
 ) -> None:
-    """Build ``folder/build.ninja`` in ``folder``; the output goes to ``build.log`` beside it.
+    """Run ``folder/build.ninja`` in ``folder``, and write the output to ``build.log`` beside it.
 
-    ``toolchain_text`` is that of :func:`op_builder.recipe.ninja.render_toolchain`, ``environ``
-    (default: this process's) what the compiler runs with. Raises BuildError with the first error,
-    the command that made it and the log's path.
+    Args:
+        spec: What is built.
+        folder: The working folder, which contains ``build.ninja``.
+        toolchain_text: The text of :func:`op_builder.recipe.ninja.render_toolchain`.
+        jobs: How many compilers may run at once.
+        on_progress: Called after each step.
+        environ: The compiler's environment; default: this process's.
+
+    Raises:
+        BuildError: A step failed; the error has the first message, the command and the log's path.
     """
     write_ninja(folder / TOOLCHAIN_FILE, toolchain_text)
     environ = envs.process_environment() if environ is None else environ
@@ -67,15 +74,15 @@ def run_ninja(
 
 
 def write_ninja(file: Path, text: str) -> None:
-    """Write a ninja file; the paths in it are any bytes."""
+    """Write a ninja file; the paths in it may be any bytes."""
     file.write_text(text, encoding="utf-8", errors="surrogateescape")
 
 
 def find_ninja() -> Path:
-    """The binary of the ``ninja`` package, where the package's own record says it is.
+    """Return the binary of the ``ninja`` package, from the package's own record.
 
-    PATH is not asked: it is what is missing in services and notebooks (DeepSpeed #1687, #1644). Nor
-    is ``ninja.BIN_DIR``, which is empty inside pip's isolated builds.
+    Services and notebooks often lack PATH (DeepSpeed #1687, #1644), and ``ninja.BIN_DIR`` is empty
+    inside pip's isolated builds, so neither is used.
     """
     import importlib.metadata
 
@@ -83,10 +90,10 @@ def find_ninja() -> Path:
     try:
         record = importlib.metadata.distribution("ninja").files or []
     except importlib.metadata.PackageNotFoundError as error:
-        refusals = ["the Python package ninja: not installed"]
+        refusals = ["the Python package ninja is not installed"]
         raise NotFoundError("ninja", refusals, advice) from error
     binaries = [Path(str(file.locate())) for file in record if file.name == "ninja"]
     for binary in binaries:
         if binary.is_file():
             return binary.resolve()
-    raise NotFoundError("ninja", [f"{binary}: not there" for binary in binaries], advice)
+    raise NotFoundError("ninja", [f"{binary} does not exist" for binary in binaries], advice)

@@ -1,4 +1,4 @@
-"""``compile_commands.json`` for editors and clang-tidy: what a build would run, with real paths."""
+"""``compile_commands.json`` for editors and clang-tidy: the commands of a build with real paths."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ..recipe.spec import BuildSpec
 
 
 def compile_commands(plans: Iterable[Plan]) -> str:
-    """The JSON compilation database of ``plans`` (clang.llvm.org/docs/JSONCompilationDatabase)."""
+    """Return the database of ``plans`` (clang.llvm.org/docs/JSONCompilationDatabase)."""
     entries = []
     for plan in plans:
         spec = plan.spec
@@ -31,6 +31,6 @@ def compile_commands(plans: Iterable[Plan]) -> str:
 
 
 def _include_flag(spec: BuildSpec, folder: str) -> str:
-    """Other packages' headers as the system's: an editor is to report what is in the op's own."""
+    """Mark other headers as system headers, so that an editor reports only the op's own."""
     flag = "-I" if folder.startswith("source/") else "-isystem"
     return f"{flag}{Path(spec.resolve(folder)).resolve()}"

@@ -1,4 +1,4 @@
-"""What this machine has and what state each op is in, as values for reports."""
+"""The components of this machine and the state of each op, as values for reports."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from ..toolchain.jobs import compile_jobs
 from ..toolchain.torch_install import find_torch, find_torch_npu
 
 _IMPORT_FAILS = (
-    "torch_npu is installed and no CANN was found: `import torch` loads torch_npu by itself and "
-    "fails, libhccl.so missing. Source CANN's set_env.sh, or set "
+    "torch_npu is installed but no CANN was found: `import torch` loads torch_npu by itself and "
+    "fails because libhccl.so is missing. Source CANN's set_env.sh, or set "
     "TORCH_DEVICE_BACKEND_AUTOLOAD=0 to use torch without the NPU, or run on an emulated NPU: "
     "`ascend-ops emulate -- python ...`."
 )
@@ -28,9 +28,10 @@ _IMPORT_FAILS = (
 
 @dataclass(frozen=True)
 class OpState:
-    """``state`` is prebuilt, cached, buildable or unavailable; ``reasons`` say why it is no more.
+    """The state of one op: prebuilt, cached, buildable or unavailable.
 
-    ``origin`` is the module that declares the op, ``library`` the file that a load would take.
+    ``reasons`` explain why a better state is not reached. ``origin`` is the module that declares
+    the op, ``library`` the file that a load would use.
     """
 
     op: str
@@ -42,7 +43,7 @@ class OpState:
 
 
 def op_state(builder: OpBuilder, environ: Mapping[str, str] | None = None) -> OpState:
-    """The state of one op; starts nothing but the first probe of a compiler."""
+    """Return the state of one op; starts no process except the first probe of a compiler."""
     origin = type(builder).__module__
     try:
         plan = builder.plan(environ)
@@ -67,7 +68,7 @@ def op_state(builder: OpBuilder, environ: Mapping[str, str] | None = None) -> Op
 
 @dataclass(frozen=True)
 class Component:
-    """Something the ops depend on: its version and place, or why it is not there."""
+    """Something the ops depend on: its version and path, or the reason why it is missing."""
 
     name: str
     version: str | None
@@ -75,7 +76,7 @@ class Component:
 
 
 def components(toolchain: Toolchain) -> list[Component]:
-    """Python, torch, torch_npu, CANN and the compiler, none of them imported or loaded."""
+    """Return Python, torch, torch_npu, CANN and the compiler; imports and loads none of them."""
     found = [Component("Python", sys.version.split()[0], sys.executable)]
     for name, install in (("torch", find_torch()), ("torch_npu", find_torch_npu())):
         version, detail = (
@@ -102,7 +103,7 @@ def components(toolchain: Toolchain) -> list[Component]:
 
 @dataclass(frozen=True)
 class Place:
-    """A folder that ops are looked for in, or locks are kept in."""
+    """A folder that is searched for ops, or that contains locks."""
 
     name: str
     path: Path
@@ -110,7 +111,7 @@ class Place:
 
 
 def places(environ: Mapping[str, str], prebuilt: Path) -> list[Place]:
-    """The layers of the cache in the order they are asked, and the folder of the locks."""
+    """Return the layers of the cache in search order, and the folder of the locks."""
     found = [
         Place(layer.name, layer.root, _place_state(layer)) for layer in layers(environ, prebuilt)
     ]
@@ -119,7 +120,7 @@ def places(environ: Mapping[str, str], prebuilt: Path) -> list[Place]:
 
 
 def _is_folder(path: Path) -> bool:
-    return os.path.isdir(path)  # noqa: PTH112 - Path.is_dir raises where it may not look
+    return os.path.isdir(path)  # noqa: PTH112 - Path.is_dir raises if it may not look
 
 
 def _place_state(layer: Layer) -> str:
@@ -134,7 +135,7 @@ def _place_state(layer: Layer) -> str:
 
 
 def version_findings(toolchain: Toolchain) -> list[compatibility.Finding]:
-    """What does not fit among torch, torch_npu and CANN."""
+    """Return the mismatches among torch, torch_npu and CANN."""
     if toolchain.torch is None:
         return []
     try:
