@@ -6,7 +6,6 @@ TORCH_NPU ?= torch_npu==2.13.0
 # With torch_npu in the environment and no CANN, `import torch` fails without it.
 export TORCH_DEVICE_BACKEND_AUTOLOAD := 0
 BIN := $(VENV)/bin
-EMULATED_TESTS := tests/acl tests/emulator tests/npu_ops
 CXX_FILES := $(shell find csrc benchmarks tests examples -name '*.h' -o -name '*.cpp' 2>/dev/null)
 
 .DEFAULT_GOAL := help
@@ -39,21 +38,14 @@ demo: $(VENV)/.demo  ## Install, build, train on the digits data: CPUAdam and to
 	$(BIN)/python examples/train_digits.py
 	$(BIN)/python examples/train_digits_on_npu.py
 
-test: $(VENV)/.test lint unit-test  ## Install, check the sources, run all tests.
+test: $(VENV)/.test  ## Install, check the sources, run all tests; a summary of all parts comes last.
+	@$(BIN)/python tests/run_all.py
 
-lint: $(VENV)/.test
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
-	$(BIN)/mypy
-	@$(BIN)/clang-format --dry-run --Werror $(CXX_FILES)
-	$(BIN)/python tests/clang_tidy.py
+lint: $(VENV)/.test  ## Check the sources only.
+	@$(BIN)/python tests/run_all.py lint
 
-# torch_npu can be in a process or not: the tests on the emulated NPU are a run of their own. They
-# wait more than they compute, so several run at once; the emulator is built before.
-unit-test: $(VENV)/.test
-	$(BIN)/python -m pytest tests/npu_ops/test_report.py --npu=emulated --quiet
-	$(BIN)/python -m pytest $(EMULATED_TESTS) --npu=emulated --numprocesses=auto --dist=loadfile
-	$(BIN)/python -m pytest $(addprefix --ignore=,$(EMULATED_TESTS))
+unit-test: $(VENV)/.test  ## Run the tests only.
+	@$(BIN)/python tests/run_all.py tests
 
 cross-tools:  ## Install what the tests of other CPUs need: cross compilers, qemu (Debian, as root).
 	apt-get install --yes g++-aarch64-linux-gnu g++-riscv64-linux-gnu qemu-user
@@ -67,6 +59,7 @@ bench: $(VENV)/.test  ## Measure against the peers; figures and plots go to benc
 format: $(VENV)/.test  ## Reformat all sources.
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+	$(BIN)/mdformat *.md csrc docs examples
 	$(BIN)/clang-format -i $(CXX_FILES)
 
 pictures:  ## Draw docs/pictures/*.svg from their .dot files; needs Graphviz (Debian: graphviz).

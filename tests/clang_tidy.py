@@ -1,4 +1,4 @@
-"""Run clang-tidy over the C++ of all ops, with the flags that they are built with."""
+"""Run clang-tidy on the C++ of all ops, with the flags that each file is built with."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from op_builder.report.compile_commands import compile_commands
 
 
 def check(source: str, database: str) -> tuple[str, int, str]:
-    """Status and output of clang-tidy on one file."""
+    """Return the file, and clang-tidy's exit code and output for it."""
     command = [str(Path(sys.executable).with_name("clang-tidy")), "--quiet", "-p", database, source]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     return source, done.returncode, done.stdout
 
 
 def main() -> int:
-    """1 where a file has a finding."""
+    """Print the findings; return 1 if there are any."""
     builders = [cls() for cls in ALL_OPS]
     text = compile_commands(b.plan() for b in builders if b.is_compatible())
     sources = sorted({entry["file"] for entry in json.loads(text)})

@@ -1,0 +1,143 @@
+"""Run the checks of the sources and all tests, every part even if one before it failed.
+
+``python tests/run_all.py`` runs everything, ``... lint`` or ``... tests`` one group. At the end it
+prints each part with its outcome and time, then one line with the totals. It exits with 1 if any
+part failed.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from xml.etree import ElementTree
+
+ROOT = Path(__file__).resolve().parents[1]
+PYTHON = sys.executable
+CXX_FOLDERS = ("csrc", "benchmarks", "tests", "examples")
+MARKDOWN = ("csrc", "docs", "examples", *sorted(file.name for file in ROOT.glob("*.md")))
+EMULATED = ("tests/acl", "tests/emulator", "tests/npu_ops")
+
+
+@dataclass(frozen=True)
+class Part:
+    """A command, run in the root of the repository. ``pytest`` parts have their tests counted."""
+
+    name: str
+    command: Sequence[str]
+    pytest: bool = False
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a part ended: its exit code, its time, and its tests by outcome."""
+
+    name: str
+    status: int
+    seconds: float
+    tests: Counter[str]
+
+    def __str__(self) -> str:
+        result = "passed" if self.status == 0 else f"FAILED ({self.status})"
+        tests = ", ".join(f"{count} {kind}" for kind, count in self.tests.items() if count)
+        return f"{self.name:<26} {result:<12} {self.seconds:7.1f} s  {tests}".rstrip()
+
+
+def _tool(name: str) -> str:
+    return str(Path(PYTHON).with_name(name))
+
+
+def lint() -> list[Part]:
+    """Return the checks of the sources."""
+    cxx = sorted(
+        str(file.relative_to(ROOT))
+        for folder in CXX_FOLDERS
+        for file in (ROOT / folder).rglob("*")
+        if file.suffix in (".h", ".cpp")
+    )
+    return [
+        Part("ruff check", [_tool("ruff"), "check", "."]),
+        Part("ruff format", [_tool("ruff"), "format", "--check", "."]),
+        Part("mypy", [_tool("mypy")]),
+        Part("mdformat", [_tool("mdformat"), "--check", *MARKDOWN]),
+        Part("codespell", [_tool("codespell")]),
+        Part("clang-format", [_tool("clang-format"), "--dry-run", "--Werror", *cxx]),
+        Part("clang-tidy", [PYTHON, "tests/clang_tidy.py"]),
+    ]
+
+
+def tests() -> list[Part]:
+    """Return the runs of pytest.
+
+    The tests on the emulated NPU run apart, since a process either has torch_npu or not, and on
+    several workers, since they wait more than they compute. All that they share is built before.
+    """
+    pytest = [PYTHON, "-m", "pytest"]
+    program = [PYTHON, "-m", "ascend_ops"]
+    return [
+        Part(
+            "build for the emulated NPU", [*program, "emulate", "--", *program, "report", "--npu"]
+        ),
+        Part(
+            "tests on the emulated NPU",
+            [*pytest, *EMULATED, "--npu=emulated", "--numprocesses=auto", "--dist=loadfile"],
+            pytest=True,
+        ),
+        Part("tests", [*pytest, *(f"--ignore={folder}" for folder in EMULATED)], pytest=True),
+    ]
+
+
+GROUPS = {"lint": lint, "tests": tests}
+
+
+def run(part: Part, title: str) -> Outcome:
+    """Run one part; its output goes where this process's goes."""
+    sys.stdout.write(f"\n=== {title}: {part.name}\n")
+    sys.stdout.flush()
+    with tempfile.TemporaryDirectory() as folder:
+        report = Path(folder, "junit.xml")
+        command = [*part.command, *([f"--junitxml={report}"] if part.pytest else [])]
+        started = time.monotonic()
+        try:
+            status = subprocess.run(command, cwd=ROOT, check=False).returncode
+        except OSError as error:
+            sys.stdout.write(f"{error}\n")
+            status = 127
+        seconds = time.monotonic() - started
+        tests = _count(report) if report.exists() else Counter()
+    return Outcome(part.name, status, seconds, tests)
+
+
+def _count(report: Path) -> Counter[str]:
+    found = Counter(passed=0, failed=0, skipped=0)
+    for suite in ElementTree.parse(report).getroot().iter("testsuite"):
+        failed = int(suite.get("failures", 0)) + int(suite.get("errors", 0))
+        skipped = int(suite.get("skipped", 0))
+        passed = int(suite.get("tests", 0)) - failed - skipped
+        found.update(passed=passed, failed=failed, skipped=skipped)
+    return found
+
+
+def main() -> int:
+    """Run the parts of the groups named on the command line, or of all groups."""
+    os.environ.setdefault("TORCH_DEVICE_BACKEND_AUTOLOAD", "0")  # torch_npu without CANN
+    parts = [part for name in sys.argv[1:] or GROUPS for part in GROUPS[name]()]
+    outcomes = [run(part, f"{n}/{len(parts)}") for n, part in enumerate(parts, 1)]
+    sys.stdout.write("\n=== summary\n" + "".join(f"{outcome}\n" for outcome in outcomes))
+    total = Counter(passed=0, failed=0, skipped=0)
+    for outcome in outcomes:
+        total.update(outcome.tests or {"failed" if outcome.status else "passed": 1})
+        if outcome.status and outcome.tests and not outcome.tests["failed"]:
+            total["failed"] += 1  # for example, a file that could not be collected
+    sys.stdout.write(", ".join(f"{count} {kind}" for kind, count in total.items()) + "\n")
+    return int(any(outcome.status for outcome in outcomes))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

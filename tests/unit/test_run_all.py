@@ -1,0 +1,94 @@
+"""``make test``: every part runs, and a failure of one is not lost."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+import run_all
+from run_all import Part
+
+
+def _program(code: str) -> list[str]:
+    return [sys.executable, "-c", code]
+
+
+@pytest.fixture
+def passing_tests(tmp_path: Path) -> Path:
+    """A file of three tests: two pass, one is skipped."""
+    file = tmp_path / "test_three.py"
+    text = "import pytest\n\ndef test_a(): pass\ndef test_b(): pass\ndef test_c(): pytest.skip()\n"
+    file.write_text(text, encoding="utf-8")
+    return file
+
+
+def _pytest(file: Path) -> Part:
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", f"--rootdir={file.parent}"]
+    return Part("tests", [*command, str(file)], pytest=True)
+
+
+def _main(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], *parts: Part
+) -> tuple[int, list[str]]:
+    monkeypatch.setattr(run_all, "GROUPS", {"all": lambda: list(parts)})
+    monkeypatch.setattr(sys, "argv", ["run_all.py"])
+    status = run_all.main()
+    return status, capfd.readouterr().out.splitlines()
+
+
+def test_a_failing_part_does_not_keep_the_others_from_running(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], passing_tests: Path
+) -> None:
+    status, lines = _main(
+        monkeypatch,
+        capfd,
+        Part("lint", _program("raise SystemExit(3)")),
+        Part("no such program", ["/no/such/program"]),
+        _pytest(passing_tests),
+        Part("last", _program("print('here')")),
+    )
+    assert status == 1
+    assert "here" in lines
+    summary = lines[lines.index("=== summary") + 1 :]
+    assert [line.split("  ")[0] for line in summary[:-1]] == [
+        "lint",
+        "no such program",
+        "tests",
+        "last",
+    ]
+    assert "FAILED (3)" in summary[0]
+    assert "2 passed, 1 skipped" in summary[2]
+    assert summary[-1] == "3 passed, 2 failed, 1 skipped"
+
+
+def test_all_parts_passed(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], passing_tests: Path
+) -> None:
+    status, lines = _main(monkeypatch, capfd, _pytest(passing_tests))
+    assert (status, lines[-1]) == (0, "2 passed, 0 failed, 1 skipped")
+
+
+@pytest.mark.parametrize(
+    ("text", "total"),
+    [
+        ("def test_a(): assert False\ndef test_b(): pass\n", "1 passed, 1 failed, 0 skipped"),
+        ("raise ValueError('not collected')\n", "0 passed, 1 failed, 0 skipped"),
+        ("", "0 passed, 1 failed, 0 skipped"),
+    ],
+)
+def test_failures_are_counted(
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    passing_tests: Path,
+    text: str,
+    total: str,
+) -> None:
+    passing_tests.write_text(text, encoding="utf-8")
+    status, lines = _main(monkeypatch, capfd, _pytest(passing_tests))
+    assert (status, lines[-1]) == (1, total)
+
+
+def test_the_parts_name_folders_that_exist() -> None:
+    for folder in (*run_all.CXX_FOLDERS, *run_all.MARKDOWN, *run_all.EMULATED):
+        assert (run_all.ROOT / folder).exists(), folder
