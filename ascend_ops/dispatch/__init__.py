@@ -1,1 +1,1 @@
-"""What every op family shares: registration with torch, loading, argument checks."""
+"""The parts that all NPU ops share: registration with torch, loading, argument checks."""

@@ -6,5 +6,5 @@ import torch
 
 
 def wide_dtype(x: torch.Tensor) -> torch.dtype:
-    """fp64 for fp64, else fp32: what the kernels compute in, and what they save statistics as."""
+    """Return fp64 for fp64 and fp32 otherwise, like the kernels and their saved statistics."""
     return torch.float64 if x.dtype == torch.float64 else torch.float32

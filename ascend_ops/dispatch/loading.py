@@ -1,4 +1,4 @@
-"""Loading an op for its first use, with progress for a person who waits for it."""
+"""Loading an op at its first use, with a progress bar on a terminal."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 
 
 def load(builder: type[OpBuilder]) -> Any:
-    """The op's module; built first where no cache has it, with progress if stderr is a terminal."""
+    """Return the op's module, building it first if it is not cached.
+
+    A build shows its progress if standard error is a terminal.
+    """
     if not sys.stderr.isatty():
         return builder().load()
     with build_progress() as on_progress:
@@ -23,7 +26,7 @@ def load(builder: type[OpBuilder]) -> Any:
 
 @contextlib.contextmanager
 def build_progress() -> Iterator[ProgressListener]:
-    """A progress bar a build, on standard error; nothing is drawn before something is compiled."""
+    """Show one progress bar per build on standard error, from its first compiled file on."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
     from rich.progress import Progress as Bars

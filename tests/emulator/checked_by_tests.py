@@ -17,7 +17,7 @@ TESTS = {
     "npu_ops/sparse_attention/test_block_sparse_attention.py::test_the_kernels_agree_with_the_loops[float16]": (
         "BlockSparseAttention BlockSparseAttentionGrad"
     ),
-    "npu_ops/moe/test_ffn.py::test_each_version_and_none_give_the_same": "FFN FFNV2",
+    "npu_ops/moe/test_ffn.py::test_every_version_and_the_fallback_give_the_same": "FFN FFNV2",
     "npu_ops/moe/test_ffn.py::test_every_activation_with_and_without_experts[npu]": "FFNV3",
     "npu_ops/attention/test_flash_attention.py::test_windows[band-npu]": (
         "FlashAttentionScoreGradV3 FlashAttentionScoreV3"
@@ -32,10 +32,10 @@ TESTS = {
         "FlashAttentionUnpaddingScoreGradV2 FlashAttentionVarLenScoreV2"
     ),
     "npu_ops/fused_optimizers/test_fused_adamw.py::test_the_state_goes_to_torch_and_back[npu]": "FusedAdamw",
-    "npu_ops/moe/test_grouped_matmul.py::test_each_version_and_none_give_the_same": (
+    "npu_ops/moe/test_grouped_matmul.py::test_every_version_and_the_fallback_give_the_same": (
         "GroupedMatmulV3 GroupedMatmulV4"
     ),
-    "npu_ops/moe/test_moe_gating.py::test_a_layer_of_experts_trains_as_a_loop_over_all_of_them": (
+    "npu_ops/moe/test_moe_gating.py::test_a_layer_of_experts_trains_like_a_loop_over_all_experts": (
         "GroupedMatmulV5 MoeGatingTopK"
     ),
     "npu_ops/sparse_attention/test_nsa.py::test_compressed_attention_on_the_npu_agrees_with_the_cpu_and_torch_npu": (
@@ -86,7 +86,7 @@ TESTS = {
     "emulator/test_operators.py::test_random_numbers_repeat_with_the_seed_and_have_their_distribution": (
         "DropoutDoMask DropoutGenMaskV2"
     ),
-    "npu_ops/rotary/test_rotary.py::test_strides_and_offsets_of_views_are_honoured": (
+    "npu_ops/rotary/test_rotary.py::test_strides_and_offsets_of_views_are_respected": (
         "ApplyRotaryPosEmb RotaryPositionEmbedding RotaryPositionEmbeddingGrad"
     ),
     "npu_ops/serving/test_serving_attention.py::test_lengths_cut_queries_and_keys_off": (

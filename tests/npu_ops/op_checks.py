@@ -1,4 +1,4 @@
-"""What is tested of every NPU op, whatever it computes."""
+"""Checks that every NPU op passes, whatever it computes."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from typing import Any
 
 from emulated_process import run
 
-#: Largest difference from the same computed in fp64 on the same (rounded) inputs, in units of the
-#: result's size: two roundings of the dtype, and fp32 sums behind them.
+#: The maximum difference from fp64 on the same (rounded) inputs, relative to the largest value:
+#: two roundings of the dtype, after sums in fp32.
 TOLERANCE = {"float32": 2e-6, "float16": 2e-3, "bfloat16": 1.6e-2}
 
 
 def assert_close(found: Any, wanted: Any, dtype: str, factor: float = 1.0) -> None:
-    """``found`` on any device against ``wanted`` in fp64, within TOLERANCE of the largest value."""
+    """Compare ``found`` on any device with ``wanted`` in fp64, within TOLERANCE."""
     import torch
 
     wide = found.detach().cpu().double()
@@ -28,7 +28,7 @@ def assert_close(found: Any, wanted: Any, dtype: str, factor: float = 1.0) -> No
 def value_and_gradients(
     function: Callable[..., Any], inputs: list[Any], grad_seed: int = 1
 ) -> list[Any]:
-    """The first output and the gradient of each floating point input, for one random gradient."""
+    """Return the first output and the gradients of the floating-point inputs."""
     import torch
 
     leaves = [x.detach().clone().requires_grad_(x.is_floating_point()) for x in inputs]
@@ -41,7 +41,7 @@ def value_and_gradients(
 
 
 def assert_matches_fp64(function: Callable[..., Any], inputs: list[Any], factor: float = 4) -> None:
-    """The NPU's values and gradients against the reference implementation in fp64 on the CPU."""
+    """Compare values and gradients on the NPU with the reference implementation in fp64."""
     dtype = str(inputs[0].dtype).removeprefix("torch.")
     found = value_and_gradients(function, [x.npu() for x in inputs])
     wide = [x.double() if x.is_floating_point() else x for x in inputs]
@@ -50,7 +50,7 @@ def assert_matches_fp64(function: Callable[..., Any], inputs: list[Any], factor:
 
 
 def assert_compiles(function: Callable[..., Any], inputs: list[Any]) -> None:
-    """torch.compile(fullgraph=True) gives the same values and gradients, on both devices."""
+    """Compare torch.compile(fullgraph=True) with eager mode on both devices."""
     import torch
 
     for device in ("cpu", "npu"):
@@ -62,9 +62,10 @@ def assert_compiles(function: Callable[..., Any], inputs: list[Any]) -> None:
 
 
 def assert_refused_once(call: str, fault: str, agrees: str) -> None:
-    """``call`` defines ``step()``: CANN refuses the first one by ``fault``, and the next one works.
+    """Check that a call that CANN refuses raises, that nothing leaks and that the next call works.
 
-    ``agrees`` is what a ``step()`` that works prints. Nothing is left at the end.
+    ``call`` is code that defines ``step()``. The emulator refuses its first call by ``fault``; the
+    next one prints ``agrees``.
     """
     code = """
 for _ in range(2):

@@ -1,4 +1,4 @@
-"""``ascend-ops report --npu``: which aclnn function computes each op, and why no newer one."""
+"""``ascend-ops report --npu``: the aclnn function behind each op, and why it is not a newer one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""swiglu and gelu: the kernels on aclnn, the fallback, and how they meet."""
+"""swiglu and gelu: kernels, reference implementation and the fallback between them."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def test_values_and_gradients_are_those_of_the_formulas(device):
 
 
 @npu
-def test_gelu_is_what_it_is_asked_for_unlike_the_one_of_torch_npu():
+def test_gelu_follows_approximate_unlike_torch_npu():
     import torch
 
     from ascend_ops import gelu
@@ -103,7 +103,7 @@ def test_large_values_neither_overflow_nor_lose_their_gradient():
 
 
 @npu
-def test_strides_and_offsets_of_views_are_honoured():
+def test_strides_and_offsets_of_views_are_respected():
     from ascend_ops import gelu, swiglu
 
     x = made(6, 8, 10)
@@ -117,7 +117,7 @@ def test_strides_and_offsets_of_views_are_honoured():
 
 @npu
 @pytest.mark.parametrize("device", ["cpu", "npu"])
-def test_autocast_leaves_the_dtype(device):
+def test_autocast_does_not_change_the_dtype(device):
     import torch
 
     from ascend_ops import gelu, swiglu
@@ -172,7 +172,7 @@ def test_it_compiles_as_one_graph():
 
 
 @npu
-def test_bad_arguments_are_refused_in_words():
+def test_errors_name_the_argument_and_its_value():
     import torch
 
     from ascend_ops import gelu, swiglu

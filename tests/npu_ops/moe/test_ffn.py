@@ -1,4 +1,4 @@
-"""ffn against its formula in fp64, with and without experts, in every version of the function."""
+"""ffn against its formula in fp64, with and without experts, with every version of aclnnFFN."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def test_more_dimensions_opcheck_gradcheck_and_compile():
 
 
 @npu
-def test_bad_arguments_are_refused_in_words():
+def test_errors_name_the_argument_and_its_value():
     from ascend_ops import ffn
 
     x, w1, w2, b1, _ = (t.half() for t in made("gelu", 3))
@@ -155,7 +155,7 @@ def test_bad_arguments_are_refused_in_words():
 
 
 @pytest.mark.parametrize("version", range(4))
-def test_each_version_and_none_give_the_same(version):
+def test_every_version_and_the_fallback_give_the_same(version):
     names = ["aclnnFFNV3", "aclnnFFNV2", "aclnnFFN"]
     code = """
 import torch, warnings

@@ -1,4 +1,4 @@
-"""grouped_matmul against a loop over groups in fp64, in every version of the function."""
+"""grouped_matmul against a loop over groups in fp64, with every version of aclnnGroupedMatmul."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def test_opcheck_gradcheck_compile_and_autocast():
 
 
 @npu
-def test_bad_arguments_are_refused_in_words():
+def test_errors_name_the_argument_and_its_value():
     import torch
 
     from ascend_ops import grouped_matmul
@@ -137,7 +137,7 @@ AGREES = "agrees True [1.0, 3.0] 2.0"
 
 
 @pytest.mark.parametrize("version", range(4))
-def test_each_version_and_none_give_the_same(version):
+def test_every_version_and_the_fallback_give_the_same(version):
     names = [f"aclnnGroupedMatmulV{number}" for number in (5, 4, 3)]
     code = """
     with warnings.catch_warnings(record=True) as caught:

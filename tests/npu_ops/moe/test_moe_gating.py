@@ -1,4 +1,4 @@
-"""moe_gating_topk against a search by hand; and a whole layer of experts that trains."""
+"""moe_gating_topk against a plain search; training of a whole layer of experts."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ DEVICES = ["cpu", "npu"]
 
 
 def by_hand(logits, k, bias, sigmoid, groups, kept, pairs, renorm, scale):
-    """One token: its experts and weights, in Python's own numbers."""
+    """Return the experts and weights of one token, computed by the math module."""
     if sigmoid:
         norm = [1 / (1 + math.exp(-v)) for v in logits]
     else:
@@ -35,7 +35,7 @@ def by_hand(logits, k, bias, sigmoid, groups, kept, pairs, renorm, scale):
 
 @npu
 @pytest.mark.parametrize("device", DEVICES)
-def test_the_search_by_hand_finds_the_same(device):
+def test_a_plain_search_finds_the_same(device):
     import torch
 
     from ascend_ops import moe_gating_topk
@@ -95,7 +95,7 @@ def test_gradients_opcheck_and_compile():
 
 
 @npu
-def test_bad_arguments_are_refused_in_words():
+def test_errors_name_the_argument_and_its_value():
     import torch
 
     from ascend_ops import moe_gating_topk
@@ -130,7 +130,7 @@ def test_bad_arguments_are_refused_in_words():
 
 
 @npu
-def test_a_layer_of_experts_trains_as_a_loop_over_all_of_them():
+def test_a_layer_of_experts_trains_like_a_loop_over_all_experts():
     import torch
 
     from ascend_ops import grouped_matmul, moe_gating_topk, swiglu

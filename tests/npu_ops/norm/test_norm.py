@@ -1,6 +1,8 @@
-"""layer_norm, rms_norm, add_rms_norm: the kernels on aclnn, the fallback, and how they meet."""
+"""layer_norm, rms_norm, add_rms_norm: kernels, references and the fallback between them."""
 
 from __future__ import annotations
+
+import textwrap
 
 import pytest
 from emulated_process import run
@@ -10,7 +12,7 @@ npu = pytest.mark.npu
 SHAPES = [
     ((4, 64), (64,)),
     ((2, 3, 5), (3, 5)),
-    ((1, 3), (3,)),  # not fewer: of 1 or 2 elements the gradient is 0, and all of it rounding
+    ((1, 3), (3,)),  # with 1 or 2 elements the gradient is 0 and consists of rounding errors
     ((7,), (7,)),
     ((3, 2, 129), (129,)),
 ]
@@ -69,7 +71,7 @@ def test_the_second_output_of_add_rms_norm_is_the_sum_and_has_a_gradient():
 
 
 @npu
-def test_strides_and_offsets_of_views_are_honoured():
+def test_strides_and_offsets_of_views_are_respected():
     from ascend_ops import rms_norm
 
     x, weight, _ = inputs((6, 8, 16), (16,), "float32")
@@ -159,7 +161,7 @@ def test_autocast_computes_it_in_fp32(device):
 
 
 @npu
-def test_bad_arguments_are_refused_in_words():
+def test_errors_name_the_argument_and_its_value():
     import torch
 
     from ascend_ops import add_rms_norm, layer_norm, rms_norm
@@ -213,8 +215,6 @@ def test_a_missing_function_falls_back_with_one_warning():
     own = [str(w.message) for w in caught if "reference implementation" in str(w.message)]
     print(own, torch.allclose(ys[0].cpu(), rms_norm(x.cpu(), w.cpu()), atol=1e-6))
     """
-    import textwrap
-
     done = run(CALL + textwrap.dedent(code), ASCEND_OPS_DISABLED_ACLNN="aclnnRmsNorm,aclnnX")
     words = "['ascend_ops.rms_norm falls back to its reference implementation"
     assert words in done.stdout, done.stderr
@@ -235,8 +235,6 @@ def test_a_failure_in_either_phase_is_an_exception_and_nothing_leaks(fault, queu
     except RuntimeError as error:
         print("raised", error)
     """
-    import textwrap
-
     done = run(CALL + textwrap.dedent(code), ASCEND_EMULATOR_FAULT=fault, TASK_QUEUE_ENABLE=queue)
     assert "raised" in done.stdout, done.stderr[-2000:]
     assert "aclnnRmsNorm" in done.stdout
@@ -251,8 +249,6 @@ def test_the_next_call_works_after_a_refused_one():
         except RuntimeError as error:
             print("raised", error)
     """
-    import textwrap
-
     fault = "aclnnRmsNormGetWorkspaceSize:1:161002"
     done = run(CALL + textwrap.dedent(code), ASCEND_EMULATOR_FAULT=fault)
     assert done.stdout.index("an invalid argument") < done.stdout.index("value torch.Size([4, 8])")

@@ -1,4 +1,4 @@
-"""rotary_embedding and apply_rotary_pos_emb_: the kernels on aclnn, the fallback, and both."""
+"""rotary_embedding and apply_rotary_pos_emb_: kernels, reference and the fallback between them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SHAPES = [
     ((5, 2, 3, 892), (5, 2, 1, 892)),
     ((7, 3, 8), (7, 3, 8)),
 ]
-INTERLEAVED = 5  # the number of them that mode interleave takes on an NPU
+INTERLEAVED = 5  # mode interleave supports only this many of them on an NPU
 
 
 def made(shape, factor, dtype="float32"):
@@ -109,7 +109,7 @@ def test_a_rotation_by_angles_keeps_the_length_and_is_undone_by_its_gradient(mod
 @npu
 @pytest.mark.parametrize("wanted", ["x", "cos", "sin"])
 @pytest.mark.parametrize("device", ["cpu", "npu"])
-def test_each_gradient_can_be_asked_for_alone(device, wanted):
+def test_each_gradient_can_be_requested_alone(device, wanted):
     from ascend_ops import rotary_embedding
 
     names = ("x", "cos", "sin")
@@ -129,7 +129,7 @@ def test_each_gradient_can_be_asked_for_alone(device, wanted):
 
 
 @npu
-def test_strides_and_offsets_of_views_are_honoured():
+def test_strides_and_offsets_of_views_are_respected():
     from ascend_ops import apply_rotary_pos_emb_, rotary_embedding
 
     x, cos, sin = made((4, 6, 5, 8), (4, 6, 5, 8))

@@ -1,4 +1,4 @@
-"""What rotary_embedding and apply_rotary_pos_emb_ refuse, and what the emulated device does."""
+"""Arguments that rotary_embedding, apply_rotary_pos_emb_ and the emulated device refuse."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ NOT_ON_NPU = [
 
 @npu
 @pytest.mark.parametrize("device", ["cpu", "npu"])
-def test_a_bad_shape_or_mode_is_refused_in_words(device):
+def test_errors_name_the_shape_or_the_mode(device):
     from ascend_ops import rotary_embedding
 
     for mode, shape, factor, words in ANYWHERE:
@@ -70,7 +70,7 @@ def test_a_bad_shape_or_mode_is_refused_in_words(device):
 
 
 @npu
-def test_the_limits_of_a_device_are_refused_on_it_alone():
+def test_the_limits_of_a_device_hold_on_it_alone():
     from ascend_ops import rotary_embedding
 
     for mode, shape, factor, words in NOT_ON_NPU:
@@ -80,7 +80,7 @@ def test_the_limits_of_a_device_are_refused_on_it_alone():
 
 
 @npu
-def test_what_only_looks_like_a_wrong_repetition_is_taken():
+def test_shapes_that_only_look_wrongly_repeated_are_accepted():
     """With one head or one position, cos of [1, 1, S, D] and others have the same shape."""
     from ascend_ops import rotary_embedding
 
@@ -96,7 +96,7 @@ def test_what_only_looks_like_a_wrong_repetition_is_taken():
 
 
 @npu
-def test_bad_dtypes_and_devices_are_refused_in_words():
+def test_errors_name_the_dtype_or_the_device():
     import torch
 
     from ascend_ops import rotary_embedding
@@ -121,7 +121,7 @@ def test_bad_dtypes_and_devices_are_refused_in_words():
 
 
 @npu
-def test_apply_refuses_in_words():
+def test_errors_of_apply_name_the_argument_and_its_value():
     from ascend_ops import apply_rotary_pos_emb_ as apply
 
     q, k, cos, sin = tensors((2, 5, 4, 128), (2, 5, 1, 128), (2, 5, 1, 128), (2, 5, 1, 128))
