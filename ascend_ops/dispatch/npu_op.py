@@ -15,11 +15,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch.autograd import forward_ad
 
 from op_builder import envs
 from op_builder.builder import OpBuilder
 from op_builder.errors import AscendOpsError
 
+from .derivatives import once_differentiable, refuse_tangents
 from .loading import load
 
 NAMESPACE = "ascend_ops"
@@ -178,6 +180,9 @@ class NPUOp:
         reference: computes the op in plain torch, with outputs in the kernels' layout (contiguous).
             On meta tensors it is also the fake kernel that gives torch.compile shapes and dtypes.
         backward, setup_context: as in :func:`torch.library.register_autograd`.
+        twice_differentiable: whether torch may differentiate ``backward``, because it computes all
+            of its result from saved inputs by differentiable functions. Otherwise second-order
+            gradients raise NotImplementedError.
         autocast: the dtype to which ``torch.autocast`` casts floating-point arguments: ``"lower"``
             for autocast's own, ``"float32"`` for that, None for none. Autocast is off within the
             op, because it would lower the products of a reference implementation.
@@ -192,6 +197,7 @@ class NPUOp:
         *,
         backward: Callable[..., Any] | None = None,
         setup_context: Callable[..., Any] | None = None,
+        twice_differentiable: bool = False,
         autocast: str | None = None,
         tags: Sequence[torch.Tag] = (),
     ) -> None:
@@ -200,6 +206,8 @@ class NPUOp:
         _library.define(schema, tags=(torch.Tag.pt2_compliant_tag, *tags))
         _library.impl(self.name, reference, "CompositeExplicitAutograd")
         if backward is not None:
+            if not twice_differentiable:
+                backward = once_differentiable(self.name, backward)
             torch.library.register_autograd(
                 qualified, backward, setup_context=setup_context, lib=_library
             )
@@ -219,6 +227,8 @@ class NPUOp:
 
     def __call__(self, *arguments: Any) -> Any:
         """Call the op with checked arguments in the order of the schema."""
+        if forward_ad._current_level >= 0:  # within torch.autograd.forward_ad, or torch.func.jvp
+            refuse_tangents(self.name, arguments)
         # torch's Python autograd kernel costs as much as the rest of the call: skip it if no
         # gradient is needed and neither torch.compile nor a functorch transform is active.
         if (

@@ -148,6 +148,7 @@ _ffn_op = NPUOp(
     _ffn,
     backward=_gradient,
     setup_context=_setup,
+    twice_differentiable=True,
     autocast="lower",
 )
 

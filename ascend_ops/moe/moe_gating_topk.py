@@ -51,8 +51,7 @@ def _setup(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> Non
     _, experts, norm = output
     ctx.renorm, ctx.norm_type, ctx.scale, ctx.eps = inputs[6:]
     ctx.mark_non_differentiable(experts, norm)
-    ctx.dtype = inputs[0].dtype
-    ctx.save_for_backward(experts, norm)
+    ctx.save_for_backward(inputs[0], experts, norm)
 
 
 def _gradient(ctx: Any, grad: Tensor, *_: Tensor) -> tuple[Any, ...]:
@@ -61,7 +60,9 @@ def _gradient(ctx: Any, grad: Tensor, *_: Tensor) -> tuple[Any, ...]:
     Then dx = n (dn - sum(dn n)) through softmax, or dx = dn n (1 - n) through sigmoid. The bias has
     no gradient, because it only selects.
     """
-    experts, norm = ctx.saved_tensors
+    x, experts, norm = ctx.saved_tensors
+    if torch.is_grad_enabled():  # with create_graph: the kernel's scores carry no gradient
+        norm = _normalized(x, ctx.norm_type)
     experts = experts.long()
     of_weights = grad.to(norm.dtype) * ctx.scale
     if ctx.renorm or ctx.norm_type:
@@ -73,7 +74,7 @@ def _gradient(ctx: Any, grad: Tensor, *_: Tensor) -> tuple[Any, ...]:
         of_x = of_norm * norm * (1 - norm)
     else:
         of_x = norm * (of_norm - (of_norm * norm).sum(-1, keepdim=True))
-    return (of_x.to(ctx.dtype), *[None] * 9)
+    return (of_x.to(x.dtype), *[None] * 9)
 
 
 _gating_op = NPUOp(
@@ -84,6 +85,7 @@ _gating_op = NPUOp(
     _moe_gating_topk,
     backward=_gradient,
     setup_context=_setup,
+    twice_differentiable=True,
     autocast="float32",
 )
 

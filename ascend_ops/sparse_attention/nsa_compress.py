@@ -71,6 +71,7 @@ _nsa_compress_op = NPUOp(
     _nsa_compress,
     backward=_gradient,
     setup_context=_setup,
+    twice_differentiable=True,
     autocast="lower",
 )
 
