@@ -15,30 +15,55 @@ from .base import Batch, CPUOptimizer
 
 
 class CPUAdagrad(CPUOptimizer):
-    r"""Adagrad as one fused, vectorised, multi-threaded pass.
+    r"""Adagrad in one fused, vectorized and multi-threaded pass.
 
-    A replacement for :class:`torch.optim.Adagrad`: the same arguments, state names and formula
+    A replacement for :class:`torch.optim.Adagrad`, with the same arguments and state names; each of
+    the two loads the other's ``state_dict``. Formula (Duchi et al. 2011,
+    https://jmlr.org/papers/v12/duchi11a.html, with :math:`\eta` for ``lr`` and :math:`\eta_d` for
+    ``lr_decay``):
 
     .. math::
         s_t &= s_{t-1} + g_t^2 \\
         \theta_t &= \theta_{t-1} - \frac{\eta}{1 + (t - 1) \eta_d} \frac{g_t}{\sqrt{s_t} + \epsilon}
 
-    (Duchi et al., https://jmlr.org/papers/v12/duchi11a.html), and a ``state_dict`` that either of
-    the two loads. Arithmetic is in float32; the result does not depend on the number of threads.
+    Arithmetic is in float32 for all dtypes. The result is bitwise the same for any number of
+    threads and any instruction set. The first optimizer in a process loads the op ``cpu_adagrad``;
+    the first on a machine builds it, which takes a few seconds.
 
     Args:
-        params: parameters, or groups of them: dense CPU tensors, float32, bfloat16 or float16, of
-            any shape and stride. A gradient may be sparse by rows (``torch.nn.Embedding``) for a
-            contiguous parameter without weight decay: then only the rows it names are read.
-        lr, lr_decay, weight_decay, initial_accumulator_value, eps, maximize: as in
-            :class:`torch.optim.Adagrad`.
-        foreach, differentiable, fused: taken so that the two can be swapped. The step is always
-            fused; ``differentiable`` has to be False.
-        fp32_optimizer_states: True keeps ``sum`` in float32, False in the parameter's dtype.
+        params: parameters or groups of parameters: dense CPU tensors in float32, bfloat16 or
+            float16, of any shape and strides. The gradient may be sparse by rows, as for
+            ``torch.nn.Embedding(..., sparse=True)``, if the parameter is contiguous and has no
+            weight decay; then only the rows in the gradient are read and written.
+        lr: the learning rate; a number or a tensor.
+        lr_decay: how fast the learning rate decays with the number of steps.
+        weight_decay: the coefficient of the weight decay, which is added to the gradient.
+        initial_accumulator_value: the initial value of ``sum``.
+        eps: is added to the denominator.
+        foreach: is ignored; the step is always fused.
+        maximize: True ascends the gradient.
+        differentiable: must be False.
+        fused: is ignored; the step is always fused.
+        fp32_optimizer_states: True keeps ``sum`` in float32; False keeps it in the parameter's
+            dtype.
 
-    Builds the op ``cpu_adagrad`` when it is first used on a machine. Raises ValueError for
-    hyperparameters that make no sense; a step that cannot be done raises RuntimeError before
-    anything is changed.
+    Raises:
+        ValueError: a hyperparameter cannot be used.
+        RuntimeError: from :meth:`step`, a tensor has an unsupported dtype, device or layout, or
+            overlaps another one, or a hyperparameter was set to a value that cannot be used. No
+            parameter has been changed.
+        AscendOpsError: the op ``cpu_adagrad`` cannot be built; see
+            :meth:`op_builder.OpBuilder.load`.
+
+    Example:
+        >>> import torch
+        >>> from ascend_ops import CPUAdagrad
+        >>> embedding = torch.nn.Embedding(1000, 8, sparse=True)
+        >>> optimizer = CPUAdagrad(embedding.parameters(), lr=0.1)
+        >>> embedding(torch.tensor([3, 5, 3])).sum().backward()
+        >>> optimizer.step()
+        >>> optimizer.state[embedding.weight]["sum"][:, 0].nonzero().flatten()
+        tensor([3, 5])
     """
 
     BUILDER = CPUAdagradBuilder
@@ -80,13 +105,13 @@ class CPUAdagrad(CPUOptimizer):
         super().__init__(params, defaults)
 
     def initial_state(self, group: dict[str, Any], param: torch.Tensor) -> dict[str, torch.Tensor]:
-        """``sum`` begins at ``initial_accumulator_value``."""
+        """Return ``sum`` with every element equal to ``initial_accumulator_value``."""
         start = float(group["initial_accumulator_value"])
         accumulated = torch.full_like(param, start, dtype=state_dtype(group, param))
         return {"step": torch.zeros((), dtype=torch.float32), "sum": accumulated}
 
     def op_arguments(self, batch: Batch, group: dict[str, Any]) -> tuple[Any, ...]:
-        """The arguments of ``adagrad_check`` and ``adagrad_step``."""
+        """Return the arguments of ``adagrad_check`` and ``adagrad_step``."""
         return (
             batch.params,
             batch.grads,
@@ -103,9 +128,16 @@ class CPUAdagrad(CPUOptimizer):
     def step(  # type: ignore[override]
         self, closure: Callable[[], torch.Tensor] | None = None
     ) -> torch.Tensor | None:
-        """Update every parameter that has a gradient; returns the closure's loss, if any.
+        """Update every parameter that has a gradient, dense or sparse.
 
-        All of them, dense and sparse, are checked before the first one is changed.
+        Args:
+            closure: computes the loss and the gradients.
+
+        Returns:
+            The closure's loss; None without a closure.
+
+        Raises:
+            RuntimeError: a tensor or hyperparameter cannot be used. No parameter has been changed.
         """
         loss = loss_of(closure)
         calls = [
@@ -128,10 +160,13 @@ class CPUAdagrad(CPUOptimizer):
     def _sparse_call(
         self, group: dict[str, Any], param: torch.Tensor, grad: torch.Tensor
     ) -> tuple[Batch, tuple[Any, ...]]:
-        """The arguments of ``adagrad_sparse_check`` and ``adagrad_sparse_step``."""
-        if group["weight_decay"]:  # it is dense
-            raise RuntimeError("CPUAdagrad: weight_decay cannot be used with sparse gradients")
-        grad = grad.coalesce()  # the sum of a row that is named twice is squared, not each part
+        """Return the arguments of ``adagrad_sparse_check`` and ``adagrad_sparse_step``."""
+        if group["weight_decay"]:  # would make the gradient dense
+            raise RuntimeError(
+                f"weight_decay must be 0 with sparse gradients, got {group['weight_decay']}: use "
+                "sparse=False in the embedding"
+            )
+        grad = grad.coalesce()  # the formula squares the sum of a repeated row, not each part
         batch = self.make_batch(group, [param], [grad])
         return batch, (
             param,

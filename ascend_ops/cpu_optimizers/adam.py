@@ -1,4 +1,4 @@
-"""``CPUAdam``: Adam and AdamW for parameters in host memory, as ZeRO-Offload keeps them."""
+"""``CPUAdam``: Adam and AdamW for parameters in host memory, for example with ZeRO-Offload."""
 
 from __future__ import annotations
 
@@ -15,16 +15,19 @@ from ..dispatch.optimizer import Params, note_update
 from .base import Batch, CPUOptimizer
 from .offload import DeviceCopies, OffloadStep, check_offload, pieces
 
-#: Elements of one piece of an overlapped copy: 32 MiB of bfloat16, about a millisecond of PCIe.
+#: Elements per piece of an overlapped copy: 32 MiB of bfloat16, which PCIe copies in about 1 ms.
 COPY_ELEMENTS = 1 << 24
 
 _OffloadCall = tuple[Batch, tuple[Any, ...]]
 
 
 class CPUAdam(CPUOptimizer):
-    r"""AdamW (and Adam) whose step is one fused, vectorised, multi-threaded pass.
+    r"""AdamW and Adam in one fused, vectorized and multi-threaded pass.
 
-    A replacement for :class:`torch.optim.AdamW`: the same arguments, state names and formula
+    A replacement for :class:`torch.optim.AdamW`, with the same arguments and state names; each of
+    the two loads the other's ``state_dict``. Formula (Loshchilov and Hutter 2017,
+    https://arxiv.org/abs/1711.05101, with :math:`\eta` for ``lr`` and :math:`\lambda` for
+    ``weight_decay``):
 
     .. math::
         m_t &= \beta_1 m_{t-1} + (1 - \beta_1) g_t \\
@@ -32,28 +35,44 @@ class CPUAdam(CPUOptimizer):
         \theta_t &= \theta_{t-1} (1 - \eta \lambda)
             - \eta \frac{m_t / (1 - \beta_1^t)}{\sqrt{v_t / (1 - \beta_2^t)} + \epsilon}
 
-    (Loshchilov and Hutter, https://arxiv.org/abs/1711.05101), and a ``state_dict`` that either of
-    the two loads. Arithmetic is in float32 whatever the dtypes are. The result does not depend on
-    the number of threads.
+    Arithmetic is in float32 for all dtypes. The result is bitwise the same for any number of
+    threads and any instruction set. The first optimizer in a process loads the op ``cpu_adam``; the
+    first on a machine builds it, which takes a few seconds.
 
     Args:
-        params: parameters, or groups of them: dense CPU tensors, float32, bfloat16 or float16, of
-            any shape and stride.
-        lr, betas, eps, weight_decay, maximize: as in :class:`torch.optim.AdamW`.
-        amsgrad: has to be False; there is no such kernel.
-        foreach, capturable, differentiable, fused: taken so that the two can be swapped. The step
-            is always fused; ``capturable`` and ``differentiable`` have to be False.
-        decoupled_weight_decay: True is AdamW, False is Adam with the decay added to the gradient.
-        bias_correction: False leaves both corrections out.
-        fp32_optimizer_states: True keeps ``exp_avg`` and ``exp_avg_sq`` in float32, False in the
-            parameter's dtype.
+        params: parameters or groups of parameters: dense CPU tensors in float32, bfloat16 or
+            float16, of any shape and strides.
+        lr: the learning rate; a number or a tensor.
+        betas: the decay rates of ``exp_avg`` and ``exp_avg_sq``, at least 0 and less than 1.
+        eps: is added to the denominator.
+        weight_decay: the coefficient of the weight decay.
+        amsgrad: must be False.
+        maximize: True ascends the gradient.
+        foreach: is ignored; the step is always fused.
+        capturable: must be False.
+        differentiable: must be False.
+        fused: is ignored; the step is always fused.
+        decoupled_weight_decay: True is AdamW; False is Adam, which adds the decay to the gradient.
+        bias_correction: False omits both bias corrections.
+        fp32_optimizer_states: True keeps ``exp_avg`` and ``exp_avg_sq`` in float32; False keeps
+            them in the parameter's dtype.
 
-    The first construction in a process loads the op ``cpu_adam``, and the first on a machine builds
-    it (a few seconds). Raises ValueError or TypeError for arguments that make no sense, and the
-    errors of :meth:`op_builder.OpBuilder.load`.
+    Raises:
+        ValueError: a hyperparameter cannot be used.
+        RuntimeError: from :meth:`step`, a tensor has an unsupported dtype, device or layout, or
+            overlaps another one, or a hyperparameter was set to a value that cannot be used. No
+            parameter has been changed.
+        AscendOpsError: the op ``cpu_adam`` cannot be built; see :meth:`op_builder.OpBuilder.load`.
 
-    A step that cannot be done, because of a tensor's dtype, device, shape or overlap, or of a
-    hyperparameter that is not finite, raises RuntimeError before anything is changed.
+    Example:
+        >>> import torch
+        >>> from ascend_ops import CPUAdam
+        >>> model = torch.nn.Linear(2, 1)
+        >>> optimizer = CPUAdam(model.parameters(), lr=1e-2)
+        >>> model(torch.ones(4, 2)).sum().backward()
+        >>> optimizer.step()
+        >>> optimizer.state[model.weight]["step"]
+        tensor(1.)
     """
 
     BUILDER = CPUAdamBuilder
@@ -102,7 +121,7 @@ class CPUAdam(CPUOptimizer):
         super().__init__(params, defaults)
 
     def op_arguments(self, batch: Batch, group: dict[str, Any]) -> tuple[Any, ...]:
-        """The arguments of ``adam_check`` and ``adam_step``."""
+        """Return the arguments of ``adam_check`` and ``adam_step``."""
         beta1, beta2 = group["betas"]
         return (
             batch.params,
@@ -132,29 +151,45 @@ class CPUAdam(CPUOptimizer):
         stochastic_rounding_seed: int | None = None,
         copy_elements: int = COPY_ELEMENTS,
     ) -> OffloadStep:
-        """The step of ZeRO-Offload: unscale, check, clip, update, and hand the parameters back.
+        """Make the step of ZeRO-Offload: unscale, check and clip the gradients, update, copy back.
 
-        The gradients are read twice (once for their norm) and everything else once, instead of in
-        the five passes of unscale, norm, clip, step and copy.
+        Reads the gradients twice, the first time for their norm, and everything else once. Separate
+        passes for unscaling, norm, clipping, step and copy would read the data five times.
 
         Args:
-            grads: a gradient for each parameter of all groups, in their order, of the parameter's
-                shape: CPU tensors, float32, bfloat16 or float16. ``param.grad`` is not looked at.
-                The parameters themselves have to be float32.
-            low_precision_params: a contiguous bfloat16 or float16 CPU tensor for each parameter,
-                written with its new value; best pinned. Or none at all.
-            device_params: a tensor for each of ``low_precision_params``, on one device, that it is
-                copied to while the rest is still computed.
-            loss_scale: what the loss was multiplied with; the gradients are divided by it.
-            max_norm: the global norm is clipped to it, as
-                :func:`torch.nn.utils.clip_grad_norm_` does; 0 clips nothing.
-            stochastic_rounding_seed: rounds what is stored in bfloat16 up or down by chance, so
-                that small updates are not lost on average. The same seed and step give the same
-                bits, whatever the instruction set and the number of threads.
-            copy_elements: how many elements one copy to the device has.
+            grads: one CPU tensor per parameter of all groups, in their order, with the parameter's
+                shape, in float32, bfloat16 or float16. ``param.grad`` is ignored. The parameters
+                must be float32.
+            low_precision_params: one contiguous bfloat16 or float16 CPU tensor per parameter, which
+                receives the parameter's new value; pinned tensors are copied fastest. May be empty.
+            device_params: one tensor per tensor in ``low_precision_params``, all on one device, to
+                which that tensor is copied while the rest is still being computed. May be empty.
+            loss_scale: the factor of the loss, by which the gradients are divided.
+            max_norm: the limit of the global norm, as in :func:`torch.nn.utils.clip_grad_norm_`; 0
+                does not clip.
+            stochastic_rounding_seed: if given, results that are stored in bfloat16 are rounded up
+                or down at random, so that small updates are not lost on average. Equal seeds and
+                steps give equal bits for any instruction set and number of threads.
+            copy_elements: the number of elements per copy to the device.
 
-        Returns the norm, and whether a gradient was not finite; the step is then skipped whole.
-        Raises ValueError or RuntimeError for arguments that do not fit, before anything is changed.
+        Returns:
+            The norm, and whether a gradient was not finite; if so, the whole step was skipped.
+
+        Raises:
+            ValueError: a list has the wrong number of tensors, or an option is out of range.
+            RuntimeError: a tensor or hyperparameter cannot be used. Nothing has been changed.
+
+        Example:
+            >>> import torch
+            >>> from ascend_ops import CPUAdam
+            >>> master = torch.nn.Parameter(torch.ones(3))
+            >>> copy = torch.empty(3, dtype=torch.bfloat16)
+            >>> optimizer = CPUAdam([master], lr=0.5, weight_decay=0.0)
+            >>> grads = [torch.full((3,), 1024.0, dtype=torch.bfloat16)]
+            >>> optimizer.offload_step(grads, low_precision_params=[copy], loss_scale=1024.0)
+            OffloadStep(grad_norm=1.7320508075688772, found_inf=False)
+            >>> copy
+            tensor([0.5000, 0.5000, 0.5000], dtype=torch.bfloat16)
         """
         check_offload(loss_scale, max_norm, stochastic_rounding_seed, copy_elements)
         library = load(self.BUILDER)
@@ -180,7 +215,7 @@ class CPUAdam(CPUOptimizer):
         copy_elements: int,
     ) -> None:
         for _, arguments in calls:
-            update(arguments, 0, 0)  # an empty range is checked like any other
+            update(arguments, 0, 0)  # all checks are made even for an empty range
         first = 0
         with copies or contextlib.nullcontext():
             for batch, arguments in calls:
@@ -196,12 +231,12 @@ class CPUAdam(CPUOptimizer):
     def _offload_calls(
         self, grads: Sequence[torch.Tensor], low_precision_params: Sequence[torch.Tensor]
     ) -> list[_OffloadCall]:
-        """A batch for each group, and the arguments that ``adam_offload_range`` begins with."""
+        """Return one batch per group, and the first arguments of ``adam_offload_range``."""
         count = sum(len(group["params"]) for group in self.param_groups)
         for name, given in (("grads", grads), ("low_precision_params", low_precision_params)):
             if len(given) != count and (given or name == "grads"):
                 raise ValueError(
-                    f"{name}: expected one for each of the {count} parameters, found {len(given)}"
+                    f"{name} must have one tensor per parameter, {count}, got {len(given)}"
                 )
         calls = []
         first = 0

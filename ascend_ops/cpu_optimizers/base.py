@@ -1,4 +1,4 @@
-"""What the optimizers for host memory share: arguments, states, ``state_dict``, the step."""
+"""Base of the optimizers for host memory: states, ``state_dict`` and the step."""
 
 from __future__ import annotations
 
@@ -16,11 +16,14 @@ from ..dispatch.optimizer import CheckedOptimizer, Params, loss_of, note_update,
 
 @dataclass
 class Batch:
-    """The parameters of one group that have a dense gradient, a list for each role.
+    """The parameters of one group that have a gradient, with one list per role.
 
-    ``states`` has a list for each name in :attr:`CPUOptimizer.STATES`; ``steps`` are the counters
-    of the updates as they stand in the state: one-element float32 tensors, which the ops
-    ``<OP>_step`` count up.
+    Attributes:
+        params: the parameters.
+        grads: their gradients.
+        states: one list per name in :attr:`CPUOptimizer.STATES`.
+        steps: the step counters from the states, one-element float32 tensors, which the op
+            ``<OP>_step`` increments.
     """
 
     params: list[torch.Tensor] = field(default_factory=list)
@@ -29,16 +32,16 @@ class Batch:
     steps: list[torch.Tensor] = field(default_factory=list)
 
     def count_update(self) -> None:
-        """Count an update that was made by an op that does not count it itself."""
-        # With a number, each of them wraps it in a tensor of its own: 1.3 us a step counter.
+        """Count an update by an op that does not increment ``steps`` itself."""
+        # Adding a number would create a tensor per counter, which takes 1.3 us each.
         torch._foreach_add_(self.steps, torch.ones(()), alpha=1.0)
 
 
 @dataclass(frozen=True)
 class _KnownStates:
-    """The states of one group's parameters, and the addresses that tell whether they still are.
+    """The states of one group's parameters, and the addresses that show whether they are current.
 
-    The states are held, so that no other object can have come to have their address.
+    Holding the states keeps other objects from getting their addresses.
     """
 
     params: list[int]
@@ -49,14 +52,14 @@ class _KnownStates:
 class CPUOptimizer(CheckedOptimizer):
     """Base of the optimizers whose step is one fused pass over host memory.
 
-    A subclass names its op's builder, its states, the arguments of
-    :class:`torch.optim.Optimizer` classes that it takes but cannot honour, and turns a batch into
-    the arguments of its op (:meth:`op_arguments`).
+    A subclass defines the class variables and converts a batch to the arguments of its op
+    (:meth:`op_arguments`).
     """
 
     BUILDER: ClassVar[type[OpBuilder]]
+    #: The prefix of the ops in BUILDER's library: ``<OP>_check`` and ``<OP>_step``.
     OP: ClassVar[str]
-    #: Whether sparse gradients are dealt with elsewhere. The op refuses them.
+    #: Whether the subclass handles sparse gradients, which ``<OP>_step`` refuses.
     TAKES_SPARSE: ClassVar[bool] = False
 
     def __init__(self, params: Params, defaults: dict[str, Any]) -> None:
@@ -65,7 +68,7 @@ class CPUOptimizer(CheckedOptimizer):
         load(self.BUILDER)
 
     def op_arguments(self, batch: Batch, group: dict[str, Any]) -> tuple[Any, ...]:
-        """The arguments of the ops ``<OP>_check`` and ``<OP>_step``, in their schema's order."""
+        """Return the arguments of the ops ``<OP>_check`` and ``<OP>_step``."""
         raise NotImplementedError
 
     def initial_state(self, group: dict[str, Any], param: torch.Tensor) -> dict[str, torch.Tensor]:
@@ -80,10 +83,12 @@ class CPUOptimizer(CheckedOptimizer):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Load a state of this class or of torch's class of the same name.
 
-        The base class casts every state to its parameter's dtype; float32 states keep theirs. What
-        cannot be used raises ValueError before anything is changed; nothing is shared with
-        ``state_dict`` afterwards.
+        States are copied, so that nothing is shared with ``state_dict``.
+
+        Raises:
+            ValueError: a hyperparameter cannot be used. Nothing has been changed.
         """
+        # torch casts every state to its parameter's dtype. Float32 states are copied again, below.
         super().load_state_dict(state_dict)
         saved_ids = [index for group in state_dict["param_groups"] for index in group["params"]]
         ours = [(group, p) for group in self.param_groups for p in group["params"]]
@@ -100,10 +105,16 @@ class CPUOptimizer(CheckedOptimizer):
     def step(  # type: ignore[override]
         self, closure: Callable[[], torch.Tensor] | None = None
     ) -> torch.Tensor | None:
-        """Update every parameter that has a gradient; returns the closure's loss, if any.
+        """Update every parameter that has a gradient.
 
-        All groups are checked before the first one is changed. Raises RuntimeError for a tensor or
-        hyperparameter that cannot be used.
+        Args:
+            closure: computes the loss and the gradients.
+
+        Returns:
+            The closure's loss; None without a closure.
+
+        Raises:
+            RuntimeError: a tensor or hyperparameter cannot be used. No parameter has been changed.
         """
         loss = loss_of(closure)
         library = load(self.BUILDER)
@@ -113,7 +124,7 @@ class CPUOptimizer(CheckedOptimizer):
             batch = self._batch(group)
             if batch.params:
                 calls.append((batch, self.op_arguments(batch, group)))
-        if len(calls) > 1:  # a single call checks all of its tensors itself
+        if len(calls) > 1:  # a single call checks all of its tensors before it changes one
             check = getattr(library, f"{self.OP}_check")
             for _, arguments in calls:
                 check(*arguments)
@@ -138,7 +149,7 @@ class CPUOptimizer(CheckedOptimizer):
     def make_batch(
         self, group: dict[str, Any], params: list[torch.Tensor], grads: list[torch.Tensor]
     ) -> Batch:
-        """The lists for an op; a parameter without a state gets one."""
+        """Return the batch of these parameters, creating the states that do not exist yet."""
         found = self._states_of(group, params)
         states = {name: [state[name] for state in found] for name in self.STATES}
         return Batch(params, grads, states, [state["step"] for state in found])
@@ -146,9 +157,9 @@ class CPUOptimizer(CheckedOptimizer):
     def _states_of(
         self, group: dict[str, Any], params: list[torch.Tensor]
     ) -> list[dict[str, torch.Tensor]]:
-        """The states of ``params``, from the last step where nothing was put in their place.
+        """Return the states of ``params``: those of the last step, if they have not been replaced.
 
-        Looking a thousand tensors up takes longer than comparing two lists of a thousand addresses.
+        Comparing two lists of a thousand addresses is faster than looking up a thousand tensors.
         """
         wanted = list(map(id, params))
         present = list(map(id, self.state.values()))

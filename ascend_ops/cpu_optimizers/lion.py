@@ -13,28 +13,49 @@ from .base import Batch, CPUOptimizer
 
 
 class CPULion(CPUOptimizer):
-    r"""Lion, whose update is the sign of an interpolated momentum, as one fused pass.
+    r"""Lion in one fused, vectorized and multi-threaded pass.
+
+    The update is the sign of an interpolated momentum. Formula (Chen et al. 2023,
+    https://arxiv.org/abs/2302.06675, algorithm 2, with :math:`\eta` for ``lr`` and
+    :math:`\lambda` for ``weight_decay``):
 
     .. math::
         \theta_t &= \theta_{t-1} (1 - \eta \lambda)
             - \eta \operatorname{sign}(\beta_1 m_{t-1} + (1 - \beta_1) g_t) \\
         m_t &= \beta_2 m_{t-1} + (1 - \beta_2) g_t
 
-    (Chen et al., https://arxiv.org/abs/2302.06675, algorithm 2.) Arithmetic is in float32; the
-    result does not depend on the number of threads.
+    Arithmetic is in float32 for all dtypes. The result is bitwise the same for any number of
+    threads and any instruction set. The first optimizer in a process loads the op ``cpu_lion``; the
+    first on a machine builds it, which takes a few seconds.
 
     Args:
-        params: parameters, or groups of them: dense CPU tensors, float32, bfloat16 or float16, of
-            any shape and stride.
-        lr: learning rate; the paper advises 3 to 10 times less than AdamW's.
-        betas: the interpolation of the update, and the decay of the momentum.
-        weight_decay: decoupled, as in AdamW.
-        maximize: ascend the gradient.
-        fp32_optimizer_states: True keeps ``exp_avg`` in float32, False in the parameter's dtype.
+        params: parameters or groups of parameters: dense CPU tensors in float32, bfloat16 or
+            float16, of any shape and strides.
+        lr: the learning rate, a number or a tensor; the paper recommends a third to a tenth of
+            AdamW's.
+        betas: the interpolation factor of the update and the decay rate of the momentum, at least 0
+            and less than 1.
+        weight_decay: the coefficient of the weight decay, which is decoupled as in AdamW.
+        maximize: True ascends the gradient.
+        fp32_optimizer_states: True keeps ``exp_avg`` in float32; False keeps it in the parameter's
+            dtype.
 
-    Builds the op ``cpu_lion`` when it is first used on a machine. Raises ValueError for
-    hyperparameters that make no sense; a step that cannot be done raises RuntimeError before
-    anything is changed.
+    Raises:
+        ValueError: a hyperparameter cannot be used.
+        RuntimeError: from :meth:`step`, a tensor has an unsupported dtype, device or layout, or
+            overlaps another one, or a hyperparameter was set to a value that cannot be used. No
+            parameter has been changed.
+        AscendOpsError: the op ``cpu_lion`` cannot be built; see :meth:`op_builder.OpBuilder.load`.
+
+    Example:
+        >>> import torch
+        >>> from ascend_ops import CPULion
+        >>> param = torch.nn.Parameter(torch.tensor([1.0, 2.0]))
+        >>> optimizer = CPULion([param], lr=0.25)
+        >>> param.grad = torch.tensor([0.1, -40.0])
+        >>> optimizer.step()
+        >>> param.tolist()
+        [0.75, 2.25]
     """
 
     BUILDER = CPULionBuilder
@@ -62,7 +83,7 @@ class CPULion(CPUOptimizer):
         super().__init__(params, defaults)
 
     def op_arguments(self, batch: Batch, group: dict[str, Any]) -> tuple[Any, ...]:
-        """The arguments of ``lion_check`` and ``lion_step``."""
+        """Return the arguments of ``lion_check`` and ``lion_step``."""
         beta1, beta2 = group["betas"]
         return (
             batch.params,

@@ -1,4 +1,4 @@
-"""Handing updated parameters from host memory to a device, piece by piece, during the update."""
+"""Copies of updated parameters from host memory to a device, in pieces, during the update."""
 
 from __future__ import annotations
 
@@ -12,13 +12,16 @@ from typing import Any
 
 import torch
 
+from ..dispatch.checks import name_of
+
 
 @dataclass(frozen=True)
 class OffloadStep:
-    """How an offload step went.
+    """The result of an offload step.
 
-    ``grad_norm`` is the 2-norm of all gradients together after division by the loss scale, before
-    clipping. ``found_inf`` says that a gradient was infinite or NaN; then nothing was changed.
+    Attributes:
+        grad_norm: the 2-norm of all gradients together, divided by the loss scale, before clipping.
+        found_inf: whether a gradient was infinite or NaN; if so, nothing has been changed.
     """
 
     grad_norm: float
@@ -28,25 +31,26 @@ class OffloadStep:
 def check_offload(
     loss_scale: float, max_norm: float, stochastic_rounding_seed: int | None, copy_elements: int
 ) -> None:
-    """Raises RuntimeError for a hyperparameter, ValueError for an option that cannot be used."""
+    """Raise RuntimeError for a scale or norm, ValueError for an option that cannot be used."""
     if not (math.isfinite(loss_scale) and loss_scale > 0):
-        raise RuntimeError(f"loss_scale: expected a finite number above 0, found {loss_scale}")
+        raise RuntimeError(f"loss_scale must be a finite number above 0, got {loss_scale}")
     if not (math.isfinite(max_norm) and max_norm >= 0):
-        raise RuntimeError(f"max_norm: expected a finite number of at least 0, found {max_norm}")
+        raise RuntimeError(f"max_norm must be a finite number of at least 0, got {max_norm}")
     if stochastic_rounding_seed is not None and not 0 <= stochastic_rounding_seed < 1 << 63:
         raise ValueError(
-            f"stochastic_rounding_seed: expected 0 to 2^63 - 1, found {stochastic_rounding_seed}"
+            f"stochastic_rounding_seed must be from 0 to 2^63 - 1, got {stochastic_rounding_seed}"
         )
     if copy_elements < 1:
-        raise ValueError(f"copy_elements: expected at least 1, found {copy_elements}")
+        raise ValueError(f"copy_elements must be at least 1, got {copy_elements}")
 
 
 class DeviceCopies(AbstractContextManager["DeviceCopies"]):
-    """Copies host buffers to device tensors on a stream of their own, as pieces become ready.
+    """Copies from host buffers to device tensors on a separate stream, as pieces become ready.
 
-    What the current stream does later sees the copies; what it did before (a forward pass that
-    still reads the old parameters) comes first. Pinned ``sources`` let a copy overlap with what the
-    host does next. With CPU tensors as ``targets`` it is a plain copy.
+    The copies wait for earlier work on the current stream, such as a forward pass that still reads
+    the old parameters, and later work on that stream waits for the copies. Pinned ``sources`` let a
+    copy overlap with the host's next computation. If the ``targets`` are CPU tensors, the copies
+    are synchronous.
     """
 
     def __init__(self, sources: Sequence[torch.Tensor], targets: Sequence[torch.Tensor]) -> None:
@@ -71,7 +75,7 @@ class DeviceCopies(AbstractContextManager["DeviceCopies"]):
             self._module.current_stream().wait_stream(self._stream)
 
     def copy(self, begin: int, end: int) -> None:
-        """Start copying elements ``begin`` to ``end``, counted over all sources in their order."""
+        """Start copying elements ``begin`` to ``end``, numbered across all sources."""
         on_stream = (
             contextlib.nullcontext() if self._stream is None else self._module.stream(self._stream)
         )
@@ -85,7 +89,7 @@ class DeviceCopies(AbstractContextManager["DeviceCopies"]):
 
 
 def pieces(total: int, size: int) -> Iterator[tuple[int, int]]:
-    """``total`` elements in ranges of at most ``size``."""
+    """Yield consecutive ranges of at most ``size`` elements up to ``total``."""
     for begin in range(0, total, size):
         yield begin, min(begin + size, total)
 
@@ -93,19 +97,22 @@ def pieces(total: int, size: int) -> Iterator[tuple[int, int]]:
 def _check(sources: Sequence[torch.Tensor], targets: Sequence[torch.Tensor]) -> None:
     if len(sources) != len(targets):
         raise ValueError(
-            f"device_params: expected one for each of the {len(sources)} low_precision_params, "
-            f"found {len(targets)}"
+            "device_params must have one tensor per tensor in low_precision_params, "
+            f"{len(sources)}, got {len(targets)}"
         )
     devices = {target.device for target in targets}
     if len(devices) > 1:
         found = ", ".join(sorted(map(str, devices)))
-        raise ValueError(f"device_params: expected one device for all, found {found}")
+        raise ValueError(f"device_params must be on one device, got {found}")
     for index, (source, target) in enumerate(zip(sources, targets, strict=True)):
         for name, tensor in (("low_precision_params", source), ("device_params", target)):
             if not tensor.is_contiguous():
-                raise ValueError(f"{name}[{index}]: expected a contiguous tensor")
+                raise ValueError(
+                    f"{name}[{index}] must be contiguous, got strides {list(tensor.stride())}"
+                )
         if (source.shape, source.dtype) != (target.shape, target.dtype):
             raise ValueError(
-                f"device_params[{index}]: expected shape {list(source.shape)} and {source.dtype}, "
-                f"found {list(target.shape)} and {target.dtype}"
+                f"device_params[{index}] must have shape {list(source.shape)} and dtype "
+                f"{name_of(source.dtype)}, like low_precision_params[{index}], got "
+                f"{list(target.shape)} and {name_of(target.dtype)}"
             )

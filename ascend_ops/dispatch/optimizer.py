@@ -45,7 +45,7 @@ class CheckedOptimizer(Optimizer):
         """Load a state of this class or of torch's class of the same name.
 
         Raises:
-            ValueError: A hyperparameter cannot be used; nothing has been changed.
+            ValueError: a hyperparameter cannot be used. Nothing has been changed.
         """
         for group in state_dict["param_groups"]:
             self.check_group({**self.defaults, **group})
@@ -55,7 +55,7 @@ class CheckedOptimizer(Optimizer):
         """Raise ValueError if a hyperparameter of ``group`` cannot be used."""
         for name, advice in self.REFUSED.items():
             if group[name]:
-                raise ValueError(f"{name} must be False, got {group[name]}; {advice}")
+                raise ValueError(f"{name} must be False, got {group[name]}: {advice}")
         for name in self.NOT_NEGATIVE:
             check_finite(name, self.number(name, group[name]), minimum=0)
         if "betas" in group:

@@ -1,1 +1,1 @@
-"""Optimizers whose step takes all tensors of a group at once: AdamW, Lion, Lamb."""
+"""Optimizers that update all tensors of a parameter group per call: AdamW, Lion, LAMB."""

@@ -1,4 +1,4 @@
-"""``FusedAdamW``: AdamW and Adam of all tensors at once, on aclnn where they are on an NPU."""
+"""``FusedAdamW``: AdamW and Adam for all tensors of a group at once; NPU tensors go to aclnn."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ from .tensor_lists import TensorLists
 
 Tensor = torch.Tensor
 
-#: Of so many steps before, both corrections are 1 for every beta below 1 - 1e-7.
-_NO_CORRECTION = float(2**30)
-_TAKES_ALL = "aclnnFusedAdamw"
+#: After this many steps, both bias corrections are 1 for every beta below 1 - 1e-7.
+_UNCORRECTED_STEP = float(2**30)
+#: The function that updates all tensors in one call.
+_ALL_TENSORS = "aclnnFusedAdamw"
 
 
 def _fused_adamw(
@@ -35,7 +36,7 @@ def _fused_adamw(
     eps: float,
     maximize: bool,
 ) -> None:
-    """In fp32, as the kernels; with t = step + 1."""
+    """Compute in fp32, like the kernels; this is step number ``step + 1``."""
     count = step + 1
     correction1 = 1 - beta1**count
     correction2 = (1 - beta2**count).sqrt()
@@ -60,11 +61,12 @@ _adamw_op = NPUOp(
 
 
 class FusedAdamW(FusedOptimizer):
-    r"""AdamW (and Adam) that updates all tensors of a group in one call.
+    r"""AdamW and Adam that update all tensors of a group in one call.
 
-    A replacement for :class:`torch.optim.AdamW` on an NPU: the same arguments, state names and
-    formula (Loshchilov and Hutter, https://arxiv.org/abs/1711.05101), and a ``state_dict`` that
-    either of the two loads.
+    A replacement for :class:`torch.optim.AdamW` on an NPU, with the same arguments and state names;
+    each of the two loads the other's ``state_dict``. Formula (Loshchilov and Hutter 2017,
+    https://arxiv.org/abs/1711.05101, with :math:`\eta` for ``lr`` and :math:`\lambda` for
+    ``weight_decay``):
 
     .. math::
         m_t &= \beta_1 m_{t-1} + (1 - \beta_1) g_t \\
@@ -72,27 +74,44 @@ class FusedAdamW(FusedOptimizer):
         \theta_t &= \theta_{t-1} (1 - \eta \lambda)
             - \eta \frac{m_t / (1 - \beta_1^t)}{\sqrt{v_t / (1 - \beta_2^t)} + \epsilon}
 
+    On an NPU this calls aclnnFusedAdamw, which skips the step on the device if a gradient is not
+    finite. If CANN lacks it, the host waits for ``found_inf`` and calls aclnnApplyAdamWV2 for each
+    tensor; if CANN lacks both, the step falls back to the reference implementation. On the CPU, use
+    :class:`ascend_ops.CPUAdam`, which is faster. With a :class:`torch.amp.GradScaler` the gradients
+    are unscaled in the step, and ``param.grad`` stays scaled.
+
     Args:
-        params: parameters, or groups of them: dense tensors, fp32, fp16 or bf16, of any shape.
-            ``exp_avg`` and ``exp_avg_sq`` have the parameter's dtype.
-        lr, betas, eps, weight_decay, maximize: as in :class:`torch.optim.AdamW`; numbers, not
-            tensors.
-        amsgrad: has to be False.
-        decoupled_weight_decay: True is AdamW, False is Adam with the decay added to the gradient.
-        bias_correction: False leaves both corrections out.
+        params: parameters or groups of parameters: dense tensors in fp32, fp16 or bf16, of any
+            shape. ``exp_avg`` and ``exp_avg_sq`` have the parameter's dtype.
+        lr: the learning rate, a number and not a tensor.
+        betas: the decay rates of ``exp_avg`` and ``exp_avg_sq``, at least 0 and less than 1.
+        eps: is added to the denominator.
+        weight_decay: the coefficient of the weight decay.
+        amsgrad: must be False.
+        maximize: True ascends the gradient.
+        decoupled_weight_decay: True is AdamW; False is Adam, which adds the decay to the gradient.
+        bias_correction: False omits both bias corrections.
 
-    With a :class:`torch.amp.GradScaler` the gradients are unscaled in the step; ``param.grad``
-    stays scaled. On an NPU: aclnnFusedAdamw, which also skips the step by itself where a gradient
-    was not finite; else aclnnApplyAdamWV2 for each tensor, and the host waits for ``found_inf``. On
-    the CPU: the reference implementation; :class:`ascend_ops.CPUAdam` is the fast one there.
+    Raises:
+        TypeError: a parameter has an unsupported dtype or layout.
+        ValueError: a parameter is an expanded tensor, or a hyperparameter cannot be used.
+        RuntimeError: from :meth:`step`, a gradient is sparse, or CANN refuses a call. With
+            aclnnApplyAdamWV2, the tensors before the refused one have been updated.
 
-    Raises TypeError or ValueError for a parameter or hyperparameter that cannot be used. A call
-    that CANN refuses raises RuntimeError; with aclnnApplyAdamWV2, the tensors before it have made
-    the step.
+    Example:
+        >>> import torch
+        >>> from ascend_ops import FusedAdamW
+        >>> param = torch.nn.Parameter(torch.tensor([1.0, 2.0]))
+        >>> optimizer = FusedAdamW([param], lr=0.5, weight_decay=0.0)
+        >>> param.grad = torch.tensor([3.0, -3.0])
+        >>> optimizer.step()
+        >>> param
+        Parameter containing:
+        tensor([0.5000, 2.5000], requires_grad=True)
     """
 
     STATES = ("exp_avg", "exp_avg_sq")
-    REFUSED: ClassVar[dict[str, str]] = {"amsgrad": "use torch.optim.AdamW for amsgrad=True"}
+    REFUSED: ClassVar[dict[str, str]] = {"amsgrad": "use torch.optim.AdamW"}
     NOT_NEGATIVE = ("lr", "weight_decay", "eps")
 
     def __init__(
@@ -121,8 +140,9 @@ class FusedAdamW(FusedOptimizer):
         super().__init__(params, defaults)
 
     def takes_found_inf(self, lists: TensorLists) -> bool:
-        """Where one function takes all tensors, and in the reference implementation."""
-        return lists.step.device.type != "npu" or _adamw_op.function() in (_TAKES_ALL, "")
+        """Return whether the step runs aclnnFusedAdamw or the reference implementation."""
+        on_npu = lists.step.device.type == "npu"
+        return not on_npu or _adamw_op.function() in (_ALL_TENSORS, "")
 
     def update(
         self,
@@ -131,7 +151,7 @@ class FusedAdamW(FusedOptimizer):
         group: dict[str, Any],
         scaling: Scaling,
     ) -> None:
-        """One call of the op."""
+        """Call the op once for all tensors."""
         scale = scaling.grad_scale
         weight_decay, maximize = group["weight_decay"], group["maximize"]
         if scale is not None and (
@@ -144,7 +164,7 @@ class FusedAdamW(FusedOptimizer):
             weight_decay = 0.0
         step = lists.step
         if not group["bias_correction"]:
-            step = torch.full_like(step, _NO_CORRECTION)
+            step = torch.full_like(step, _UNCORRECTED_STEP)
         _adamw_op(
             lists.params,
             grads,

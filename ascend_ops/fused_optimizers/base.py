@@ -1,4 +1,4 @@
-"""What the fused optimizers share: arguments, states, ``state_dict``, loss scaling, the step."""
+"""Base of the fused optimizers: parameter checks, ``state_dict``, loss scaling and the step."""
 
 from __future__ import annotations
 
@@ -18,7 +18,12 @@ _Update = tuple[TensorLists, list[Tensor], dict[str, Any]]
 
 @dataclass(frozen=True)
 class Scaling:
-    """What a :class:`torch.amp.GradScaler` says, in fp32 on the device of a step, or None."""
+    """The values from a :class:`torch.amp.GradScaler`, in fp32 on the device of a step.
+
+    Attributes:
+        grad_scale: the factor of the gradients, or None.
+        found_inf: 1 if the step must be skipped, else 0, or None.
+    """
 
     grad_scale: Tensor | None
     found_inf: Tensor | None
@@ -27,7 +32,7 @@ class Scaling:
     def on(
         cls, device: torch.device, grad_scale: Tensor | None, found_inf: Tensor | None
     ) -> Scaling:
-        """Moved to ``device``."""
+        """Return the values, moved to ``device``."""
         scale, inf = (
             None if tensor is None else tensor.to(device, torch.float32).reshape(())
             for tensor in (grad_scale, found_inf)
@@ -35,7 +40,7 @@ class Scaling:
         return cls(scale, inf)
 
     def unscaled(self, grads: list[Tensor]) -> list[Tensor]:
-        """The gradients divided by ``grad_scale``; ``param.grad`` itself stays scaled."""
+        """Return the gradients divided by ``grad_scale``; ``param.grad`` itself stays scaled."""
         if self.grad_scale is None:
             return grads
         return list(torch._foreach_mul(grads, self.grad_scale.reciprocal()))
@@ -44,13 +49,13 @@ class Scaling:
 class FusedOptimizer(CheckedOptimizer):
     """Base of the optimizers that update all tensors of a group at once.
 
-    A subclass names its states and updates some lists (:meth:`update`). A
-    :class:`torch.amp.GradScaler` hands its scale and its ``found_inf`` to the step, as to torch's
-    fused optimizers. ``state_dict`` has torch's names; in a state, ``step`` is shared by the
-    parameters that have made the same number of steps.
+    A subclass names its states and updates lists of tensors (:meth:`update`). As with torch's fused
+    optimizers, a :class:`torch.amp.GradScaler` passes its scale and ``found_inf`` to the step.
+    ``state_dict`` has torch's names; parameters that have made the same number of steps share the
+    tensor ``step`` of their states.
     """
 
-    #: torch.amp.GradScaler then sets ``grad_scale`` and ``found_inf`` before the step.
+    #: Makes torch.amp.GradScaler set ``grad_scale`` and ``found_inf`` before the step.
     _step_supports_amp_scaling = True
 
     def __init__(self, params: Params, defaults: dict[str, Any]) -> None:
@@ -64,15 +69,21 @@ class FusedOptimizer(CheckedOptimizer):
         group: dict[str, Any],
         scaling: Scaling,
     ) -> None:
-        """One step of ``lists``, whose gradients are ``grads``; ``lists.step`` is left as it is."""
+        """Make one step of ``lists`` with the gradients ``grads``; do not change ``lists.step``."""
         raise NotImplementedError
 
     def takes_found_inf(self, lists: TensorLists) -> bool:  # noqa: ARG002
-        """Whether :meth:`update` skips its work on the device, by itself, where found_inf is 1."""
+        """Return whether :meth:`update` skips its work on the device if ``found_inf`` is 1."""
         return False
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
-        """Add a group of parameters after checking its hyperparameters and the parameters."""
+        """Add a group of parameters.
+
+        Raises:
+            TypeError: a parameter has an unsupported dtype or layout.
+            ValueError: a parameter is an expanded tensor, or a hyperparameter cannot be used. The
+                group has not been added.
+        """
         super().add_param_group(param_group)
         for param in self.param_groups[-1]["params"]:
             try:
@@ -86,7 +97,7 @@ class FusedOptimizer(CheckedOptimizer):
         super().__setstate__(state)
 
     def state_dict(self) -> dict[str, Any]:
-        """torch's, with a ``step`` of its own for each parameter: any optimizer loads it."""
+        """Return a state that torch's class can load: each parameter has its own ``step``."""
         found = super().state_dict()
         counts: dict[int, float] = {}
         for index, states in found["state"].items():
@@ -103,11 +114,19 @@ class FusedOptimizer(CheckedOptimizer):
         *,
         noop_flag: Tensor | None = None,
     ) -> Tensor | None:
-        """Update every parameter that has a gradient; returns the closure's loss, if any.
+        """Update every parameter that has a gradient.
 
-        ``noop_flag`` is one number on any device: where it is not 0 the whole step is skipped.
-        Everything is checked before the first parameter is changed. Raises RuntimeError for a
-        gradient, ValueError for a hyperparameter that cannot be used.
+        Args:
+            closure: computes the loss and the gradients.
+            noop_flag: a tensor of one number, on any device. The whole step is skipped unless the
+                number is 0.
+
+        Returns:
+            The closure's loss; None without a closure.
+
+        Raises:
+            RuntimeError: a gradient is sparse. No parameter has been changed.
+            ValueError: a hyperparameter cannot be used. No parameter has been changed.
         """
         loss = loss_of(closure)
         updates = [update for group in self.param_groups for update in self._updates(group)]
@@ -140,10 +159,10 @@ class FusedOptimizer(CheckedOptimizer):
         return [(lists, lists.grads() or [], group) for lists in known]
 
     def number(self, name: str, value: Any) -> float:
-        """Return a hyperparameter, which must be in host memory: reading it must not wait."""
+        """Return a hyperparameter; refuse tensors, because reading one may wait for the device."""
         if isinstance(value, Tensor):
             raise ValueError(
-                f"{name} must be a number, got a tensor on {value.device}; pass {name}.item()"
+                f"{name} must be a number, got a tensor on {value.device}: pass {name}.item()"
             )
         return float(value)
 

@@ -1,4 +1,4 @@
-"""``FusedLamb``: LAMB of all tensors at once, by torch's list functions."""
+"""``FusedLamb``: LAMB for all tensors of a group at once, by torch's list functions."""
 
 from __future__ import annotations
 
@@ -17,6 +17,9 @@ Tensor = torch.Tensor
 class FusedLamb(FusedOptimizer):
     r"""LAMB that updates all tensors of a group at once.
 
+    Formula (You et al. 2019, https://arxiv.org/abs/1904.00962, with :math:`\eta` for ``lr``,
+    :math:`\lambda` for ``weight_decay``, and :math:`c` for the limits of the trust ratio):
+
     .. math::
         m_t &= \beta_1 m_{t-1} + (1 - \beta_1) g_t \\
         v_t &= \beta_2 v_{t-1} + (1 - \beta_2) g_t^2 \\
@@ -25,20 +28,38 @@ class FusedLamb(FusedOptimizer):
         \theta_t &= \theta_{t-1}
             - \eta \operatorname{clamp}(\|\theta_{t-1}\| / \|u_t\|, c_{min}, c_{max}) \, u_t
 
-    (You et al. 2019, arXiv:1904.00962), with a ratio of 1 where one of the norms is 0. The norms
-    are those of each tensor. CANN has no function for it: on every device it is a sequence of
-    torch's list functions, a pass over all tensors each.
+    The norms are taken per tensor; if one of them is 0, the trust ratio is 1. CANN has no function
+    for LAMB: on every device the step calls torch's list functions, each of which makes one pass
+    over all tensors. With a :class:`torch.amp.GradScaler` the gradients are unscaled in the step,
+    for which the host waits for ``found_inf``, and ``param.grad`` stays scaled.
 
     Args:
-        params: parameters, or groups of them: dense tensors, fp32, fp16 or bf16, of any shape.
-            ``exp_avg`` and ``exp_avg_sq`` have the parameter's dtype.
-        lr, betas, eps, weight_decay, maximize: numbers, as in the paper.
-        max_coeff, min_coeff: the limits of the ratio, DeepSpeed's names and values.
-        bias_correction: False leaves both corrections out.
+        params: parameters or groups of parameters: dense tensors in fp32, fp16 or bf16, of any
+            shape. ``exp_avg`` and ``exp_avg_sq`` have the parameter's dtype.
+        lr: the learning rate, a number and not a tensor.
+        betas: the decay rates of ``exp_avg`` and ``exp_avg_sq``, at least 0 and less than 1.
+        eps: is added to the denominator.
+        weight_decay: the coefficient of the weight decay, which is part of :math:`u_t`.
+        max_coeff: the upper limit of the trust ratio; name and default are DeepSpeed's.
+        min_coeff: the lower limit of the trust ratio; name and default are DeepSpeed's.
+        bias_correction: False omits both bias corrections.
+        maximize: True ascends the gradient.
 
-    With a :class:`torch.amp.GradScaler` the gradients are unscaled in the step, for which the host
-    waits for ``found_inf``; ``param.grad`` stays scaled. Raises TypeError or ValueError for a
-    parameter or hyperparameter that cannot be used.
+    Raises:
+        TypeError: a parameter has an unsupported dtype or layout.
+        ValueError: a parameter is an expanded tensor, or a hyperparameter cannot be used.
+        RuntimeError: from :meth:`step`, a gradient is sparse.
+
+    Example:
+        >>> import torch
+        >>> from ascend_ops import FusedLamb
+        >>> param = torch.nn.Parameter(torch.tensor([3.0, 4.0]))
+        >>> optimizer = FusedLamb([param], lr=0.1)
+        >>> param.grad = torch.tensor([1.0, 1.0])
+        >>> optimizer.step()
+        >>> param
+        Parameter containing:
+        tensor([2.6464, 3.6464], requires_grad=True)
     """
 
     STATES = ("exp_avg", "exp_avg_sq")
@@ -76,7 +97,7 @@ class FusedLamb(FusedOptimizer):
         group: dict[str, Any],
         scaling: Scaling,
     ) -> None:
-        """A direction for each tensor, then as much of it as its norm allows."""
+        """Move each tensor along its direction, scaled by its trust ratio."""
         grads = scaling.unscaled(grads)
         if group["maximize"]:
             grads = list(torch._foreach_neg(grads))
@@ -92,15 +113,16 @@ class FusedLamb(FusedOptimizer):
 
     def check_group(self, group: dict[str, Any]) -> None:
         super().check_group(group)
-        least, most = group["min_coeff"], group["max_coeff"]
-        if not (math.isfinite(least) and math.isfinite(most) and 0 <= least <= most):
+        minimum, maximum = group["min_coeff"], group["max_coeff"]
+        if not (math.isfinite(minimum) and math.isfinite(maximum) and 0 <= minimum <= maximum):
             raise ValueError(
-                f"min_coeff, max_coeff: expected 0 <= min_coeff <= max_coeff, found {least}, {most}"
+                "min_coeff and max_coeff must be finite numbers with 0 <= min_coeff <= max_coeff, "
+                f"got {minimum} and {maximum}"
             )
 
 
 def _directions(lists: TensorLists, grads: list[Tensor], group: dict[str, Any]) -> list[Tensor]:
-    """Adam's, after its moments were updated, and the decay."""
+    """Update the moments; return Adam's directions plus the weight decay."""
     beta1, beta2 = group["betas"]
     exp_avgs, exp_avg_sqs = lists.states["exp_avg"], lists.states["exp_avg_sq"]
     torch._foreach_lerp_(exp_avgs, grads, 1 - beta1)
@@ -119,6 +141,6 @@ def _directions(lists: TensorLists, grads: list[Tensor], group: dict[str, Any]) 
     return directions
 
 
-def _ratio(of_param: Tensor, of_direction: Tensor, least: float, most: float) -> Tensor:
-    ratio = (of_param / of_direction).clamp(least, most)
+def _ratio(of_param: Tensor, of_direction: Tensor, minimum: float, maximum: float) -> Tensor:
+    ratio = (of_param / of_direction).clamp(minimum, maximum)
     return torch.where((of_param > 0) & (of_direction > 0), ratio, torch.ones_like(ratio))

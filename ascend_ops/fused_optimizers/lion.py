@@ -1,4 +1,4 @@
-"""``FusedLion``: Lion of all tensors at once, by torch's list functions."""
+"""``FusedLion``: Lion for all tensors of a group at once, by torch's list functions."""
 
 from __future__ import annotations
 
@@ -16,22 +16,42 @@ Tensor = torch.Tensor
 class FusedLion(FusedOptimizer):
     r"""Lion that updates all tensors of a group at once.
 
+    Formula (Chen et al. 2023, https://arxiv.org/abs/2302.06675, algorithm 2, with :math:`\eta` for
+    ``lr`` and :math:`\lambda` for ``weight_decay``):
+
     .. math::
         \theta_t &= \theta_{t-1} (1 - \eta \lambda)
             - \eta \operatorname{sign}(\beta_1 m_{t-1} + (1 - \beta_1) g_t) \\
         m_t &= \beta_2 m_{t-1} + (1 - \beta_2) g_t
 
-    (Chen et al. 2023, arXiv:2302.06675.) CANN has no function for it: on every device it is a
-    sequence of torch's list functions, a pass over all tensors each.
+    CANN has no function for Lion: on every device the step calls torch's list functions, each of
+    which makes one pass over all tensors. With a :class:`torch.amp.GradScaler` the gradients are
+    unscaled in the step, for which the host waits for ``found_inf``, and ``param.grad`` stays
+    scaled.
 
     Args:
-        params: parameters, or groups of them: dense tensors, fp32, fp16 or bf16, of any shape.
-            ``exp_avg`` has the parameter's dtype.
-        lr, betas, weight_decay, maximize: numbers, as in the paper.
+        params: parameters or groups of parameters: dense tensors in fp32, fp16 or bf16, of any
+            shape. ``exp_avg`` has the parameter's dtype.
+        lr: the learning rate, a number and not a tensor.
+        betas: the interpolation factor of the update and the decay rate of the momentum, at least 0
+            and less than 1.
+        weight_decay: the coefficient of the weight decay, which is decoupled as in AdamW.
+        maximize: True ascends the gradient.
 
-    With a :class:`torch.amp.GradScaler` the gradients are unscaled in the step, for which the host
-    waits for ``found_inf``; ``param.grad`` stays scaled. Raises TypeError or ValueError for a
-    parameter or hyperparameter that cannot be used.
+    Raises:
+        TypeError: a parameter has an unsupported dtype or layout.
+        ValueError: a parameter is an expanded tensor, or a hyperparameter cannot be used.
+        RuntimeError: from :meth:`step`, a gradient is sparse.
+
+    Example:
+        >>> import torch
+        >>> from ascend_ops import FusedLion
+        >>> param = torch.nn.Parameter(torch.tensor([1.0, 2.0]))
+        >>> optimizer = FusedLion([param], lr=0.25)
+        >>> param.grad = torch.tensor([0.1, -40.0])
+        >>> optimizer.step()
+        >>> param.tolist()
+        [0.75, 2.25]
     """
 
     STATES = ("exp_avg",)
@@ -56,7 +76,7 @@ class FusedLion(FusedOptimizer):
         group: dict[str, Any],
         scaling: Scaling,
     ) -> None:
-        """Five passes."""
+        """Update all tensors in five passes."""
         grads = scaling.unscaled(grads)
         if group["maximize"]:
             grads = list(torch._foreach_neg(grads))

@@ -1,4 +1,4 @@
-"""The tensors of a parameter group as the lists that a step takes, kept from step to step."""
+"""The tensors of a parameter group as the lists that a step uses, kept from step to step."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from ..dispatch.checks import name_of
+from ..dispatch.checks import name_of, one_of
 
 Tensor = torch.Tensor
 DTYPES = (torch.float32, torch.float16, torch.bfloat16)
@@ -18,8 +18,10 @@ DTYPES = (torch.float32, torch.float16, torch.bfloat16)
 class TensorLists:
     """Parameters of one device and dtype that have made the same number of steps.
 
-    ``states`` has a list for each name of a state. ``step`` is one fp32 tensor on the device, which
-    all of their states share.
+    Attributes:
+        step: the number of steps: one fp32 tensor on the device, which all of the states share.
+        params: the parameters.
+        states: one list per name of a state.
     """
 
     step: Tensor
@@ -27,9 +29,10 @@ class TensorLists:
     states: dict[str, list[Tensor]] = field(default_factory=dict)
 
     def grads(self) -> list[Tensor] | None:
-        """The gradients, contiguous; None where one is gone, so that the lists are others now.
+        """Return the contiguous gradients; None if one is missing, so that the lists are outdated.
 
-        Raises RuntimeError for a gradient that a step cannot take.
+        Raises:
+            RuntimeError: a gradient is sparse.
         """
         grads = [param.grad for param in self.params]
         usable: list[Tensor] = []
@@ -38,20 +41,20 @@ class TensorLists:
                 return None
             if grad.layout is not torch.strided:
                 raise RuntimeError(
-                    f"param.grad: expected a dense gradient, found layout {grad.layout}; use "
-                    "sparse=False in the embedding"
+                    f"param.grad must be dense, got layout {grad.layout}: use sparse=False in the "
+                    "embedding"
                 )
             usable.append(grad if grad.is_contiguous() else grad.contiguous())
         return usable
 
 
 def check_param(param: Tensor) -> None:
-    """Raises TypeError or ValueError for a parameter that the fused optimizers cannot update."""
+    """Raise TypeError or ValueError for a parameter that the fused optimizers cannot update."""
     if param.dtype not in DTYPES:
-        words = ", ".join(map(name_of, DTYPES))
-        raise TypeError(f"params: expected dtype {words}, found {name_of(param.dtype)}")
+        names = one_of([name_of(dtype) for dtype in DTYPES])
+        raise TypeError(f"params must have dtype {names}, got {name_of(param.dtype)}")
     if param.layout is not torch.strided:
-        raise TypeError(f"params: expected dense tensors, found layout {param.layout}")
+        raise TypeError(f"params must be dense tensors, got layout {param.layout}")
     if (
         param.numel()
         and 0 in param.stride()
@@ -60,7 +63,10 @@ def check_param(param: Tensor) -> None:
             for size, stride in zip(param.shape, param.stride(), strict=True)
         )
     ):
-        raise ValueError("params: expected elements of their own, found an expanded tensor")
+        raise ValueError(
+            "params must not have elements that share memory, got an expanded tensor: pass a "
+            ".clone()"
+        )
 
 
 def collect(
@@ -68,10 +74,11 @@ def collect(
     state: dict[Tensor, dict[str, Any]],
     initial: Callable[[Tensor], dict[str, Tensor]],
 ) -> list[TensorLists]:
-    """The parameters that have a gradient, by device, dtype and number of steps.
+    """Return the parameters that have a gradient, grouped by device, dtype and number of steps.
 
-    ``initial`` makes the states of a parameter's first step. Reads the steps of states that came
-    from a ``state_dict`` on the host, which waits for the device: done once, not a step.
+    ``initial`` returns the states before a parameter's first step. Reading ``step`` from states
+    that came from a ``state_dict`` waits for the device, but not on every step: only when the lists
+    are outdated.
     """
     found: dict[tuple[Any, ...], TensorLists] = {}
     counts: dict[int, float] = {}
@@ -97,7 +104,7 @@ def collect(
 
 
 def _count(step: Tensor, known: dict[int, float]) -> float:
-    """Its value; read once from the device where many states share it."""
+    """Return the value of ``step``, reading it once if many states share it."""
     if id(step) not in known:
         known[id(step)] = float(step)
     return known[id(step)]

@@ -1,4 +1,4 @@
-// The storage types of host kernels. All arithmetic is in fp32; these only say how it is stored.
+// The storage types of host kernels. All arithmetic is in fp32, whatever the storage type is.
 #pragma once
 
 #include <cstddef>
@@ -6,12 +6,12 @@
 
 namespace ascend_ops {
 
-/// Index of a kernel table: the values are dense and start at 0.
+/// The index of a kernel table: the values are dense and start at 0.
 enum class DType : std::uint8_t { float32 = 0, bfloat16 = 1, float16 = 2 };
 
 constexpr int dtype_count = 3;
 
-/// Bytes of an element. Inlined at any -O: kernels must leave the linker nothing to merge.
+/// Returns the bytes per element. Always inlined: kernels must leave the linker nothing to merge.
 [[gnu::always_inline]] inline constexpr std::size_t size_of(DType dtype) {
     return dtype == DType::float32 ? 4 : 2;
 }

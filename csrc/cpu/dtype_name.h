@@ -1,4 +1,4 @@
-// What Python calls a dtype: torch's C++ says Double where its users say float64.
+// The Python names of dtypes: torch's C++ names Double what its users know as float64.
 #pragma once
 
 #include <torch/headeronly/core/ScalarType.h>
@@ -7,7 +7,7 @@
 
 namespace ascend_ops {
 
-/// "float64" for Double; what has no other name in Python is called as torch's C++ does.
+/// Returns "float64" for Double. A dtype without a Python name keeps its C++ name.
 inline std::string dtype_name(torch::headeronly::ScalarType dtype) {
     using torch::headeronly::ScalarType;
     switch (dtype) {

@@ -14,7 +14,7 @@ namespace ascend_ops {
 namespace {
 
 #if defined(__x86_64__)
-// __builtin_cpu_supports knows "f16c" only since GCC 11; the other names since before GCC 9.
+// GCC's __builtin_cpu_supports knows "f16c" from version 11 on, the other names below from 9 on.
 bool detect_f16c() {
     unsigned eax = 0;
     unsigned ebx = 0;
@@ -23,8 +23,8 @@ bool detect_f16c() {
     return __get_cpuid(1, &eax, &ebx, &ecx, &edx) != 0 && (ecx & bit_F16C) != 0;
 }
 
-// Asked once: in a virtual machine every CPUID traps, which takes some 10 microseconds.
-// __builtin_cpu_supports asks XGETBV too: a register set that the system does not save is "no".
+// Memoized: in a virtual machine every CPUID traps, which takes about 10 microseconds.
+// __builtin_cpu_supports also reads XGETBV, so it is false if the system does not save a register.
 bool cpu_has_avx2() {
     static const bool has =
         __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && detect_f16c();
@@ -38,7 +38,7 @@ bool cpu_has_avx512() {
     return has;
 }
 
-// __builtin_cpu_supports knows "avx512bf16" only since GCC 10.
+// GCC's __builtin_cpu_supports knows "avx512bf16" from version 10 on.
 bool detect_avx512_bf16() {
     constexpr unsigned bit_avx512_bf16 = 1u << 5;
     unsigned eax = 0;
@@ -53,7 +53,7 @@ bool cpu_has_avx512_bf16() {
     return has;
 }
 #elif defined(__linux__) && defined(__aarch64__)
-// Of this thread, which is what new threads get; 0 without SVE.
+// The vector length of this thread, which new threads inherit; 0 without SVE.
 unsigned long sve_bytes() {
     constexpr unsigned long hwcap_sve = 1ul << 22;
     constexpr int pr_sve_get_vl = 51;
@@ -65,7 +65,7 @@ unsigned long sve_bytes() {
     return length < 0 ? 0 : static_cast<unsigned long>(length & length_mask);
 }
 
-// Kernels need a power of two, which the architecture has asked for since 2021.
+// The kernels need a power of two, which the architecture requires since 2021.
 bool cpu_has_sve() {
     static const bool has = sve_bytes() != 0 && (sve_bytes() & (sve_bytes() - 1)) == 0;
     return has;

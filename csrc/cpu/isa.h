@@ -20,29 +20,29 @@ constexpr Isa all_isas[] = {
 #undef ASCEND_OPS_ISA
 };
 
-/// Return the name of an instruction set, such as "avx2".
+/// Returns the name of an instruction set, such as "avx2".
 const char* isa_name(Isa isa);
 
-/// Return all names, separated by commas.
+/// Returns all names, separated by commas.
 const char* isa_names();
 
-/// Read a name that isa_name() returns. For any other text, return false and leave `isa` unchanged.
+/// Reads a name that isa_name() returns. Any other text returns false and leaves `isa` unchanged.
 bool parse_isa(const char* name, Isa* isa);
 
-/// Return the instruction set to fall back to if a library has no kernels for `isa`.
+/// Returns the instruction set to fall back to if a library has no kernels for `isa`.
 Isa next_lower(Isa isa);
 
-/// Return whether this CPU has the instructions and the operating system saves their registers.
+/// Returns whether this CPU has the instructions and the operating system saves their registers.
 bool cpu_supports(Isa isa);
 
-/// Return the fastest instruction set that cpu_supports().
+/// Returns the fastest instruction set that cpu_supports().
 Isa best_isa();
 
-/// Return the instruction set that kernels use: best_isa(), or what set_current_isa() chose.
+/// Returns the instruction set that kernels use: best_isa(), or what set_current_isa() chose.
 Isa current_isa();
 
-/// Choose an instruction set, for tests and benchmarks. Return false and change nothing if this CPU
-/// lacks it. Thread-safe.
+/// Chooses an instruction set, for tests and benchmarks. Returns false and changes nothing if this
+/// CPU lacks it. Thread-safe.
 bool set_current_isa(Isa isa);
 
 }  // namespace ascend_ops

@@ -1,7 +1,8 @@
-// Threefry-2x32 of 13 rounds, the fewest that pass BigCrush: random bits as a function of a key and
-// a counter, from additions, rotations and exclusive ors only (Salmon, Moraes, Dror and Shaw,
-// "Parallel random numbers: as easy as 1, 2, 3", 2011). So any element's bits can be made anywhere,
-// in any order.
+// Threefry-2x32 with 13 rounds, the fewest that pass BigCrush (Salmon, Moraes, Dror and Shaw,
+// "Parallel random numbers: as easy as 1, 2, 3", 2011).
+//
+// The random bits are a function of a key and a counter, so that any thread can compute any
+// element's bits in any order. The function needs only additions, rotations and exclusive ors.
 #pragma once
 
 #include <cstdint>

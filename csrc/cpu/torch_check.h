@@ -1,7 +1,8 @@
 // Checks of tensor arguments on torch's stable ABI, for the bindings of host ops.
 //
-// Each check throws std::runtime_error, Python's RuntimeError, with a text that names the argument,
-// what was wanted and what was found. An op makes all its checks before it touches anything.
+// A check throws std::runtime_error, which Python sees as RuntimeError. Its text has one form:
+// "<argument> must be <what>, got <value>", then what to do. An op makes all of its checks before
+// it changes anything.
 #pragma once
 
 #include <torch/csrc/stable/library.h>
@@ -21,9 +22,11 @@ namespace ascend_ops {
 using torch::stable::Tensor;
 using IntArrayRef = torch::headeronly::IntHeaderOnlyArrayRef;
 
-[[noreturn]] inline void fail(const char* argument, const std::string& wanted,
-                              const std::string& found) {
-    throw std::runtime_error(argument + (": expected " + wanted) + ", found " + found);
+/// Throws "<argument> must <requirement>, got <value>". The requirement begins with a verb: "be",
+/// "have" or "not".
+[[noreturn]] inline void fail(const char* argument, const std::string& requirement,
+                              const std::string& got) {
+    throw std::runtime_error(argument + (" must " + requirement) + ", got " + got);
 }
 
 inline std::string to_text(double value) {
@@ -32,7 +35,7 @@ inline std::string to_text(double value) {
     return text;
 }
 
-/// "[2, 3]"
+/// Returns a text such as "[2, 3]".
 inline std::string to_text(IntArrayRef values) {
     std::string text = "[";
     for (std::size_t i = 0; i < values.size(); ++i) {
@@ -56,17 +59,18 @@ inline std::string to_text(torch::headeronly::DeviceType type) {
     }
 }
 
-/// A tensor in this process's memory, at strides, as a named argument. Each attribute is asked of
-/// torch once, a call of its C interface each: for many small tensors those calls are most of the
-/// time that an op takes.
+/// A strided tensor in host memory, as a named argument.
+///
+/// Each attribute is read from torch once: every read is a call of torch's C interface, and for
+/// many small tensors those calls take most of an op's time.
 struct HostTensor {
     const char* name;
     void* data;
     torch::headeronly::ScalarType scalar_type;
-    IntArrayRef sizes;  // the tensor's own, as are the strides: it has to live on
+    IntArrayRef sizes;  // sizes and strides point into the tensor, which must stay alive
     IntArrayRef strides;
     std::int64_t numel;
-    std::int64_t extent;  // elements from the first to the last in memory, both included
+    std::int64_t extent;  // elements from the first in memory to the last, inclusive
 
     bool is_contiguous() const {
         std::int64_t expected = 1;
@@ -82,19 +86,20 @@ struct HostTensor {
 
 inline void check_strided_cpu(const char* name, const Tensor& tensor) {
     if (!tensor.defined()) {
-        fail(name, "a tensor", "None");
+        fail(name, "be a tensor", "None");
     }
     if (!tensor.is_cpu()) {
-        fail(name, "a tensor on the CPU", "one on " + to_text(tensor.device().type()));
+        fail(name, "be on the CPU",
+             "a tensor on " + to_text(tensor.device().type()) + ": move it with .to('cpu')");
     }
-    std::int32_t layout = 0;  // Tensor::layout() is younger than 2.10
+    std::int32_t layout = 0;  // Tensor::layout() is newer than torch 2.10
     TORCH_ERROR_CODE_CHECK(aoti_torch_get_layout(tensor.get(), &layout));
     if (layout != aoti_torch_layout_strided()) {
-        fail(name, "a dense tensor", "a sparse one");
+        fail(name, "be dense", "a sparse tensor: convert it with .to_dense()");
     }
 }
 
-/// Refuses what is not on the CPU, or not at strides.
+/// Returns the argument. Throws if the tensor is not on the CPU or not strided.
 inline HostTensor host_tensor(const char* name, const Tensor& tensor) {
     check_strided_cpu(name, tensor);
     const IntArrayRef sizes = tensor.sizes();
@@ -121,7 +126,8 @@ inline DType dtype_of(const HostTensor& tensor) {
         case ScalarType::Half:
             return DType::float16;
         default:
-            fail(tensor.name, "dtype float32, bfloat16 or float16", dtype_text(tensor));
+            fail(tensor.name, "have dtype float32, bfloat16 or float16",
+                 dtype_text(tensor) + ": convert it with .to(torch.float32)");
     }
 }
 
@@ -129,12 +135,13 @@ inline void check_same_sizes(const HostTensor& tensor, const HostTensor& referen
     const auto& sizes = tensor.sizes;
     if (!std::equal(sizes.begin(), sizes.end(), reference.sizes.begin(), reference.sizes.end())) {
         fail(tensor.name,
-             std::string("the shape of ") + reference.name + ", " + to_text(reference.sizes),
+             std::string("have the shape of ") + reference.name + ", " + to_text(reference.sizes),
              to_text(sizes));
     }
 }
 
-/// Whether a dimension's stride reaches past the elements of all dimensions of smaller stride.
+/// Returns whether a dimension's stride reaches past the elements of all dimensions with smaller
+/// strides.
 inline bool reaches_past_smaller(const IntArrayRef& sizes, const IntArrayRef& strides,
                                  std::size_t dimension) {
     std::int64_t reach = 1;
@@ -146,8 +153,8 @@ inline bool reaches_past_smaller(const IntArrayRef& sizes, const IntArrayRef& st
     return strides[dimension] >= reach;
 }
 
-/// Whether two elements share memory, as in an expanded tensor; true also for exotic as_strided
-/// views whose dimensions interleave, as telling those apart is costly.
+/// Returns whether two elements share memory, as in an expanded tensor. Also true for as_strided
+/// views with interleaved dimensions, because recognizing them is expensive.
 inline bool overlaps_itself(const HostTensor& tensor) {
     if (tensor.numel == 0 || tensor.is_contiguous()) {
         return false;
@@ -162,12 +169,13 @@ inline bool overlaps_itself(const HostTensor& tensor) {
 
 inline void check_no_self_overlap(const HostTensor& tensor) {
     if (overlaps_itself(tensor)) {
-        fail(tensor.name, "elements that do not share memory",
-             "shape " + to_text(tensor.sizes) + " with strides " + to_text(tensor.strides));
+        fail(tensor.name, "not have elements that share memory",
+             "shape " + to_text(tensor.sizes) + " with strides " + to_text(tensor.strides) +
+                 ": pass a .clone()");
     }
 }
 
-/// The bytes from a tensor's first element to its last; addresses.
+/// The addresses from a tensor's first byte to past its last.
 struct MemoryRange {
     explicit MemoryRange(const HostTensor& tensor)
         : begin(reinterpret_cast<std::uintptr_t>(tensor.data)),
@@ -178,12 +186,14 @@ struct MemoryRange {
     std::uintptr_t end = 0;
 };
 
-/// Refuses ranges of memory that overlap; so also those of two columns of one matrix.
+/// Throws if two ranges of memory overlap, even if the elements do not, as for two columns of one
+/// matrix.
 inline void check_disjoint(const char* name, const MemoryRange& a, const char* other_name,
                            const MemoryRange& b) {
     if (a.begin < b.end && b.begin < a.end && a.begin != a.end && b.begin != b.end) {
-        fail(name, std::string("memory apart from that of ") + other_name,
-             a.begin == b.begin ? "the same memory" : "overlapping memory");
+        fail(name, std::string("not share memory with ") + other_name,
+             a.begin == b.begin ? "the same memory: pass a .clone()"
+                                : "overlapping memory: pass a .clone()");
     }
 }
 
@@ -191,8 +201,9 @@ inline void check_disjoint(const HostTensor& tensor, const HostTensor& other) {
     check_disjoint(tensor.name, MemoryRange(tensor), other.name, MemoryRange(other));
 }
 
-/// Whether two tensors of the same sizes have their elements in the same order in memory, without
-/// holes: then an elementwise op may run over both from first to last. Reflexive only if dense.
+/// Returns whether two tensors of the same sizes have their elements in the same order in memory,
+/// without holes, so that an elementwise op may run over both from the first element to the last.
+/// False for two equal tensors if they have holes.
 inline bool same_dense_layout(const HostTensor& a, const HostTensor& b) {
     if (a.extent != a.numel) {
         return false;

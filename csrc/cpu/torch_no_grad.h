@@ -1,12 +1,12 @@
-// torch.no_grad() on torch's stable ABI.
+// torch.no_grad() for torch's stable ABI.
 #pragma once
 
 #include <torch/csrc/stable/library.h>
 
 namespace ascend_ops {
 
-/// Records no gradients on this thread while it lives. For in-place ops on tensors that may require
-/// grad, such as a copy_ into a parameter, which is an error while gradients are recorded.
+/// Stops this thread from recording gradients while the guard lives. In-place ops on tensors that
+/// require grad, such as a copy_ into a parameter, are errors while gradients are recorded.
 class NoGradGuard {
   public:
     NoGradGuard() : enabled_(aoti_torch_grad_mode_is_enabled()) {

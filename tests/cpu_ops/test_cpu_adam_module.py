@@ -211,5 +211,5 @@ def test_every_instruction_set_of_this_cpu_gives_the_same_bits(cpu_adam: Any) ->
 
 
 def test_an_unknown_instruction_set_is_an_error(cpu_adam: Any) -> None:
-    with pytest.raises(RuntimeError, match=f"isa: expected one of {', '.join(VARIANTS)}"):
+    with pytest.raises(RuntimeError, match=f"isa must be one of {', '.join(VARIANTS)}"):
         cpu_adam.set_cpu_capability("sse9")

@@ -23,7 +23,7 @@ def bad_groups() -> Iterator[tuple[dict[str, Any], str]]:
     yield {"betas": (1.0, 0.999)}, r"betas\[0\] must be at least 0 and less than 1, got 1.0"
     yield {"betas": (0.9, math.nan)}, r"betas\[1\] must be .* got nan"
     yield {"betas": (0.9,)}, r"betas must be two numbers, got \(0.9,\)"
-    yield {"amsgrad": True}, "amsgrad must be False, got True; pass amsgrad=False or use torch"
+    yield {"amsgrad": True}, "amsgrad must be False, got True: pass amsgrad=False or use torch"
     yield {"capturable": True}, "capturable must be False, got True"
     yield {"differentiable": True}, "differentiable must be False, got True"
 
@@ -77,7 +77,7 @@ def test_sparse_gradients_are_refused() -> None:
     embedding = torch.nn.Embedding(10, 3, sparse=True)
     optimizer = CPUAdam(embedding.parameters())
     embedding(torch.tensor([1, 2])).sum().backward()
-    with pytest.raises(RuntimeError, match="expected a dense tensor, found a sparse one"):
+    with pytest.raises(RuntimeError, match="grads must be dense, got a sparse tensor"):
         optimizer.step()
 
 

@@ -112,7 +112,7 @@ def test_a_wrong_tensor_stops_the_step_before_it_changed_any() -> None:
     good = torch.nn.Parameter(torch.ones(3))
     bad = torch.nn.Parameter(torch.ones(3, dtype=torch.float64))
     good.grad, bad.grad = torch.ones(3), torch.ones(3, dtype=torch.float64)
-    with pytest.raises(RuntimeError, match="found float64"):
+    with pytest.raises(RuntimeError, match="got float64"):
         CPULion([{"params": [good]}, {"params": [bad]}]).step()
     assert torch.equal(good, torch.ones(3))
 

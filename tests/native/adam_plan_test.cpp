@@ -22,7 +22,7 @@ void check_refused(const AdamHyperparameters& h, const DTypes& dtypes, const cha
     const Problem problem = ascend_ops::plan_adam_rollback(h, dtypes, Isa::scalar, &plan);
     CHECK_MESSAGE(problem.argument != nullptr && problem.argument == std::string(argument),
                   "rollback, for %s", argument);
-    CHECK_MESSAGE(problem.wanted != nullptr, "%s", argument);
+    CHECK_MESSAGE(problem.requirement != nullptr, "%s", argument);
     CHECK_MESSAGE(plan.kernel == nullptr, "a plan was made without %s", argument);
 }
 

@@ -1,7 +1,7 @@
 // Adagrad on host memory.
 //
-// One update of step t (t = 1, 2, ...), elementwise, with g the gradient (its negative if
-// `maximize`); Duchi, Hazan and Singer 2011, in the arrangement of torch.optim.Adagrad:
+// The update of step t = 1, 2, ... is elementwise, with g = grad, or its negative if `maximize`. It
+// is the algorithm of Duchi, Hazan and Singer 2011, arranged as in torch.optim.Adagrad:
 //   g     = g + weight_decay * param
 //   sum   = sum + g * g
 //   param = param - lr / (1 + (t - 1) * lr_decay) * g / (sqrt(sum) + eps)
@@ -30,8 +30,8 @@ struct AdagradCoefficients {
     bool has_weight_decay;
 };
 
-/// The update; the state is sum. Problems: step < 1; lr, lr_decay, weight_decay or eps negative or
-/// not finite in fp32; those of make_plan().
+/// Plans an update; the state is sum. Problems: step < 1; an lr, lr_decay, weight_decay or eps that
+/// is negative or not finite in fp32; the problems of make_plan().
 Problem plan_adagrad_step(const AdagradHyperparameters& hyperparameters, const DTypes& dtypes,
                           Isa isa, Plan* plan);
 

@@ -1,9 +1,9 @@
 // Adagrad for torch: the namespace ascend_ops_cpu_adagrad, on torch's stable ABI.
 //
-// adagrad_update keeps the argument order that DeepSpeed's optimizers call; adagrad_step updates
-// lists of tensors in one parallel region, and adds 1 to their state_steps; adagrad_sparse_step
-// updates the rows that a coalesced sparse gradient has. All update params and the sum in place,
-// after all checks; adagrad_check makes those of adagrad_step alone.
+// adagrad_update has the argument order of DeepSpeed's optimizers. adagrad_step updates lists of
+// tensors in one parallel region and adds 1 to their state_steps. adagrad_sparse_step updates the
+// rows that a coalesced sparse gradient contains. All three change params and the sum in place
+// after all checks; adagrad_check and adagrad_sparse_check make the checks alone.
 #include <torch/csrc/stable/library.h>
 
 #include <cstdint>
@@ -22,7 +22,7 @@ namespace {
 struct Options {};
 
 Registry<Options>& registry() {
-    static Registry<Options> optimizers("create_adagrad made and destroy_adagrad");
+    static Registry<Options> optimizers("adagrad");
     return optimizers;
 }
 
@@ -161,7 +161,7 @@ STABLE_TORCH_LIBRARY(ascend_ops_cpu_adagrad, library) {
     library.def("set_cpu_capability(str isa) -> ()");
 }
 
-// For every device: see the binding of Adam.
+// Registered for every device: see adam_binding.cpp.
 STABLE_TORCH_LIBRARY_IMPL(ascend_ops_cpu_adagrad, CompositeExplicitAutograd, library) {
     using namespace ascend_ops;
     library.impl("create_adagrad", &create_adagrad);

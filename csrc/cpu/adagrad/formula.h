@@ -1,4 +1,4 @@
-// The formula of Adagrad on one Vec of elements (see optimizer/kernel_loop.h and adagrad.h).
+// The formula of Adagrad for one Vec of elements (see optimizer/kernel_loop.h and adagrad.h).
 #pragma once
 
 #include "cpu/adagrad/adagrad.h"
@@ -14,7 +14,7 @@ struct Formula {
 
     [[gnu::always_inline]] static void step(const Coefficients& c, Vec& param, Vec grad, Vec& sum) {
         grad = mul(grad, broadcast(c.grad_sign));
-        if (c.has_weight_decay) {  // not an addition of zero: see Adam's
+        if (c.has_weight_decay) {  // 0 * param could be a NaN: see Adam's formula
             grad = fma(broadcast(c.weight_decay), param, grad);
         }
         sum = fma(grad, grad, sum);

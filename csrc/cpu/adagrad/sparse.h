@@ -1,4 +1,4 @@
-// Adagrad with the gradient of some rows only, as an embedding has.
+// Adagrad for a gradient that contains only some rows, such as the gradient of an embedding.
 #pragma once
 
 #include <torch/csrc/stable/ops.h>
@@ -14,11 +14,11 @@ namespace ascend_ops {
 inline std::vector<std::int64_t> read_indices(const Tensor& indices) {
     const HostTensor argument = host_tensor("indices", indices);
     if (argument.scalar_type != torch::headeronly::ScalarType::Long) {
-        fail("indices", "dtype int64", dtype_text(argument));
+        fail("indices", "have dtype int64", dtype_text(argument));
     }
     const IntArrayRef& sizes = argument.sizes;
     if (!(sizes.size() == 1 || (sizes.size() == 2 && sizes[0] == 1))) {
-        fail("indices", "shape [nnz] or [1, nnz]", to_text(sizes));
+        fail("indices", "have shape [nnz] or [1, nnz]", to_text(sizes));
     }
     const Tensor dense = torch::stable::contiguous(indices);
     const auto* const first = static_cast<const std::int64_t*>(dense.const_data_ptr());
@@ -28,42 +28,44 @@ inline std::vector<std::int64_t> read_indices(const Tensor& indices) {
 inline void check_rows(const std::vector<std::int64_t>& rows, std::int64_t count) {
     for (const std::int64_t row : rows) {
         if (row < 0 || row >= count) {
-            fail("indices", "rows of params, 0 to " + std::to_string(count - 1),
+            fail("indices", "be rows of params, 0 to " + std::to_string(count - 1),
                  std::to_string(row));
         }
     }
     std::vector<std::int64_t> sorted = rows;
-    if (!std::is_sorted(rows.begin(), rows.end())) {  // coalesced ones are
+    if (!std::is_sorted(rows.begin(), rows.end())) {  // coalesced indices are sorted
         std::sort(sorted.begin(), sorted.end());
     }
     const auto twice = std::adjacent_find(sorted.begin(), sorted.end());
     if (twice != sorted.end()) {
-        fail("indices", "each row once, as coalesce() gives",
-             std::to_string(*twice) + " more than once");
+        fail("indices", "contain each row once",
+             std::to_string(*twice) + " more than once: call coalesce() on the gradient");
     }
 }
 
 inline void check_values(const HostTensor& values, const HostTensor& params,
                          std::int64_t row_count) {
-    const IntArrayRef& found = values.sizes;
-    const IntArrayRef& wanted = params.sizes;
-    bool same = !wanted.empty() && found.size() == wanted.size() && found[0] == row_count;
-    for (std::size_t i = 1; same && i < wanted.size(); ++i) {
-        same = found[i] == wanted[i];
+    const IntArrayRef& sizes = values.sizes;
+    const IntArrayRef& expected = params.sizes;
+    bool same = !expected.empty() && sizes.size() == expected.size() && sizes[0] == row_count;
+    for (std::size_t i = 1; same && i < expected.size(); ++i) {
+        same = sizes[i] == expected[i];
     }
     if (!same) {
-        fail("values", "a row of params for each of the " + std::to_string(row_count) + " indices",
-             to_text(found));
+        fail("values",
+             "have one row of params for each of the " + std::to_string(row_count) + " indices",
+             to_text(sizes));
     }
 }
 
 inline void check_contiguous(const HostTensor& tensor) {
     if (!tensor.is_contiguous()) {
-        fail(tensor.name, "a contiguous tensor", "strides " + to_text(tensor.strides));
+        fail(tensor.name, "be contiguous",
+             "strides " + to_text(tensor.strides) + ": pass a .contiguous() tensor");
     }
 }
 
-/// Rows of params and the gradients of each: values[k] is that of row rows[k].
+/// The update of some rows of params: values[k] is the gradient of row rows[k].
 struct SparseStep {
     Tensor params;
     Tensor values;  // contiguous
@@ -72,7 +74,7 @@ struct SparseStep {
     Plan plan;
 };
 
-/// All checks; nothing is changed.
+/// Makes all checks without changing anything.
 inline SparseStep plan_sparse_step(const Tensor& params, const Tensor& indices,
                                    const Tensor& values, const Tensor& sum,
                                    const AdagradHyperparameters& h) {
@@ -97,7 +99,7 @@ inline SparseStep plan_sparse_step(const Tensor& params, const Tensor& indices,
     return step;
 }
 
-/// Elements that a task has at least; as in optimizer/multi_tensor.h.
+/// The minimum number of elements per task, as in optimizer/multi_tensor.h.
 constexpr std::int64_t sparse_grain = step_grain * step_block_size;
 
 inline void run_sparse_step(const SparseStep& step) {

@@ -35,13 +35,13 @@ AdamCoefficients coefficients_of(const AdamHyperparameters& h) {
 Problem check_rollback(const AdamHyperparameters& h) {
     const AdamCoefficients c = coefficients_of(h);
     if (c.beta1 == 0.0f) {
-        return {"beta1", "more than 0 to roll back", h.beta1};
+        return {"beta1", "be more than 0 for a rollback", h.beta1};
     }
     if (c.beta2 == 0.0f) {
-        return {"beta2", "more than 0 to roll back", h.beta2};
+        return {"beta2", "be more than 0 for a rollback", h.beta2};
     }
     if (c.decay == 0.0f) {
-        return {"weight_decay", "lr * weight_decay other than 1 to roll back", h.weight_decay};
+        return {"weight_decay", "differ from 1 / lr for a rollback", h.weight_decay};
     }
     return {};
 }

@@ -1,20 +1,22 @@
 // Adam for torch: the namespace ascend_ops_cpu_adam, on torch's stable ABI.
 //
-// adam_update and adam_rollback keep the argument order that DeepSpeed's optimizers call; adam_step
-// updates lists of tensors in one parallel region. All update params, exp_avg and exp_avg_sq in
-// place, after all checks; adam_check makes those of adam_step alone.
+// adam_update and adam_rollback have the argument order of DeepSpeed's optimizers. adam_step
+// updates lists of tensors in one parallel region. All three change params, exp_avg and exp_avg_sq
+// in place after all checks; adam_check makes the checks of adam_step alone.
 //
-// The step of ZeRO-Offload divides gradients as they come from the device by the loss scale, clips
-// them by their global norm, updates fp32 master parameters and states and writes a low-precision
-// copy of the parameters, in one pass and one read of the gradients before it: once
+// The step of ZeRO-Offload divides the gradients by the loss scale, clips them by their global
+// norm, updates fp32 master parameters and states, and writes a low-precision copy of the
+// parameters. It reads the gradients once for their norm and then makes a single pass over
+// everything. Call
 //   norm, found_inf = grad_norm(grads, loss_scale)
-// and, unless found_inf, for consecutive ranges of the elements of all parameters in their order
+// once and, unless found_inf is true, for consecutive ranges of the elements of all parameters
 //   adam_offload_range(..., loss_scale, max_norm, norm, begin, end)
-// starting the copy of [begin, end) of low_precision_params before the next range is computed. The
-// results are the same bits, however the ranges are cut; each element has to be in one of them.
+// and start copying [begin, end) of low_precision_params to the device before you compute the next
+// range. The result does not depend on how the ranges are cut, bit for bit; each element must be in
+// exactly one range.
 //
-// state_steps are one-element tensors that count the updates: adam_step adds 1 to each, and
-// adam_offload_range, which does a part of an update, leaves that to its caller.
+// state_steps are one-element tensors that count the updates. adam_step adds 1 to each;
+// adam_offload_range, which does part of an update, leaves that to its caller.
 #include <torch/csrc/stable/library.h>
 
 #include <cmath>
@@ -27,13 +29,13 @@
 namespace ascend_ops {
 namespace {
 
-// What create_adam was told and adam_update is not.
+// The options of create_adam that adam_update does not have.
 struct Options {
     bool adamw_mode;
 };
 
 Registry<Options>& registry() {
-    static Registry<Options> optimizers("create_adam made and destroy_adam");
+    static Registry<Options> optimizers("adam");
     return optimizers;
 }
 
@@ -121,7 +123,7 @@ void check_range(const ElementRange& range, const std::vector<Update>& updates) 
         total += update.numel;
     }
     if (range.begin < 0 || range.begin > range.end || range.end > total) {
-        fail("begin and end", "a range of the " + std::to_string(total) + " elements",
+        fail("begin and end", "be a range within the " + std::to_string(total) + " elements",
              std::to_string(range.begin) + " and " + std::to_string(range.end));
     }
 }
@@ -135,7 +137,8 @@ void adam_offload_range(StableIValue* values, std::uint64_t count, std::uint64_t
     const ElementRange range = take_range(arguments);
     take_rounding(arguments, lists.hyperparameters);
     if (!(std::isfinite(norm) && norm >= 0.0)) {
-        fail("norm", "a finite number, as without found_inf", to_text(norm));
+        fail("norm", "be a finite number of at least 0",
+             to_text(norm) + ": skip the step if grad_norm returns found_inf");
     }
     lists.hyperparameters.grad_scale = grad_scale(loss_scale, max_norm, norm);
     const std::vector<Update> updates = lists.plan();
@@ -182,8 +185,8 @@ STABLE_TORCH_LIBRARY(ascend_ops_cpu_adam, library) {
     library.def("set_cpu_capability(str isa) -> ()");
 }
 
-// For every device, not only the CPU: a tensor that is elsewhere meets the check that names it,
-// not the dispatcher's list of backends.
+// Registered for every device, not only the CPU: for a tensor on another device the checks name the
+// argument, while the dispatcher would only list its backends.
 STABLE_TORCH_LIBRARY_IMPL(ascend_ops_cpu_adam, CompositeExplicitAutograd, library) {
     using namespace ascend_ops;
     library.impl("create_adam", &create_adam);

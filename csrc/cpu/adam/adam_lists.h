@@ -1,4 +1,4 @@
-// Adam's updates of lists of tensors: arguments, checks and the offload step.
+// Adam's updates of lists of tensors: arguments and plans of the step and the offload step.
 #pragma once
 
 #include <optional>
@@ -32,7 +32,7 @@ inline void take_rounding(ArgumentReader& arguments, AdamHyperparameters& h) {
     h.rounding.seed = static_cast<std::uint64_t>(seed.value_or(0));
 }
 
-/// An update of many parameters: all the same but for the number of the step.
+/// An update of many parameters with the same hyperparameters, except for the number of the step.
 struct AdamLists {
     Parameters parameters;
     StateSteps steps;
@@ -47,7 +47,7 @@ struct AdamLists {
             const bool same =
                 last.kernel != nullptr && !last.stochastic && step == h.step && dtypes == planned;
             Problem problem;
-            if (!same) {  // bias corrections are powers, which take as long as a small tensor
+            if (!same) {  // bias corrections are powers, as expensive as a small tensor
                 h.step = step;
                 h.rounding.parameter = i;
                 planned = dtypes;
@@ -69,7 +69,7 @@ inline Parameters take_parameters(ArgumentReader& arguments) {
     return parameters;
 }
 
-/// In the order of adam_step.
+/// Takes the arguments of adam_step.
 inline AdamLists take_step(ArgumentReader& arguments) {
     Parameters parameters = take_parameters(arguments);
     AdamLists lists = {std::move(parameters), take_steps(arguments)};
@@ -79,7 +79,7 @@ inline AdamLists take_step(ArgumentReader& arguments) {
     return lists;
 }
 
-/// In the order that adam_offload_range begins with.
+/// Takes the first arguments of adam_offload_range, up to `maximize`.
 inline AdamLists take_offload(ArgumentReader& arguments) {
     Parameters parameters = take_parameters(arguments);
     parameters.params.name = "master_params";

@@ -1,4 +1,4 @@
-// The formula of Adam and AdamW on one Vec of elements (see optimizer/kernel_loop.h and adam.h).
+// The formula of Adam and AdamW for one Vec of elements (see optimizer/kernel_loop.h and adam.h).
 #pragma once
 
 #include "cpu/adam/adam.h"
@@ -21,17 +21,17 @@ struct Formula {
                      mul(param, broadcast(c.decay)));
     }
 
-    // Undoes step() from its last line to its first. The products of the gradient are rounded as
-    // there, so that they cancel exactly: rolling step 1 back gives states of exactly 0 in fp32.
+    // Undoes step() from its last line to its first. The products of the gradient are rounded as in
+    // step(), so that they cancel exactly: in fp32, rolling back step 1 gives states of exactly 0.
     [[gnu::always_inline]] static void rollback(const Coefficients& c, Vec& param, Vec grad,
                                                 Vec& exp_avg, Vec& exp_avg_sq) {
-        // exp_avg_sq was at least the square it took in, before it was rounded to be stored: fp16
-        // stores what is below 2^-25 as 0. No difference in fp32, where rounding keeps the order.
-        // With Adam's decay the square needs the param yet to be found.
-        const Vec least =
+        // Before it was rounded to its storage, exp_avg_sq was at least the weighted square of the
+        // gradient; fp16 stores numbers below 2^-25 as 0. In fp32, where rounding keeps the order,
+        // this changes nothing. With Adam's decay, the square depends on the unknown param.
+        const Vec minimum =
             c.has_l2_penalty ? exp_avg_sq : weighted_square(c, mul(grad, broadcast(c.grad_scale)));
         param =
-            div(fma(broadcast(c.step_size), direction(c, exp_avg, max(least, exp_avg_sq)), param),
+            div(fma(broadcast(c.step_size), direction(c, exp_avg, max(minimum, exp_avg_sq)), param),
                 broadcast(c.decay));
         grad = effective_grad(c, param, grad);
         exp_avg = div(sub(exp_avg, mul(broadcast(c.one_minus_beta1), grad)), broadcast(c.beta1));
@@ -42,7 +42,7 @@ struct Formula {
   private:
     [[gnu::always_inline]] static Vec effective_grad(const Coefficients& c, Vec param, Vec grad) {
         grad = mul(grad, broadcast(c.grad_scale));
-        // Not an addition of zero: an infinite param would turn the gradient into a NaN.
+        // Without a penalty, 0 * param must not be added: it is a NaN if param is infinite.
         return c.has_l2_penalty ? fma(broadcast(c.l2_penalty), param, grad) : grad;
     }
 

@@ -1,4 +1,4 @@
-// The formula of Lion on one Vec of elements (see optimizer/kernel_loop.h and lion.h).
+// The formula of Lion for one Vec of elements (see optimizer/kernel_loop.h and lion.h).
 #pragma once
 
 #include "cpu/lion/lion.h"
@@ -9,7 +9,7 @@ namespace {
 struct Formula {
     using Coefficients = LionCoefficients;
     static constexpr int state_count = 1;
-    static constexpr bool has_rollback = false;  // the sign keeps nothing of the gradient
+    static constexpr bool has_rollback = false;  // the sign does not preserve the gradient
     static constexpr bool has_offload = false;
 
     [[gnu::always_inline]] static void step(const Coefficients& c, Vec& param, Vec grad,

@@ -1,11 +1,12 @@
 // Lion on host memory.
 //
-// One update, elementwise, with g the gradient (its negative if `maximize`); Chen et al. 2023,
-// "Symbolic discovery of optimization algorithms", arXiv 2302.06675, algorithm 2:
+// The update is elementwise, with g = grad, or its negative if `maximize`. It is algorithm 2 of
+// Chen et al. 2023, "Symbolic discovery of optimization algorithms",
+// https://arxiv.org/abs/2302.06675:
 //   update  = sign(beta1 * exp_avg + (1 - beta1) * g)
 //   param   = param * (1 - lr * weight_decay) - lr * update
 //   exp_avg = beta2 * exp_avg + (1 - beta2) * g
-// sign is 0 of 0, and NaN of NaN, so that a NaN is seen.
+// The sign of 0 is 0, and the sign of a NaN is a NaN, so that NaNs are not hidden.
 #pragma once
 
 #include "cpu/optimizer/optimizer.h"
@@ -30,8 +31,8 @@ struct LionCoefficients {
     float grad_sign;  // -1 with maximize
 };
 
-/// The update; the state is exp_avg. Problems: lr or weight_decay negative; a beta outside [0, 1);
-/// anything not finite in fp32; those of make_plan().
+/// Plans an update; the state is exp_avg. Problems: a negative lr or weight_decay; a beta outside
+/// [0, 1); anything not finite in fp32; the problems of make_plan().
 Problem plan_lion_step(const LionHyperparameters& hyperparameters, const DTypes& dtypes, Isa isa,
                        Plan* plan);
 

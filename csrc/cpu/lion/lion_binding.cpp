@@ -1,8 +1,8 @@
 // Lion for torch: the namespace ascend_ops_cpu_lion, on torch's stable ABI.
 //
-// lion_update keeps the argument order that DeepSpeed's optimizers call; lion_step updates lists of
-// tensors in one parallel region, and adds 1 to their state_steps. Both update params and exp_avg
-// in place, after all checks; lion_check makes those of lion_step alone.
+// lion_update has the argument order of DeepSpeed's optimizers. lion_step updates lists of tensors
+// in one parallel region and adds 1 to their state_steps. Both change params and exp_avg in place
+// after all checks; lion_check makes the checks of lion_step alone.
 #include <torch/csrc/stable/library.h>
 
 #include <cstdint>
@@ -20,7 +20,7 @@ namespace {
 struct Options {};
 
 Registry<Options>& registry() {
-    static Registry<Options> optimizers("create_lion made and destroy_lion");
+    static Registry<Options> optimizers("lion");
     return optimizers;
 }
 
@@ -62,7 +62,7 @@ void lion_update(StableIValue* values, std::uint64_t count, std::uint64_t) {
     parameters.grads = take_one(arguments, "grads");
     parameters.states.push_back(take_one(arguments, "exp_avg"));
     registry().get(optimizer_id);
-    check_problem(check_step(step));  // Lion does not use it
+    check_problem(check_step(step));  // Lion's formula does not depend on it
     const auto planner = [&](std::size_t, const DTypes& dtypes, Plan* plan) {
         return plan_lion_step(h, dtypes, current_isa(), plan);
     };
@@ -78,7 +78,7 @@ struct LionLists {
     std::vector<Update> plan() {
         check_length("step", steps.count(), parameters.count());
         const auto planner = [this](std::size_t i, const DTypes& dtypes, Plan* plan) {
-            steps.next(i);  // counted, but no part of the formula
+            steps.next(i);  // checked and counted; the formula does not use it
             return plan_lion_step(hyperparameters, dtypes, current_isa(), plan);
         };
         return plan_all(parameters, Purpose::step, planner);
@@ -129,7 +129,7 @@ STABLE_TORCH_LIBRARY(ascend_ops_cpu_lion, library) {
     library.def("set_cpu_capability(str isa) -> ()");
 }
 
-// For every device: see the binding of Adam.
+// Registered for every device: see adam_binding.cpp.
 STABLE_TORCH_LIBRARY_IMPL(ascend_ops_cpu_lion, CompositeExplicitAutograd, library) {
     using namespace ascend_ops;
     library.impl("create_lion", &create_lion);

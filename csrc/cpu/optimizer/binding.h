@@ -1,4 +1,5 @@
-// What the bindings of all optimizers have: their ids, and the choice of an instruction set.
+// What the bindings of all optimizers share: a registry of ids, and the choice of an instruction
+// set.
 #pragma once
 
 #include <torch/csrc/stable/library.h>
@@ -20,12 +21,12 @@ void give(StableIValue& value, const T& result) {
     value = torch::stable::detail::from(result);
 }
 
-/// What create_<optimizer> was told, by id. A process has a handful of optimizers: a vector.
+/// The options given to create_<optimizer>, by id. A vector, since a process has few optimizers.
 template <class Options>
 class Registry {
   public:
-    /// `made_by`: the ops that make and remove an id, for errors.
-    explicit Registry(const char* made_by) : made_by_(made_by) {}
+    /// `optimizer` completes the names of the ops in errors: "adam" for create_adam.
+    explicit Registry(const char* optimizer) : optimizer_(optimizer) {}
 
     void create(std::int64_t id, const Options& options) {
         const std::lock_guard<std::mutex> lock(mutex_);
@@ -61,11 +62,11 @@ class Registry {
                 return optimizer;
             }
         }
-        fail("optimizer_id", std::string("one that ") + made_by_ + " did not remove",
-             std::to_string(id));
+        fail("optimizer_id", "be the id of an optimizer that exists",
+             std::to_string(id) + ": call create_" + optimizer_ + " first");
     }
 
-    const char* made_by_;
+    const char* optimizer_;
     std::mutex mutex_;
     std::vector<Optimizer> optimizers_;
 };
@@ -83,10 +84,10 @@ inline void set_cpu_capability(StableIValue* values, std::uint64_t count, std::u
     const auto name = ArgumentReader(values, count).take<std::string>();
     Isa isa = Isa::scalar;
     if (!parse_isa(name.c_str(), &isa)) {
-        fail("isa", std::string("one of ") + isa_names(), "'" + name + "'");
+        fail("isa", std::string("be one of ") + isa_names(), "'" + name + "'");
     }
     if (compiled_isa(isa) != isa || !set_current_isa(isa)) {
-        fail("isa", "one that this CPU and the library's compiler have", name);
+        fail("isa", "be supported by this CPU and by the compiler of this library", name);
     }
 }
 

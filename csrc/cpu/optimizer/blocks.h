@@ -1,4 +1,4 @@
-// Work on the elements of many tensors, split among threads by size and not by tensor.
+// Splits work on the elements of many tensors among threads, by size and not by tensor.
 #pragma once
 
 #include <torch/csrc/stable/ops.h>
@@ -9,7 +9,7 @@
 
 namespace ascend_ops {
 
-/// Elements [begin, end) of tensor `index`, as a run of blocks among those of all tensors.
+/// Elements [begin, end) of tensor `index`: consecutive blocks among the blocks of all tensors.
 struct BlockRun {
     std::size_t index;
     std::int64_t begin;
@@ -17,7 +17,7 @@ struct BlockRun {
     std::int64_t first_block;
 };
 
-/// Tensors' ranges cut into blocks of a size that depends on nothing else.
+/// Ranges of tensors, cut into blocks of a fixed size.
 class Blocks {
   public:
     explicit Blocks(std::int64_t block_size) : size_(block_size) {}
@@ -31,8 +31,9 @@ class Blocks {
 
     std::int64_t count() const { return count_; }
 
-    /// Calls work(index, begin, end, first_block) for all, in parallel: each call is a whole number
-    /// of blocks of one tensor, or its end. A thread gets `grain` blocks or more.
+    /// Calls work(index, begin, end, first_block) in parallel until all blocks are done. Each call
+    /// gets whole blocks of one tensor; only the tensor's last block may be shorter. A thread gets
+    /// at least `grain` blocks.
     template <class Work>
     void run(std::int64_t grain, const Work& work) const {
         torch::stable::parallel_for(0, count_, grain, [&](std::int64_t begin, std::int64_t end) {

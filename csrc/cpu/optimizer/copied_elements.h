@@ -1,5 +1,6 @@
-// Elements by way of copies: the last ones of a range, fewer than a turn of a kernel; and whole
-// ranges a block at a time in fp32, for what is too rare for kernels of its own.
+// Updates on copies of the elements: the last elements of a range, fewer than one iteration of a
+// kernel takes; and whole ranges, block by block in fp32, for combinations of dtypes that are too
+// rare for kernels of their own.
 #pragma once
 
 #include <cstddef>
@@ -20,14 +21,14 @@ inline const unsigned char* at(const void* elements, DType dtype, std::int64_t i
            static_cast<std::size_t>(i) * size_of(dtype);
 }
 
-// Vecs that a turn of a kernel has at most (see kernel_loop.h); a long one is a turn of its own.
-constexpr int most_vecs = max_width < 32 ? 4 : 1;
+// The maximum number of Vecs per iteration of a kernel (see kernel_loop.h); 1 if a Vec is long.
+constexpr int max_vecs = max_width < 32 ? 4 : 1;
 
-// Copied out, updated by the same kernel in one whole turn, so that they are rounded as all others
-// are, and copied back.
+// Copies the elements out, updates them by one full iteration of the same kernel, so that they are
+// rounded like all others, and copies them back.
 [[gnu::noinline]] void run_tail(Kernel kernel, const Plan& plan, const Tensors& tensors,
-                                std::int64_t begin, std::int64_t end, std::int64_t turn) {
-    constexpr std::size_t bytes = most_vecs * max_width * sizeof(float);
+                                std::int64_t begin, std::int64_t end, std::int64_t per_iteration) {
+    constexpr std::size_t bytes = max_vecs * max_width * sizeof(float);
     alignas(float) unsigned char copies[3 + max_state_count][bytes] = {};
     const DTypes& dtypes = plan.dtypes;
     const std::size_t count = static_cast<std::size_t>(end - begin);
@@ -41,7 +42,7 @@ constexpr int most_vecs = max_width < 32 ? 4 : 1;
     for (int k = 0; k < Formula::state_count; ++k) {
         __builtin_memcpy(copies[2 + k], at(tensors.states[k], dtypes.states, begin), state_bytes);
     }
-    kernel(plan, {copies[0], copies[1], {copies[2], copies[3]}, copies[4]}, 0, turn);
+    kernel(plan, {copies[0], copies[1], {copies[2], copies[3]}, copies[4]}, 0, per_iteration);
     __builtin_memcpy(params, copies[0], param_bytes);
     for (int k = 0; k < Formula::state_count; ++k) {
         __builtin_memcpy(at(tensors.states[k], dtypes.states, begin), copies[2 + k], state_bytes);
@@ -52,7 +53,7 @@ constexpr int most_vecs = max_width < 32 ? 4 : 1;
     }
 }
 
-constexpr int stage_size = 256;  // a multiple of every width; 4 or 5 KiB of copies in all
+constexpr int stage_size = 256;  // a multiple of every width; 4 or 5 KiB of copies in total
 
 struct Stage {
     alignas(64) float params[stage_size];
@@ -102,9 +103,9 @@ inline void narrow(DType dtype, const float* from, unsigned char* to, int count)
     }
 }
 
-// Adds 16 random bits below the last that bf16 keeps and truncates: up with the probability of what
-// is cut off. Infinities have nothing to round, nor do NaNs, which stay ones: those that arithmetic
-// makes are quiet.
+// Adds 16 random bits below the last bit that bf16 keeps, then truncates: the value is rounded up
+// with a probability equal to the part that is cut off. Infinities and NaNs are only truncated. A
+// NaN stays a NaN, since arithmetic returns quiet NaNs.
 [[gnu::always_inline]] inline std::uint16_t round_stochastic(float value, std::uint32_t random) {
     std::uint32_t bits;
     __builtin_memcpy(&bits, &value, sizeof bits);
@@ -112,15 +113,15 @@ inline void narrow(DType dtype, const float* from, unsigned char* to, int count)
     return static_cast<std::uint16_t>((bits + (finite ? random & 0xffffu : 0u)) >> 16);
 }
 
-// GCC's -O2 leaves these loops scalar, which takes four times as long. They are of 32-bit numbers
-// only, for the same reason.
+// At -O2 GCC does not vectorize these loops, which makes them four times slower. They use 32-bit
+// numbers only, so that they can be vectorized.
 #if defined(__GNUC__) && !defined(__clang__)
 #define ASCEND_OPS_VECTORIZE [[gnu::optimize("O3")]]
 #else
 #define ASCEND_OPS_VECTORIZE
 #endif
 
-// 64 random bits an element of a block: 16 for each number of it that is stored.
+// 64 random bits per element of a block: 16 for each of its stored numbers.
 struct RandomBlock {
     std::uint32_t low[stage_size];
     std::uint32_t high[stage_size];
@@ -186,7 +187,7 @@ inline void store_stage(const Plan& plan, const Tensors& tensors, const Stage& s
     }
 }
 
-/// Runs a kernel of fp32 on tensors of any dtypes.
+/// Runs an fp32 kernel on tensors of any dtypes.
 [[gnu::noinline]] void run_in_blocks(Kernel kernel, const Plan& plan, const Tensors& tensors,
                                      std::int64_t begin, std::int64_t end) {
     const DTypes& dtypes = plan.dtypes;

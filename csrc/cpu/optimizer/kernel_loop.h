@@ -1,8 +1,9 @@
-// The loop around a formula, over the Vec of whichever simd header is included before this one. The
-// formula is the file formula.h of the optimizer's folder, which is on the include path.
+// The loop that applies a formula to arrays. Include a header from cpu/simd first: the loop is
+// written in its Vec. The formula is formula.h in the optimizer's folder, which is on the include
+// path.
 //
-// Everything has internal linkage and nothing of the C++ library with code in it is included:
-// each including file is compiled for another instruction set (see simd/scalar.h).
+// Everything has internal linkage, and no header of the C++ library that contains code is included:
+// each including file is compiled for a different instruction set (see simd/scalar.h).
 #pragma once
 
 #include <cstddef>
@@ -22,7 +23,7 @@ struct Step {
     }
 };
 
-// Undoes Step. A template, so that only an optimizer that has it is asked for it.
+// The inverse of Step. A template, so that it is compiled only for formulas that have a rollback.
 template <class F>
 struct Rollback {
     template <class... Vecs>
@@ -33,15 +34,15 @@ struct Rollback {
 
 struct NoCopy {};
 
-// The copy is for the device: written past the caches, which need not fetch its lines first, the
-// pass takes 5 to 8% less time.
+// The copy is for the device, not for this CPU. Non-temporal stores, which need not fetch its cache
+// lines first, make the pass 5 to 8% faster.
 inline void stream_copy(NoCopy*, std::int64_t, Vec) {}
 template <class T>
 [[gnu::always_inline]] inline void stream_copy(T* to, std::int64_t i, Vec v) {
     stream(to + i, v);
 }
 
-// The arrays of one kernel at its element types.
+// The arrays of one kernel, with its element types.
 template <class Param, class Grad, class State, class Copy>
 struct Arrays {
     explicit Arrays(const Tensors& tensors)
@@ -58,15 +59,15 @@ struct Arrays {
     Copy* copies;
 };
 
-// One Vec of each array, plain loads and stores. Measured beside it: prefetching 1 or 4 KiB ahead
-// makes no difference; non-temporal stores of params and states cost 3 to 5%.
+// Updates one Vec of each array by plain loads and stores. Measured alternatives: prefetching 1 or
+// 4 KiB ahead makes no difference; non-temporal stores of params and states are 3 to 5% slower.
 template <class Update, class A>
 [[gnu::always_inline]] inline void run_one(const Formula::Coefficients& c, const A& a,
                                            std::int64_t i) {
     Vec param = load(a.params + i);
     Vec grad = load(a.grads + i);
     Vec state0 = load(a.states0 + i);
-    // params last: they wait for a division, the states do not (3% faster in cache)
+    // params are stored last, because they wait for a division (3% faster in cache)
     if constexpr (Formula::state_count == 1) {
         Update::update(c, param, grad, state0);
         store(a.states0 + i, state0);
@@ -96,8 +97,8 @@ template <class V, int count, class T>
     }
 }
 
-// `count` Vecs of each array, one array after the other. V is Vec: of SVE and RVV, whose Vec cannot
-// be in an array, this is never instantiated.
+// Updates `count` Vecs of each array, one array after the other. V is Vec, as a template parameter
+// because the Vecs of SVE and RVV cannot be array elements: for them this is never instantiated.
 template <class Update, int count, class V, class A>
 [[gnu::always_inline]] inline void run_line(const Formula::Coefficients& c, const A& a,
                                             std::int64_t i) {
@@ -130,18 +131,19 @@ template <class Update, int count, class V, class A>
     }
 }
 
-// Vecs in a cache line of the narrowest array; 1 where a Vec is that long or its length unknown.
+// The number of Vecs per cache line of the narrowest array; 1 if a Vec is at least that long or if
+// its length is unknown.
 //
-// A turn takes whole lines of each array, since they may push each other out of the first cache:
-// the way of AMD's is predicted by a hash of the address that is the same for many multiples of 128
-// MiB apart, and large tensors often lie so. With 16-bit arrays that do, a turn of one Vec took 2
-// (AVX-512) to 3.6 (AVX2) times as long; with those that do not, about the same.
+// Each iteration processes whole cache lines of every array, because the arrays may evict each
+// other from the L1 cache: AMD's L1 predicts the way by a hash of the address that is equal for
+// many addresses 128 MiB apart, and large tensors are often that far apart. For such 16-bit arrays,
+// iterations of one Vec took 2 (AVX-512) to 3.6 (AVX2) times as long; for others, about the same.
 template <class... Elements>
 constexpr int vecs_in_a_line() {
     std::size_t narrowest = 4;
     ((narrowest = sizeof(Elements) < narrowest ? sizeof(Elements) : narrowest), ...);
     const std::size_t count = 64 / (narrowest * static_cast<std::size_t>(max_width));
-    return max_width < 4 || count < 1 ? 1 : static_cast<int>(count < most_vecs ? count : most_vecs);
+    return max_width < 4 || count < 1 ? 1 : static_cast<int>(count < max_vecs ? count : max_vecs);
 }
 
 template <class Update, class Param, class Grad, class State, class Copy>
@@ -149,10 +151,10 @@ void run(const Plan& plan, const Tensors& tensors, std::int64_t begin, std::int6
     const auto c = plan.coefficients.as<Formula::Coefficients>();
     const Arrays<Param, Grad, State, Copy> arrays(tensors);
     constexpr int vecs = vecs_in_a_line<Param, Grad, State>();
-    const std::int64_t turn = vecs * width();
+    const std::int64_t per_iteration = vecs * width();
 
     std::int64_t i = begin;
-    for (; end - i >= turn; i += turn) {
+    for (; end - i >= per_iteration; i += per_iteration) {
         if constexpr (vecs > 1) {
             run_line<Update, vecs, Vec>(c, arrays, i);
         } else {
@@ -163,7 +165,7 @@ void run(const Plan& plan, const Tensors& tensors, std::int64_t begin, std::int6
         finish_streams();
     }
     if (i < end) {
-        run_tail(run<Update, Param, Grad, State, Copy>, plan, tensors, i, end, turn);
+        run_tail(run<Update, Param, Grad, State, Copy>, plan, tensors, i, end, per_iteration);
     }
 }
 
@@ -220,7 +222,7 @@ constexpr void add_offload(KernelTable& kernels) {
     kernels.square_sum[index_of(Grad{})] = square_sum_of<Grad>;
 }
 
-// A template for the sake of `if constexpr`.
+// A template, because `if constexpr` needs one.
 template <class F>
 constexpr KernelTable make_kernels() {
     KernelTable kernels = {};

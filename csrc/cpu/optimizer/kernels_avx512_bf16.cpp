@@ -1,6 +1,6 @@
 #include "cpu/optimizer/kernels.h"
 
-// AVX512_BF16 is asked for here and not by a flag, which GCC 9 would refuse.
+// Enables AVX512_BF16 here and not by a flag, which GCC 9 would reject.
 #if defined(__AVX512F__) && defined(__AVX512BW__) && defined(__AVX512VL__) && \
     (defined(__clang__) || __GNUC__ >= 10)
 #define ASCEND_OPS_AVX512_BF16
@@ -9,7 +9,7 @@
 #else
 #pragma GCC target("avx512bf16")
 #endif
-// clang-format off: the kernels are written over the Vec that comes first
+// clang-format off: the Vec must be included before the kernels, which are written in it
 #include "cpu/simd/avx512.h"
 #include "cpu/optimizer/kernel_loop.h"
 // clang-format on

@@ -1,4 +1,4 @@
-// clang-format off: the kernels are written over the Vec that comes first
+// clang-format off: the Vec must be included before the kernels, which are written in it
 #include "cpu/simd/scalar.h"
 #include "cpu/optimizer/kernel_loop.h"
 // clang-format on

@@ -1,7 +1,7 @@
 #include "cpu/optimizer/kernels.h"
 
 #if defined(__ARM_FEATURE_SVE) && __has_include(<arm_sve.h>)
-// clang-format off: the kernels are written over the Vec that comes first
+// clang-format off: the Vec must be included before the kernels, which are written in it
 #include "cpu/simd/sve.h"
 #include "cpu/optimizer/kernel_loop.h"
 // clang-format on

@@ -1,4 +1,4 @@
-// Runs checked updates of many tensors in one parallel region.
+// Runs the checked updates of many tensors in one parallel region.
 #pragma once
 
 #include <limits>
@@ -10,12 +10,13 @@
 
 namespace ascend_ops {
 
-/// Elements of one block: tasks begin at multiples of it, so that two threads share no cache line.
+/// Elements per block. Tasks begin at multiples of it, so that no two threads share a cache line.
 constexpr std::int64_t step_block_size = 1024;
-/// Blocks that a task has at least: at 28 bytes an element about as long as starting the threads.
+/// The minimum number of blocks per task: at 28 bytes per element, a task takes about as long as
+/// starting the threads.
 constexpr std::int64_t step_grain = 32;
 
-/// A range of the elements of all parameters, counted through in their order.
+/// A range of elements, numbered across all parameters in their order.
 struct ElementRange {
     std::int64_t begin = 0;
     std::int64_t end = std::numeric_limits<std::int64_t>::max();
@@ -38,7 +39,7 @@ inline void run_on_copies(const Plan& plan, const Parameters& parameters, std::s
     roles.read(0);
     run_plan(plan, roles.pointers(), begin, end);
     const std::vector<const TensorList*> originals = parameters.roles();
-    for (std::size_t k = 0; k < roles.written_count(); ++k) {  // all but grads
+    for (std::size_t k = 0; k < roles.written_count(); ++k) {  // grads are only read
         Tensor original = originals[k]->tensors[i];
         if (!original.is_contiguous()) {
             torch::stable::copy_(original, roles.lists()[k]->tensors[0]);
@@ -46,8 +47,8 @@ inline void run_on_copies(const Plan& plan, const Parameters& parameters, std::s
     }
 }
 
-/// What lies densely in memory in one parallel region, split by size and not by tensor; the rest on
-/// copies.
+/// Updates tensors that are dense in memory in one parallel region, split by size and not by
+/// tensor, and all others on contiguous copies.
 inline void run_all(const Parameters& parameters, const std::vector<Update>& updates,
                     const ElementRange& range = {}) {
     Blocks blocks(step_block_size);

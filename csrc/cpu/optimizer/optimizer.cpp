@@ -22,7 +22,7 @@ bool writes(const DTypes& dtypes, DType dtype) {
     return dtypes.params == dtype || dtypes.states == dtype || dtypes.low_precision_params == dtype;
 }
 
-// The finalizer of SplitMix64 (Steele, Lea and Flood 2014): a bijection that spreads every bit.
+// The finalizer of SplitMix64 (Steele, Lea and Flood 2014), a bijection that spreads every bit.
 std::uint64_t mix(std::uint64_t x) {
     x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
     x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;
@@ -56,12 +56,12 @@ Isa compiled_isa(Isa isa) {
 Problem make_plan(const Coefficients& coefficients, const DTypes& dtypes, Isa isa,
                   Direction direction, const Rounding& rounding, std::int64_t step, Plan* plan) {
     if (!cpu_supports(isa)) {
-        return {"isa", "one that this CPU has", static_cast<double>(isa)};
+        return {"isa", "be supported by this CPU", static_cast<double>(isa)};
     }
     const bool stochastic = rounding.stochastic && writes(dtypes, DType::bfloat16);
     const Kernel kernel = choose(table_of(compiled_isa(isa)), dtypes, direction, stochastic);
     if (kernel == nullptr) {
-        return {"dtypes", "grads and states each in fp32 or in the params' dtype", 0.0};
+        return {"dtypes", "have grads and states in float32 or in the dtype of params", 0.0};
     }
     const std::uint64_t key =
         mix(mix(mix(rounding.seed) + static_cast<std::uint64_t>(step)) + rounding.parameter);
@@ -85,21 +85,21 @@ Problem check_not_negative(const char* argument, double value) {
     if (std::fabs(value) <= FLT_MAX && value >= 0.0) {  // false for NaN
         return {};
     }
-    return {argument, "a finite number, 0 or more", value};
+    return {argument, "be a finite number of at least 0", value};
 }
 
 Problem check_beta(const char* argument, double value) {
     if (value >= 0.0 && value < 1.0) {
         return {};
     }
-    return {argument, "0 or more and less than 1", value};
+    return {argument, "be at least 0 and less than 1", value};
 }
 
 Problem check_step(std::int64_t step) {
     if (step >= 1) {
         return {};
     }
-    return {"step", "1 or more", static_cast<double>(step)};
+    return {"step", "be at least 1", static_cast<double>(step)};
 }
 
 }  // namespace ascend_ops

@@ -1,4 +1,4 @@
-// The tensors of an optimizer's op, a list for each role, and their checks.
+// The tensors of an optimizer's op, one list per role, and their checks.
 #pragma once
 
 #include <torch/csrc/stable/ops.h>
@@ -19,15 +19,15 @@
 
 namespace ascend_ops {
 
-/// One tensor of each parameter, in their order.
+/// One tensor per parameter, in the order of the parameters.
 struct TensorList {
-    const char* name;  // of one, as an error says it
+    const char* name;  // of one tensor, in errors
     std::vector<Tensor> tensors;
 
     HostTensor at(std::size_t i) const { return host_tensor(name, tensors[i]); }
 };
 
-/// All tensors of the parameters; an op of one parameter has lists of one.
+/// All tensors of the parameters. An op for a single parameter has lists of one tensor.
 struct Parameters {
     TensorList params;
     TensorList grads;
@@ -37,7 +37,7 @@ struct Parameters {
     std::size_t count() const { return params.tensors.size(); }
     bool has_copies() const { return !low_precision_params.tensors.empty(); }
 
-    /// The parameters' tensors by role; grads, which are only read, last.
+    /// Returns the lists; the last one is grads, which are only read.
     std::vector<const TensorList*> roles() const {
         std::vector<const TensorList*> all = {&params};
         for (const TensorList& list : states) {
@@ -59,7 +59,7 @@ class Roles {
           state_count_(parameters.states.size()),
           has_copies_(parameters.has_copies()) {}
 
-    /// Those of parameter i: on the CPU, at strides and of the same sizes.
+    /// Reads the tensors of parameter i. Throws unless they are strided CPU tensors of one shape.
     void read(std::size_t i) {
         tensors_.clear();
         for (const TensorList* list : lists_) {
@@ -70,7 +70,7 @@ class Roles {
 
     const std::vector<const TensorList*>& lists() const { return lists_; }
     const std::vector<HostTensor>& all() const { return tensors_; }
-    std::size_t written_count() const { return lists_.size() - 1; }  // all but grads, the last
+    std::size_t written_count() const { return lists_.size() - 1; }  // all but grads
     const HostTensor& params() const { return tensors_.front(); }
     const HostTensor& grads() const { return tensors_.back(); }
     const HostTensor& state(std::size_t k) const { return tensors_[1 + k]; }
@@ -87,7 +87,7 @@ class Roles {
         return all;
     }
 
-    /// Whether an update may run over the memory of all of them from first to last.
+    /// Returns whether an update may run over the memory of all tensors from first to last.
     bool share_dense_layout() const {
         return std::all_of(tensors_.begin(), tensors_.end(), [&](const HostTensor& tensor) {
             return same_dense_layout(params(), tensor);
@@ -106,7 +106,7 @@ struct Update {
     Plan plan;
     Tensors pointers;
     std::int64_t numel;
-    bool dense;  // else the pointers are no use: see run_on_copies
+    bool dense;  // if false, the pointers cannot be used: see run_on_copies()
 };
 
 inline TensorList take_list(ArgumentReader& arguments, const char* name) {
@@ -117,22 +117,23 @@ inline TensorList take_one(ArgumentReader& arguments, const char* name) {
     return {name, {arguments.take<Tensor>()}};
 }
 
-inline void check_length(const char* name, std::size_t found, std::size_t wanted) {
-    if (found != wanted) {
-        fail(name, "as many as params, " + std::to_string(wanted), std::to_string(found));
+inline void check_length(const char* name, std::size_t count, std::size_t param_count) {
+    if (count != param_count) {
+        fail(name, "have " + std::to_string(param_count) + " tensors, one per parameter",
+             std::to_string(count));
     }
 }
 
 inline void check_problem(const Problem& problem) {
     if (problem.argument != nullptr) {
-        fail(problem.argument, problem.wanted, to_text(problem.found));
+        fail(problem.argument, problem.requirement, to_text(problem.value));
     }
 }
 
 inline DType params_dtype_or_float32(const HostTensor& tensor, DType params) {
     const DType found = dtype_of(tensor);
     if (found != params && found != DType::float32) {
-        fail(tensor.name, "the dtype of params, or float32", dtype_text(tensor));
+        fail(tensor.name, "have the dtype of params or float32", dtype_text(tensor));
     }
     return found;
 }
@@ -140,19 +141,19 @@ inline DType params_dtype_or_float32(const HostTensor& tensor, DType params) {
 inline DType low_precision_dtype(const HostTensor& tensor) {
     const DType found = dtype_of(tensor);
     if (found == DType::float32) {
-        fail(tensor.name, "dtype bfloat16 or float16", dtype_text(tensor));
+        fail(tensor.name, "have dtype bfloat16 or float16", dtype_text(tensor));
     }
     return found;
 }
 
-/// Whether grads may have any dtype, to be scaled, and params have to be fp32.
+/// With offload, params must be fp32 and grads, which are scaled, may have any dtype.
 enum class Purpose : std::uint8_t { step, offload };
 
 inline DTypes check_dtypes(const Roles& roles, Purpose purpose) {
     DTypes dtypes;
     dtypes.params = dtype_of(roles.params());
     if (purpose == Purpose::offload && dtypes.params != DType::float32) {
-        fail(roles.params().name, "dtype float32", dtype_text(roles.params()));
+        fail(roles.params().name, "have dtype float32", dtype_text(roles.params()));
     }
     dtypes.grads = purpose == Purpose::offload
                        ? dtype_of(roles.grads())
@@ -162,7 +163,8 @@ inline DTypes check_dtypes(const Roles& roles, Purpose purpose) {
     for (std::size_t k = 1; k < roles.state_count(); ++k) {
         const HostTensor& other = roles.state(k);
         if (dtype_of(other) != dtypes.states) {
-            fail(other.name, std::string("the dtype of ") + first.name + ", " + dtype_text(first),
+            fail(other.name,
+                 std::string("have the dtype of ") + first.name + ", " + dtype_text(first),
                  dtype_text(other));
         }
     }
@@ -172,12 +174,13 @@ inline DTypes check_dtypes(const Roles& roles, Purpose purpose) {
     return dtypes;
 }
 
-/// Overlaps of one parameter's tensors, whose dtypes have been checked.
+/// Throws if tensors of one parameter overlap. Their dtypes must have been checked.
 inline void check_overlaps(const Roles& roles) {
     std::vector<MemoryRange> ranges;
     ranges.reserve(roles.all().size());
     for (const HostTensor& tensor : roles.all()) {
-        if (ranges.size() < roles.written_count()) {  // grads are only read: they may be expanded
+        if (ranges.size() <
+            roles.written_count()) {  // grads are only read, so they may be expanded
             check_no_self_overlap(tensor);
         }
         ranges.emplace_back(tensor);
@@ -187,8 +190,8 @@ inline void check_overlaps(const Roles& roles) {
     }
 }
 
-/// What an update writes, a range for each role. Those of tensors with holes are left empty: they
-/// may interleave without meeting, and are not run in parallel.
+/// Stores the memory that an update writes, one range per role. Tensors with holes get an empty
+/// range: they may interleave without sharing elements, and they are not updated in parallel.
 inline void note_written(const Roles& roles, MemoryRange* written) {
     for (std::size_t k = 0; k < roles.written_count(); ++k) {
         const HostTensor& tensor = roles.all()[k];
@@ -197,15 +200,15 @@ inline void note_written(const Roles& roles, MemoryRange* written) {
     }
 }
 
-/// Refuses parameters that share memory with others, or with their states: two threads would write
-/// it.
+/// Throws if parameters share memory with each other or with states, which two threads would
+/// write.
 inline void check_all_disjoint(std::vector<MemoryRange> written) {
     std::sort(written.begin(), written.end(),
               [](const MemoryRange& a, const MemoryRange& b) { return a.begin < b.begin; });
     for (std::size_t i = 1; i < written.size(); ++i) {
         if (written[i].begin < written[i - 1].end) {
             const auto shared = std::min(written[i - 1].end, written[i].end) - written[i].begin;
-            fail("params", "parameters and states that do not overlap in memory",
+            fail("params", "not overlap each other or the states in memory",
                  "two that share " + std::to_string(shared) + " bytes");
         }
     }
@@ -213,13 +216,13 @@ inline void check_all_disjoint(std::vector<MemoryRange> written) {
 
 using Planner = std::function<Problem(std::size_t i, const DTypes& dtypes, Plan* plan)>;
 
-/// What all checks of many updates find.
+/// The result of checking many updates.
 struct Checked {
     std::vector<Update> updates;
     std::vector<MemoryRange> written;
-    std::size_t failed;  // the first parameter that was refused, or their count
+    std::size_t failed;  // the index of the first bad parameter, or the number of parameters
     std::exception_ptr error;
-    std::mutex mutex;  // of failed and error
+    std::mutex mutex;  // guards failed and error
 
     void fail(std::size_t i) {
         const std::lock_guard<std::mutex> lock(mutex);
@@ -254,7 +257,7 @@ inline Update plan_one(const Roles& roles, Purpose purpose, const Planner& plann
     return update;
 }
 
-/// Those of parameters [begin, end), up to the first that is refused.
+/// Plans the updates of parameters [begin, end), up to the first one that fails a check.
 inline void plan_range(Roles roles, Purpose purpose, const Planner& planner, std::size_t begin,
                        std::size_t end, Checked* checked) {
     for (std::size_t i = begin; i < end; ++i) {
@@ -269,11 +272,11 @@ inline void plan_range(Roles roles, Purpose purpose, const Planner& planner, std
     }
 }
 
-/// Parameters that a thread checks at least.
+/// The minimum number of parameters that a thread checks.
 constexpr std::int64_t plan_grain = 128;
 
-/// All checks of an update; nothing is changed. A copy of `planner` for each thread makes the plans
-/// of its parameters.
+/// Makes all checks of an update without changing anything. Each thread has its own copy of
+/// `planner`.
 inline std::vector<Update> plan_all(const Parameters& parameters, Purpose purpose,
                                     const Planner& planner) {
     const std::size_t count = parameters.count();

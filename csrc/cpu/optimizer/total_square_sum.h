@@ -1,8 +1,9 @@
 // The sum of the squares of many arrays in one parallel pass.
 //
-// Blocks of a fixed size are summed apart, in an order that the instruction set does not change,
-// and their sums pairwise: the result is the same bits for any number of threads. Squares are exact
-// and sums are in double, so neither overflows nor loses what is small.
+// Blocks of a fixed size are summed separately, in an order that does not depend on the instruction
+// set, and their sums are added pairwise, so that the result is bitwise the same for any number of
+// threads. Squares are exact and sums are in double, so nothing overflows and small numbers are not
+// lost.
 #pragma once
 
 #include <vector>
@@ -29,7 +30,7 @@ inline double pairwise_sum(const double* values, std::size_t count) {
     return pairwise_sum(values, half) + pairwise_sum(values + half, count - half);
 }
 
-/// Not finite if, and only if, an element is not.
+/// Returns a sum that is finite if and only if every element is.
 inline double total_square_sum(Isa isa, const std::vector<Elements>& arrays) {
     Blocks blocks(norm_block_size);
     for (std::size_t i = 0; i < arrays.size(); ++i) {

@@ -1,4 +1,4 @@
-// Eight lanes of AVX2, FMA and F16C. The interface is described in simd/scalar.h.
+// A Vec of eight lanes for AVX2, FMA and F16C. simd/scalar.h describes the interface.
 #pragma once
 
 #include <immintrin.h>
@@ -21,7 +21,7 @@ constexpr std::int64_t width() { return max_width; }
 inline Vec broadcast(float x) { return {_mm256_set1_ps(x)}; }
 inline Vec load(const float* from) { return {_mm256_loadu_ps(from)}; }
 
-// Both halves of the register get all eight words; one shuffle picks and shifts them.
+// Copies all eight words to both halves of the register, then picks and shifts them by one shuffle.
 inline Vec load(const BFloat16* from) {
     const __m256i words =
         _mm256_broadcastsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from)));
@@ -43,9 +43,9 @@ inline __m128i to_bfloat16(Vec v) {
     const __m256i odd = _mm256_and_si256(_mm256_srli_epi32(bits, 16), _mm256_set1_epi32(1));
     const __m256i rounded =
         _mm256_add_epi32(_mm256_add_epi32(bits, odd), _mm256_set1_epi32(0x7fff));
-    // rounding could carry a NaN into infinity: all bits set is a NaN, too
+    // Rounding could turn a NaN into infinity. A number with all bits set is a NaN as well.
     const __m256i is_nan = _mm256_castps_si256(_mm256_cmp_ps(v.value, v.value, _CMP_UNORD_Q));
-    // the upper halves of each 128 bits, to its lower end; then both together
+    // Moves the upper halves of all words to the lower end of each 128 bits, then joins the two.
     const char o = -1;
     const __m256i byte_of_byte =
         _mm256_setr_epi8(2, 3, 6, 7, 10, 11, 14, 15, o, o, o, o, o, o, o, o, 2, 3, 6, 7, 10, 11, 14,
@@ -88,7 +88,7 @@ inline Vec max(Vec a, Vec b) { return {_mm256_max_ps(a.value, b.value)}; }
 
 inline Vec sign(Vec a) {
     const __m256 zero = _mm256_setzero_ps();
-    const __m256 keep = _mm256_cmp_ps(a.value, zero, _CMP_EQ_UQ);  // zero or NaN
+    const __m256 keep = _mm256_cmp_ps(a.value, zero, _CMP_EQ_UQ);  // a zero or a NaN
     const __m256 sign_bit = _mm256_and_ps(a.value, _mm256_set1_ps(-0.0f));
     return {_mm256_blendv_ps(_mm256_or_ps(sign_bit, _mm256_set1_ps(1.0f)), a.value, keep)};
 }

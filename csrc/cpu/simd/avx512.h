@@ -1,11 +1,11 @@
-// Sixteen lanes of AVX-512 F, BW and VL. The interface is described in simd/scalar.h.
+// A Vec of 16 lanes for AVX-512 F, BW and VL. simd/scalar.h describes the interface.
 //
-// bf16 is rounded with integer instructions, and with VCVTNEPS2BF16 where the compiler was told of
-// AVX512_BF16: that flushes subnormals to zero, which no other instruction set does, so a vector
-// that has one is rounded with integers all the same.
+// bf16 is rounded with integer instructions or, if AVX512_BF16 is enabled, with VCVTNEPS2BF16. That
+// instruction flushes subnormals to zero, unlike every other instruction set, so a vector that
+// contains a subnormal is still rounded with integer instructions.
 #pragma once
 
-// GCC 12 calls the unused operand of its own unmasked intrinsics uninitialized (GCC bug 105593).
+// GCC 12 warns that an unused operand of its own intrinsics is uninitialized (GCC bug 105593).
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wuninitialized"
@@ -33,7 +33,7 @@ constexpr std::int64_t width() { return max_width; }
 
 inline Vec broadcast(float x) { return {_mm512_set1_ps(x)}; }
 
-// One shuffle: word i becomes the upper half of lane i, the lower half is zero.
+// By one shuffle, word i becomes the upper half of lane i; the lower half is zero.
 inline Vec from_bfloat16(__m256i stored) {
     const __m512i word_of_half = _mm512_setr_epi32(
         0 << 16, 1 << 16, 2 << 16, 3 << 16, 4 << 16, 5 << 16, 6 << 16, 7 << 16, 8 << 16, 9 << 16,
@@ -57,11 +57,11 @@ inline Vec load(const Float16* from) {
     const __mmask16 is_odd = _mm512_test_epi32_mask(bits, _mm512_set1_epi32(0x00010000));
     const __m512i down = _mm512_add_epi32(bits, _mm512_set1_epi32(0x7fff));
     const __m512i rounded = _mm512_mask_add_epi32(down, is_odd, bits, _mm512_set1_epi32(0x8000));
-    // rounding could carry a NaN into infinity
+    // Rounding could turn a NaN into infinity.
     const __mmask16 is_nan = _mm512_cmp_ps_mask(v.value, v.value, _CMP_UNORD_Q);
     const __m512i chosen =
         _mm512_mask_or_epi32(rounded, is_nan, bits, _mm512_set1_epi32(0x00400000));
-    // one shuffle: the upper half of lane i becomes word i
+    // By one shuffle, the upper half of lane i becomes word i.
     const __m512i half_of_word =
         _mm512_setr_epi32(0x00030001, 0x00070005, 0x000b0009, 0x000f000d, 0x00130011, 0x00170015,
                           0x001b0019, 0x001f001d, 0, 0, 0, 0, 0, 0, 0, 0);
@@ -117,7 +117,7 @@ inline Vec max(Vec a, Vec b) { return {_mm512_max_ps(a.value, b.value)}; }
 inline Vec sign(Vec a) {
     const __m512i one = _mm512_castps_si512(_mm512_set1_ps(1.0f));
     const __m512i bits = _mm512_castps_si512(a.value);
-    // one's bits and the sign's: (bits & 0x80000000) | one
+    // (bits & 0x80000000) | one
     const __m512i signed_one =
         _mm512_ternarylogic_epi32(bits, _mm512_set1_epi32(INT32_MIN), one, 0xea);
     const __mmask16 keep = _mm512_cmp_ps_mask(a.value, _mm512_setzero_ps(), _CMP_EQ_UQ);

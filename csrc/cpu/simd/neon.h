@@ -1,7 +1,7 @@
-// Four lanes of the aarch64 baseline. The interface is described in simd/scalar.h.
+// A Vec of four lanes for the aarch64 baseline. simd/scalar.h describes the interface.
 //
-// bf16 is rounded with integer instructions, as BFCVTN needs Armv8.6; the conversions to and from
-// fp16 are part of Armv8.0. The fp16 arithmetic of Armv8.2 has no use here: results are fp32's.
+// bf16 is rounded with integer instructions, because BFCVTN needs Armv8.6. Conversions to and from
+// fp16 are part of Armv8.0. The fp16 arithmetic of Armv8.2 is not used, since results are in fp32.
 #pragma once
 
 #include <arm_neon.h>
@@ -32,7 +32,7 @@ inline void store(BFloat16* to, Vec v) {
     const uint32x4_t bits = vreinterpretq_u32_f32(v.value);
     const uint32x4_t odd = vandq_u32(vshrq_n_u32(bits, 16), vdupq_n_u32(1));
     const uint32x4_t rounded = vaddq_u32(vaddq_u32(bits, odd), vdupq_n_u32(0x7fff));
-    // rounding could carry a NaN into infinity
+    // Rounding could turn a NaN into infinity.
     const uint32x4_t quiet = vorrq_u32(bits, vdupq_n_u32(0x00400000));
     const uint32x4_t is_number = vceqq_f32(v.value, v.value);
     vst1_u16(&to->bits, vshrn_n_u32(vbslq_u32(is_number, rounded, quiet), 16));
@@ -56,7 +56,7 @@ inline Vec sqrt(Vec a) { return {vsqrtq_f32(a.value)}; }
 inline Vec fma(Vec a, Vec b, Vec c) { return {vfmaq_f32(c.value, a.value, b.value)}; }
 inline Vec fnma(Vec a, Vec b, Vec c) { return {vfmsq_f32(c.value, a.value, b.value)}; }
 
-// not FMAX, which returns the NaN and takes +0 for more than -0
+// Not FMAX, which returns the NaN and treats +0 as greater than -0.
 inline Vec max(Vec a, Vec b) { return {vbslq_f32(vcgtq_f32(a.value, b.value), a.value, b.value)}; }
 
 inline Vec sign(Vec a) {

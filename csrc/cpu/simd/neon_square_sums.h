@@ -1,4 +1,4 @@
-// SquareSums (see simd/scalar.h) in NEON, for the headers of NEON and of SVE.
+// SquareSums (see simd/scalar.h) on NEON, for the headers of NEON and SVE.
 #pragma once
 
 #include <arm_neon.h>

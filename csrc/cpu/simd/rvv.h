@@ -1,7 +1,7 @@
-// Two registers of RISC-V's vector extension, of whatever length up to 512 bits each (of longer
-// ones a part). The interface is described in simd/scalar.h.
+// A Vec of two registers of RISC-V's vector extension, of up to 512 bits each; longer registers are
+// used in part. simd/scalar.h describes the interface.
 //
-// Only V itself is asked for, not Zvfhmin: fp16 and bf16 are converted with integer instructions.
+// This needs only V itself, not Zvfhmin: fp16 and bf16 are converted with integer instructions.
 #pragma once
 
 #include <riscv_vector.h>
@@ -38,7 +38,7 @@ inline Vec load(const BFloat16* from) {
     return float_of(__riscv_vsll_vx_u32m2(load_words(&from->bits), 16, lanes()));
 }
 
-// Each step as to_float(Float16) in simd/scalar.h.
+// The same steps as to_float(Float16) in simd/scalar.h.
 inline Vec load(const Float16* from) {
     const std::size_t n = lanes();
     const Bits stored = load_words(&from->bits);
@@ -67,14 +67,14 @@ inline void store(BFloat16* to, Vec v) {
     const Bits bits = bits_of(v);
     const Bits odd = __riscv_vand_vx_u32m2(__riscv_vsrl_vx_u32m2(bits, 16, n), 1, n);
     const Bits rounded = __riscv_vadd_vv_u32m2(__riscv_vadd_vx_u32m2(bits, 0x7fff, n), odd, n);
-    // rounding could carry a NaN into infinity
+    // Rounding could turn a NaN into infinity.
     const Bits quiet = __riscv_vor_vx_u32m2(bits, 0x00400000u, n);
     const vbool16_t is_nan = __riscv_vmfne_vv_f32m2_b16(v, v, n);
     const Bits chosen = __riscv_vmerge_vvm_u32m2(rounded, quiet, is_nan, n);
     store_words(&to->bits, __riscv_vsrl_vx_u32m2(chosen, 16, n));
 }
 
-// Each step as to_float16 in simd/scalar.h.
+// The same steps as to_float16() in simd/scalar.h.
 inline void store(Float16* to, Vec v) {
     const std::size_t n = lanes();
     const Bits bits = bits_of(v);
@@ -110,7 +110,7 @@ inline Vec sqrt(Vec a) { return __riscv_vfsqrt_v_f32m2(a, lanes()); }
 inline Vec fma(Vec a, Vec b, Vec c) { return __riscv_vfmacc_vv_f32m2(c, a, b, lanes()); }
 inline Vec fnma(Vec a, Vec b, Vec c) { return __riscv_vfnmsac_vv_f32m2(c, a, b, lanes()); }
 
-// not VFMAX, which returns the number where the other is a NaN
+// Not VFMAX, which returns the number if the other operand is a NaN.
 inline Vec max(Vec a, Vec b) {
     const vbool16_t greater = __riscv_vmfgt_vv_f32m2_b16(a, b, lanes());
     return __riscv_vmerge_vvm_f32m2(b, a, greater, lanes());
@@ -123,8 +123,8 @@ inline Vec sign(Vec a) {
     return __riscv_vmerge_vvm_f32m2(a, one, is_nonzero_number, lanes());
 }
 
-// A type without a size cannot be a member: the sums are in memory between calls, which is made up
-// for by adding many elements a call.
+// A sizeless type cannot be a member, so the sums are in memory between calls. Each call adds many
+// elements to make up for that.
 class SquareSums {
   public:
     template <class T>
@@ -139,7 +139,7 @@ class SquareSums {
     void store(double* to) const { __builtin_memcpy(to, sums_, sizeof sums_); }
 
   private:
-    static_assert(max_width == square_sum_lanes, "a load takes no more than there are sums");
+    static_assert(max_width == square_sum_lanes, "one load must not be longer than the sums");
 
     double sums_[square_sum_lanes] = {};
 };

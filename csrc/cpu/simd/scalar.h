@@ -1,25 +1,25 @@
-// One lane in plain C++: the Vec that every machine has, and the reference for the others.
+// A Vec of one lane in plain C++, which runs on every machine and is the reference for the others.
 //
-// The interface of every simd header, so that a kernel is written once against `Vec`, which may be
-// a type without a size (SVE, RISC-V): named functions, no members, no arrays of them.
-//   Vec                       some floats
-//   width(), max_width        how many, here and on any CPU: a power of two
-//   broadcast(x)              all x
-//   load(p)                   p: float, BFloat16 or Float16
+// Every simd header has this interface, so that kernels are written once. Vec may be a sizeless
+// type (SVE, RISC-V), so kernels use functions and have no Vec as a member or array element.
+//   Vec                       a vector of floats
+//   width(), max_width        its length on this CPU, and the maximum on any: powers of two
+//   broadcast(x)              a Vec with x in every lane
+//   load(p)                   loads from a pointer to float, BFloat16 or Float16
 //   store(p, v)               rounds to nearest, ties to even; a NaN stays a (quiet) NaN
-//   stream(p, v)              as store(), and not read soon: past the caches where that can be
-//   finish_streams()          after the last stream() and before anybody else reads
+//   stream(p, v)              store() for data that is not read soon: bypasses the caches if it can
+//   finish_streams()          must follow the last stream() before another thread reads the data
 //   add, sub, mul, div, sqrt  correctly rounded
-//   fma(a, b, c)              a * b + c with one rounding; fnma(a, b, c): c - a * b
-//   max(a, b)                 a > b ? a : b, so b where either is a NaN
-//   sign(v)                   1 or -1; a zero or NaN as it is
-//   SquareSums                sums of squares in double: element i is added to sum i % 32. Exact
-//                             products, so that FMA or not makes no difference
-// Pointers need the alignment of their element only. A kernel's results are bitwise the same with
-// any of these headers, except for the sign and payload of NaNs.
+//   fma(a, b, c)              a * b + c with one rounding; fnma(a, b, c) is c - a * b
+//   max(a, b)                 a > b ? a : b, so b if either is a NaN
+//   sign(v)                   1 or -1; zeros and NaNs are unchanged
+//   SquareSums                sums of squares in double; element i is added to sum i % 32. Products
+//                             are exact, so the result does not depend on FMA
+// Pointers need only the alignment of their elements. A kernel's results are bitwise the same with
+// each of these headers, except for the sign and payload of NaNs.
 //
-// All names have internal linkage: this header is compiled with different instruction sets in
-// different files of one library, and the linker must not merge their functions.
+// All names have internal linkage: the files of one library compile this header for different
+// instruction sets, and the linker must not merge their functions.
 #pragma once
 
 #include <cstdint>
@@ -48,7 +48,7 @@ inline float to_float(BFloat16 stored) {
 
 inline BFloat16 to_bfloat16(float value) {
     const std::uint32_t bits = float_bits(value);
-    if (value != value) {  // rounding could carry a NaN into infinity
+    if (value != value) {  // rounding could turn a NaN into infinity
         return {static_cast<std::uint16_t>((bits >> 16) | 0x0040u)};
     }
     return {static_cast<std::uint16_t>((bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16)};
@@ -73,9 +73,9 @@ inline Float16 to_float16(float value) {
     const std::uint32_t sign = (bits >> 16) & 0x8000u;
     const std::uint32_t magnitude = bits & 0x7fffffffu;
     std::uint32_t half;
-    if (magnitude > 0x7f800000u) {  // NaN: keep what fits of the payload
+    if (magnitude > 0x7f800000u) {  // a NaN keeps what fits of its payload
         half = 0x7e00u | ((magnitude >> 13) & 0x03ffu);
-    } else if (magnitude >= 0x477ff000u) {  // 65520 and above round to infinity
+    } else if (magnitude >= 0x477ff000u) {  // 65520 and above are rounded to infinity
         half = 0x7c00u;
     } else if (magnitude < 0x38800000u) {  // below 2^-14: the addition rounds to multiples of 2^-24
         half = float_bits(bits_float(magnitude) + 0.5f) - float_bits(0.5f);
@@ -85,9 +85,9 @@ inline Float16 to_float16(float value) {
     return {static_cast<std::uint16_t>(sign | half)};
 }
 
-// a * b + c with one rounding. Where the target has no such instruction: the product is exact in
-// double, and rounding the sum to odd makes the second rounding, to float, the correct one
-// (Boldo and Melquiond, "Emulation of FMA and correctly rounded sums", 2008).
+// a * b + c with one rounding. If the target has no such instruction, the product is exact in
+// double, and rounding the sum to odd makes the second rounding, to float, correct (Boldo and
+// Melquiond, "Emulation of FMA and correctly rounded sums", 2008).
 [[gnu::always_inline]] inline float fused_multiply_add(float a, float b, float c) {
 #if defined(__FMA__) || defined(__ARM_FEATURE_FMA) || defined(__FP_FAST_FMAF)
     return __builtin_fmaf(a, b, c);

@@ -1,4 +1,5 @@
-// The sums that every instruction set keeps apart, so that all add in the same order.
+// The number of separate sums of squares: the same on all instruction sets, so that all of them add
+// in the same order.
 #pragma once
 
 namespace ascend_ops {

@@ -1,8 +1,8 @@
-// A whole register of SVE, of whatever length. The interface is described in simd/scalar.h.
+// A Vec of one SVE register of any length. simd/scalar.h describes the interface.
 //
-// bf16 is rounded with integer instructions, as BFCVT needs Armv8.6. Sixteen-bit numbers are loaded
-// into, and stored from, the lower halves of 32-bit lanes, which is where FCVT has them. Sums of
-// squares are NEON's: kept in registers they are members of a class, which needs types with a size.
+// bf16 is rounded with integer instructions, because BFCVT needs Armv8.6. 16-bit numbers are loaded
+// into, and stored from, the lower halves of 32-bit lanes, where FCVT expects them. Sums of squares
+// use NEON: to stay in registers they are members of a class, and SVE's types are sizeless.
 #pragma once
 
 #include <arm_sve.h>
@@ -17,7 +17,7 @@ namespace {
 
 using Vec = svfloat32_t;
 
-constexpr std::int64_t max_width = 64;  // 2048 bits, the most that SVE has
+constexpr std::int64_t max_width = 64;  // 2048 bits, the maximum of SVE
 inline std::int64_t width() { return static_cast<std::int64_t>(svcntw()); }
 inline svbool_t all() { return svptrue_b32(); }
 
@@ -40,7 +40,7 @@ inline void store(BFloat16* to, Vec v) {
     const svuint32_t bits = svreinterpret_u32_f32(v);
     const svuint32_t odd = svand_n_u32_x(all(), svlsr_n_u32_x(all(), bits, 16), 1);
     const svuint32_t rounded = svadd_u32_x(all(), svadd_n_u32_x(all(), bits, 0x7fff), odd);
-    // rounding could carry a NaN into infinity
+    // Rounding could turn a NaN into infinity.
     const svbool_t is_nan = svcmpuo_f32(all(), v, v);
     const svuint32_t quiet = svorr_n_u32_x(all(), bits, 0x00400000);
     const svuint32_t result = svsel_u32(is_nan, quiet, rounded);
@@ -65,7 +65,7 @@ inline Vec sqrt(Vec a) { return svsqrt_f32_x(all(), a); }
 inline Vec fma(Vec a, Vec b, Vec c) { return svmla_f32_x(all(), c, a, b); }
 inline Vec fnma(Vec a, Vec b, Vec c) { return svmls_f32_x(all(), c, a, b); }
 
-// not FMAX, which returns the NaN and takes +0 for more than -0
+// Not FMAX, which returns the NaN and treats +0 as greater than -0.
 inline Vec max(Vec a, Vec b) { return svsel_f32(svcmpgt_f32(all(), a, b), a, b); }
 
 inline Vec sign(Vec a) {

@@ -1,5 +1,4 @@
-// A step of AdamW over many tensors on aclnn. Arguments are checked in
-// ascend_ops/fused_optimizers/.
+// One step of AdamW for many tensors, on aclnn. ascend_ops/fused_optimizers/ checks the arguments.
 #include "npu/call/call.h"
 #include "npu/call/registration.h"
 
@@ -10,11 +9,11 @@ using aclnn::call;
 using torch::stable::Tensor;
 using Tensors = std::vector<Tensor>;
 
-// The first takes all tensors in one call. The second takes one: it has neither a gradient scale
-// nor a found_inf, and its hyperparameters are float.
+// aclnnFusedAdamw updates all tensors in one call. aclnnApplyAdamWV2 updates one tensor; it has
+// neither a gradient scale nor found_inf, and its hyperparameters are of type float.
 ACLNN_FUNCTION(adamw_function, "aclnnFusedAdamw", "aclnnApplyAdamWV2")
 
-/// `step` is the number of steps before this one: both functions add 1 to it.
+/// `step` is the number of previous steps: both functions add 1 to it.
 void fused_adamw(const Tensors& params, const Tensors& grads, const Tensors& exp_avgs,
                  const Tensors& exp_avg_sqs, const Tensor& step,
                  const std::optional<Tensor>& grad_scale, const std::optional<Tensor>& found_inf,
