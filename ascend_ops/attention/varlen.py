@@ -28,7 +28,7 @@ _ATTRIBUTES = (
 
 
 class _Sequences:
-    """The scores of each sequence, and where its queries begin and end."""
+    """The scores of each sequence, and the begin and end of its queries."""
 
     def __init__(
         self,

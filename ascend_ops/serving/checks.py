@@ -169,7 +169,7 @@ def check_dense_heads(query: Tensor, shapes: DenseShapes) -> None:
 def check_cache(name: str, cache: Tensor, dimensions: str) -> None:
     """Raise ValueError unless ``cache`` is contiguous, has 4 ``dimensions`` and needs no grad."""
     if cache.dim() != 4 or 0 in cache.shape:
-        raise ValueError(f"{name} must be [{dimensions}], none of them 0, got {list(cache.shape)}")
+        raise ValueError(f"{name} must be [{dimensions}], each at least 1, got {list(cache.shape)}")
     if not cache.is_contiguous():
         raise ValueError(f"{name} must be contiguous, got strides {list(cache.stride())}")
     check_no_gradient(name, cache)
@@ -202,7 +202,7 @@ def check_block_table(block_table: Tensor, key_cache: Tensor) -> None:
     check_dtype("block_table", block_table, (torch.int32,))
     if block_table.dim() != 2 or 0 in block_table.shape:
         raise ValueError(
-            f"block_table must be [B, max_blocks], none of them 0, got {list(block_table.shape)}"
+            f"block_table must be [B, max_blocks], each at least 1, got {list(block_table.shape)}"
         )
 
 

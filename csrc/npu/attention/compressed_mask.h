@@ -4,15 +4,16 @@
 #include <torch/csrc/stable/ops.h>
 #include <torch/csrc/stable/tensor.h>
 
-#include <algorithm>
+#include <array>
 #include <cstdint>
 #include <map>
 #include <mutex>
 #include <optional>
 #include <utility>
-#include <vector>
 
+#include "npu/call/call.h"
 #include "npu/call/outputs.h"
+#include "npu/call/torch_npu.h"
 
 namespace ascend_ops {
 
@@ -22,39 +23,71 @@ constexpr std::int64_t last_mode_with_whole_mask = 1;
 constexpr std::int64_t lower_right_mode = 3;  // causal, and the last query sees all keys
 constexpr std::int64_t prefix_mode = 6;
 
-/// Return the mask of `sparse_mode` on the device of `like`; 1 is masked out. It is [2048, 2048]
-/// with ones above the diagonal; for the prefix mode 1024 rows follow, whose left half is 0 and
-/// whose right half is 1.
-///
-/// One mask per device and shape, of 4 or 6 MiB, is kept for the life of the process: destroying it
-/// at exit would come after the device is closed.
-inline const torch::stable::Tensor& compressed_mask(const torch::stable::Tensor& like,
-                                                    std::int64_t sparse_mode) {
-    using torch::headeronly::ScalarType;
+/// Return ones above the diagonal, [rows, rows] and bool.
+inline torch::stable::Tensor above_diagonal(const torch::stable::Tensor& like, std::int64_t rows) {
+    using torch::stable::Tensor;
+    const Tensor ones = aclnn::make_empty(like, {rows, rows}, torch::headeronly::ScalarType::Bool);
+    torch::stable::fill_(ones, 1);
+    std::array<StableIValue, 2> stack{torch::stable::detail::from(ones),
+                                      torch::stable::detail::from(std::int64_t{1})};
+    TORCH_ERROR_CODE_CHECK(
+        torch_call_dispatcher("aten::triu", "", stack.data(), TORCH_ABI_VERSION));
+    return torch::stable::detail::to<Tensor>(stack[0]);
+}
+
+/// Return a new mask; 1 is masked out. It is [2048, 2048] with ones above the diagonal; for the
+/// prefix mode 1024 rows follow, whose left half is 0 and whose right half is 1.
+inline torch::stable::Tensor make_compressed_mask(const torch::stable::Tensor& like,
+                                                  bool is_prefix) {
+    using torch::stable::narrow;
+    using torch::stable::Tensor;
+    constexpr std::int64_t side = 2048;
+    constexpr std::int64_t half = side / 2;
+    const Tensor causal = above_diagonal(like, side);
+    if (!is_prefix) {
+        return causal;
+    }
+    Tensor mask = aclnn::make_empty(like, {side + half, side}, torch::headeronly::ScalarType::Bool);
+    Tensor top = narrow(mask, 0, 0, side);
+    torch::stable::copy_(top, causal);
+    Tensor bottom = narrow(mask, 0, side, half);
+    torch::stable::fill_(narrow(bottom, 1, 0, half), 0);
+    torch::stable::fill_(narrow(bottom, 1, half, half), 1);
+    return mask;
+}
+
+/// Wait until the device has computed `mask`, so that other streams can read it.
+inline void wait_for(torch::stable::Tensor& mask) {
+    bool value = false;
+    torch::stable::Tensor host = torch::stable::from_blob(
+        &value, {1, 1}, {1, 1}, torch::stable::Device(torch::headeronly::DeviceType::CPU),
+        torch::headeronly::ScalarType::Bool);
+    torch::stable::Tensor row = torch::stable::narrow(mask, 0, 0, 1);
+    torch::stable::copy_(host, torch::stable::narrow(row, 1, 0, 1));
+}
+
+/// Return the mask of `sparse_mode` on the device of `like`. One mask per device and shape, of 4 or
+/// 6 MiB, is kept for the life of the process: destroying it at exit would come after the device is
+/// closed. A mask that a graph captures is not kept: it has no values before the first replay.
+inline torch::stable::Tensor compressed_mask(const torch::stable::Tensor& like,
+                                             std::int64_t sparse_mode) {
     using torch::stable::Tensor;
     static std::mutex mutex;
     static auto* const masks = new std::map<std::pair<std::int32_t, bool>, Tensor>;
-    const std::lock_guard<std::mutex> lock(mutex);
     const bool is_prefix = sparse_mode == prefix_mode;
     const auto key = std::make_pair(like.get_device_index(), is_prefix);
+    const std::lock_guard<std::mutex> lock(mutex);
     const auto found = masks->find(key);
     if (found != masks->end()) {
         return found->second;
     }
-    constexpr std::int64_t columns = 2048;
-    const std::int64_t rows = columns + (is_prefix ? columns / 2 : 0);
-    std::vector<std::uint8_t> values(static_cast<std::size_t>(rows * columns));
-    for (std::int64_t row = 0; row < rows; ++row) {
-        const std::int64_t zeros = row < columns ? row + 1 : columns / 2;
-        const auto begin = values.begin() + row * columns;
-        std::fill(begin + zeros, begin + columns, std::uint8_t{1});
+    const aclnn::OnDeviceOf device(like);
+    Tensor mask = make_compressed_mask(like, is_prefix);
+    if (!aclnn::is_capturing()) {
+        wait_for(mask);
+        masks->emplace(key, mask);
     }
-    const Tensor host = torch::stable::from_blob(
-        values.data(), {rows, columns}, {columns, 1},
-        torch::stable::Device(torch::headeronly::DeviceType::CPU), ScalarType::Bool);
-    Tensor mask = aclnn::make_empty(like, {rows, columns}, ScalarType::Bool);
-    torch::stable::copy_(mask, host);  // returns once it has read the host's memory
-    return masks->emplace(key, std::move(mask)).first->second;
+    return mask;
 }
 
 /// Return the mask that goes with `sparse_mode`: `whole`, or the compressed one.

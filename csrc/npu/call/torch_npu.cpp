@@ -4,6 +4,8 @@
 
 #include <stdexcept>
 
+#include "npu/call/function.h"
+
 namespace ascend_ops::aclnn {
 namespace {
 
@@ -76,6 +78,15 @@ std::int64_t TorchNpu::format_of(void* tensor) const { return format_(tensor); }
 const TorchNpu& torch_npu() {
     static const TorchNpu symbols;
     return symbols;
+}
+
+bool is_capturing() {
+    using GetInfo = int (*)(void*, int*, void**);
+    static const auto get_info = reinterpret_cast<GetInfo>(find_symbol("aclmdlRICaptureGetInfo"));
+    int status = 0;  // ACL_MODEL_RI_CAPTURE_STATUS_NONE
+    void* graph = nullptr;
+    return get_info != nullptr && get_info(torch_npu().current_stream(), &status, &graph) == 0 &&
+           status != 0;
 }
 
 std::string torch_npu_problem() {

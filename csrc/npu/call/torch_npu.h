@@ -69,6 +69,9 @@ class TorchNpu {
 /// Return the functions of this process; throws std::runtime_error if torch_npu is not loaded.
 const TorchNpu& torch_npu();
 
+/// Return whether the current stream records into a graph instead of computing.
+ASCEND_OPS_EXPORT bool is_capturing();
+
 /// Return the reason why torch_npu() would throw, or "" if it would not.
 ASCEND_OPS_EXPORT std::string torch_npu_problem();
 

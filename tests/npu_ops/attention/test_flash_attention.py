@@ -246,3 +246,24 @@ def test_autocast_computes_in_its_dtype(device):
     expected = flash_attention(*rounded, sinks=sinks.double().cpu())
     # Only the result is rounded: autocast is off inside the op.
     assert_close(output, expected, "bfloat16", 0.3)
+
+
+@npu
+@pytest.mark.parametrize("options", [{"is_causal": True}, {"prefix": [3, 0]}])
+def test_a_mask_made_inside_a_graph_is_valid_there_and_not_kept(options):
+    """The first call with a window makes CANN's mask, and a graph only records that."""
+    import torch
+
+    from ascend_ops import flash_attention
+
+    cpu = [x.float() for x in tensors(queries=6, keys=6)]
+    expected = flash_attention(*cpu, **options)
+    inputs = [x.npu() for x in cpu]
+    flash_attention(*inputs)  # loads the kernels
+    graph = torch.npu.NPUGraph()
+    with torch.npu.graph(graph):
+        captured = flash_attention(*inputs, **options)
+    assert_close(flash_attention(*inputs, **options), expected, "float32", 4)
+    graph.replay()
+    torch.npu.synchronize()
+    assert_close(captured, expected, "float32", 4)

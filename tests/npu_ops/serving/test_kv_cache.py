@@ -134,7 +134,11 @@ def test_bad_arguments_are_refused():
         (lambda: scatter(k, k, c.long(), c, s), TypeError, "key_cache must have dtype float32"),
         (lambda: scatter(k.npu(), k.npu(), wide, wide, s.npu()), TypeError, "got float32"),
         (lambda: scatter(k, k, c, c.float(), s), TypeError, "value_cache must have dtype float16"),
-        (lambda: scatter(k, k, c[0], c, s), ValueError, "[num_blocks, block_size, N, D], none"),
+        (
+            lambda: scatter(k, k, c[0], c, s),
+            ValueError,
+            "key_cache must be [num_blocks, block_size, N, D], each at least 1",
+        ),
         (lambda: scatter(k, k, c[:, ::2], c, s), ValueError, "key_cache must be contiguous, got"),
         (
             lambda: scatter(k, k, c, c[:2], s),

@@ -240,3 +240,24 @@ def test_autocast_casts_all_but_paged_caches(device):
     assert torch.equal(found, prompt(*low, layout="BSND", attn_mask=mask.bfloat16()))
     assert torch.equal(decoded, incre(low[0][:, :1], *low[1:], layout="BSND"))
     assert torch.equal(from_pages, incre(query.half(), key, value, **more))
+
+
+@npu
+def test_a_mask_made_inside_a_graph_is_valid_there_and_not_kept():
+    """The emulated device checks the values of the mask at each call."""
+    import torch
+
+    from ascend_ops import prompt_flash_attention
+
+    cpu = operands()
+    expected = prompt_flash_attention(*cpu, layout="BSND", is_causal=True)
+    inputs = [x.npu() for x in cpu]
+    prompt_flash_attention(*inputs, layout="BSND")  # loads the kernels
+    graph = torch.npu.NPUGraph()
+    with torch.npu.graph(graph):
+        captured = prompt_flash_attention(*inputs, layout="BSND", is_causal=True)
+    found = prompt_flash_attention(*inputs, layout="BSND", is_causal=True)
+    graph.replay()
+    torch.npu.synchronize()
+    for output in (found, captured):
+        assert_close(output, expected, "float16", 2)
