@@ -1,5 +1,5 @@
-"""The command ``ascend-ops``: one module a subcommand.
+"""The command ``ascend-ops``: one module per subcommand.
 
-Exit codes: 0 done; 1 something asked for is not so (a build failed, an op is missing, an entry is
-damaged); 2 the command line is wrong.
+Exit codes: 0 for success; 1 if something failed (a build failed, an op is missing, an entry is
+damaged); 2 if the command line is wrong.
 """

@@ -1,4 +1,4 @@
-"""``ascend-ops build``: compile ops into the cache, before anybody waits for them."""
+"""``ascend-ops build``: compile ops into the cache before a program needs them."""
 
 from __future__ import annotations
 
@@ -19,48 +19,47 @@ from op_builder.report.compile_commands import compile_commands
 from op_builder.toolchain.jobs import compile_jobs
 
 from ..dispatch.loading import build_progress
-from .output import JsonFlag, console, fail, print_json, print_table
+from .output import JsonFlag, fail, print_json, print_table, print_text
 
 
 def build(
     ops: Annotated[
-        list[str] | None, typer.Argument(help="Ops by name.", show_default=False)
+        list[str] | None, typer.Argument(help="Names of ops.", show_default=False)
     ] = None,
     every: Annotated[
-        bool, typer.Option("--all", help="Every op that can be built on this machine.")
+        bool, typer.Option("--all", help="Build every op that can be built on this machine.")
     ] = False,
     again: Annotated[
-        bool, typer.Option("--again", help="Compile even what is in the cache.")
+        bool, typer.Option("--again", help="Rebuild ops even if they are cached.")
     ] = False,
     compile_commands_file: Annotated[
         Path | None,
         typer.Option(
-            "--compile-commands", help="Write this compile_commands.json; compile nothing."
+            "--compile-commands",
+            help="Write this compile_commands.json instead of compiling.",
         ),
     ] = None,
     json: JsonFlag = False,
 ) -> None:
-    """Build ops, and the libraries they require, into the user's cache.
+    """Build ops, and the libraries that they require, into the user's cache.
 
-    Needs a compiler; no NPU, no driver.
+    This requires a compiler, but neither an NPU nor its driver.
     """
     if bool(ops) == every:
         raise typer.BadParameter("name the ops to build, or give --all")
     named = _all_compatible() if every else [builder_of(op) for op in ops or []]
     builders = [cls() for cls in with_required(type(builder) for builder in named)]
     if compile_commands_file is not None:
-        text = compile_commands(builder.plan() for builder in builders)
-        compile_commands_file.write_text(text, encoding="utf-8")
-        if json:
-            print_json({"compile_commands": str(compile_commands_file)})
-        else:
-            console().print(f"wrote {compile_commands_file}")
+        _write_compile_commands(builders, compile_commands_file, json)
         return
     results = _build(builders, again)
     if json:
         print_json({"ops": results})
     else:
-        rows = [(r["op"], r["outcome"], f"{r['seconds']:.2f}", r["library"]) for r in results]
+        rows = [
+            (result["op"], result["outcome"], f"{result['seconds']:.2f}", result["library"])
+            for result in results
+        ]
         print_table("Builds", ("op", "outcome", "seconds", "library"), rows)
     failures = [result for result in results if result["outcome"] == "failed"]
     for failure in failures:
@@ -69,16 +68,25 @@ def build(
         raise typer.Exit(1)
 
 
+def _write_compile_commands(builders: list[OpBuilder], file: Path, json: bool) -> None:
+    file.write_text(compile_commands(builder.plan() for builder in builders), encoding="utf-8")
+    if json:
+        print_json({"compile_commands": str(file)})
+    else:
+        print_text("wrote", file)
+
+
 def _all_compatible() -> list[OpBuilder]:
     builders = [cls() for cls in all_builders().values() if not cls.ONLY_BY_NAME]
     return [builder for builder in builders if builder.is_compatible(verbose=True)]
 
 
 def _build(builders: list[OpBuilder], again: bool) -> list[dict[str, Any]]:
-    """Those of most files begin, so that none of them is left for the end.
+    """Build the ops with most files first, so that none of them is left for the end.
 
-    Several run at once: one alone would leave cores idle while it links. But one with more than a
-    third of the files has all jobs to itself: with a share of these it would end long after all.
+    Several ops are built at once, since one alone leaves cores idle while it links. However, an op
+    with more than a third of the files gets all jobs: with a share of them it would end long after
+    the others.
     """
     jobs = compile_jobs(envs.process_environment()).count
     together = sorted(builders, key=lambda builder: -len(builder.sources()))

@@ -1,4 +1,4 @@
-"""``ascend-ops cache``: what is cached, why something missed, and moving it to other machines."""
+"""``ascend-ops cache``: list, explain, verify, prune and move cached ops."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from op_builder.cache.layers import Layer, layers, user_root
 from op_builder.errors import CompilerNotFoundError
 from op_builder.registry import ALL_OPS, builder_of
 
-from .output import JsonFlag, console, fail, print_json, print_table
+from .output import JsonFlag, fail, print_json, print_table, print_text, print_tree
 
-app = typer.Typer(help="Look after the cache of built ops.", no_args_is_help=True)
+app = typer.Typer(help="Manage the build cache.", no_args_is_help=True)
 
 
 def _layers() -> list[Layer]:
@@ -43,7 +43,7 @@ def _described(entry: Entry) -> dict[str, Any]:
 
 @app.command("list")
 def list_entries(json: JsonFlag = False) -> None:
-    """List every entry of every layer."""
+    """List the cached ops of every layer."""
     found = list(maintenance.all_entries(_layers()))
     entries = [_described(entry) for entry in found if isinstance(entry, Entry)]
     damaged = [entry for entry in found if isinstance(entry, str)]
@@ -51,17 +51,16 @@ def list_entries(json: JsonFlag = False) -> None:
         print_json({"entries": entries, "damaged": damaged})
         return
     rows = [
-        (e["op"], e["layer"], f"{e['bytes'] / 1024:.0f}", e["created"], str(e["path"]))
-        for e in entries
+        (e["op"], e["layer"], f"{e['bytes'] / 1024:.0f}", e["created"], e["path"]) for e in entries
     ]
     print_table("Cached ops", ("op", "layer", "KiB", "built", "path"), rows)
     for line in damaged:
-        console().print(f"not an entry: {line}")
+        print_text("not an entry:", line)
 
 
 @app.command()
 def explain(op: str, json: JsonFlag = False) -> None:
-    """Show what OP's key is made of, whether it hits, and what differs where it does not."""
+    """Show whether OP is cached, what its key contains, and what differs if it is not."""
     plan = builder_of(op).plan()
     lookup = plan.find()
     try:
@@ -69,7 +68,7 @@ def explain(op: str, json: JsonFlag = False) -> None:
     except CompilerNotFoundError as error:
         if lookup.entry is None:
             raise fail(str(error)) from error
-        manifest = lookup.entry.manifest  # without a compiler, any entry of the recipe is a hit
+        manifest = lookup.entry.manifest  # without a compiler, any build of the recipe is a hit
         key = BuildKey(manifest.recipe, manifest.toolchain)
     near = None if lookup.entry else maintenance.nearest(list(plan.layers), plan.spec.name, key)
     content = {
@@ -90,25 +89,25 @@ def explain(op: str, json: JsonFlag = False) -> None:
 
 
 def _show_explanation(content: dict[str, Any]) -> None:
-    out = console()
     if content["hit"]:
-        out.print(f"hit: {content['hit']}", style="green")
-        out.print(f"the content of {content['headers']} headers is part of its key")
+        print_text("hit:", content["hit"], style="green")
+        print_text(f"Its key includes the content of {content['headers']} headers.")
     else:
-        out.print("miss", style="yellow")
+        print_text("miss", style="yellow")
         for refusal in content["refusals"]:
-            out.print(f"  refused: {refusal}")
+            print_text("refused:", refusal, indent=2)
         if content["nearest"]:
-            out.print(f"nearest entry: {content['nearest']}")
-            for line in content["differences"] or ["same key; see what was refused above"]:
-                out.print(f"  {line}")
-    out.print(f"\nbuild key {content['build_key']}, made of")
-    print_json({"recipe": content["recipe"], "toolchain": content["toolchain"]})
+            print_text("nearest entry:", content["nearest"])
+            for line in content["differences"] or ["same key; the reason is given above"]:
+                print_text(line, indent=2)
+    print_text()
+    print_text(f"build key {content['build_key']}, computed from")
+    print_tree({"recipe": content["recipe"], "toolchain": content["toolchain"]}, indent=2)
 
 
 @app.command()
 def verify(json: JsonFlag = False) -> None:
-    """Check every library against its manifest; exit code 1 where one is damaged."""
+    """Check every library against its manifest; exit with 1 if one is damaged."""
     checked, damages = 0, []
     for entry in maintenance.all_entries(_layers()):
         checked += 1
@@ -118,7 +117,7 @@ def verify(json: JsonFlag = False) -> None:
     if json:
         print_json({"checked": checked, "damaged": damages})
     else:
-        console().print(f"{checked} entries checked, {len(damages)} damaged")
+        print_text(f"{checked} entries checked, {len(damages)} damaged")
     for damage in damages:
         fail(damage)
     if damages:
@@ -127,24 +126,26 @@ def verify(json: JsonFlag = False) -> None:
 
 @app.command()
 def prune(
-    days: Annotated[float, typer.Option(min=0, help="Delete what was not used for so long.")] = 30,
+    days: Annotated[
+        float, typer.Option(min=0, help="Delete entries that were unused for this many days.")
+    ] = 30,
     json: JsonFlag = False,
 ) -> None:
-    """Delete unused entries and what killed builds left, from the user's cache."""
+    """Delete unused entries and remains of killed builds from the user's cache."""
     removed = maintenance.prune(_user_layer(), days)
     if json:
         print_json({"removed": removed})
     else:
-        console().print(f"{len(removed)} folders removed")
+        print_text(f"{len(removed)} folders removed")
 
 
 @app.command()
 def pack(
-    file: Annotated[Path, typer.Argument(metavar="ARCHIVE", help="A .tar.gz to write.")],
-    ops: Annotated[list[str] | None, typer.Argument(help="Ops; default all.")] = None,
+    file: Annotated[Path, typer.Argument(metavar="ARCHIVE", help="The .tar.gz file to write.")],
+    ops: Annotated[list[str] | None, typer.Argument(help="Names of ops; all by default.")] = None,
     json: JsonFlag = False,
 ) -> None:
-    """Write the user's built ops to ARCHIVE, for `cache unpack` on other machines."""
+    """Write the ops in the user's cache to ARCHIVE, for `cache unpack` on other machines."""
     entries = [
         entry
         for entry in maintenance.all_entries([_user_layer()])
@@ -158,30 +159,30 @@ def pack(
     if json:
         print_json({"archive": file, "entries": [_described(entry) for entry in packed]})
     else:
-        console().print(f"packed {len(packed)} entries into {file}")
+        print_text(f"packed {len(packed)} entries into", file)
 
 
 @app.command()
 def unpack(
-    file: Annotated[Path, typer.Argument(metavar="ARCHIVE", help="What `cache pack` wrote.")],
+    file: Annotated[Path, typer.Argument(metavar="ARCHIVE", help="The output of `cache pack`.")],
     site: Annotated[
         Path | None,
-        typer.Option(help="Unpack into this folder, to be named in ASCEND_OPS_SITE_CACHE_DIR."),
+        typer.Option(help="Unpack into this folder; set ASCEND_OPS_SITE_CACHE_DIR to it."),
     ] = None,
     json: JsonFlag = False,
 ) -> None:
-    """Add the ops of ARCHIVE to the user's cache, or to a site's."""
+    """Add the ops of ARCHIVE to the user's cache, or to a site's cache."""
     layer = _user_layer() if site is None else Layer("site", site.absolute(), shipped=True)
     added, present = archive.unpack(file, layer)
     if json:
         print_json({"added": [_described(entry) for entry in added], "present": present})
     else:
-        console().print(f"{len(added)} entries added, {len(present)} were there: {layer.root}")
+        print_text(f"{len(added)} entries added, {len(present)} already present:", layer.root)
 
 
 @app.command()
 def clear(
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")] = False,
     json: JsonFlag = False,
 ) -> None:
     """Delete the user's cache."""
@@ -192,4 +193,4 @@ def clear(
     if json:
         print_json({"cleared": layer.root})
     else:
-        console().print(f"cleared {layer.root}")
+        print_text("cleared", layer.root)

@@ -12,7 +12,7 @@ from op_builder.system import process
 
 from ..dispatch.loading import build_progress
 from ..emulator import emulated_cann
-from .output import JsonFlag, console, print_json
+from .output import JsonFlag, print_json, print_text
 
 
 def emulate(
@@ -25,20 +25,23 @@ def emulate(
         str | None, typer.Option(help="Ascend910B2, Ascend910_9382, Ascend950 ...")
     ] = None,
     races: Annotated[
-        bool, typer.Option("--races", help="Report accesses that no event or stream orders.")
+        bool, typer.Option("--races", help="Report memory accesses that no stream or event orders.")
     ] = False,
     trace: Annotated[
-        str | None, typer.Option(help="Write a Chrome trace; %p in the name is the process id.")
+        str | None,
+        typer.Option(help="Write a Chrome trace to this file; %p stands for the process id."),
     ] = None,
     json: JsonFlag = False,
 ) -> None:
-    """Run a program whose torch_npu finds an emulated NPU; without one, show the emulated CANN.
+    """Run a program on an emulated NPU; without a program, show the emulated CANN.
 
-    It computes on the CPU, and is no measure of an NPU's speed. docs/emulator.md lists the
-    ASCEND_EMULATOR_ variables that set the rest.
+    The emulated NPU computes on the CPU: its timings are not NPU performance. docs/emulator.md
+    lists the ASCEND_EMULATOR_ variables for further options.
     """
     if json and command:
-        raise typer.BadParameter("--json describes the emulated CANN and starts no program")
+        raise typer.BadParameter(
+            "--json describes the emulated CANN; it cannot be used with a program"
+        )
     chosen = {"DEVICES": devices, "SOC": soc, "RACES": int(races) or None, "TRACE_FILE": trace}
     options = {
         f"{envs.EMULATOR_PREFIX}{name}": str(value)
@@ -57,6 +60,6 @@ def emulate(
         print_json({**content, "libraries": libraries, "environment": cann.variables()})
         return
     if not command:
-        console().print(f"emulated CANN {cann.version}: {cann.root}")
+        print_text(f"emulated CANN {cann.version}:", cann.root)
         return
     process.become(command, cann.program_environment(environ))

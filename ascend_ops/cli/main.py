@@ -1,4 +1,4 @@
-"""The program ``ascend-ops``: reports, builds, looks after the cache, measures."""
+"""The program ``ascend-ops``: report, build, manage the cache, emulate, measure."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from . import bench, build, cache, emulate, report
 from .output import errors, fail
 
 app = typer.Typer(
-    help="Builds, caches, inspects and measures the fused ops of ascend_ops.",
+    help="Build, inspect, cache and measure the fused ops of ascend_ops.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -37,10 +37,13 @@ def _print_version(wanted: bool) -> None:
 @app.callback()
 def main(
     verbose: Annotated[
-        int, typer.Option("--verbose", "-v", count=True, help="Log more; -vv logs processes.")
+        int, typer.Option("--verbose", "-v", count=True, help="Log more; -vv also logs processes.")
     ] = 0,
     version: Annotated[
-        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="The version.")
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version."
+        ),
     ] = False,
 ) -> None:
     """Set up logging for all subcommands."""
@@ -51,7 +54,7 @@ def main(
 
 
 def run() -> None:
-    """The entry point: what fails on purpose, or on disk, is a message and no traceback."""
+    """Run the command line; print expected errors as messages, without a traceback."""
     try:
         app()
     except (AscendOpsError, OSError) as error:

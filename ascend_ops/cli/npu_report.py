@@ -1,4 +1,4 @@
-"""``ascend-ops report --npu``: which aclnn function computes each op on this NPU, and why."""
+"""``ascend-ops report --npu``: the aclnn function that computes each op on this NPU."""
 
 from __future__ import annotations
 
@@ -8,15 +8,16 @@ from typing import Any
 import ascend_ops
 from ascend_ops import emulator
 
-from .output import console, fail, print_table
+from .output import fail, print_table, print_text
 
 _ON_THE_EMULATED = "On an emulated NPU: `ascend-ops emulate -- ascend-ops report --npu`."
 
 
 def state() -> dict[str, Any]:
-    """The device and the implementation of each op; builds the families that no cache has.
+    """Return the device and the implementation of each op; build ops that are not cached.
 
-    Raises typer.Exit, with its reason said, where there is no NPU.
+    Raises:
+        typer.Exit: This machine has no NPU; the reason has been printed.
     """
     torch, torch_npu = _import_torch_npu()
     if not torch.npu.is_available():
@@ -41,12 +42,12 @@ def state() -> dict[str, Any]:
 
 
 def show(content: dict[str, Any]) -> None:
-    """As a table; the reasons below it."""
-    out = console()
+    """Print a table of the ops and their implementations."""
     kind = "EMULATED, computed on the CPU" if content["emulated"] else "real"
-    out.print(f"NPU: {content['device']} ({kind}), torch_npu {content['torch_npu']}\n")
+    print_text(f"NPU: {content['device']} ({kind}), torch_npu {content['torch_npu']}")
+    print_text()
     rows = [
-        (row["family"], row["op"], row["function"] or "torch fallback", row["reason"] or "-")
+        (row["family"], row["op"], row["function"] or "torch fallback", row["reason"])
         for row in content["implementations"]
     ]
     print_table("What computes each op", ("family", "op", "by", "why no newer one"), rows)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -68,11 +68,15 @@ def op_state(builder: OpBuilder, environ: Mapping[str, str] | None = None) -> Op
 
 @dataclass(frozen=True)
 class Component:
-    """Something the ops depend on: its version and path, or the reason why it is missing."""
+    """Something the ops depend on: its version and path, or the reason why it is missing.
+
+    ``looked_at`` lists the places that were searched without success, each with its reason.
+    """
 
     name: str
     version: str | None
     detail: str
+    looked_at: list[str] = field(default_factory=list)
 
 
 def components(toolchain: Toolchain) -> list[Component]:
@@ -85,20 +89,28 @@ def components(toolchain: Toolchain) -> list[Component]:
         found.append(Component(name, version, detail))
     try:
         cann = CannInstall.find(toolchain.environ)
-        found.append(
-            Component("CANN", str(cann.version or "unknown"), f"{cann.root}, {cann.found_by}")
-        )
+        emulated = ", emulated" if _is_emulated(cann, toolchain) else ""
+        detail = f"{cann.root}, {cann.found_by}{emulated}"
+        found.append(Component("CANN", str(cann.version or "unknown"), detail))
     except CannNotFoundError as error:
-        found.append(Component("CANN", None, "; ".join(error.refusals)))
+        found.append(_missing("CANN", error.refusals))
     try:
         compiler = toolchain.compiler()
         version = f"{compiler.family} {compiler.version}"
         found.append(Component("compiler", version, " ".join(compiler.command)))
     except CompilerNotFoundError as error:
-        found.append(Component("compiler", None, "; ".join(error.refusals)))
+        found.append(_missing("compiler", error.refusals))
     jobs = compile_jobs(toolchain.environ)
     found.append(Component("compile jobs", str(jobs.count), f"limited by {jobs.reason}"))
     return found
+
+
+def _missing(name: str, refusals: Sequence[str]) -> Component:
+    return Component(name, None, "; ".join(refusals), list(refusals))
+
+
+def _is_emulated(cann: CannInstall, toolchain: Toolchain) -> bool:
+    return envs.EMULATOR_HOME.get(toolchain.environ) == cann.root
 
 
 @dataclass(frozen=True)
@@ -135,16 +147,18 @@ def _place_state(layer: Layer) -> str:
 
 
 def version_findings(toolchain: Toolchain) -> list[compatibility.Finding]:
-    """Return the mismatches among torch, torch_npu and CANN."""
+    """Return the mismatches among torch, torch_npu and CANN.
+
+    The emulated CANN fits any torch_npu, since it is compiled against its headers.
+    """
     if toolchain.torch is None:
         return []
+    torch_npu = None if toolchain.torch_npu is None else toolchain.torch_npu.version
     try:
-        cann_version = CannInstall.find(toolchain.environ).version
+        cann = CannInstall.find(toolchain.environ)
     except CannNotFoundError:
-        cann_version = None
-    if toolchain.torch_npu is None:
-        return compatibility.check(toolchain.torch.version, None, cann_version)
-    found = compatibility.check(toolchain.torch.version, toolchain.torch_npu.version, cann_version)
-    if cann_version is None:
-        found.append(compatibility.Finding("warning", _IMPORT_FAILS))
-    return found
+        found = compatibility.check(toolchain.torch.version, torch_npu, None)
+        missing = [] if torch_npu is None else [compatibility.Finding("warning", _IMPORT_FAILS)]
+        return [*found, *missing]
+    judged = None if _is_emulated(cann, toolchain) else cann.version
+    return compatibility.check(toolchain.torch.version, torch_npu, judged)

@@ -48,4 +48,4 @@ def test_without_an_npu_the_emulated_one_is_pointed_to():
 def test_two_reports_at_once_are_refused():
     done = report("--env", emulated=False)
     assert done.returncode == 2
-    assert "--env and --npu are two reports" in done.stderr
+    assert "--all, --env and --npu are different reports" in done.stderr

@@ -22,6 +22,11 @@ class Outcome:
     err: str
 
     @property
+    def text(self) -> str:
+        """Standard output on one line, for comparing text that was wrapped."""
+        return " ".join(self.out.split())
+
+    @property
     def json(self) -> Any:
         """All of standard output, which has to be one JSON value."""
         return json.loads(self.out)

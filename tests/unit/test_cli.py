@@ -14,6 +14,7 @@ from outside_op import OutsideOp
 from user_folders import UserFolders
 
 from op_builder import envs
+from op_builder.ops.emulator import EMULATOR_LIBRARIES
 from op_builder.version import __version__
 
 
@@ -57,6 +58,91 @@ def test_report_of_the_environment_lists_every_variable(
     assert "ASCEND_OPS_CACHE_DIR" in text
 
 
+def test_a_variable_of_several_ops_is_listed_once(command_line: CommandLine) -> None:
+    names = [row["name"] for row in command_line("report", "--env", "--json").json["variables"]]
+    assert names.count("DS_BUILD_EMULATOR") == 1
+    assert command_line("report", "--env").out.count("DS_BUILD_EMULATOR") == 1
+
+
+def test_search_paths_are_listed_one_folder_per_line(
+    command_line: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folders = ["/usr/local/bin", "/opt/a folder/bin", "/bin"]
+    monkeypatch.setenv("PATH", os.pathsep.join(folders))
+    lines = [line.strip() for line in command_line("report", "--env").out.splitlines()]
+    at = lines.index(folders[0])
+    assert lines[at : at + 3] == folders
+
+
+def test_the_emulator_is_one_row_unless_all_are_wanted(
+    command_line: CommandLine, outside_op: OutsideOp
+) -> None:
+    names = [cls.NAME for cls in EMULATOR_LIBRARIES]
+    text = command_line("report").out
+    assert f"emulator ({len(names)} libraries)" in text
+    assert not [name for name in names if name in text]
+    entry = outside_op.publish()
+    every = command_line("report", "--all").out
+    assert all(name in every for name in names)
+    assert str(entry.library) in every.split()
+    ops = [op["op"] for op in command_line("report", "--json").json["ops"]]
+    assert set(names) < set(ops)
+
+
+def test_a_reason_is_printed_once_for_all_ops(
+    command_line: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CXX", "no_such++")
+    done = command_line("report")
+    assert done.text.count("no_such++: not on PATH") == 2  # of the ops, and below "Versions"
+    assert "cpu_adam, cpu_lion, cpu_adagrad" in done.text
+
+
+def test_each_place_that_was_searched_has_a_line(
+    command_line: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ASCEND_HOME_PATH", "/no/such/cann")
+    (cann,) = [
+        part
+        for part in command_line("report", "--json").json["components"]
+        if part["name"] == "CANN"
+    ]
+    assert len(cann["looked_at"]) > 3
+    lines = [line.strip() for line in command_line("report").out.splitlines()]
+    assert all(
+        any(line and place.startswith(line) for line in lines) for place in cann["looked_at"]
+    )
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["report"],
+        ["report", "--all"],
+        ["report", "--env"],
+        ["build", "made_up"],
+        ["cache", "list"],
+        ["cache", "explain", "made_up"],
+        ["cache", "clear", "--yes"],
+    ],
+    ids=" ".join,
+)
+def test_in_a_pipe_only_paths_are_wider_than_100_columns(
+    command_line: CommandLine,
+    outside_op: OutsideOp,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+) -> None:
+    outside_op.publish()
+    monkeypatch.setenv("PATH", os.pathsep.join(["/a/long/folder/of/programs"] * 50))
+    monkeypatch.setenv("COLUMNS", "30")  # the width of a terminal, and this is none
+    done = command_line(*arguments)
+    assert done.status == 0, done.err
+    for line in done.out.splitlines():
+        assert len(line) <= 100 or line.strip().startswith("/"), line
+    assert max(map(len, done.out.splitlines())) > 30
+
+
 def test_report_survives_a_value_that_cannot_be_read(
     command_line: CommandLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -66,7 +152,7 @@ def test_report_survives_a_value_that_cannot_be_read(
     assert rows["MAX_JOBS"]["value"] == "many"
     assert "many" in rows["MAX_JOBS"]["problem"]
     assert [name for name, row in rows.items() if row["problem"]] == ["MAX_JOBS"]
-    text = " ".join(command_line("report", "--env").out.split())
+    text = command_line("report", "--env").text
     assert f"error: {rows['MAX_JOBS']['problem']}" in text
 
 

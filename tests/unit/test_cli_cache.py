@@ -29,7 +29,7 @@ def test_list(command_line: CommandLine, outside_op: OutsideOp) -> None:
     (entry.path / "manifest.json").write_bytes(b"{")
     done = command_line("cache", "list")
     assert (done.status, done.err) == (0, "")
-    assert f"not an entry: {entry.path}: unreadable manifest.json" in done.out
+    assert f"not an entry: {entry.path}: unreadable manifest.json" in done.text
     assert len(command_line("cache", "list", "--json").json["damaged"]) == 1
 
 
@@ -55,7 +55,7 @@ def test_explain_a_hit(command_line: CommandLine, outside_op: OutsideOp) -> None
     assert (content["nearest"], content["differences"], content["refusals"]) == (None, [], [])
     assert content["recipe"]["sources"].keys() == {"a.cpp"}
     assert content["toolchain"]["compiler"]["version"] == "gcc 13.2.1"
-    text = command_line("cache", "explain", "made_up").out
+    text = command_line("cache", "explain", "made_up").text
     assert f"hit: {entry.path}" in text
     assert content["build_key"] in text
 
@@ -81,8 +81,8 @@ def test_explain_a_miss_says_which_part_differs(
     assert (content["hit"], content["nearest"]) == (None, str(entry.path))
     (difference,) = content["differences"]
     assert difference.startswith("recipe.sources.a.cpp: ")
-    text = command_line("cache", "explain", "made_up").out
-    assert text.startswith("miss\n")
+    text = command_line("cache", "explain", "made_up").text
+    assert text.startswith("miss nearest entry: ")
     assert difference in text
 
 
@@ -95,7 +95,7 @@ def test_explain_an_entry_that_was_refused(
     assert content["differences"] == []
     (refusal,) = content["refusals"]
     assert f"header {outside_op.source / 'a.h'} changed" in refusal
-    assert "refused: user: header" in command_line("cache", "explain", "made_up").out
+    assert "refused: user: header" in command_line("cache", "explain", "made_up").text
 
 
 def test_explain_with_nothing_cached(command_line: CommandLine, outside_op: OutsideOp) -> None:
@@ -138,7 +138,7 @@ def test_pack_and_unpack(command_line: CommandLine, outside_op: OutsideOp, tmp_p
     assert added["present"] == []
     assert command_line("cache", "explain", "made_up", "--json").json["hit"] == str(entry.path)
     done = command_line("cache", "unpack", file)
-    assert done.out.startswith("0 entries added, 1 were there: ")
+    assert done.text.startswith("0 entries added, 1 already present: ")
 
 
 def test_pain_20_unpack_for_a_site(
@@ -220,6 +220,6 @@ def test_brackets_in_a_path_are_no_markup(
 ) -> None:
     folder = tmp_path / "a[bold]b[" / "c\\[d"
     monkeypatch.setenv("ASCEND_OPS_CACHE_DIR", str(folder))
-    assert command_line("cache", "clear", "--yes").out == f"cleared {folder}\n"
+    assert command_line("cache", "clear", "--yes").text == f"cleared {folder}"
     assert str(folder) in command_line("cache", "pack", tmp_path / "x.tar.gz").err
     assert str(folder) in command_line("report").out

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import platform
 from pathlib import Path
 
+import cann_trees
 import pytest
 from cache_entries import Shelf, toolchain
 from cann_trees import unreadable
@@ -91,6 +93,8 @@ def test_what_is_not_there_says_why(outside_op: OutsideOp, monkeypatch: pytest.M
     assert found["compiler"].detail.startswith("no_such++: not on PATH")
     assert found["CANN"].version is None
     assert "/no/cann" in found["CANN"].detail
+    assert found["CANN"].detail == "; ".join(found["CANN"].looked_at)
+    assert found["compiler"].looked_at[0].startswith("no_such++: not on PATH")
 
 
 def test_the_places_and_their_state(tmp_path: Path, user_folders: UserFolders) -> None:
@@ -138,3 +142,34 @@ def test_pain_23_a_torch_that_cannot_be_imported_is_foreseen(tmp_path: Path) -> 
     (finding,) = [f for f in inspection.version_findings(machine) if "libhccl.so" in f.message]
     assert finding.severity == "warning"
     assert "TORCH_DEVICE_BACKEND_AUTOLOAD=0" in finding.message
+
+
+def test_the_emulated_cann_fits_any_torch_npu(tmp_path: Path) -> None:
+    """Its libraries are compiled against the headers of the torch_npu that is installed."""
+    root = str(cann_trees.cann(tmp_path, "9.1.0", platform.machine(), linked=False))
+    torch = PackageInstall(tmp_path, "2.13.0+cpu", "")
+    npu = PackageInstall(tmp_path, "2.13.0", "")
+    real = {"HOME": str(tmp_path / "home"), "ASCEND_HOME_PATH": root}
+    emulated = {**real, "ASCEND_EMULATOR_HOME": root}
+    machine = toolchain(environ=real, torch=torch, torch_npu=npu)
+    (finding,) = inspection.version_findings(machine)
+    assert "newer than the table" in finding.message
+    machine = toolchain(environ=emulated, torch=torch, torch_npu=npu)
+    assert inspection.version_findings(machine) == []
+    (other_torch,) = inspection.version_findings(
+        toolchain(environ=emulated, torch=PackageInstall(tmp_path, "2.12.0", ""), torch_npu=npu)
+    )
+    assert other_torch.severity == "error"
+
+
+def test_the_emulated_cann_is_called_so(
+    outside_op: OutsideOp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = str(cann_trees.cann(tmp_path, "9.1.0", platform.machine(), linked=False))
+    monkeypatch.setenv("ASCEND_HOME_PATH", root)
+    details = []
+    for emulated in ("", root):
+        monkeypatch.setenv("ASCEND_EMULATOR_HOME", emulated)
+        parts = inspection.components(MadeUpBuilder().toolchain())
+        details += [part.detail for part in parts if part.name == "CANN"]
+    assert details == [f"{root}, ASCEND_HOME_PATH", f"{root}, ASCEND_HOME_PATH, emulated"]
