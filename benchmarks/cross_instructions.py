@@ -21,7 +21,7 @@ from op_builder.system import process
 
 from .cases import StepCase
 from .implementation import DEEPSPEED, OURS
-from .instructions import NotCountedError, driver_arguments, kernel_flags
+from .instructions import TIMEOUT_S, NotCountedError, driver_arguments, kernel_flags
 from .kernels import BUILDERS
 from .records import CrossCount
 
@@ -98,7 +98,7 @@ class Counter:
         program = self._folder / name
         if not program.exists():
             command = [str(self._compiler), *flags, "-w", "-static", str(_HERE / source)]
-            process.run([*command, "-o", str(program)], timeout=300.0)
+            process.run([*command, "-o", str(program)], timeout=TIMEOUT_S)
         return program
 
     def _difference(self, target: Target, command: Callable[[int], Sequence[str]]) -> float:
@@ -107,7 +107,7 @@ class Counter:
 
     def _executed(self, target: Target, command: Sequence[str]) -> int:
         qemu = [str(self._qemu), "-cpu", target.cpu, self._one_by_one, "-d", "nochain,exec"]
-        executed = process.run([*qemu, *command], timeout=120.0).count(_TRACE)
+        executed = process.run([*qemu, *command], timeout=TIMEOUT_S).count(_TRACE)
         if executed == 0:
             raise NotCountedError(f"{self._qemu} told of no instruction")
         return executed

@@ -31,7 +31,7 @@ from .records import Counts
 from .steps import Samples
 
 _CHILD = Path(__file__).with_name("load_process.py")
-_COLD_TIMEOUT_S = 900.0
+_TIMEOUT_S = 900.0
 #: DeepSpeed's cold load takes most of a minute.
 _COLD_PEER_RUNS = 3
 _TOGETHER = 8
@@ -144,7 +144,7 @@ def _import(scratch: Path, rounds: int, on_sample: Callable[[str], None]) -> tup
     code = "import time as t; s = t.perf_counter(); import ascend_ops; print(t.perf_counter() - s)"
 
     def sample() -> float:
-        return float(process.run([sys.executable, "-c", code], env=environ))
+        return float(process.run([sys.executable, "-c", code], env=environ, timeout=_TIMEOUT_S))
 
     sample()  # writes the .pyc files that an install has
     return Samples(interleave({OURS: sample}, 3 * rounds, on_sample=on_sample)), {}
@@ -176,7 +176,7 @@ def _build(
             before = os.times()
             started = time.perf_counter()
             command = [sys.executable, "-c", program, "build", *names]
-            process.run(command, env=_environment(caches), timeout=_COLD_TIMEOUT_S)
+            process.run(command, env=_environment(caches), timeout=_TIMEOUT_S)
             seconds = time.perf_counter() - started
             after = os.times()
         children = (after.children_user, after.children_system)
@@ -200,7 +200,7 @@ def _start_emulator(
     counts: list[int] = []
 
     def sample() -> float:
-        output = process.run([sys.executable, "-c", _START_EMULATOR], env=ours)
+        output = process.run([sys.executable, "-c", _START_EMULATOR], env=ours, timeout=_TIMEOUT_S)
         seconds, processes = output.split()[-2:]
         counts.append(int(processes))
         return float(seconds)
@@ -224,7 +224,7 @@ _MEASURES: dict[str, Callable[[Path, int, Callable[[str], None]], tuple[Samples,
 def _load(package: str, caches: Path, *options: str) -> dict[str, Any]:
     run_child = f"import runpy; runpy.run_path({str(_CHILD)!r}, run_name='__main__')"
     command = [sys.executable, "-c", run_child, package, *options]
-    output = process.run(command, env=_environment(caches), timeout=_COLD_TIMEOUT_S)
+    output = process.run(command, env=_environment(caches), timeout=_TIMEOUT_S)
     answer: dict[str, Any] = json.loads(output.strip().splitlines()[-1])
     return answer
 

@@ -7,7 +7,12 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 from user_folders import UserFolders
+
+# On a busy machine an example may take any time, and so may its generation.
+settings.register_profile("any_load", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any_load")
 
 # With torch_npu installed and CANN not sourced, `import torch` fails without it.
 os.environ.setdefault("TORCH_DEVICE_BACKEND_AUTOLOAD", "0")

@@ -7,7 +7,12 @@ import re
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
+from limits import HANG_SECONDS
+
+#: Text to put before a program of ``run``: the class HeldStream.
+HELD_STREAM = Path(__file__).with_name("held_stream.py").read_text(encoding="utf-8")
 _OURS = re.compile(r"ASCEND_(HOME|TOOLKIT|OPP|EMULATOR)|LD_LIBRARY_PATH|PYTEST_")
 
 
@@ -26,7 +31,7 @@ def run(code: str, **variables: str) -> subprocess.CompletedProcess[str]:
         env=environ,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=HANG_SECONDS,
         check=False,
     )
 
@@ -38,7 +43,7 @@ def outside(*command: str, **variables: str) -> subprocess.CompletedProcess[str]
         env=outside_environment(**{"TORCH_DEVICE_BACKEND_AUTOLOAD": "0", **variables}),
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=HANG_SECONDS,
         check=False,
     )
 

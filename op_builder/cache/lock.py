@@ -72,12 +72,12 @@ def build_lock(op: str, name: str, environ: Mapping[str, str]) -> Iterator[Build
     Waits for at most ASCEND_OPS_LOCK_TIMEOUT seconds, and logs a warning with the holder every
     10 s.
     """
+    began_waiting = time.time()
     descriptor = _open(lock_folder(environ), name)
     if descriptor is None:
         yield BuildLock(False, None, None)
         return
     try:
-        began_waiting = time.time()
         held = _acquire(descriptor, op, envs.LOCK_TIMEOUT.get(environ))
         left = _read(descriptor) if held else {}
         waited_for = _failure_since(began_waiting, left)

@@ -15,10 +15,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from limits import HANG_SECONDS
+
 HERE = Path(__file__).parent
 OPS = HERE / "ops"
-PATIENCE_SECONDS = 60.0
-
 ANSWER = "answer:AnswerBuilder"
 
 
@@ -63,7 +63,7 @@ class Loading:
     def outcome(self) -> Outcome:
         """Wait for the end; an exception that is none of this project's fails the test."""
         try:
-            said, stderr = self.child.communicate(timeout=PATIENCE_SECONDS)
+            said, stderr = self.child.communicate(timeout=HANG_SECONDS)
         except subprocess.TimeoutExpired:
             os.killpg(self.pid, signal.SIGKILL)  # with its ninja and its forked children
             raise
@@ -190,7 +190,7 @@ class Sandbox:
 
 def wait_until(condition: Callable[[], bool], what: str) -> None:
     """Poll; nothing but a hang makes this fail."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
+    deadline = time.monotonic() + HANG_SECONDS
     while not condition():
         assert time.monotonic() < deadline, f"not reached: {what}"
         time.sleep(0.01)

@@ -15,7 +15,7 @@ import pytest
 
 from op_builder import ALL_OPS
 
-pytestmark = [pytest.mark.compiler, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.compiler
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 LOAD = "from op_builder import CPUAdamBuilder; print(CPUAdamBuilder().load().__file__)"

@@ -18,6 +18,23 @@ def kill(event, arguments):
 sys.addaudithook(kill)
 """
 
+# Says when the process reads what ninja prints, since an interrupt before that finds no ninja to
+# end. A test run in the background has SIGINT ignored, and its children too.
+NOTE_READING = """
+import signal, subprocess
+signal.signal(signal.SIGINT, signal.default_int_handler)
+class Output:
+    def __init__(self, stream): self.stream, self.close = stream, stream.close
+    def __iter__(self):
+        open(os.environ["READING"], "w").close()
+        return iter(self.stream)
+class Noting(subprocess.Popen):
+    def __init__(self, command, *args, **options):
+        super().__init__(command, *args, **options)
+        if "ninja" in str(command): self.stdout = Output(self.stdout)
+subprocess.Popen = Noting
+"""
+
 AFTER_THE_COMPILE = [
     pytest.param("os.rename", "answer.so", id="collecting-the-entry"),
     pytest.param("open", "entry/manifest.json", id="writing-the-manifest"),
@@ -84,8 +101,10 @@ def test_killed_again_and_again_the_last_one_finishes(sandbox: Sandbox) -> None:
 def test_interrupted_builder_ends_its_compilers_and_cleans_up(sandbox: Sandbox) -> None:
     """Ctrl-C: no compiler runs on, no folder stays, and the next process builds."""
     sandbox.gate.touch()
-    interrupted = sandbox.start()
+    reading = sandbox.scratch / "reading"
+    interrupted = sandbox.start(first=NOTE_READING, READING=str(reading))
     sandbox.wait_for_compile()
+    wait_until(reading.exists, "the output of ninja is read")
     launcher = int((sandbox.scratch / "compiles").read_text(encoding="utf-8").split()[1])
     os.kill(interrupted.pid, signal.SIGINT)
     interrupted.child.communicate()

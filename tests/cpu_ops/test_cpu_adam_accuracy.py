@@ -34,7 +34,7 @@ def test_the_result_does_not_depend_on_the_number_of_threads() -> None:
     assert all(torch.equal(results[0], other) for other in results[1:])
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     size=st.one_of(st.integers(0, 70), st.sampled_from([1023, 1024, 1025, 65_537])),
     dtype=st.sampled_from([torch.float32, *LOW_PRECISION]),

@@ -34,7 +34,7 @@ EVERY_DTYPE = False
 #: What an NPU computes in, and how far a result may be from the CPU's in it.
 DTYPES = ("float32", "float16", "bfloat16", "int64", "int32", "int16", "int8", "uint8", "bool")
 _TOLERANCES = {"float16": 2e-2, "bfloat16": 6e-2}
-SECONDS = 60
+SECONDS = 900
 _RANDOM = re.compile(
     r"normal|rand|bernoulli|multinomial|dropout|rrelu|uniform|geometric|cauchy|exponential"
     r"|log_normal|empty|scaled_dot_product"

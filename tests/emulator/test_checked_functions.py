@@ -18,6 +18,7 @@ import checked_by_opinfo
 import checked_by_tests
 import pytest
 from emulated_process import outside_environment
+from limits import SUITE_HANG_SECONDS
 
 from ascend_ops.emulator import emulated_cann
 from op_builder.toolchain.torch_install import find_torch_npu
@@ -55,7 +56,7 @@ def outside(
         cwd=folder,
         capture_output=True,
         text=True,
-        timeout=400,
+        timeout=SUITE_HANG_SECONDS,
         check=False,
     )
 

@@ -14,10 +14,7 @@ import pytest
 from op_builder.ops.emulator import EMULATOR_LIBRARIES
 from op_builder.toolchain.torch_install import find_torch_npu
 
-pytestmark = [
-    pytest.mark.skipif(find_torch_npu() is None, reason="torch_npu is not installed"),
-    pytest.mark.timeout(600),
-]
+pytestmark = pytest.mark.skipif(find_torch_npu() is None, reason="torch_npu is not installed")
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PROGRAM = """

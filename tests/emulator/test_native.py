@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from limits import HANG_SECONDS
 
 from ascend_ops.emulator import emulated_cann
 from op_builder.toolchain.torch_install import find_torch, find_torch_npu
@@ -71,7 +72,7 @@ def run(
         env={**environ, **variables},
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=HANG_SECONDS,
         check=False,
     )
 

@@ -116,7 +116,7 @@ def test_a_tensor_of_another_process_is_shared():
         x = torch.arange(4.0).npu()
         torch.npu.synchronize()
         queue.put(x)
-        assert done.wait(60)
+        done.wait()
         print("shared", x.cpu().tolist())
         process.join()
     """

@@ -12,6 +12,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from limits import HANG_SECONDS
+
 from op_builder.ops.cpu_adagrad import CPUAdagradBuilder
 from op_builder.ops.cpu_adam import CPUAdamBuilder
 from op_builder.ops.cpu_lion import CPULionBuilder
@@ -70,7 +72,7 @@ def simd_header(name: str) -> str:
     return f'-DTEST_SIMD_HEADER="cpu/simd/{name}.h"'
 
 
-def run(command: Sequence[str | Path], timeout: float = 300) -> str:
+def run(command: Sequence[str | Path], timeout: float = HANG_SECONDS) -> str:
     """Its output; a failure shows the command and everything it said."""
     environment = dict(os.environ, ASAN_OPTIONS="detect_leaks=0")  # not under ptrace or qemu
     done = subprocess.run(

@@ -14,6 +14,7 @@ from typing import Any
 import cache_entries
 import pytest
 from cann_trees import cann
+from limits import HANG_SECONDS
 from made_up_builders import ImpossibleBuilder, MadeUpBuilder
 
 from op_builder import CPUOpBuilder, NPUOpBuilder, OpBuilder, builder
@@ -42,12 +43,14 @@ class FakeLoad:
 
     def __init__(self, error: Exception | None = None) -> None:
         self.calls = 0
+        self.called = threading.Event()
         self.go = threading.Event()
         self._error = error
 
     def __call__(self, plan: Plan, on_progress: Any = None) -> tuple[Any, Any]:
         self.calls += 1
-        assert self.go.wait(60)
+        self.called.set()
+        assert self.go.wait(HANG_SECONDS)
         if self._error is not None:
             raise self._error
         return SimpleNamespace(op=plan.spec.name), SimpleNamespace(library="made_up.so")
@@ -110,15 +113,15 @@ def test_pain_22_a_fork_during_a_load_does_not_lock_the_child(
     made_up: type[MadeUpBuilder], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """DeepSpeed #7918: broken fork. The lock's owner is a thread that the child does not have."""
-    fake = FakeLoad()
+    fake, childs_own = FakeLoad(), FakeLoad()
+    childs_own.go.set()
     monkeypatch.setattr(builder, "load_op", fake)
     loading = threading.Thread(target=lambda: made_up().load())
     loading.start()
-    while fake.calls == 0:
-        pass
+    assert fake.called.wait(HANG_SECONDS)
     child = os.fork()
     if child == 0:
-        fake.go.set()
+        monkeypatch.setattr(builder, "load_op", childs_own)  # the thread may hold fake's locks
         os._exit(0 if made_up().load().op == "made_up" else 1)
     try:
         fake.go.set()

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from fake_compilers import CLANG, GCC, FakeToolbox
+from file_clock import wait_for_a_later_time
 
 from op_builder.errors import CompilerNotFoundError
 from op_builder.system import file_identity
@@ -77,8 +78,10 @@ def test_a_change_of_any_file_behind_it_asks_again(
 def test_an_upgrade_in_place_is_seen(toolbox: FakeToolbox, memo_dir: Path, binaries: None) -> None:
     toolbox.compiler("g++", GCC)
     assert find_compiler(toolbox.environ, memo_dir).version == "13.2.1"
+    wait_for_a_later_time(toolbox.folder / "g++")
     toolbox.compiler("g++", {**GCC, "__GNUC__": 14})
     assert find_compiler(toolbox.environ, memo_dir).version == "14.2.1"
+    wait_for_a_later_time(toolbox.folder / "g++")
     toolbox.compiler("g++", {})
     with pytest.raises(CompilerNotFoundError):
         find_compiler(toolbox.environ, memo_dir)

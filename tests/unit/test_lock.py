@@ -99,18 +99,17 @@ def test_pain_03_every_waiter_hears_of_the_failure(lock_environ: dict[str, str])
 
 
 def _until_open(lock_environ: dict[str, str], count: int) -> None:
-    """Until so many processes have the lock file open, hence wait."""
+    """Until so many processes have the lock file open, which each does after it began to wait."""
     file = str(Path(lock_environ["ASCEND_OPS_LOCK_DIR"]) / "key.lock")
-    while True:
+    found = 0
+    while found < count:
+        time.sleep(0.01)
         found = 0
         for folder in Path("/proc").glob("[0-9]*/fd"):
             try:
                 found += any(str(link.readlink()) == file for link in folder.iterdir())
             except OSError:
                 continue
-        if found >= count:
-            time.sleep(0.2)  # from opening the file to waiting for it
-            return
 
 
 def test_a_failure_is_for_those_who_waited_and_not_for_later_ones(

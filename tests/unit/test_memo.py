@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import stat
-import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from file_clock import wait_for_a_later_time
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -25,6 +26,12 @@ def memo_dir(tmp_path: Path) -> Path:
 def old_files(monkeypatch: pytest.MonkeyPatch) -> None:
     """Any file counts as settled, as if the test had waited."""
     monkeypatch.setattr(file_identity, "_SETTLED_NS", -(10**12))
+
+
+@pytest.fixture
+def young_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Any file counts as just written, however long the test takes."""
+    monkeypatch.setattr(file_identity, "_SETTLED_NS", 10**18)
 
 
 @given(st.binary(max_size=200), st.binary(max_size=200))
@@ -53,7 +60,7 @@ def test_a_rewrite_of_the_same_size_and_mtime_shows_in_the_status(tmp_path: Path
     file.write_bytes(b"one")
     os.utime(file, (1_000, 1_000))
     before = file_identity.status(file)
-    time.sleep(0.02)  # one tick of the file system's clock
+    wait_for_a_later_time(file)
     file.write_bytes(b"two")
     os.utime(file, (1_000, 1_000))
     after = file_identity.status(file)
@@ -61,16 +68,20 @@ def test_a_rewrite_of_the_same_size_and_mtime_shows_in_the_status(tmp_path: Path
     assert after != before
 
 
-def test_a_file_just_written_is_not_settled(tmp_path: Path) -> None:
+def test_a_file_just_written_is_not_settled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Two writes within one tick have one status; so a young status proves nothing."""
     file = tmp_path / "a"
     file.write_bytes(b"one")
     os.utime(file, (1_000, 1_000))  # an old mtime does not make it old
     now = file_identity.status(file)
+    clock = file_identity.newest_time(now) + 10**9
+    monkeypatch.setattr(file_identity, "time", SimpleNamespace(time_ns=lambda: clock))
     assert not file_identity.is_settled(file_identity.newest_time(now))
-    long_ago = time.time_ns() - 10**10
+    long_ago = clock - 10**10
     assert file_identity.is_settled(file_identity.newest_time((*now[:3], long_ago, long_ago)))
-    in_the_future = time.time_ns() + 10**12
+    in_the_future = clock + 10**12
     assert not file_identity.is_settled(
         file_identity.newest_time((*now[:3], in_the_future, long_ago))
     )
@@ -86,13 +97,15 @@ def test_a_fact_is_recalled_while_its_files_are_untouched(
     assert memo.recall(memo_dir, ["g++"]) == {"version": "13"}
     assert memo.recall(memo_dir, ["g++", "-m32"]) is None
     status = file.stat()
-    time.sleep(0.02)
+    wait_for_a_later_time(file)
     file.write_bytes(b"two")
     os.utime(file, ns=(status.st_atime_ns, status.st_mtime_ns))
     assert memo.recall(memo_dir, ["g++"]) is None
 
 
-def test_a_fact_about_a_young_file_is_not_remembered(memo_dir: Path, tmp_path: Path) -> None:
+def test_a_fact_about_a_young_file_is_not_remembered(
+    memo_dir: Path, tmp_path: Path, young_files: None
+) -> None:
     file = tmp_path / "compiler"
     file.write_bytes(b"one")
     memo.remember(memo_dir, "key", "fact", [str(file)])

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 import textwrap
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -67,16 +69,20 @@ def test_a_program_that_is_not_there(start: object, tmp_path: Path) -> None:
         assert isinstance(caught.value.__cause__, OSError)
 
 
-def test_a_program_that_hangs_is_killed_after_the_timeout(tmp_path: Path) -> None:
-    pid_file = tmp_path / "pid"
-    code = f"""
-        import os, time
-        open({str(pid_file)!r}, "w").write(str(os.getpid()))
-        time.sleep(600)
-    """
-    with pytest.raises(CommandError, match=r"no answer within 1\.5 s"):
-        process.run(_python(code), timeout=1.5)
-    assert not _is_alive(int(pid_file.read_text(encoding="utf-8")))
+def test_a_program_that_hangs_is_killed_after_the_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also one that was not quick enough to do anything by then."""
+    started: list[int] = []
+
+    class Recorded(subprocess.Popen[str]):
+        def __init__(self, *args: Any, **options: Any) -> None:
+            super().__init__(*args, **options)
+            started.append(self.pid)
+
+    monkeypatch.setattr(subprocess, "Popen", Recorded)
+    with pytest.raises(CommandError, match=r"no answer within 0\.5 s"):
+        process.run(_python("import signal\nwhile True: signal.pause()"), timeout=0.5)
+    (pid,) = started
+    assert not _is_alive(pid)
 
 
 def test_a_stream_hands_over_each_line_as_it_comes(tmp_path: Path) -> None:
