@@ -8,7 +8,7 @@ import sys
 import threading
 
 import pytest
-from emulated_process import run
+from emulated_process import HELD_STREAM, run
 
 npu = pytest.mark.npu
 
@@ -129,14 +129,15 @@ torch.npu.synchronize()
 stream = acl.Stream()
 host = acl.empty_pinned(1 << 16).fill_(7.0)
 address = host.data_ptr()
-done = acl.copy_async(device, host, stream)
-del host
-assert acl.memory_statistics()["bytes_waiting"] == 1 << 18
-early = acl.empty_pinned(1 << 16).fill_(-1.0)      # would overwrite what is being copied
-assert early.data_ptr() != address
-acl.empty_cache()                                  # nor is it freed
-assert acl.memory_statistics()["blocks"] == 2
-assert not done.query()
+with HeldStream(stream.handle):
+    done = acl.copy_async(device, host, stream)
+    del host
+    assert acl.memory_statistics()["bytes_waiting"] == 1 << 18
+    early = acl.empty_pinned(1 << 16).fill_(-1.0)      # would overwrite what is being copied
+    assert early.data_ptr() != address
+    acl.empty_cache()                                  # nor is it freed
+    assert acl.memory_statistics()["blocks"] == 2
+    assert not done.query()
 done.synchronize()
 late = acl.empty_pinned(1 << 16)
 assert late.data_ptr() == address
@@ -147,10 +148,11 @@ assert (device == 7).all().item()
 target = torch.zeros(1 << 16, device="npu")
 torch.npu.synchronize()
 late.fill_(5.0)
-target.copy_(late, non_blocking=True)
-acl.record_stream(late)
-del late
-assert acl.empty_pinned(1 << 16).fill_(-1.0).data_ptr() != address
+with HeldStream(torch.npu.current_stream().npu_stream):
+    target.copy_(late, non_blocking=True)
+    acl.record_stream(late)
+    del late
+    assert acl.empty_pinned(1 << 16).fill_(-1.0).data_ptr() != address
 torch.npu.synchronize()
 assert (target == 5).all().item()
 del early
@@ -159,7 +161,7 @@ print("done")
 
 
 def test_a_buffer_that_is_dropped_during_a_copy_is_not_reused_early():
-    done = run(DROPPED_EARLY, ASCEND_EMULATOR_RACES="1", ASCEND_EMULATOR_TASK_DELAY_US="300000")
+    done = run(HELD_STREAM + DROPPED_EARLY, ASCEND_EMULATOR_RACES="1")
     assert "done" in done.stdout, done.stderr[-3000:]
     assert "[emulated NPU] 0 races were reported" in done.stderr, done.stderr[-3000:]
     assert "left at the end" not in done.stderr, done.stderr[-3000:]

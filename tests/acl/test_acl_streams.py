@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from emulated_process import run
+from emulated_process import HELD_STREAM, run
 
 npu = pytest.mark.npu
 
@@ -144,7 +144,7 @@ def test_the_device_says_what_it_is():
 
 
 QUEUED = """
-import threading, time
+import sys, threading
 import torch, torch_npu
 from ascend_ops import acl
 
@@ -181,13 +181,15 @@ other = torch.full((1 << 12,), -9.0, device="npu")
 arrived.synchronize()
 assert (back == 9).all(), back
 
-# Other threads run while one waits.
-ticks = []
-thread = threading.Thread(target=lambda: [ticks.append(time.sleep(0.001)) for _ in range(5)])
+# Other threads run while one waits: what it waits for is released by one. The long interval keeps
+# the interpreter from running that thread before the wait.
+sys.setswitchinterval(1000)
+held, waits = HeldStream(side.handle), threading.Event()
+thread = threading.Thread(target=lambda: waits.wait() and held.release())
 acl.copy_async(x, host, side)
 thread.start()
+waits.set()
 side.synchronize()
-assert len(ticks) > 0
 thread.join()
 print("done")
 """
@@ -196,7 +198,7 @@ print("done")
 @pytest.mark.parametrize("mode", ["0", "1", "2"])
 def test_the_order_holds_in_every_mode_of_torch_npus_queue(mode):
     done = run(
-        QUEUED,
+        HELD_STREAM + QUEUED,
         TASK_QUEUE_ENABLE=mode,
         ASCEND_EMULATOR_RACES="1",
         ASCEND_EMULATOR_TASK_DELAY_US="20000",
