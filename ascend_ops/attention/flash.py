@@ -185,9 +185,10 @@ def flash_attention(
     The first arguments are those of :func:`torch.nn.functional.scaled_dot_product_attention`. Key
     and value may have fewer heads than query (grouped-query and multi-query attention): each of
     them serves the same number of query heads. The softmax is computed in fp32, and a query that
-    sees no key gets 0 (torch's function returns NaN). The op is differentiable in query, key, value
-    and sinks; gradients are summed in no fixed order unless you call
-    ``torch.use_deterministic_algorithms(True)``. Under autocast the inputs are cast to its dtype.
+    sees no key, or only keys to which a float mask adds -inf, gets 0 and has gradients of 0, as in
+    torch. The op is differentiable in query, key, value and sinks; gradients are summed in no fixed
+    order unless you call ``torch.use_deterministic_algorithms(True)``. Under autocast the inputs
+    are cast to its dtype.
 
     NPU tensors are computed by aclnnFlashAttentionScoreV3, V2 or the first version, whichever this
     CANN has. Only V3 takes sinks, and the first version takes no bias. Formula: Dao et al. 2022,

@@ -5,6 +5,7 @@ Formula: Dao et al. 2022, arXiv:2205.14135. fp64 inputs are computed in fp64.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -55,9 +56,11 @@ class Scores:
             for x, n in ((query, 1), (key, group), (value, group))
         )
         scores = q @ k.transpose(2, 3) * scale
+        out = masked_out(scores.shape[2], scores.shape[3], window, prefix, mask, query.device)
         if bias is not None:
             scores = scores + bias.to(wide)
-        out = masked_out(scores.shape[2], scores.shape[3], window, prefix, mask, query.device)
+            nothing = scores == -math.inf  # or a row of nothing else would become NaN
+            out = nothing if out is None else out | nothing
         if out is not None:
             scores = scores.masked_fill(out, torch.finfo(wide).min / 2)
         if keep is not None:

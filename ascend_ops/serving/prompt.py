@@ -110,8 +110,8 @@ def prompt_flash_attention(
 
     All tensors have one dtype: fp16 or bf16, on the CPU also fp32 and fp64; autocast casts them to
     its own. The op has no gradient; use :func:`ascend_ops.flash_attention` for training. A query
-    for which a bool mask or causality leaves no key gets 0 (torch's function returns NaN); the
-    older functions on an NPU do not specify its result.
+    for which a mask or causality leaves no key gets 0, as in torch; the older functions on an NPU
+    do not specify its result.
 
     NPU tensors, on Atlas A2 and A3 only, are computed by aclnnPromptFlashAttentionV3, V2 or the
     first version, whichever this CANN has; the first takes neither ``is_causal`` nor

@@ -190,7 +190,8 @@ Tensor prompt_flash_attention(const Tensor& query, const Tensor& key, const Tens
         call_joined(function, query, inputs, attributes, std::tie(out));
         return out;
     }
-    const std::int64_t inner_precise = masked_out.has_value() ? correct_masked_rows : zero;
+    const bool is_masked = masked_out.has_value() || bias.has_value();
+    const std::int64_t inner_precise = is_masked ? correct_masked_rows : zero;
     if (function.version() == 1) {
         call_joined(function, query, inputs, std::tie(seq_lens_kv), quantisation, attributes,
                     std::tie(sparse_mode, out));

@@ -114,6 +114,31 @@ def test_boolean_masks_attend_where_they_are_true_as_in_torch(device):
 
 @npu
 @pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("options", [{}, {"is_causal": True}])
+def test_a_row_of_minus_infinity_gets_0_and_no_gradient_as_in_torch(device, options):
+    import torch
+
+    from ascend_ops import flash_attention
+
+    inputs = [x.float().to(device) for x in tensors()]
+    mask = torch.zeros(5, 7)
+    mask[2], mask[3, :3] = -torch.inf, -torch.inf
+    own = mask.to(device)
+    found = value_and_gradients(lambda *x: flash_attention(*x, own, **options), inputs)
+    causal = torch.ones(5, 7, dtype=torch.bool).tril()
+    full = mask.masked_fill(~causal, -torch.inf) if options else mask
+    theirs = value_and_gradients(
+        lambda *x: torch.nn.functional.scaled_dot_product_attention(*x, full, enable_gqa=True),
+        [x.cpu() for x in inputs],
+    )
+    for got, wanted in zip(found, theirs, strict=True):
+        assert_close(got, wanted, "float32", 4)
+    assert (found[0][:, :, 2] == 0).all()
+    assert (found[1][:, :, 2] == 0).all()
+
+
+@npu
+@pytest.mark.parametrize("device", DEVICES)
 def test_a_float_mask_and_alibi_are_added_to_the_scaled_scores(device):
     import torch
 

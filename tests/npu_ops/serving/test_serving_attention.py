@@ -114,6 +114,8 @@ def test_a_query_whose_keys_are_all_masked_out_gets_0(device):
     out = prompt_flash_attention(q, k, v, layout="BSND", attn_mask=mask)
     assert (out[:, 2] == 0).all()
     assert (out[:, 1] != 0).all()
+    added = torch.zeros(S, L, dtype=q.dtype, device=device).masked_fill(~mask, -torch.inf)
+    assert torch.equal(prompt_flash_attention(q, k, v, layout="BSND", attn_mask=added), out)
     late = prompt_flash_attention(
         q, k[:, :3], v[:, :3], layout="BSND", is_causal=True, causal_alignment="lower_right"
     )

@@ -1,4 +1,5 @@
 // The formula of attention that the functions for training share.
+#include <limits>
 #include <stdexcept>
 
 #include "emulator/ops/attention/flash_attention.h"
@@ -8,6 +9,7 @@ namespace ascend_emulator {
 namespace {
 
 constexpr double kMaskedOut = -1e30;
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
 Tensor either(const Tensor& a, const Tensor& b) { return aten("logical_or", a, b); }
 Tensor below(const Tensor& x, Int limit) { return aten("lt.Scalar", x, limit); }
@@ -105,10 +107,12 @@ Probabilities attend(const AttentionInputs& in) {
     a.key = repeated(in.key);
     a.value = repeated(in.value);
     Tensor scores = aten("matmul", a.query, a.key.transpose(2, 3)) * in.scale;
+    Tensor out = masked_out(scores.size(2), scores.size(3), in);
     if (given(in.bias).defined()) {
         scores = scores + scaled_bias(in);
+        const Tensor nothing = aten("eq.Scalar", scores, -kInfinity);
+        out = out.defined() ? either(out, nothing) : nothing;
     }
-    const Tensor out = masked_out(scores.size(2), scores.size(3), in);
     if (out.defined()) {
         scores = aten("masked_fill.Scalar", scores, out, kMaskedOut);
     }
