@@ -16,6 +16,7 @@ from ..dispatch.checks import (
     check_same_device,
     check_shape,
 )
+from ..dispatch.host_values import integers
 from .masks import BAND, LOWER_RIGHT, NO_MASK, PREFIX, UNLIMITED, UPPER_LEFT, Window
 
 Tensor = torch.Tensor
@@ -110,7 +111,7 @@ def checked_prefix(
     """Return the prefix lengths that CANN takes and the window; raise ValueError."""
     if prefix is None:
         return None, window
-    lengths = [int(length) for length in prefix]
+    lengths = integers("prefix", prefix)
     if len(lengths) != batch or batch > _MAX_PREFIX_BATCH:
         raise ValueError(
             f"prefix must have one length per batch entry, {batch}, and at most "

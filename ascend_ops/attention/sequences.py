@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import torch
 
+from ..dispatch.host_values import integers
 from .checks import TRAINING_LIMITS, check_head_dims, check_heads, check_tensors
 
 Tensor = torch.Tensor
@@ -24,7 +25,7 @@ def sequence_ends(name: str, cu_seqlens: Tensor | Sequence[int], tokens: int) ->
                 f"shape {list(cu_seqlens.shape)}"
             )
         cu_seqlens = cu_seqlens.tolist()
-    places = [int(place) for place in cu_seqlens]
+    places = integers(name, cu_seqlens)
     if len(places) < 2 or places[0] != 0 or places[-1] != tokens or places != sorted(places):
         shown = places if len(places) <= 8 else [*places[:4], "...", *places[-3:]]
         raise ValueError(

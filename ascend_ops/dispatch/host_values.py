@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import operator
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import torch
 from torch._subclasses.fake_tensor import FakeTensor
@@ -18,6 +20,19 @@ def holds_values(tensor: torch.Tensor) -> bool:
 def is_on_host(tensor: torch.Tensor) -> bool:
     """Return whether the elements can be read without waiting for a device."""
     return tensor.device.type == "cpu" and holds_values(tensor)
+
+
+def integers(name: str, values: Iterable[Any]) -> list[int]:
+    """Return the values, for example NumPy's, as Python integers; raise TypeError for others."""
+    found = list(values)
+    if all(isinstance(value, int) for value in found):
+        return found
+    try:
+        if any(isinstance(value, torch.Tensor) and not is_on_host(value) for value in found):
+            raise TypeError  # reading it would wait for the device
+        return [operator.index(value) for value in found]
+    except TypeError:
+        raise TypeError(f"{name} must contain only integers, got {found}") from None
 
 
 def host_lengths(
@@ -43,9 +58,7 @@ def host_lengths(
                 f"of shape {list(lengths.shape)}"
             )
         lengths = lengths.tolist()
-    found = list(lengths)
-    if not all(isinstance(length, int) for length in found):
-        raise TypeError(f"{name} must contain only integers, got {found}")
+    found = integers(name, lengths)
     if len(found) != count:
         raise ValueError(f"{name} must contain {count} lengths, got {len(found)}")
     if found and (min(found) < 0 or max(found) > maximum):

@@ -37,10 +37,11 @@ def _grouped_matmul(x: Tensor, weight: Tensor, bias: Tensor | None, group_ends: 
 def _weight_gradient(x_transposed: Tensor, grad: Tensor, group_ends: Tensor) -> Tensor:
     wide = wide_dtype(grad)
     group = _group_of_rows(group_ends, grad.shape[0])[:, None]
-    products = [
-        x_transposed.to(wide) @ torch.where(group == index, grad, 0).to(wide)
-        for index in range(group_ends.shape[0])
-    ]
+    products = []
+    for index in range(group_ends.shape[0]):
+        mine = group == index  # of both factors, because 0 times a NaN of another group is NaN
+        of_group = torch.where(mine.t(), x_transposed, 0).to(wide)
+        products.append(of_group @ torch.where(mine, grad, 0).to(wide))
     return torch.stack(products).to(grad.dtype)
 
 

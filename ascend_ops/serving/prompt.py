@@ -36,16 +36,19 @@ _D_MULTIPLE = 16
 
 
 def _attended(
-    query: Tensor, key: Tensor, length: int, causal_shift: int | None, masked_out: Tensor | None
-) -> Tensor:
-    """Return ``[..., Sq, Skv]``, True for attended keys, of a sequence with ``length`` keys."""
-    queries, keys, device = query.shape[-2], key.shape[-2], query.device
+    queries: int,
+    keys: int,
+    causal_shift: int | None,
+    masked_out: Tensor | None,
+    device: torch.device,
+) -> Tensor | None:
+    """Return ``[..., Sq, Skv]``, True for attended keys, or None if all are."""
+    attended = None if masked_out is None else masked_out.logical_not()
+    if causal_shift is None:
+        return attended
     row = torch.arange(queries, device=device).unsqueeze(1)
-    column = torch.arange(keys, device=device)
-    attended = (column < length).expand(queries, keys)
-    if causal_shift is not None:
-        attended = attended & (column <= row + causal_shift)
-    return attended if masked_out is None else attended & masked_out.logical_not()
+    causal = torch.arange(keys, device=device) <= row + causal_shift
+    return causal if attended is None else attended & causal
 
 
 def _prompt(
@@ -70,14 +73,15 @@ def _prompt(
     for b in range(q.shape[0]):
         queries = q.shape[2] if seq_lens_q is None else seq_lens_q[b]
         keys = k.shape[2] if seq_lens_kv is None else seq_lens_kv[b]
-        mask = masked_out
-        if masked_out is not None:
-            mask = masked_out[b if masked_out.shape[0] > 1 else 0]
+        # Cut, not masked out: a weight of 0 times a NaN past the length would be NaN.
+        mine = q[b, :, :queries], k[b, :, :keys], v[b, :, :keys]
+        mask, added = (
+            None if x is None else x[b if x.shape[0] > 1 else 0, :, :queries, :keys]
+            for x in (masked_out, bias)
+        )
         shift = {UPPER_LEFT: 0, LOWER_RIGHT: keys - queries}.get(sparse_mode)
-        attended = _attended(q[b], k[b], keys, shift, mask)
-        added = None if bias is None else bias[b if bias.shape[0] > 1 else 0]
-        rows, _ = attend(q[b], k[b], v[b], scale, attended, added)
-        out[b, :, :queries] = rows[:, :queries].to(out.dtype)
+        attended = _attended(queries, keys, shift, mask, q.device)
+        out[b, :, :queries] = attend(*mine, scale, attended, added)[0].to(out.dtype)
     return from_bnsd(out, layout)
 
 
