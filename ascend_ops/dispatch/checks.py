@@ -39,9 +39,9 @@ def check_dtype(name: str, tensor: torch.Tensor, allowed: Sequence[torch.dtype])
         return
     supported = [dtype for dtype in allowed if dtype is not torch.float64 or device != "npu"]
     names = [name_of(dtype) for dtype in supported or allowed]
-    where = f" on {_PLACES.get(device, device)}" if len(names) > 1 else ""
+    place = f" on {_PLACES.get(device, device)}" if len(names) > 1 else ""
     raise TypeError(
-        f"{name} must have dtype {one_of(names)}{where}, got {name_of(found)}: convert it with "
+        f"{name} must have dtype {one_of(names)}{place}, got {name_of(found)}: convert it with "
         f"{name}.to(torch.{names[0]})"
     )
 

@@ -125,7 +125,7 @@ def _check_rotary_on_npu(x: torch.Tensor, cos: torch.Tensor, mode: str) -> None:
 def _check_heads(x: torch.Tensor, repeated: list[int], mode: str) -> None:
     """Check the limits on B and N; ``repeated`` holds the sizes of x along which cos is repeated.
 
-    A shape does not tell which of the other dimensions is S.
+    The shape does not determine which of the other dimensions is S.
     """
     if x.dim() == 3:
         what, is_valid = "N", x.shape[1] < _HEADS_BELOW
