@@ -43,7 +43,7 @@ inline torch::stable::Tensor make_compressed_mask(const torch::stable::Tensor& l
     using torch::stable::Tensor;
     constexpr std::int64_t side = 2048;
     constexpr std::int64_t half = side / 2;
-    const Tensor causal = above_diagonal(like, side);
+    Tensor causal = above_diagonal(like, side);
     if (!is_prefix) {
         return causal;
     }
