@@ -1,4 +1,4 @@
-"""The memory of one case: the same for all contenders, so that none has the better pages."""
+"""The memory of one case, which all implementations share, so that they use the same pages."""
 
 from __future__ import annotations
 
@@ -10,15 +10,17 @@ from .cases import OFFLOAD_DTYPE, StepCase
 if TYPE_CHECKING:
     import torch
 
-#: What an offload step divides its gradients by. They were multiplied with it.
+#: The gradients of an offload step are multiplied by this, and the step divides by it.
 LOSS_SCALE = 1024.0
 
 
 @dataclass(frozen=True)
 class Arrays:
-    """``states`` has a list for each of the case's; ``copies`` is empty but for an offload step.
+    """The tensors of a step.
 
-    ``params[i].grad`` is ``grads[i]`` but for an offload step, whose gradients have another dtype.
+    ``states`` contains one list per state of the case. ``copies`` is empty except for an offload
+    step. ``params[i].grad`` is ``grads[i]`` except for an offload step, whose gradients have
+    another dtype.
     """
 
     params: list[torch.nn.Parameter] = field(default_factory=list)
@@ -28,10 +30,10 @@ class Arrays:
 
     @classmethod
     def allocate(cls, case: StepCase) -> Arrays:
-        """Normally distributed values, and the states that such gradients leave after a while.
+        """Allocate normally distributed values, and states as training with them leaves.
 
-        Not zeros: pages that were never written share one physical page, and subnormal states cost
-        a CPU cycles that training does not.
+        They are not zero: pages that were never written share one physical page, and subnormal
+        states cost cycles that training does not spend.
         """
         import torch
 
@@ -55,7 +57,7 @@ class Arrays:
         return arrays
 
     def rows(self) -> list[list[Any]]:
-        """What bench_stream takes: addresses of a parameter's arrays, 0 for none, and its range."""
+        """Return the table for bench_stream: per parameter, addresses (or 0) and its range."""
         rows = []
         begin = 0
         for index, param in enumerate(self.params):
@@ -69,5 +71,5 @@ class Arrays:
         return rows
 
     def element_sizes(self) -> list[int]:
-        """Bytes of an element of a parameter, a gradient and a state."""
+        """Return the bytes per element of parameters, gradients and states."""
         return [tensors[0].element_size() for tensors in (self.params, self.grads, self.states[0])]

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
-#: The names of an optimizer's states, as torch has them.
+#: The names of each optimizer's states in torch.
 STATES = {"adamw": ("exp_avg", "exp_avg_sq"), "lion": ("exp_avg",), "adagrad": ("sum",)}
-#: What gradients come in and parameters go out as in a step of ZeRO-Offload.
+#: The dtype of the gradients and of the copied parameters in a step of ZeRO-Offload.
 OFFLOAD_DTYPE = "bfloat16"
 
 _BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
@@ -20,9 +20,9 @@ _QUICK = 1 << 20
 class StepCase:
     """One optimizer step over ``tensors`` parameters of ``numel`` elements each.
 
-    ``selector`` is what ``--case`` takes. Gradients are in ``dtype`` too, but for an ``offload``
-    step: that has bfloat16 gradients, which are unscaled and clipped by their global norm, and
-    gives a bfloat16 copy of its parameters.
+    ``selector`` is the value for ``--case``. Gradients have ``dtype`` too, except for an
+    ``offload`` step: its gradients are bfloat16, are unscaled and clipped by their global norm, and
+    it writes a bfloat16 copy of its parameters.
     """
 
     selector: str
@@ -37,27 +37,30 @@ class StepCase:
 
     @property
     def states(self) -> tuple[str, ...]:
-        """The names of the states."""
+        """Return the names of the states."""
         return STATES[self.optimizer]
 
     @property
     def grad_dtype(self) -> str:
-        """Of the gradients that the step is given."""
+        """Return the dtype of the gradients that are passed to the step."""
         return OFFLOAD_DTYPE if self.offload else self.dtype
 
     @property
     def elements(self) -> int:
-        """Of all parameters together."""
+        """Return the number of elements of all parameters."""
         return self.tensors * self.numel
 
     @property
     def bytes(self) -> int:
-        """What a step in place has to move."""
+        """Return the bytes that an in-place step must move."""
         return self.elements * self.bytes_per_element
 
     @property
     def bytes_per_element(self) -> int:
-        """Read everything, write all but the gradient; offload reads that twice, for its norm."""
+        """Return the bytes per element that are read, and written except for the gradient.
+
+        An offload step reads the gradient twice, once for its norm.
+        """
         of_states = 2 * _BYTES[self.state_dtype] * len(self.states)
         of_grad = _BYTES[self.grad_dtype] * (2 if self.offload else 1)
         of_copy = _BYTES[OFFLOAD_DTYPE] if self.offload else 0
@@ -66,7 +69,7 @@ class StepCase:
 
 @dataclass(frozen=True)
 class LoadCase:
-    """Something that whole processes do; the selector says what, to :mod:`loads`."""
+    """Work of whole processes; :mod:`loads` measures it by its ``selector``."""
 
     selector: str
     name: str
@@ -76,8 +79,10 @@ class LoadCase:
 
 @dataclass(frozen=True)
 class CallCase:
-    """A call on an NPU: ``selector`` says which, by the host's time until it returns to
-    :mod:`npu_calls`, until it is done to :mod:`emulated`. ``target`` is in words.
+    """A call on an NPU, chosen by ``selector``; ``target`` is text.
+
+    :mod:`npu_calls` measures the host time until the call returns, :mod:`emulated` the time until
+    its work is done.
     """
 
     selector: str
@@ -103,7 +108,7 @@ LOAD_CASES = (
 
 
 def adam_cases(quick: bool = False) -> list[Case]:
-    """All cases; ``quick`` makes the large ones 64 times smaller, and says so in their names."""
+    """Return all cases; with ``quick``, the large ones are 64 times smaller and named so."""
     large = _QUICK if quick else _LARGE
     size = format_count(large)
     tensors = 100 if quick else 1000
@@ -120,7 +125,7 @@ def adam_cases(quick: bool = False) -> list[Case]:
 
 
 def optimizer_cases(quick: bool = False) -> list[Case]:
-    """A step of each kind, of each optimizer; ``quick`` as in :func:`adam_cases`."""
+    """Return one step per kind and optimizer; ``quick`` as in :func:`adam_cases`."""
     large = _QUICK if quick else _LARGE
     size = format_count(large)
     tensors = 100 if quick else 1000
@@ -135,7 +140,7 @@ def optimizer_cases(quick: bool = False) -> list[Case]:
 
 
 def npu_cases(quick: bool = False) -> list[Case]:
-    """Host times of NPU calls, and the build of all NPU ops; the same where ``quick``."""
+    """Return host times of NPU calls, and the build of all NPU ops; ``quick`` has no effect."""
     del quick
     return [
         CallCase("rms-norm", "rms_norm, 4 x 64, fp16", "at most 0.6 of it"),
@@ -147,7 +152,7 @@ def npu_cases(quick: bool = False) -> list[Case]:
 
 
 def emulator_cases(quick: bool = False) -> list[Case]:
-    """What the emulated NPU costs: its build, its start, an op, a training step."""
+    """Return the costs of the emulated NPU: its build, its start, an op, a training step."""
     del quick
     return [
         CallCase("add", "add of 16 floats, until it is done", "at most 8 us", 8e-6),
@@ -157,7 +162,7 @@ def emulator_cases(quick: bool = False) -> list[Case]:
     ]
 
 
-#: The names of the benches, and their cases.
+#: The benches by name, with their cases.
 ADAM = "adam"
 OPTIMIZERS = "optimizers"
 NPU = "npu"
@@ -171,9 +176,14 @@ BENCHES = {
 
 
 def select(cases: Sequence[Case], patterns: Sequence[str]) -> list[Case]:
-    """The cases whose selector matches one of the patterns (all where there is none), each once.
+    """Return the cases whose selectors match a pattern, each case once.
 
-    Raises KeyError with the first pattern that matches none.
+    Args:
+        cases: All cases.
+        patterns: Patterns of :mod:`fnmatch`; without patterns, all cases are returned.
+
+    Raises:
+        KeyError: A pattern, given in the exception, does not match any case.
     """
     for pattern in patterns:
         if not any(fnmatchcase(case.selector, pattern) for case in cases):
@@ -186,12 +196,12 @@ def select(cases: Sequence[Case], patterns: Sequence[str]) -> list[Case]:
 
 
 def selectors(cases: Sequence[Case]) -> list[str]:
-    """What ``--case`` takes, in order."""
+    """Return the values for ``--case``, in order."""
     return list(dict.fromkeys(case.selector for case in cases))
 
 
 def format_count(count: int) -> str:
-    """64 Mi, 4 Ki: a power of two the way memory is counted."""
+    """Return a count in binary units if it is even in them, for example 64 Mi or 4 Ki."""
     for unit, size in (("Mi", 1 << 20), ("Ki", 1 << 10)):
         if count >= size and count % size == 0:
             return f"{count // size} {unit}"
@@ -199,7 +209,7 @@ def format_count(count: int) -> str:
 
 
 def format_seconds(seconds: float) -> str:
-    """Three digits and a unit: 37.0 ms, never 37 ms beside 36.6 ms."""
+    """Return three digits and a unit, for example 37.0 ms, so that columns align."""
     for unit, size in (("s", 1.0), ("ms", 1e-3), ("us", 1e-6)):
         if abs(seconds) >= size:
             return f"{_three_digits(seconds / size)} {unit}"

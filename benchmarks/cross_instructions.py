@@ -1,8 +1,8 @@
-"""Instructions a parameter on aarch64, this project's and DeepSpeed's, counted under qemu.
+"""Instructions per parameter on aarch64, by this project and by DeepSpeed, counted under qemu.
 
-qemu-user executes one guest instruction a block and says each block's address: the lines are the
-instructions. A program does the same but for the number of elements twice, and the difference of
-the two counts is theirs alone.
+qemu-user executes one guest instruction per block and prints the address of each block, so that
+lines are instructions. A program runs twice with different numbers of elements; the difference of
+the two counts belongs to the elements alone.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ _TRACE = "Trace "
 
 @dataclass(frozen=True)
 class Target:
-    """An instruction set, the CPU that qemu is told to be, and what DeepSpeed calls it.
+    """An instruction set, the CPU that qemu emulates, and DeepSpeed's compiler flags for it.
 
-    A Neoverse N1 is what a Kunpeng 920 is: NEON with fp16 and no SVE.
+    A Neoverse N1 stands for a Kunpeng 920: both have NEON with fp16, but not SVE.
     """
 
     isa: str
@@ -45,7 +45,7 @@ class Target:
 
     @property
     def name(self) -> str:
-        """For a table."""
+        """Return the name for a table."""
         return f"{self.isa}, {self.cpu}"
 
 
@@ -56,9 +56,10 @@ TARGETS = (
 
 
 class Counter:
-    """Compiles programs for aarch64, each once, and counts what they execute.
+    """Compiles programs for aarch64, each once, and counts the instructions they execute.
 
-    Raises NotCountedError where a compiler or qemu is missing.
+    Raises:
+        NotCountedError: The compiler or qemu is not installed.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -66,10 +67,10 @@ class Counter:
         self._compiler = shutil.which("g++" if platform.machine() == "aarch64" else CXX)
         self._qemu = next(filter(None, map(shutil.which, QEMUS)), None)
         if self._compiler is None or self._qemu is None:
-            raise NotCountedError(f"{CXX} and {QEMUS[0]} are not both installed")
+            raise NotCountedError(f"it requires {CXX} and {QEMUS[0]}, which are not both installed")
 
     def ours(self, case: StepCase, target: Target) -> float:
-        """Of this project's kernels."""
+        """Return the instructions per element of this project's kernels."""
         optimizer = BUILDERS[case.optimizer]()
         flags = [
             "-std=c++17",
@@ -82,7 +83,7 @@ class Counter:
         )
 
     def deepspeed(self, case: StepCase, target: Target) -> float | None:
-        """Of DeepSpeed's own headers, where it has such a kernel and is installed."""
+        """Return those of DeepSpeed's headers, or None if it has no such kernel or is missing."""
         headers = _deepspeed_headers()
         plain = case.optimizer == "adamw" and not case.offload and case.dtype == case.state_dtype
         if headers is None or not plain or (target.isa == "sve" and case.dtype != "float32"):
@@ -109,20 +110,23 @@ class Counter:
         qemu = [str(self._qemu), "-cpu", target.cpu, self._one_by_one, "-d", "nochain,exec"]
         executed = process.run([*qemu, *command], timeout=TIMEOUT_S).count(_TRACE)
         if executed == 0:
-            raise NotCountedError(f"{self._qemu} told of no instruction")
+            raise NotCountedError(f"{self._qemu} printed no instructions")
         return executed
 
     @cached_property
     def _one_by_one(self) -> str:
-        """The option, which has another name since qemu 8.1."""
+        """Return the option, which was renamed in qemu 8.1."""
         new = "-one-insn-per-tb"
         return new if new in process.run([str(self._qemu), "-help"]) else "-singlestep"
 
 
 def cross_counts(cases: Sequence[StepCase]) -> Iterator[CrossCount]:
-    """For each case and target, this project's and where there is one DeepSpeed's.
+    """Yield the counts of this project and of DeepSpeed, per case and target.
 
-    Of cases that differ in their number of elements alone the first counts. Raises NotCountedError.
+    Cases that differ only in their number of elements are counted once.
+
+    Raises:
+        NotCountedError: A tool is missing or fails.
     """
     unlike: dict[tuple[str, str, str, bool], StepCase] = {}
     for case in cases:

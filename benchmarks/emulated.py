@@ -1,7 +1,7 @@
-"""Work on the emulated NPU beside the same on the CPU, until it is done.
+"""Compare the time of work on the emulated NPU with the same work on the CPU.
 
-The emulated NPU computes with the CPU: what is measured is what emulating costs, no device's speed.
-One thread computes on either side.
+The emulated NPU computes on the CPU: the figures are the cost of emulation, not a device's speed.
+Both sides compute with one thread.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from .steps import Effort, Samples
 Call = Callable[[], Any]
 
 _CPU = "CPU"
-_CALLS_A_SAMPLE = {"add": 1000, "training-step": 3}
+_CALLS_PER_SAMPLE = {"add": 1000, "training-step": 3}
 _BATCH, _TOKENS, _WIDTH, _HEADS, _LAYERS = 8, 64, 256, 4, 2
 
 
 def measure_emulated(case: CallCase, effort: Effort, on_sample: Callable[[str], None]) -> Samples:
-    """The emulated NPU and the CPU in turns."""
+    """Measure the emulated NPU and the CPU alternately."""
     work = {"add": _add, "training-step": _training_step}[case.selector]
-    count = _CALLS_A_SAMPLE[case.selector]
+    count = _CALLS_PER_SAMPLE[case.selector]
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

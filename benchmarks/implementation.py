@@ -1,4 +1,4 @@
-"""One way to do a step, seen to compute what it should before it is measured."""
+"""One implementation of a step, whose results are checked before it is measured."""
 
 from __future__ import annotations
 
@@ -17,35 +17,38 @@ MakeStep = Callable[[StepCase, Arrays, float], Step]
 
 
 class AbsentError(Exception):
-    """Why an implementation has no figure for a case."""
+    """The reason why an implementation cannot be measured for a case."""
 
 
 class DisagreementError(Exception):
-    """An implementation that computes something else; its time would mean nothing."""
+    """An implementation computes something else, so that its time would be meaningless."""
 
 
 def is_ours(name: str) -> bool:
-    """Whether an implementation is this project's, on whichever instruction set."""
+    """Return whether an implementation is this project's, with any instruction set."""
     return name.split(",")[0] == OURS
 
 
 @dataclass(frozen=True)
 class Implementation:
-    """``make`` gives a step over some arrays, with some lr, or raises AbsentError."""
+    """``make`` returns a step for the given arrays and lr, or raises AbsentError."""
 
     name: str
     make: MakeStep
 
     def stepper(self, case: StepCase, arrays: Arrays, lr: float = 1e-3) -> Step:
-        """A step in place, which ``arrays`` are the parameters and states of."""
+        """Return a step that updates the parameters and states in ``arrays``."""
         return self.make(case, arrays, lr)
 
     def check(self, case: StepCase) -> None:
-        """Three steps on a small copy of the case against the formula in float64, by norms.
+        """Compare three steps on a small copy of the case with the formula in float64.
 
-        Each has its gradients anew, as in training: DeepSpeed's Adagrad overwrites the last ones
-        of a tensor, those that fill no vector.
-        Raises AbsentError or DisagreementError.
+        The gradients are restored before each step, since DeepSpeed's Adagrad overwrites the last
+        ones of a tensor, which do not fill a vector.
+
+        Raises:
+            AbsentError: The implementation does not support the case.
+            DisagreementError: Its results differ.
         """
         small = replace(case, tensors=min(case.tensors, 3), numel=min(case.numel, 1003))
         arrays, lr = Arrays.allocate(small), 0.5

@@ -1,7 +1,7 @@
-"""Instructions a parameter of this project's kernels, counted by valgrind's callgrind.
+"""Instructions per parameter of this project's kernels, counted by valgrind's callgrind.
 
-A count is the same on a busy machine and an idle one. It is of the kernel alone: no Python, no
-torch, no start of threads. valgrind knows neither AVX-512 nor SVE, so those have none.
+The counts do not depend on the load of the machine. They contain the kernel alone, without Python,
+torch or the start of threads. valgrind supports neither AVX-512 nor SVE.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _RUN = (
 
 
 class NotCountedError(Exception):
-    """Why a kernel's instructions cannot be counted here."""
+    """The reason why a kernel's instructions cannot be counted on this machine."""
 
 
 class KernelDriverBuilder(CPUOpBuilder):
@@ -47,11 +47,11 @@ class KernelDriverBuilder(CPUOpBuilder):
     ISA: ClassVar[str]
 
     def sources(self) -> list[str]:
-        """One file, beside this one; it includes the kernels."""
+        """Return the one source file, which includes the kernels."""
         return ["kernel_driver.cpp"]
 
     def include_paths(self) -> list[str | Path]:
-        """As the optimizer's own build has them."""
+        """Return the include paths of the optimizer's own build."""
         optimizer = self.OPTIMIZER()
         return [optimizer.source_root() / path for path in optimizer.include_paths()]
 
@@ -78,19 +78,21 @@ def kernel_flags(optimizer: CPUOptimizerBuilder, isa: str, machine: str | None =
 
 
 def instructions_per_element(case: StepCase, isa: str) -> float:
-    """Of one step of ``case``, its norm included where it has one.
+    """Return the count for one step of ``case``, including its norm if it has one.
 
-    Raises NotCountedError, or the errors of :meth:`op_builder.OpBuilder.build`.
+    Raises:
+        NotCountedError: The instructions cannot be counted on this machine.
+        AscendOpsError: See :meth:`op_builder.OpBuilder.build`.
     """
     if isa not in _COUNTED_ISAS:
-        raise NotCountedError(f"valgrind does not know {isa}")
+        raise NotCountedError(f"valgrind does not support {isa}")
     if shutil.which("valgrind") is None:
         raise NotCountedError("valgrind is not installed")
     return _count(case.optimizer, isa, driver_arguments(case, _ELEMENTS))
 
 
 def driver_arguments(case: StepCase, count: int) -> tuple[int, ...]:
-    """What ``ascend_ops_run_kernel`` takes for a step of ``count`` elements."""
+    """Return the arguments of ``ascend_ops_run_kernel`` for a step of ``count`` elements."""
     copy = OFFLOAD_DTYPE if case.offload else "float32"
     dtypes = (case.dtype, case.grad_dtype, case.state_dtype, copy)
     return (*map(_DTYPES.index, dtypes), count, int(case.offload))
@@ -109,10 +111,10 @@ def _count(optimizer: str, isa: str, numbers: tuple[int, ...]) -> float:
         try:
             process.run(command, timeout=TIMEOUT_S)
         except CommandError as error:
-            raise NotCountedError(f"valgrind ended with an error: {error}") from error
+            raise NotCountedError(f"valgrind failed: {error}") from error
         found = re.search(r"^totals: (\d+)$", output.read_text(encoding="utf-8"), re.MULTILINE)
     if found is None or int(found[1]) == 0:
-        raise NotCountedError("valgrind counted nothing")
+        raise NotCountedError("valgrind counted no instructions")
     return int(found[1]) / _ELEMENTS
 
 

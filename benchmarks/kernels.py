@@ -1,4 +1,4 @@
-"""This project's kernels of an optimizer: their builder, and the instruction set they chose."""
+"""Builders of this project's optimizer kernels, and the instruction sets that they use."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from op_builder.ops.cpu_optimizer import VARIANTS, CPUOptimizerBuilder
 
 from .cases import StepCase
 
-#: By :attr:`StepCase.optimizer`.
+#: Builders by :attr:`StepCase.optimizer`.
 BUILDERS: dict[str, type[CPUOptimizerBuilder]] = {
     "adamw": CPUAdamBuilder,
     "lion": CPULionBuilder,
@@ -20,12 +20,12 @@ BUILDERS: dict[str, type[CPUOptimizerBuilder]] = {
 
 
 def isa_in_use(case: StepCase) -> str:
-    """The instruction set that the kernels chose here."""
+    """Return the instruction set that the kernels use on this machine."""
     return str(BUILDERS[case.optimizer]().load().cpu_capability())
 
 
 def lower_isas(case: StepCase) -> tuple[str, ...]:
-    """Those with vectors below that: what wider vectors and more instructions bring."""
+    """Return the lower ones of this architecture, to show what wider vectors gain."""
     in_use = isa_in_use(case)
     below = itertools.takewhile(lambda isa: isa != in_use, VARIANTS)
     machine = VARIANTS[in_use].machine

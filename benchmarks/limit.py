@@ -1,9 +1,8 @@
-"""The machine's limit for a step, measured among the contenders: see stream.cpp.
+"""The machine's limit for a step, measured in the same rounds as the implementations.
 
-Two orders of the same traffic. ``plain`` is what an optimizer's own loop looks like, all its
-arrays side by side; ratios to the limit are ratios to it. ``blocked`` gives one array after the
-other 16 KiB at a time: on some machines memory likes that better, and then it shows what an order
-of its own could still win.
+See stream.cpp. The same traffic is measured in two orders. ``plain`` reads all arrays side by side,
+as an optimizer's loop does; ratios to the limit refer to it. ``blocked`` reads 16 KiB of one array
+after the other, which is faster on some machines and then shows what another order could gain.
 """
 
 from __future__ import annotations
@@ -16,34 +15,37 @@ from op_builder import CPUOpBuilder
 from .arrays import Arrays
 from .cases import StepCase
 
-#: The names of the two in records.
+#: The names of the two orders in records.
 PLAIN = "limit"
 BLOCKED = "limit, blocked"
 
 
 class StreamBuilder(CPUOpBuilder):
-    """``bench_stream``: built for this machine, with all its vector instructions."""
+    """``bench_stream``: built for this machine with all its vector instructions."""
 
     BUILD_VAR = "DS_BUILD_BENCH_STREAM"
     NAME = "bench_stream"
     NAMESPACE = "ascend_ops_bench_stream"
 
     def sources(self) -> list[str]:
-        """One file, beside this one."""
+        """Return the one source file."""
         return ["stream.cpp"]
 
     def cxx_args(self) -> list[str]:
-        """GCC keeps to 256 bits on CPUs with 512, where that is no faster out of cache."""
+        """Use 512-bit vectors, which GCC avoids by default."""
         if platform.machine() == "x86_64":
             return ["-march=native", "-mprefer-vector-width=512"]
         return ["-march=native"] if platform.machine() == "aarch64" else []
 
 
 def stream_loops(case: StepCase, arrays: Arrays) -> dict[str, Callable[[], object]]:
-    """Both loops over ``arrays``, by their names in records; the arrays keep their values.
+    """Return both loops over ``arrays`` by their names in records, building the op if necessary.
 
-    But for the copies of an offload step, which hold the upper half of the parameters afterwards.
-    Builds the op where no cache has it; raises the errors of :meth:`op_builder.OpBuilder.load`.
+    The loops do not change the arrays, except for the copies of an offload step, which then contain
+    the upper halves of the parameters.
+
+    Raises:
+        AscendOpsError: See :meth:`op_builder.OpBuilder.load`.
     """
     import torch
 

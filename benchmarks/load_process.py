@@ -1,7 +1,7 @@
-"""Run in a process of its own by :mod:`loads`: times ``load()`` of cpu_adam, torch imported before.
+"""Measure ``load()`` of cpu_adam; :mod:`loads` runs this file in a process of its own.
 
-Arguments: the package whose CPUAdamBuilder is loaded, and ``count`` to count processes and locks,
-which costs time that the other runs then do not spend. Prints one line of JSON.
+Arguments: the package whose CPUAdamBuilder is loaded, and optionally ``count``, which counts
+processes and locks and costs time. torch is imported before. The result is one line of JSON.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import sys
 import time
 from typing import Any
 
-import torch  # noqa: F401 - a program that makes an optimizer has imported it
+import torch  # noqa: F401 - a program with an optimizer has imported it
 
 _PROCESS_EVENTS = (
     "subprocess.Popen",
@@ -56,7 +56,7 @@ def _cpu_seconds() -> float:
 
 
 def main() -> None:
-    """Load once, then again and again."""
+    """Load once, then repeatedly, and print the times."""
     package, *options = sys.argv[1:]
     builder = _builder(package)
     counts = _count_events() if "count" in options else {}

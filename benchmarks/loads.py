@@ -1,4 +1,4 @@
-"""Loads, builds and imports, as processes that a user's own would be like."""
+"""Measure loads, builds and imports in separate processes, as users run them."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _TIMEOUT_S = 900.0
 #: DeepSpeed's cold load takes most of a minute.
 _COLD_PEER_RUNS = 3
 _TOGETHER = 8
-#: The digest of a file is remembered only once it has been left alone for 2.5 s.
+#: The digest of a file is memoized once the file is unchanged for 2.5 s.
 _SETTLING_S = 3.0
 _START_EMULATOR = """
 import sys, time, torch
@@ -52,11 +52,11 @@ print(time.perf_counter() - started, processes)
 
 
 class PrebuiltError(AscendOpsError):
-    """There is no cold load where an ahead-of-time build is installed."""
+    """A cold load cannot be measured, since an ahead-of-time build is installed."""
 
 
 def runs(case: LoadCase, quick: bool) -> int:
-    """How many samples of this project's own load are taken."""
+    """Return the number of samples of this project's load."""
     if quick:
         return (
             1
@@ -69,7 +69,7 @@ def runs(case: LoadCase, quick: bool) -> int:
 def measure_load(
     case: LoadCase, quick: bool, on_sample: Callable[[str], None]
 ) -> tuple[Samples, Counts]:
-    """The samples of one case, and what else was counted, by implementation."""
+    """Return the samples of one case, and further counts per implementation."""
     rounds = runs(case, quick)
     with tempfile.TemporaryDirectory(prefix="ascend_ops-bench-") as scratch:
         return _MEASURES[case.selector](Path(scratch), rounds, on_sample)
@@ -139,7 +139,7 @@ def _together(
 
 
 def _import(scratch: Path, rounds: int, on_sample: Callable[[str], None]) -> tuple[Samples, Counts]:
-    """A process of its own each, that times its one import."""
+    """Measure the import in one process per sample."""
     environ = _environment(scratch)
     code = "import time as t; s = t.perf_counter(); import ascend_ops; print(t.perf_counter() - s)"
 
@@ -167,7 +167,7 @@ def _build_emulator(
 def _build(
     names: list[str], scratch: Path, rounds: int, on_sample: Callable[[str], None]
 ) -> tuple[Samples, Counts]:
-    """`ascend-ops build` with empty caches, as a process: the wall's time, and the CPU's."""
+    """Measure wall time and CPU time of `ascend-ops build` with empty caches."""
     program = "from ascend_ops.cli.main import run; run()"
     cpu: list[float] = []
 
@@ -190,9 +190,9 @@ def _build(
 def _start_emulator(
     scratch: Path, rounds: int, on_sample: Callable[[str], None]
 ) -> tuple[Samples, Counts]:
-    """`activate()` and the import of it, in a process that has imported torch and not torch_npu.
+    """Measure the import and call of `activate()` after `import torch`, without torch_npu.
 
-    With this process's caches: the emulator is built, or this bench would not run.
+    It uses this process's caches, since the emulator is built when this bench runs.
     """
     del scratch
     environ = envs.process_environment()
@@ -232,23 +232,22 @@ def _load(package: str, caches: Path, *options: str) -> dict[str, Any]:
 def _check_built(answer: dict[str, Any], caches: Path) -> None:
     if not Path(answer["library"]).is_relative_to(caches):
         raise PrebuiltError(
-            f"{answer['library']} was loaded instead of being built: a cold load can be measured "
-            f"only where no ahead-of-time build of the op is installed"
+            f"{answer['library']} was loaded instead of being built. To measure a cold load, "
+            "uninstall the ahead-of-time build of the op"
         )
 
 
 @contextmanager
 def _fresh(scratch: Path) -> Iterator[Path]:
-    """An empty folder for all caches; resolved, since libraries are named by their real path."""
+    """Yield an empty folder for all caches, resolved because libraries have real paths."""
     with tempfile.TemporaryDirectory(dir=scratch) as folder:
         yield Path(folder).resolve()
 
 
 def _environment(caches: Path) -> dict[str, str]:
-    """This process's, with caches of its own, no ccache and no backend that torch loads by itself.
+    """Return this process's environment with separate caches, without ccache and torch backends.
 
-    DeepSpeed needs ninja on PATH and asks for the accelerator of the machine, which no host op has
-    to do with.
+    DeepSpeed requires ninja on PATH, and looks up the accelerator, which host ops do not use.
     """
     environ = envs.process_environment()
     for variable in (envs.SITE_CACHE_DIR, envs.COMPILER_LAUNCHER):

@@ -1,8 +1,9 @@
-"""Timing that a busy machine distorts least: all contenders take turns, and turns are compared.
+"""Timing that a busy machine distorts little: implementations are measured in rounds.
 
-A figure of one minute and one of the next differ by more than most implementations do. So every
-round takes one sample of each contender, in an order that moves on by one each round, and two are
-compared by the median of their ratios within rounds, not by the ratio of their medians.
+The speed of a machine varies by more from minute to minute than most implementations differ. Each
+round therefore takes one sample per implementation, in an order that is rotated by one per round.
+Two implementations are compared by the median of their ratios within rounds, not by the ratio of
+their medians.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-#: Takes one sample, in seconds.
+#: A function that takes one sample, in seconds.
 Sampler = Callable[[], float]
 
 LEAST_RUNS = 7
@@ -23,7 +24,7 @@ LEAST_RUNS = 7
 
 @dataclass(frozen=True)
 class Spread:
-    """The median of some samples, and the least and the greatest."""
+    """The median, minimum and maximum of some samples."""
 
     median: float
     least: float
@@ -31,14 +32,15 @@ class Spread:
 
 
 def spread(samples: Sequence[float]) -> Spread:
-    """Of one sample or more."""
+    """Return the spread of one or more samples."""
     return Spread(statistics.median(samples), min(samples), max(samples))
 
 
 def relative_speed(of: Sequence[float], to: Sequence[float]) -> Spread:
-    """How fast ``of`` is when ``to`` is 1, by samples of the same round; above 1 is faster.
+    """Return the speed of ``of`` relative to ``to``, from samples of the same round.
 
-    Where one of them has fewer samples, the rounds that both took part in count.
+    A value above 1 means that ``of`` is faster. Rounds that only one of them took part in do not
+    count.
     """
     return spread([theirs / ours for ours, theirs in zip(of, to, strict=False)])
 
@@ -49,7 +51,7 @@ def interleave(
     at_most: Mapping[str, int] | None = None,
     on_sample: Callable[[str], None] | None = None,
 ) -> dict[str, list[float]]:
-    """``rounds`` samples of each, taken in turns; ``at_most`` gives some of them fewer."""
+    """Take ``rounds`` samples of each, alternately; ``at_most`` limits some of them."""
     names = list(samplers)
     samples: dict[str, list[float]] = {name: [] for name in names}
     for number in range(rounds):
@@ -64,9 +66,9 @@ def interleave(
 
 
 def repeated(call: Callable[[], object], least_seconds: float) -> Sampler:
-    """A sampler of ``call``, called as often as it takes for a sample to last ``least_seconds``.
+    """Return a sampler that repeats ``call`` so that a sample lasts ``least_seconds``.
 
-    Calls it a few times first: to warm it up, and to find out how long it takes.
+    ``call`` is called a few times before, to warm it up and to find out how long it takes.
     """
     call()
     seconds, repeats = _time(call, 1), 1
@@ -79,7 +81,7 @@ def repeated(call: Callable[[], object], least_seconds: float) -> Sampler:
 
 @contextmanager
 def no_garbage_collection() -> Iterator[None]:
-    """Keep the collector out of the samples."""
+    """Disable the garbage collector while samples are taken."""
     was_enabled = gc.isenabled()
     gc.collect()
     gc.disable()
@@ -91,8 +93,7 @@ def no_garbage_collection() -> Iterator[None]:
 
 
 def _time(call: Callable[[], object], repeats: int) -> float:
-    turns = range(repeats)
     started = time.perf_counter()
-    for _ in turns:
+    for _ in range(repeats):
         call()
     return time.perf_counter() - started

@@ -1,8 +1,8 @@
-"""Calls on an NPU beside torch_npu's own, by the time until they return to Python.
+"""Compare the host time of calls on an NPU with that of torch_npu's functions.
 
-What the device does is not in it: a sample makes some calls, and only then, and outside of the
-time, waits for the device. So the figures of an emulated NPU say what a call costs the host, and
-nothing about a device.
+The time of the device is not included: a sample makes some calls and waits for the device after
+the measurement. Figures of an emulated NPU are therefore the cost of a call on the host, not the
+speed of a device.
 """
 
 from __future__ import annotations
@@ -23,13 +23,22 @@ Call = Callable[[], Any]
 
 _DRAINING = f"{OURS}, draining the queue"
 _TORCH_NPU = "torch_npu"
-_CALLS_A_SAMPLE = {"rms-norm": 200, "flash-attention": 50, "fused-adamw": 1, "fused-adamw-torch": 1}
+_CALLS_PER_SAMPLE = {
+    "rms-norm": 200,
+    "flash-attention": 50,
+    "fused-adamw": 1,
+    "fused-adamw-torch": 1,
+}
 
 
 def measure_call(case: CallCase, effort: Effort, on_sample: Callable[[str], None]) -> Samples:
-    """All contenders in turns; raises DisagreementError where they do not compute the same."""
+    """Measure all implementations of a call alternately.
+
+    Raises:
+        DisagreementError: They do not compute the same.
+    """
     calls = _CONTENDERS[case.selector]()
-    count = _CALLS_A_SAMPLE[case.selector]
+    count = _CALLS_PER_SAMPLE[case.selector]
     with no_garbage_collection():
         samplers = {name: _sampler(call, count) for name, call in calls.items()}
         return Samples(interleave(samplers, effort.rounds, on_sample=on_sample))
@@ -90,7 +99,7 @@ def _flash_attention() -> dict[str, Call]:
 
 
 def _drain() -> None:
-    """Asking for the raw stream waits until torch_npu's queue is empty."""
+    """Wait until torch_npu's task queue is empty, by getting the raw stream."""
     torch.npu.current_stream().npu_stream  # type: ignore[attr-defined]  # noqa: B018
 
 

@@ -1,4 +1,4 @@
-"""A step of AdamW over many small tensors on an NPU: this project's, torch's, DeepSpeed's way."""
+"""AdamW steps of many small tensors on an NPU: by this project, torch, and DeepSpeed's loop."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ _DEEPSPEED_LOOP = "npu_apply_adam_w in a loop"
 
 
 def steps_beside_the_loop() -> dict[str, Callable[[], Any]]:
-    """This project's and DeepSpeed's way, each with parameters of its own."""
+    """Return the steps of this project and of DeepSpeed's loop, with separate parameters."""
     return {OURS: _ours(), _DEEPSPEED_LOOP: _deepspeed_loop(_parameters())}
 
 
 def steps_beside_torch() -> dict[str, Callable[[], Any]]:
-    """This project's and torch's fused AdamW."""
+    """Return the steps of this project's and torch's fused AdamW."""
     theirs = torch.optim.AdamW(
         _parameters(), _LR, (_BETA1, _BETA2), _EPS, _WEIGHT_DECAY, fused=True
     )
@@ -46,7 +46,7 @@ def _parameters() -> list[torch.nn.Parameter]:
 
 
 def _deepspeed_loop(parameters: list[torch.nn.Parameter]) -> Callable[[], Any]:
-    """What DeepSpeed's FusedAdam does on an NPU: its lists, then a call of torch_npu a tensor."""
+    """Return the step of DeepSpeed's FusedAdam on an NPU: one torch_npu call per tensor."""
     import torch_npu  # type: ignore[import-not-found,import-untyped,unused-ignore]
 
     states = {p: (torch.zeros_like(p), torch.zeros_like(p)) for p in parameters}

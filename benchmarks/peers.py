@@ -1,4 +1,4 @@
-"""The implementations of a step: this project's, torch's, DeepSpeed's where it is installed."""
+"""The implementations of a step: by this project, torch, and DeepSpeed if it is installed."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _DEEPSPEED_NAMES = {
 
 
 def implementations(case: StepCase, *, every_isa: bool = False) -> list[Implementation]:
-    """All that could do a case; ``every_isa`` has this project's on the lower ones as well."""
+    """Return all for a case; with ``every_isa``, this project's on lower ISAs too."""
     found = [Implementation(OURS, _ours)]
     for lower in lower_isas(case) if every_isa else ():
         found.append(Implementation(f"{OURS}, {lower}", _ours_on(lower)))
@@ -87,7 +87,7 @@ def _ours(case: StepCase, arrays: Arrays, lr: float) -> Step:
 
 
 def _ours_on(isa: str) -> Callable[[StepCase, Arrays, float], Step]:
-    """Chosen before each call, since others take their turns in between; some microseconds."""
+    """Select the ISA before each call, since other calls run in between; it takes microseconds."""
 
     def make(case: StepCase, arrays: Arrays, lr: float) -> Step:
         library = BUILDERS[case.optimizer]().load()
@@ -107,7 +107,7 @@ def _ours_on(isa: str) -> Callable[[StepCase, Arrays, float], Step]:
 
 
 def _passes(make: MakeOptimizer, first_step: Any = None) -> Callable[..., Step]:
-    """A step of an optimizer; for an offload step, within the passes that go with it."""
+    """Return an optimizer's step; for offload, with the passes before and after it."""
 
     def stepper(case: StepCase, arrays: Arrays, lr: float) -> Step:
         import torch
@@ -140,7 +140,7 @@ def _torch(how: str) -> Callable[..., Step]:
         import torch
 
         if case.state_dtype != case.dtype:
-            raise AbsentError(f"no states in {case.state_dtype}")
+            raise AbsentError(f"does not support states in {case.state_dtype}")
         classes: dict[str, Any] = {"adamw": torch.optim.AdamW, "adagrad": torch.optim.Adagrad}
         optimizer: torch.optim.Optimizer = classes[case.optimizer](
             arrays.params, **_settings(case, lr), **{how: True}
@@ -151,7 +151,7 @@ def _torch(how: str) -> Callable[..., Step]:
 
 
 def _torch_lion(case: StepCase, arrays: Arrays, lr: float) -> Step:
-    """torch has no Lion: the formula by its list functions, a pass each."""
+    """Compute Lion with torch's foreach functions, since torch does not have it."""
     import torch
 
     del case
@@ -183,5 +183,5 @@ def _deepspeed(case: StepCase, arrays: Arrays, lr: float) -> torch.optim.Optimiz
             list(arrays.params), **settings
         )
     except Exception as error:
-        raise AbsentError(f"does not build: {error}") from error
+        raise AbsentError(f"cannot be built: {error}") from error
     return optimizer

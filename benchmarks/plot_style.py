@@ -1,4 +1,4 @@
-"""What the pictures share: colours, markers, a figure and its file."""
+"""Colours, markers and files of all plots."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .limit import BLOCKED, PLAIN
 from .records import Report
 from .tables import circumstances
 
-# Okabe and Ito's colours, told apart with every kind of colour blindness; the markers differ too.
+# Okabe and Ito's colours, which colour-blind readers can distinguish; the markers differ too.
 _COLOURS = {
     OURS: "#0072B2",
     "torch fused": "#E69F00",
@@ -41,17 +41,17 @@ STYLE: dict[Any, Any] = {
 
 
 def colour_of(impl: str) -> str:
-    """This project's on a lower instruction set is a paler blue."""
+    """Return the colour, a paler blue for this project on a lower instruction set."""
     return _COLOURS.get(impl, _LOWER_ISA_COLOUR if is_ours(impl) else _OTHER_COLOUR)
 
 
 def marker_of(impl: str) -> str | None:
-    """None where there is none of its own."""
+    """Return the marker, or None if the implementation does not have its own."""
     return _MARKERS.get(impl, "v" if is_ours(impl) else None)
 
 
 def label_of(impl: str) -> str:
-    """As a legend says it."""
+    """Return the text for a legend."""
     return {
         PLAIN: "limit: plain loop, same traffic",
         BLOCKED: "the same, one array at a time",
@@ -59,7 +59,7 @@ def label_of(impl: str) -> str:
 
 
 def new_figure(width: float, height: float) -> tuple[Any, Any]:
-    """Without pyplot: no window system is asked, no global state is left."""
+    """Create a figure without pyplot, which uses a window system and global state."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -69,7 +69,7 @@ def new_figure(width: float, height: float) -> tuple[Any, Any]:
 
 
 def save(figure: Any, report: Report, path: Path) -> Path:
-    """Write the PNG, with what its figures are true of below."""
+    """Write the PNG with a description of the machine below the figure."""
     figure.supxlabel(
         circumstances(report),
         x=0.01,

@@ -1,4 +1,4 @@
-"""A report as pictures: the steps against the limit, a roofline, the sizes, the loads."""
+"""A report as plots: steps relative to the limit, a roofline, sizes, loads."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .roofline import roofline
 
 
 def draw(report: Report, folder: Path) -> list[Path]:
-    """Write a PNG for each kind of record that the report has; returns the files."""
+    """Write one PNG per kind of record in the report; return the files."""
     import matplotlib as mpl
 
     steps = [record for record in report.records if record.is_step and record.selector != "sizes"]
@@ -38,7 +38,7 @@ def draw(report: Report, folder: Path) -> list[Path]:
 
 
 def _steps(records: Sequence[Record], title: str) -> Any:
-    """One bar an implementation: its speed, when that of the limit's loop is 1."""
+    """Draw one bar per implementation: its speed relative to the limit's loop."""
     cases = list(dict.fromkeys(record.case for record in records))
     rows: list[tuple[float, Record]] = []
     ticks = []
@@ -105,7 +105,7 @@ def _blocked_tick(axes: Any, records: Sequence[Record], place: float) -> None:
 
 
 def _sizes(records: Sequence[Record]) -> Any:
-    """Bytes a second over the number of parameters: where a call costs more than its work."""
+    """Draw bytes per second by number of parameters, which shows the cost of a call."""
     from matplotlib.ticker import LogLocator, NullFormatter
 
     figure, axes = new_figure(9.0, 5.2)
@@ -153,7 +153,7 @@ def _sizes(records: Sequence[Record]) -> Any:
 
 
 def _loads(records: Sequence[Record]) -> Any:
-    """Seconds on a logarithmic scale, since they go from a tenth of a microsecond to a minute."""
+    """Draw seconds on a logarithmic scale, since they range from 0.1 us to a minute."""
     figure, axes = new_figure(9.5, 1.9 + 0.42 * len(records))
     labels = []
     for place, record in enumerate(records):
@@ -215,6 +215,6 @@ def _legend(figure: Any, impls: Sequence[str]) -> None:
 
 
 def _power_of_ten(seconds: float) -> str:
-    """A tick's text: 10 ms, where a figure is 10.0 ms."""
+    """Return a tick's text, for example 10 ms."""
     number, unit = format_seconds(seconds).split()
     return f"{float(number):g} {unit}"

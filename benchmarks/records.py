@@ -1,4 +1,4 @@
-"""What a run leaves: a record a figure, what has none and why, and the machine it is true of."""
+"""The results of a run: records, absences with their reasons, and facts about the machine."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ from .measure import Spread, relative_speed, spread
 
 SCHEMA = 3
 
-#: Further fields of records, by implementation.
+#: Further fields of records, per implementation.
 Counts = Mapping[str, Mapping[str, Any]]
 
 
 @dataclass(frozen=True)
 class Record:
-    """One implementation of one case; ``selector`` is what ``--case`` takes for it.
+    """The figures of one implementation of one case; ``selector`` is its value for ``--case``.
 
-    Ratios are speeds: ``ratio_to_limit`` is 0.5 where a step takes twice as long as the limit's
-    loop, ``ratio_to_peer`` is 2 where it is twice as fast as ``best_peer``, the fastest of the
-    others. Both are medians over the rounds, ``_min`` and ``_max`` their extremes. ``bytes`` is
-    what the case has to move, whatever an implementation moves. A field that a case does not have
-    is None.
+    Ratios compare speeds: ``ratio_to_limit`` is 0.5 if a step takes twice as long as the limit's
+    loop, and ``ratio_to_peer`` is 2 if it is twice as fast as ``best_peer``, the fastest of the
+    others. Both are medians over the rounds; ``_min`` and ``_max`` are their extremes. ``bytes`` is
+    the minimal traffic of the case, regardless of the implementation. A field that does not apply
+    to the case is None.
     """
 
     bench: str
@@ -66,15 +66,15 @@ class Record:
 
     @property
     def is_step(self) -> bool:
-        """Whether it is of an optimizer's step, not of a load."""
+        """Return whether the record belongs to an optimizer step, not to a load."""
         return self.bytes is not None
 
 
 @dataclass(frozen=True)
 class Absence:
-    """An implementation without a figure for a case, and why.
+    """An implementation that was not measured for a case, and the reason.
 
-    Where it has a record all the same, that lacks a column, which the reason begins with.
+    If it has a record nevertheless, the record lacks the column with which the reason begins.
     """
 
     bench: str
@@ -85,7 +85,7 @@ class Absence:
 
 @dataclass(frozen=True)
 class CrossCount:
-    """Instructions a parameter of one implementation on a CPU that is not this one.
+    """Instructions per parameter of one implementation on another CPU.
 
     ``target`` is an instruction set and qemu's name of the CPU.
     """
@@ -98,7 +98,7 @@ class CrossCount:
 
 @dataclass(frozen=True)
 class Report:
-    """A whole run. A ``quick`` one shows that everything works; its figures mean little."""
+    """A whole run. A ``quick`` run checks that everything works; its figures are not accurate."""
 
     bench: str
     quick: bool
@@ -109,15 +109,19 @@ class Report:
     schema: int = field(default=SCHEMA)
 
     def to_json(self) -> str:
-        """One JSON object; what cannot be a JSON number is an error, not a NaN."""
+        """Return one JSON object; raise ValueError for NaN and infinity."""
         return json.dumps(asdict(self), indent=2, allow_nan=False) + "\n"
 
     @classmethod
     def from_json(cls, text: str) -> Report:
-        """The inverse; raises ValueError for another schema."""
+        """Return the report in ``text``.
+
+        Raises:
+            ValueError: The text has another schema.
+        """
         content = json.loads(text)
         if content.get("schema") != SCHEMA:
-            raise ValueError(f"schema {content.get('schema')!r}: expected {SCHEMA}")
+            raise ValueError(f"schema must be {SCHEMA}, got {content.get('schema')!r}")
         return cls(
             bench=content["bench"],
             quick=content["quick"],
@@ -134,7 +138,7 @@ def records_of(
     samples: Mapping[str, Sequence[float]],
     counts: Counts | None = None,
 ) -> list[Record]:
-    """One record an implementation, in the order of ``samples``; ``counts`` are further fields."""
+    """Return one record per implementation, in the order of ``samples``, with ``counts``."""
     limit = samples.get(PLAIN)
     peers = [name for name in samples if not is_ours(name) and not name.startswith(PLAIN)]
     best_peer = min(peers, key=lambda name: spread(samples[name]).median, default=None)
@@ -171,7 +175,7 @@ def records_of(
 
 
 def machine_facts(threads: int, isa: str, *, emulated: bool = False) -> dict[str, Any]:
-    """What the figures are true of. Nothing measured on an emulated NPU may be called its speed."""
+    """Return a description of the machine, and whether its NPU is emulated."""
     import torch
 
     identity = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
@@ -203,14 +207,13 @@ def _ratio(name: str, found: Spread) -> dict[str, float]:
 
 
 def cpu_model(cpuinfo: str) -> str | None:
-    """The model that /proc/cpuinfo names, or the numbers that it gives instead."""
+    """Return the model in /proc/cpuinfo, or the numbers that it has instead."""
     for line in cpuinfo.splitlines():
         key, _, value = line.partition(":")
         if key.strip() in ("model name", "Hardware", "uarch"):
             return value.strip()
-    known = cpu_info.parse_identity(
-        cpuinfo
-    )  # aarch64 has numbers only: 0x48 0xd01 is a Kunpeng 920
+    # aarch64 has only numbers: 0x48 0xd01 is a Kunpeng 920
+    known = cpu_info.parse_identity(cpuinfo)
     numbers = [known.get(f"CPU {name}") for name in ("implementer", "part", "variant")]
     return None if None in numbers else "CPU implementer {} part {} variant {}".format(*numbers)
 

@@ -1,4 +1,4 @@
-"""The optimizers in float64, for seeing that what is measured computes them."""
+"""The optimizers in float64, to check the results of measured implementations."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ if TYPE_CHECKING:
 BETAS = (0.9, 0.999)
 EPS = 1e-8
 WEIGHT_DECAY = 0.01
-#: The first steps divide by corrections far from 1.
+#: Steps that came before, since the bias corrections of the first steps are far from 1.
 STEPS_BEFORE = 1000
 
 
 def max_norm(case: StepCase) -> float:
-    """Half of the norm that the gradients of a case have, so that they are clipped."""
+    """Return half the norm of a case's gradients, so that they are clipped."""
     return float(0.5 * case.elements**0.5)
 
 
 def joined(tensors: Sequence[torch.Tensor]) -> torch.Tensor:
-    """All of them as one, in float64."""
+    """Return the concatenation of all tensors in float64."""
     import torch
 
     return torch.cat([tensor.detach().double() for tensor in tensors])
 
 
 def params_after(case: StepCase, arrays: Arrays, lr: float, steps: int) -> torch.Tensor:
-    """What the parameters have to be after some steps; ``arrays`` stay as they are."""
+    """Return the expected parameters after some steps, without changing ``arrays``."""
     param, grad = joined(arrays.params), joined(arrays.grads)
     states = [joined(tensors) for tensors in arrays.states]
     if case.offload:

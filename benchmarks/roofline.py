@@ -1,7 +1,7 @@
-"""Parameters a second of each case, below the roof that memory is to it.
+"""The roofline plot: parameters per second of each case, below the limit of memory.
 
-The roof has a step for each case, not one slope: it is the loop with that case's own traffic,
-measured in the same rounds. Cases are in the order of their bytes a parameter, so it falls.
+The roof is not one slope but has one step per case: the loop with the traffic of that case,
+measured in the same rounds. Cases are sorted by their bytes per parameter, so that the roof falls.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from .limit import BLOCKED, PLAIN
 from .plot_style import colour_of, label_of, marker_of, new_figure
 from .records import Record
 
-_SLOT = 0.46  # half of what a case is wide, where the next is 1 further
+_SLOT = 0.46  # half the width of a case; the distance between cases is 1
 _WALL = "#eeeeee"
 
 
 def roofline(records: Sequence[Record]) -> Any:
-    """A column a case, a marker an implementation."""
+    """Draw one column per case, one marker per implementation."""
     cases = sorted(dict.fromkeys(r.case for r in records), key=lambda case: _bytes(records, case))
     figure, axes = new_figure(max(6.0, 2.0 + 1.9 * len(cases)), 6.2)
     bottom = 0.62 * min(_rate(record, record.max_s) for record in records)  # a figure fits below
@@ -28,9 +28,9 @@ def roofline(records: Sequence[Record]) -> Any:
         _column(axes, place, [record for record in records if record.case == case], top)
     axes.set_yscale("log")
     axes.set(
-        title="Roofline: parameters a second, below what memory allows",
-        ylabel="parameters updated a second",
-        xlabel="bytes that a step has to move, by parameter",
+        title="Roofline: parameters per second, below the memory limit",
+        ylabel="parameters updated per second",
+        xlabel="bytes that a step must move per parameter",
         ylim=(bottom, top),
         xlim=(-0.6, len(cases) - 0.4),
         xticks=range(len(cases)),
@@ -101,7 +101,7 @@ def _bytes(records: Sequence[Record], case: str) -> int:
 
 
 def _tick(records: Sequence[Record], case: str) -> str:
-    """Narrow: the optimizer, the rest, and the bytes, on a line each."""
+    """Return the optimizer, the rest of the case, and the bytes, one per line."""
     name, _, size = case.rpartition(", ")
     lines = [name, size] if name else case.split(maxsplit=1)
     return "\n".join([*lines, f"{_bytes(records, case)} B"])

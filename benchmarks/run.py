@@ -1,4 +1,4 @@
-"""All cases of a bench, one after the other."""
+"""Run all cases of a bench, one after the other."""
 
 from __future__ import annotations
 
@@ -22,27 +22,32 @@ _ADAMW = StepCase("", "", 0, 0)
 
 
 class Listener(Protocol):
-    """Somebody who watches a run."""
+    """Receives the progress of a run."""
 
     def begin(self, case: Case, samples: int) -> None:
-        """A case begins that takes at most this many samples."""
+        """Note that a case begins, which takes at most ``samples`` samples."""
 
     def sampled(self, name: str) -> None:
-        """An implementation gave a sample."""
+        """Note that a sample of implementation ``name`` was taken."""
 
 
 class Silent:
-    """Nobody watches."""
+    """Ignores the progress of a run."""
 
     def begin(self, case: Case, samples: int) -> None:
-        """Say nothing."""
+        """Do nothing."""
 
     def sampled(self, name: str) -> None:
-        """Say nothing."""
+        """Do nothing."""
 
 
 def run(bench: str, cases: Sequence[Case], quick: bool, listener: Listener | None = None) -> Report:
-    """Measure ``cases``; raises AscendOpsError or DisagreementError where one cannot be."""
+    """Measure ``cases``.
+
+    Raises:
+        AscendOpsError: An op cannot be built or loaded.
+        DisagreementError: An implementation computes something else.
+    """
     import torch
 
     listener = listener or Silent()
@@ -74,7 +79,7 @@ def run(bench: str, cases: Sequence[Case], quick: bool, listener: Listener | Non
 def _cross_counts(
     cases: Sequence[Case], quick: bool, listener: Listener
 ) -> tuple[list[CrossCount], str | None]:
-    """Instructions on other CPUs, and why there are none; a ``quick`` run counts one case's."""
+    """Count instructions on other CPUs, in a ``quick`` run for one case; return why not, if so."""
     steps = [case for case in cases if isinstance(case, StepCase)][: 1 if quick else None]
     counts: list[CrossCount] = []
     listener.begin(replace(steps[0], name="instructions on aarch64"), len(steps) * len(TARGETS))
@@ -84,7 +89,7 @@ def _cross_counts(
             if count.impl == OURS:
                 listener.sampled(f"{count.case}, {count.target}")
     except NotCountedError as error:
-        return counts, f"no instructions: {error}"
+        return counts, f"instructions are not counted: {error}"
     return counts, None
 
 
@@ -95,13 +100,13 @@ def _call(bench: str, case: CallCase, quick: bool, listener: Listener) -> Sample
         from .emulated import measure_emulated
 
         return measure_emulated(case, effort, listener.sampled)
-    from .npu_calls import measure_call  # imports torch_npu, where there is one
+    from .npu_calls import measure_call  # imports torch_npu
 
     return measure_call(case, effort, listener.sampled)
 
 
 def _step(bench: str, case: StepCase, quick: bool, listener: Listener) -> tuple[Samples, Counts]:
-    """Of ``bench optimizers``, also on the next lower instruction set, and with instructions."""
+    """Measure a step; for ``bench optimizers`` also with lower ISAs, and count instructions."""
     everything = bench == OPTIMIZERS
     effort = Effort.of(quick)
     contenders = implementations(case, every_isa=everything)

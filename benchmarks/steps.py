@@ -1,4 +1,4 @@
-"""Optimizer steps, each beside its peers and the limit, on the same arrays."""
+"""Measure optimizer steps of all implementations and the limit, on the same arrays."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from .measure import LEAST_RUNS, interleave, no_garbage_collection, repeated
 
 @dataclass(frozen=True)
 class Effort:
-    """How long a measurement may take."""
+    """The number of rounds and the minimal time of a sample."""
 
     rounds: int
     least_sample_s: float
 
     @classmethod
     def of(cls, quick: bool) -> Effort:
-        """``quick`` is for finding out whether everything works."""
+        """Return the effort; a ``quick`` run only checks that everything works."""
         return cls(LEAST_RUNS, 2e-3) if quick else cls(3 * LEAST_RUNS, 0.1)
 
 
 @dataclass(frozen=True)
 class Samples:
-    """Seconds by implementation, round by round, and the reasons of those that have none."""
+    """Seconds per implementation and round, and the reasons of implementations without any."""
 
     seconds: dict[str, list[float]]
     absent: dict[str, str] = field(default_factory=dict)
@@ -41,7 +41,11 @@ def measure_step(
     effort: Effort,
     on_sample: Callable[[str], None],
 ) -> Samples:
-    """All of them and the limit in turns; raises DisagreementError for a wrong one."""
+    """Measure all implementations and the limit alternately.
+
+    Raises:
+        DisagreementError: An implementation computes something else.
+    """
     arrays = Arrays.allocate(case)
     calls = stream_loops(case, arrays)
     absent = {}
@@ -59,7 +63,7 @@ def measure_step(
 def count_instructions(
     case: StepCase, contenders: Sequence[Implementation]
 ) -> tuple[dict[str, dict[str, float]], dict[str, str]]:
-    """Further fields of records, and why those of this project's that have none have not."""
+    """Return further fields of records, and the reasons of implementations without counts."""
     counts: dict[str, dict[str, float]] = {}
     absent = {}
     for name in (contender.name for contender in contenders if is_ours(contender.name)):

@@ -13,11 +13,11 @@ from .cases import EMULATOR, NPU, format_seconds
 from .implementation import DEEPSPEED, OURS
 from .records import Absence, CrossCount, Record, Report
 
-_TITLES = {NPU: "Host time of calls, and the build", EMULATOR: "What the emulated NPU costs"}
+_TITLES = {NPU: "Host time of calls, and the build", EMULATOR: "Cost of the emulated NPU"}
 
 
 def render(report: Report) -> RenderableType:
-    """The steps, then the loads, then what the figures are true of."""
+    """Return the steps, then the loads, then the description of the machine."""
     steps = [record for record in report.records if record.is_step]
     loads = [record for record in report.records if not record.is_step]
     of_steps = {record.case for record in steps}
@@ -40,17 +40,21 @@ def render(report: Report) -> RenderableType:
 
 
 def circumstances(report: Report) -> str:
-    """One line or two for below a table or a picture: the machine, and what to make of it."""
+    """Return the lines below a table or plot: the machine, and how to read the figures."""
     machine = report.machine
-    where = (
+    host = (
         f"{machine['cpu']}, {machine['threads']} of {machine['cores']} cores, {machine['isa']}, "
         f"torch {machine['torch']}"
     )
-    host = "virtual machine" if machine["virtual_machine"] else "bare metal"
-    what = "EMULATED DEVICE: not a device's speed" if machine["emulated"] else f"real CPU, {host}"
+    kind = "virtual machine" if machine["virtual_machine"] else "bare metal"
+    what = "EMULATED DEVICE: not a device's speed" if machine["emulated"] else f"real CPU, {kind}"
     busy = f"load average {machine['load_average_at_start']:.1f} at the start"
-    quick = "\nQUICK RUN: shows that everything works; not for comparing" if report.quick else ""
-    return f"{where}\n{what}, {busy}, {machine['started']}{quick}"
+    quick = (
+        "\nQUICK RUN: checks that everything works; do not compare its figures"
+        if report.quick
+        else ""
+    )
+    return f"{host}\n{what}, {busy}, {machine['started']}{quick}"
 
 
 def _steps(records: Sequence[Record], absences: Sequence[Absence]) -> Table:
@@ -81,9 +85,9 @@ def _instructions(record: Record) -> str:
 
 
 def _cross_counts(counts: Sequence[CrossCount]) -> Table:
-    """A row for each case and target; how many times as many the peer executes last."""
+    """Return one row per case and target; the ratio is the peer's count to ours."""
     table = Table(
-        title="Instructions a parameter on aarch64, counted under qemu",
+        title="Instructions per parameter on aarch64, counted under qemu",
         title_justify="left",
         header_style="bold",
         box=SIMPLE_HEAD,

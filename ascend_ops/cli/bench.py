@@ -1,4 +1,4 @@
-"""``ascend-ops bench``: measure an op beside its peers and the machine's limit."""
+"""``ascend-ops bench``: compare ops with other implementations and the machine's limit."""
 
 from __future__ import annotations
 
@@ -16,31 +16,31 @@ from rich.measure import Measurement
 
 from .output import console, errors, fail
 
-app = typer.Typer(help="Measure ops beside their peers, in one run.", no_args_is_help=True)
+app = typer.Typer(help="Compare ops with other implementations, in one run.", no_args_is_help=True)
 
 _PACKAGE = "ascend_ops.benchmarks"
-_MOST_WIDTH = 500
-_NO_NPU = "On an emulated one: `ascend-ops bench npu --emulated`"
+_MAX_WIDTH = 500
+_NO_NPU = "To use an emulated one: `ascend-ops bench npu --emulated`"
 
 
 @app.callback()
 def bench() -> None:
-    """Measure ops beside their peers, in one run."""
+    """Compare ops with other implementations, in one run."""
 
 
 JsonOption = Annotated[
     Path | None,
-    typer.Option("--json", help="Write the records to this file; - is standard output."),
+    typer.Option("--json", help="Write the records to this file, or - for standard output."),
 ]
 PlotOption = Annotated[
-    Path | None, typer.Option("--plot", help="Draw pictures into this folder (matplotlib).")
+    Path | None, typer.Option("--plot", help="Draw plots into this folder; requires matplotlib.")
 ]
 QuickOption = Annotated[
-    bool, typer.Option("--quick", help="Small and short: does it work, not how fast is it.")
+    bool, typer.Option("--quick", help="Only check that everything works, on small sizes.")
 ]
 CaseOption = Annotated[
     list[str] | None,
-    typer.Option("--case", help="Only these cases, by name or pattern; may be repeated."),
+    typer.Option("--case", help="Measure only these cases, by name or pattern; repeatable."),
 ]
 
 
@@ -51,7 +51,7 @@ def adam(
     quick: QuickOption = False,
     case: CaseOption = None,
 ) -> None:
-    """CPUAdam's step beside torch, DeepSpeed and memory's limit, and what loading it takes."""
+    """Compare CPUAdam with torch, DeepSpeed and the memory limit; measure its loading."""
     _bench("adam", json, plot, quick, case or [])
 
 
@@ -62,7 +62,7 @@ def optimizers(
     quick: QuickOption = False,
     case: CaseOption = None,
 ) -> None:
-    """Steps of Adam, Lion, Adagrad and ZeRO-Offload beside their peers and memory's limit."""
+    """Compare steps of all optimizers with others and the memory limit."""
     _bench("optimizers", json, plot, quick, case or [])
 
 
@@ -70,14 +70,16 @@ def optimizers(
 def npu(
     emulated: Annotated[
         bool,
-        typer.Option("--emulated", help="On the emulated NPU: host time only, no device's speed."),
+        typer.Option(
+            "--emulated", help="Use the emulated NPU: host time only, not a device's speed."
+        ),
     ] = False,
     json: JsonOption = None,
     plot: PlotOption = None,
     quick: QuickOption = False,
     case: CaseOption = None,
 ) -> None:
-    """What a call of an NPU op costs the host, beside torch_npu's own; the build of all of them."""
+    """Compare the host time of NPU ops with torch_npu's functions; measure the ops' build."""
     if emulated:
         from ascend_ops.emulator import activate
 
@@ -93,7 +95,7 @@ def emulator(
     quick: QuickOption = False,
     case: CaseOption = None,
 ) -> None:
-    """What the emulated NPU costs: its build, its start, an op, a training step beside the CPU."""
+    """Measure the emulated NPU: build, start, one op, and a training step."""
     from ascend_ops.emulator import activate
 
     activate(op_threads=1)
@@ -107,7 +109,7 @@ def _find_npu() -> None:
         devices = importlib.import_module("torch").npu.device_count()
     except (ImportError, OSError, RuntimeError) as error:
         reason = str(error).strip().splitlines()[0]
-        raise fail(f"torch_npu does not import: {reason}. {_NO_NPU}") from error
+        raise fail(f"torch_npu cannot be imported: {reason}. {_NO_NPU}") from error
     if devices == 0:
         raise fail(f"torch_npu finds no NPU. {_NO_NPU}")
 
@@ -119,7 +121,7 @@ def _bench(name: str, json: Path | None, plot: Path | None, quick: bool, case: l
         chosen = cases.select(everything, case)
     except KeyError as error:
         known = ", ".join(cases.selectors(everything))
-        raise typer.BadParameter(f"no case {error}; there are: {known}") from error
+        raise typer.BadParameter(f"unknown case {error}; available cases: {known}") from error
     _prepare(json, plot)
     with _progress() as listener:
         try:
@@ -131,18 +133,20 @@ def _bench(name: str, json: Path | None, plot: Path | None, quick: bool, case: l
         written += _benchmarks("plots").draw(report, plot)
     out = errors() if json == Path("-") else console()
     table = _benchmarks("tables").render(report)
-    wide = out.options.update(width=_MOST_WIDTH)
-    out.width = max(out.width, Measurement.get(out, wide, table).maximum)  # a cut figure is none
+    wide = out.options.update(width=_MAX_WIDTH)
+    out.width = max(
+        out.width, Measurement.get(out, wide, table).maximum
+    )  # no figure may be cut off
     out.print(table)
     for path in written:
         out.print(f"wrote {path}")
 
 
 def _benchmarks(module: str) -> ModuleType:
-    """A module of the benchmarks: a package inside this one, or beside it in a checkout.
+    """Return a module of the benchmarks, which are inside ascend_ops or, in a checkout, beside it.
 
-    In a checkout the folder is given its installed name, since another package in the environment
-    may well be called ``benchmarks``.
+    In a checkout they are imported under their installed name, since the environment may contain
+    another package named ``benchmarks``.
     """
     if importlib.util.find_spec(_PACKAGE) is None:
         init = Path(__file__).resolve().parents[2] / "benchmarks" / "__init__.py"
@@ -150,7 +154,7 @@ def _benchmarks(module: str) -> ModuleType:
             _PACKAGE, init, submodule_search_locations=[str(init.parent)]
         )
         if not init.is_file() or spec is None or spec.loader is None:
-            raise fail(f"the benchmarks are missing: neither {_PACKAGE} nor {init.parent}")
+            raise fail(f"the benchmarks are missing: found neither {_PACKAGE} nor {init.parent}")
         package = importlib.util.module_from_spec(spec)
         sys.modules[_PACKAGE] = package
         spec.loader.exec_module(package)
@@ -158,11 +162,11 @@ def _benchmarks(module: str) -> ModuleType:
 
 
 def _prepare(json: Path | None, plot: Path | None) -> None:
-    """Find out now, not after minutes, that something is missing."""
+    """Check before minutes of measurement that everything needed is available."""
     try:
         importlib.import_module("torch")
     except (ImportError, OSError, RuntimeError) as error:
-        raise fail(f"torch does not import: {error}") from error
+        raise fail(f"torch cannot be imported: {error}") from error
     try:
         if json is not None and json != Path("-"):
             json.parent.mkdir(parents=True, exist_ok=True)
@@ -172,7 +176,7 @@ def _prepare(json: Path | None, plot: Path | None) -> None:
     except OSError as error:
         raise fail(f"cannot be written: {error}") from error
     if plot is not None and importlib.util.find_spec("matplotlib") is None:
-        raise fail("--plot needs matplotlib: pip install 'ascend_ops[bench]'")
+        raise fail("--plot requires matplotlib: pip install 'ascend_ops[bench]'")
 
 
 def _write(text: str, target: Path | None) -> list[Path]:
@@ -187,7 +191,7 @@ def _write(text: str, target: Path | None) -> list[Path]:
 
 @contextmanager
 def _progress() -> Iterator[Any]:
-    """A bar a case, on standard error."""
+    """Show a progress bar per case on standard error."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     columns = (
@@ -200,7 +204,7 @@ def _progress() -> Iterator[Any]:
     with Progress(*columns, console=errors(), transient=True, refresh_per_second=2) as bars:
 
         class Bars:
-            """One bar, which begins anew with each case."""
+            """One bar, which is reset for each case."""
 
             def __init__(self) -> None:
                 self.task = bars.add_task("", contender="")

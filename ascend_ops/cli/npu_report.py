@@ -10,7 +10,7 @@ from ascend_ops import emulator
 
 from .output import fail, print_table, print_text
 
-_ON_THE_EMULATED = "On an emulated NPU: `ascend-ops emulate -- ascend-ops report --npu`."
+_ON_THE_EMULATED = "To use an emulated NPU: `ascend-ops emulate -- ascend-ops report --npu`."
 
 
 def state() -> dict[str, Any]:
@@ -59,5 +59,5 @@ def _import_torch_npu() -> tuple[Any, Any]:
         import torch_npu  # type: ignore[import-not-found,import-untyped,unused-ignore]
     except (ImportError, OSError, RuntimeError) as error:
         reason = str(error).strip().splitlines()[0]
-        raise fail(f"torch_npu does not import: {reason}. {_ON_THE_EMULATED}") from error
+        raise fail(f"torch_npu cannot be imported: {reason}. {_ON_THE_EMULATED}") from error
     return torch, torch_npu

@@ -1,4 +1,4 @@
-"""``ascend-ops bench`` on tiny sizes, for real; and the loop that its limit is."""
+"""``ascend-ops bench`` on tiny sizes, and the loop that measures the limit."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SIZES = {torch.float32: torch.int32, torch.bfloat16: torch.int16}
 
 
 def bits(arrays: Arrays) -> list[list[torch.Tensor]]:
-    """Copies of params, grads, each state and copies, as integers: NaNs compare too."""
+    """Return copies of all arrays as integers, so that NaNs can be compared."""
     return [
         [tensor.detach().view(SIZES[tensor.dtype]).clone() for tensor in tensors]
         for tensors in (arrays.params, arrays.grads, *arrays.states, arrays.copies)
@@ -32,7 +32,7 @@ def bits(arrays: Arrays) -> list[list[torch.Tensor]]:
 
 
 def bench(*arguments: str, name: str = "adam") -> subprocess.CompletedProcess[str]:
-    """One thread: two that wait for each other on a busy machine take a hundred times as long."""
+    """Use one thread: two that wait for each other are 100 times as slow on a busy machine."""
     return subprocess.run(
         [sys.executable, "-c", RUN, "bench", name, "--quick", *arguments],
         env={**os.environ, "OMP_NUM_THREADS": "1"},
@@ -66,7 +66,7 @@ def test_the_command_measures_writes_and_draws(tmp_path: Path) -> None:
     assert str(file) in done.stdout
 
 
-def test_a_warm_load_is_counted_and_json_on_standard_output_is_nothing_but_json() -> None:
+def test_a_warm_load_is_counted_and_standard_output_is_only_json() -> None:
     done = bench("--case", "load-warm", "--json", "-")
     assert done.returncode == 0, done.stderr
     ours = json.loads(done.stdout)["records"][0]
@@ -96,7 +96,7 @@ def test_the_optimizers_are_measured_on_each_instruction_set_and_drawn(tmp_path:
 
 
 def test_instructions_are_those_of_the_kernel_alone() -> None:
-    """A count that had Python or the start of a process in it would be hundreds an element."""
+    """With Python or the start of a process, a count would be hundreds per element."""
     case = StepCase("", "", 1, 1000, optimizer="lion")
     try:
         scalar, again = (instructions_per_element(case, "scalar") for _ in range(2))
@@ -106,8 +106,8 @@ def test_instructions_are_those_of_the_kernel_alone() -> None:
     assert 5 < scalar < 100
 
 
-def test_an_instruction_set_that_valgrind_does_not_know_is_not_counted() -> None:
-    with pytest.raises(NotCountedError, match="does not know sve"):
+def test_an_instruction_set_that_valgrind_does_not_support_is_not_counted() -> None:
+    with pytest.raises(NotCountedError, match="does not support sve"):
         instructions_per_element(StepCase("", "", 1, 1000), "sve")
 
 
@@ -142,7 +142,7 @@ def test_instructions_under_qemu_are_those_of_the_elements_alone(
 def test_the_limit_reads_and_writes_every_element_once(
     tensors: int, numel: int, kind: StepCase, blocked: bool
 ) -> None:
-    """With a mask other than 0 each write shows: twice is as bad as never."""
+    """With a mask other than 0 every write is visible, and a second one undoes the first."""
     arrays = Arrays.allocate(replace(kind, tensors=tensors, numel=numel))
     before = bits(arrays)
     mask = 0x5A5A

@@ -1,4 +1,4 @@
-"""Nothing is measured that does not compute what it should."""
+"""An implementation is measured only if its results are right."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def peer(name: str, case: StepCase) -> Implementation:
     ("dtype", "state_dtype"), [("float32", "float32"), ("bfloat16", "bfloat16")]
 )
 @pytest.mark.parametrize("name", ["torch fused", "torch foreach"])
-def test_peers_are_seen_to_compute_adamw(name: str, dtype: str, state_dtype: str) -> None:
+def test_peers_compute_adamw(name: str, dtype: str, state_dtype: str) -> None:
     peer(name, STEP).check(replace(STEP, dtype=dtype, state_dtype=state_dtype))
 
 
@@ -38,7 +38,7 @@ def test_peers_are_seen_to_compute_adamw(name: str, dtype: str, state_dtype: str
     ],
     ids=str,
 )
-def test_peers_are_seen_to_compute_the_other_steps(name: str, change: dict[str, Any]) -> None:
+def test_peers_compute_the_other_steps(name: str, change: dict[str, Any]) -> None:
     case = replace(STEP, tensors=3, **change)
     peer(name, case).check(case)
 
@@ -47,13 +47,13 @@ def test_an_optimizer_that_is_not_adamw_is_not_measured() -> None:
     def adam(case: StepCase, arrays: Arrays, lr: float) -> Step:
         return torch.optim.Adam(arrays.params, lr=lr, weight_decay=0.01).step
 
-    with pytest.raises(DisagreementError, match="no_adamw, fp32, 1,000"):
-        Implementation("no_adamw", adam).check(STEP)
+    with pytest.raises(DisagreementError, match="not_adamw, fp32, 1,000"):
+        Implementation("not_adamw", adam).check(STEP)
 
 
 @pytest.mark.parametrize("forgotten", ["unscaling", "clipping", "copies"])
 def test_an_offload_step_that_leaves_something_out_is_not_measured(forgotten: str) -> None:
-    """Adam hardly sees the size of gradients: the states that are there already make it do so."""
+    """Adam hardly depends on the size of gradients, except through states that already exist."""
 
     def make(case: StepCase, arrays: Arrays, lr: float) -> Step:
         whole = peer("torch fused", case).make(case, arrays, lr)
@@ -76,11 +76,11 @@ def test_an_offload_step_that_leaves_something_out_is_not_measured(forgotten: st
 
 
 def test_a_peer_without_states_in_float32_is_absent_with_its_reason() -> None:
-    with pytest.raises(AbsentError, match="no states in float32"):
+    with pytest.raises(AbsentError, match="does not support states in float32"):
         peer("torch fused", STEP).check(replace(STEP, dtype="bfloat16"))
 
 
-def test_contenders_work_on_the_same_memory() -> None:
+def test_implementations_work_on_the_same_memory() -> None:
     arrays = Arrays.allocate(STEP)
     before = [arrays.params[0].clone(), *(states[0].clone() for states in arrays.states)]
     peer("torch fused", STEP).stepper(STEP, arrays)()

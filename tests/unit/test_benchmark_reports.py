@@ -1,4 +1,4 @@
-"""What is made of records: tables, pictures, and the ways the command refuses to begin."""
+"""Tables and plots of records, and the errors of the command before it measures."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ MACHINE = {
 
 
 def made_up_records() -> list[Record]:
-    """Of every case, with a peer that is twice as slow."""
+    """Return records of every case, with a peer that is half as fast."""
     found = []
     for case in cases.select(cases.adam_cases(), []):
         if isinstance(case, StepCase):
@@ -73,7 +73,7 @@ def text_of(report: Report) -> str:
     return console.export_text()
 
 
-def test_instructions_on_another_cpu_stand_beside_the_peers(optimizers: Report) -> None:
+def test_instructions_on_another_cpu_are_compared_with_the_peer(optimizers: Report) -> None:
     counts = [
         CrossCount("AdamW fp32, 64 Mi", "ascend_ops", "neon, neoverse-n1", 3.25),
         CrossCount("AdamW fp32, 64 Mi", "deepspeed", "neon, neoverse-n1", 4.5),
@@ -96,10 +96,10 @@ def test_the_table_has_every_figure_and_every_absence(report: Report) -> None:
     assert "deepspeed: not installed" in text
     assert "0.98 (0.98-0.98)" in text
     assert "processes: 0" in text
-    assert "\N{HORIZONTAL ELLIPSIS}" not in text  # nothing is cut off
+    assert "\N{HORIZONTAL ELLIPSIS}" not in text  # no text is cut off
 
 
-def test_text_and_pictures_say_what_was_measured_on(report: Report) -> None:
+def test_text_and_plots_describe_the_machine(report: Report) -> None:
     assert "Kunpeng 920, 48 of 96 cores, neon" in text_of(report)
     assert "real CPU, bare metal" in text_of(report)
     emulated = replace(report, machine={**MACHINE, "emulated": True}, quick=True)
@@ -108,9 +108,7 @@ def test_text_and_pictures_say_what_was_measured_on(report: Report) -> None:
     assert "QUICK RUN" in tables.circumstances(emulated)
 
 
-def test_there_is_a_picture_for_steps_for_sizes_and_for_loads(
-    report: Report, tmp_path: Path
-) -> None:
+def test_steps_sizes_and_loads_have_a_plot_each(report: Report, tmp_path: Path) -> None:
     written = plots.draw(report, tmp_path)
     assert [path.name for path in written] == [
         "adam-steps.png",
@@ -139,7 +137,7 @@ def test_a_table_without_instructions_has_no_column_of_them(report: Report) -> N
     assert "instr." not in text_of(report)
 
 
-def test_a_report_without_loads_or_sizes_has_no_picture_of_them(
+def test_a_report_without_loads_or_sizes_has_no_plot_of_them(
     report: Report, tmp_path: Path
 ) -> None:
     steps = [record for record in report.records if record.selector == "bf16"]
@@ -149,9 +147,7 @@ def test_a_report_without_loads_or_sizes_has_no_picture_of_them(
     assert plots.draw(replace(report, records=[]), tmp_path) == []
 
 
-def test_an_implementation_that_the_pictures_do_not_know_is_drawn_all_the_same(
-    report: Report, tmp_path: Path
-) -> None:
+def test_an_unknown_implementation_is_drawn_too(report: Report, tmp_path: Path) -> None:
     renamed = [replace(r, impl="new" if r.impl == "ascend_ops" else r.impl) for r in report.records]
     assert len(plots.draw(replace(report, records=renamed), tmp_path)) == 3
 
@@ -170,7 +166,7 @@ def test_an_unknown_case_is_a_wrong_command_line_and_lists_the_cases() -> None:
     assert "many-tensors" in outcome.output
 
 
-def test_what_cannot_be_written_is_found_out_before_anything_is_measured(tmp_path: Path) -> None:
+def test_an_unwritable_file_is_an_error_before_anything_is_measured(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     for option in ("--json", "--plot"):
         command = ["bench", "adam", option, str(tmp_path / "file" / "out")]

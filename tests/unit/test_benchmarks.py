@@ -1,4 +1,4 @@
-"""The benchmarks' own arithmetic: statistics, cases, records. No figure of a real run is judged."""
+"""The arithmetic of the benchmarks: statistics, cases, records. Real figures are not judged."""
 
 from __future__ import annotations
 
@@ -51,19 +51,19 @@ def test_speeds_are_compared_within_rounds() -> None:
     assert found == measure.Spread(1.5, 1.5, 1.6)
 
 
-def test_rounds_that_one_took_no_part_in_do_not_count() -> None:
+def test_rounds_without_samples_of_both_do_not_count() -> None:
     assert measure.relative_speed(of=[1.0, 1.0, 9.0], to=[4.0, 4.0]).median == 4.0
 
 
-def test_contenders_take_turns_and_none_is_always_first() -> None:
-    turns: list[str] = []
-    samplers = {name: lambda name=name: turns.append(name) or 1.0 for name in "abc"}
+def test_implementations_alternate_and_none_is_always_first() -> None:
+    order: list[str] = []
+    samplers = {name: lambda name=name: order.append(name) or 1.0 for name in "abc"}
     samples = measure.interleave(samplers, rounds=3)
-    assert "".join(turns) == "abcbcacab"
+    assert "".join(order) == "abcbcacab"
     assert {name: len(taken) for name, taken in samples.items()} == {"a": 3, "b": 3, "c": 3}
 
 
-def test_a_slow_contender_may_take_fewer_samples() -> None:
+def test_a_slow_implementation_may_take_fewer_samples() -> None:
     seen: list[str] = []
     samplers = {"fast": lambda: 1.0, "slow": lambda: 60.0}
     samples = measure.interleave(samplers, 7, at_most={"slow": 3}, on_sample=seen.append)
@@ -72,7 +72,7 @@ def test_a_slow_contender_may_take_fewer_samples() -> None:
 
 
 @pytest.mark.parametrize("seconds", [1e-7, 3e-4, 0.02, 5.0])
-def test_a_sample_lasts_long_enough_and_says_the_time_of_one_call(
+def test_a_sample_lasts_long_enough_and_is_the_time_of_one_call(
     seconds: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = Clock()
@@ -84,21 +84,21 @@ def test_a_sample_lasts_long_enough_and_says_the_time_of_one_call(
     assert clock.calls == 1 or clock.now - began < 0.2
 
 
-def test_the_collector_is_out_of_the_samples_and_back_afterwards() -> None:
+def test_the_collector_is_disabled_during_samples_and_enabled_afterwards() -> None:
     with measure.no_garbage_collection():
         assert not gc.isenabled()
     assert gc.isenabled()
 
 
 @pytest.mark.parametrize(
-    ("dtype", "state_dtype", "bytes_an_element"),
+    ("dtype", "state_dtype", "expected"),
     [("float32", "float32", 28), ("bfloat16", "float32", 22), ("float16", "float16", 14)],
 )
 def test_traffic_is_four_reads_and_three_writes(
-    dtype: str, state_dtype: str, bytes_an_element: int
+    dtype: str, state_dtype: str, expected: int
 ) -> None:
     case = replace(STEP, tensors=3, dtype=dtype, state_dtype=state_dtype)
-    assert case.bytes == 3000 * bytes_an_element
+    assert case.bytes == 3000 * expected
     arrays = Arrays.allocate(case)
     states = [tensor for tensors in arrays.states for tensor in tensors]
     read = [*arrays.params, *arrays.grads, *states]
@@ -107,14 +107,14 @@ def test_traffic_is_four_reads_and_three_writes(
 
 
 @pytest.mark.parametrize(
-    ("change", "bytes_an_element"),
+    ("change", "expected"),
     [({"optimizer": "lion"}, 20), ({"optimizer": "adagrad"}, 20), ({"offload": True}, 30)],
     ids=str,
 )
-def test_traffic_of_other_steps(change: dict[str, Any], bytes_an_element: int) -> None:
+def test_traffic_of_other_steps(change: dict[str, Any], expected: int) -> None:
     """Lion and Adagrad have one state; offload reads gradients twice and writes a copy."""
     case = replace(STEP, **change)
-    assert case.bytes_per_element == bytes_an_element
+    assert case.bytes_per_element == expected
     arrays = Arrays.allocate(case)
     written = [arrays.params[0], *(states[0] for states in arrays.states)]
     read = [arrays.grads[0]] * (2 if case.offload else 1)
@@ -128,7 +128,7 @@ def test_no_case_with_a_target_is_missing() -> None:
     assert {"fp32, 1,000 x 10,000", "fp32, 1 Ki", "fp32, 16 Mi"} <= steps
 
 
-def test_a_quick_run_is_small_and_its_names_say_so() -> None:
+def test_a_quick_run_is_small_and_is_named_so() -> None:
     steps = [case for case in cases.adam_cases(quick=True) if isinstance(case, StepCase)]
     assert max(case.elements for case in steps) <= 1 << 20
     assert not any("64 Mi" in case.name for case in steps)
@@ -173,7 +173,7 @@ def test_records_of_a_step_hold_speeds_relative_to_the_limit_and_the_best_peer()
     assert found["torch fused"].target is None
 
 
-def test_this_project_on_another_instruction_set_is_no_peer() -> None:
+def test_this_project_on_another_instruction_set_is_not_a_peer() -> None:
     samples = {"limit": [1.0], "ascend_ops": [2.0], "ascend_ops, avx2": [1.5], "torch fused": [3.0]}
     counts = {"ascend_ops, avx2": {"instructions_per_element": 3.25}}
     found = {r.impl: r for r in records.records_of("optimizers", STEP, samples, counts)}
@@ -203,17 +203,17 @@ def test_a_report_is_one_json_object_that_reads_back() -> None:
         assert set(needed) <= set(record)
         assert all(record[name] is not None for name in needed)
     assert records.Report.from_json(report.to_json()) == report
-    with pytest.raises(ValueError, match="schema 99"):
+    with pytest.raises(ValueError, match="schema must be 3, got 99"):
         records.Report.from_json(json.dumps({**content, "schema": 99}))
 
 
-def test_what_is_no_json_number_is_an_error() -> None:
+def test_a_value_that_json_cannot_hold_is_an_error() -> None:
     broken = replace(records.records_of("adam", LOAD, {"ascend_ops": [1.0]})[0], median_s=math.nan)
     with pytest.raises(ValueError, match="JSON"):
         records.Report("adam", False, {}, [broken]).to_json()
 
 
-def test_the_machine_is_described_and_nothing_is_emulated_unless_it_is_said() -> None:
+def test_the_machine_is_described_and_is_emulated_only_if_stated() -> None:
     facts = records.machine_facts(2, "avx2")
     assert (facts["threads"], facts["isa"], facts["emulated"]) == (2, "avx2", False)
     assert facts["torch"] == torch.__version__
