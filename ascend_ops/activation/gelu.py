@@ -11,6 +11,7 @@ from op_builder.ops.activation import ActivationBuilder
 
 from ..dispatch.arithmetic import wide_dtype
 from ..dispatch.npu_op import NPUOp
+from ..dispatch.public import public_op
 from .checks import check_gelu
 
 Tensor = torch.Tensor
@@ -68,6 +69,7 @@ _gelu_op = NPUOp(
 )
 
 
+@public_op
 def gelu(x: Tensor, approximate: str = "none") -> Tensor:
     """Return ``x Phi(x)``, with the distribution function ``Phi`` of the standard normal.
 

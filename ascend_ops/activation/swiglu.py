@@ -10,6 +10,7 @@ from op_builder.ops.activation import ActivationBuilder
 
 from ..dispatch.arithmetic import wide_dtype
 from ..dispatch.npu_op import NPUOp
+from ..dispatch.public import public_op
 from .checks import check_swiglu
 
 Tensor = torch.Tensor
@@ -53,6 +54,7 @@ _swiglu_op = NPUOp(
 )
 
 
+@public_op
 def swiglu(x: Tensor, dim: int = -1) -> Tensor:
     """Return ``silu(a) * b`` for the first half ``a`` and the second half ``b`` of a dimension.
 

@@ -11,6 +11,7 @@ from torch.compiler import is_compiling
 from op_builder.ops.flash_attention import FlashAttentionBuilder
 
 from ..dispatch.npu_op import NPUOp
+from ..dispatch.public import public_op
 from .autocast import under_autocast
 from .checks import check_numbers, check_sinks, checked_prefix, chosen_window
 from .layouts import from_bnsd, key_heads, sizes_in_bnsd, to_bnsd
@@ -163,6 +164,7 @@ class _Extras(NamedTuple):
     sinks: Tensor | None = None
 
 
+@public_op
 def flash_attention(
     query: Tensor,
     key: Tensor,

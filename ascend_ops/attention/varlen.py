@@ -11,6 +11,7 @@ import torch
 from op_builder.ops.flash_attention import FlashAttentionBuilder
 
 from ..dispatch.npu_op import NPUOp
+from ..dispatch.public import public_op
 from .autocast import under_autocast
 from .checks import check_numbers, chosen_window
 from .layouts import sequence_to_bnsd, sequences_from_bnsd
@@ -137,6 +138,7 @@ _varlen_op = NPUOp(
 )
 
 
+@public_op
 def flash_attention_varlen(
     query: Tensor,
     key: Tensor,

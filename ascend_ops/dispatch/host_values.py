@@ -24,7 +24,10 @@ def is_on_host(tensor: torch.Tensor) -> bool:
 
 def integers(name: str, values: Iterable[Any]) -> list[int]:
     """Return the values, for example NumPy's, as Python integers; raise TypeError for others."""
-    found = list(values)
+    try:
+        found = list(values)
+    except TypeError:
+        raise TypeError(f"{name} must be a list or a tensor, got {values!r}") from None
     if all(isinstance(value, int) for value in found):
         return found
     try:

@@ -11,6 +11,7 @@ from op_builder.ops.moe import MoeBuilder
 
 from ..dispatch.arithmetic import wide_dtype
 from ..dispatch.npu_op import NPUOp
+from ..dispatch.public import public_op
 from .checks import GATED_ACTIVATIONS, check_ffn, checked_token_counts
 
 Tensor = torch.Tensor
@@ -153,6 +154,7 @@ _ffn_op = NPUOp(
 )
 
 
+@public_op
 def ffn(
     x: Tensor,
     weight1: Tensor,

@@ -11,6 +11,7 @@ from op_builder.ops.moe import MoeBuilder
 
 from ..dispatch.arithmetic import wide_dtype
 from ..dispatch.npu_op import NPUOp
+from ..dispatch.public import public_op
 from .checks import check_grouped_matmul, checked_group_ends
 
 Tensor = torch.Tensor
@@ -83,6 +84,7 @@ _grouped_matmul_op = NPUOp(
 )
 
 
+@public_op
 def grouped_matmul(
     x: Tensor,
     weight: Tensor,

@@ -10,6 +10,7 @@ from op_builder.ops.moe import MoeBuilder
 
 from ..dispatch.arithmetic import wide_dtype
 from ..dispatch.npu_op import NPUOp
+from ..dispatch.public import public_op
 from .checks import NORM_TYPES, SELECT_MODES, check_moe_gating_topk
 
 Tensor = torch.Tensor
@@ -90,6 +91,7 @@ _gating_op = NPUOp(
 )
 
 
+@public_op
 def moe_gating_topk(
     x: Tensor,
     k: int,

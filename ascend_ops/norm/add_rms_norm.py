@@ -9,6 +9,7 @@ import torch
 from op_builder.ops.norm import NormBuilder
 
 from ..dispatch.npu_op import NPUOp
+from ..dispatch.public import public_op
 from .checks import check_add_rms_norm
 from .rms_norm import rms_norm_backward_op, rms_norm_reference
 
@@ -45,6 +46,7 @@ _add_rms_norm_op = NPUOp(
 )
 
 
+@public_op
 def add_rms_norm(
     x: Tensor, residual: Tensor, weight: Tensor, eps: float = 1e-6
 ) -> tuple[Tensor, Tensor]:

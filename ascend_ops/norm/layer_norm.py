@@ -11,6 +11,7 @@ from op_builder.ops.norm import NormBuilder
 
 from ..dispatch.arithmetic import wide_dtype
 from ..dispatch.npu_op import NPUOp
+from ..dispatch.public import public_op
 from .checks import check_norm
 
 Tensor = torch.Tensor
@@ -94,6 +95,7 @@ _layer_norm_op = NPUOp(
 )
 
 
+@public_op
 def layer_norm(
     x: Tensor,
     normalized_shape: Sequence[int],

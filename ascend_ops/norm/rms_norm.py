@@ -10,6 +10,7 @@ from op_builder.ops.norm import NormBuilder
 
 from ..dispatch.arithmetic import wide_dtype
 from ..dispatch.npu_op import NPUOp
+from ..dispatch.public import public_op
 from .checks import check_norm
 
 Tensor = torch.Tensor
@@ -68,6 +69,7 @@ _rms_norm_op = NPUOp(
 )
 
 
+@public_op
 def rms_norm(x: Tensor, weight: Tensor, eps: float = 1e-6) -> Tensor:
     """Return ``x / sqrt(mean(x^2) + eps) * weight``, with the mean over weight's dimensions.
 

@@ -7,6 +7,7 @@ import torch
 from op_builder.ops.rotary import RotaryBuilder
 
 from ..dispatch.npu_op import NPUOp
+from ..dispatch.public import public_op
 from .checks import LAYOUTS, MODES, check_apply
 from .rotary_embedding import rotary_reference
 
@@ -26,6 +27,7 @@ _apply_op = NPUOp(
 )
 
 
+@public_op
 def apply_rotary_pos_emb_(
     query: Tensor, key: Tensor, cos: Tensor, sin: Tensor, layout: str = "BSND"
 ) -> tuple[Tensor, Tensor]:

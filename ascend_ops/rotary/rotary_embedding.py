@@ -10,6 +10,7 @@ from op_builder.ops.rotary import RotaryBuilder
 
 from ..dispatch.arithmetic import wide_dtype
 from ..dispatch.npu_op import NPUOp
+from ..dispatch.public import public_op
 from .checks import MODES, check_rotary
 
 Tensor = torch.Tensor
@@ -89,6 +90,7 @@ _rotary_op = NPUOp(
 )
 
 
+@public_op
 def rotary_embedding(x: Tensor, cos: Tensor, sin: Tensor, mode: str = "half") -> Tensor:
     """Return ``x cos + rotated(x) sin``, with each pair (a, b) of head elements rotated to (-b, a).
 

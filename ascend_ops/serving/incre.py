@@ -13,6 +13,7 @@ from ..attention.layouts import from_bnsd, to_bnsd
 from ..dispatch.checks import check_shape
 from ..dispatch.host_values import holds_values
 from ..dispatch.npu_op import NPUOp
+from ..dispatch.public import public_op
 from .checks import (
     CACHE_LAYOUTS,
     DenseShapes,
@@ -84,6 +85,7 @@ _incre_op = NPUOp(
 )
 
 
+@public_op
 def incre_flash_attention(
     query: Tensor,
     key: Tensor,

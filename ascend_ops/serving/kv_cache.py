@@ -11,6 +11,7 @@ from op_builder.ops.kv_cache import KVCacheBuilder
 from ..dispatch.checks import check_dtype, check_no_gradient, check_same_device, check_shape
 from ..dispatch.host_values import host_lengths, is_on_host
 from ..dispatch.npu_op import NPUOp
+from ..dispatch.public import public_op
 from ..dispatch.soc import is_ascend950
 from .checks import Lengths, check_block_table, check_blocks, check_cache, is_on_npu
 
@@ -115,6 +116,7 @@ def _check_tokens(name: str, tokens: Tensor, cache: Tensor, count: int) -> None:
     check_no_gradient(name, tokens)
 
 
+@public_op
 def kv_cache_scatter(
     key: Tensor, value: Tensor, key_cache: Tensor, value_cache: Tensor, slot_mapping: Tensor
 ) -> tuple[Tensor, Tensor]:
@@ -170,6 +172,7 @@ def kv_cache_scatter(
     return key_cache, value_cache
 
 
+@public_op
 def kv_cache_gather(
     key_cache: Tensor,
     value_cache: Tensor,

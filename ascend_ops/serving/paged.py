@@ -13,6 +13,7 @@ from ..attention.layouts import from_bnsd, to_bnsd
 from ..dispatch.arithmetic import wide_dtype
 from ..dispatch.host_values import holds_values
 from ..dispatch.npu_op import NPUOp
+from ..dispatch.public import public_op
 from .checks import CACHE_LAYOUTS, Lengths, block_size_and_heads, check_blocks, check_paged
 from .reference import attend, gathered, lower_right
 
@@ -77,6 +78,7 @@ _paged_op = NPUOp(
 )
 
 
+@public_op
 def paged_attention(
     query: Tensor,
     key_cache: Tensor,

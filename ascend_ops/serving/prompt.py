@@ -15,6 +15,7 @@ from ..attention.masks import LOWER_RIGHT, NO_MASK, UPPER_LEFT
 from ..dispatch.checks import check_choice, check_shape
 from ..dispatch.host_values import holds_values
 from ..dispatch.npu_op import NPUOp
+from ..dispatch.public import public_op
 from .checks import (
     MAX_JOINED,
     DenseShapes,
@@ -95,6 +96,7 @@ _prompt_op = NPUOp(
 )
 
 
+@public_op
 def prompt_flash_attention(
     query: Tensor,
     key: Tensor,

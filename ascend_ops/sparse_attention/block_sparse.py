@@ -14,6 +14,7 @@ from ..attention.masks import ALL, Window
 from ..attention.reference import Scores
 from ..dispatch.checks import check_dtype, check_finite, check_same_device, check_shape
 from ..dispatch.npu_op import NPUOp
+from ..dispatch.public import public_op
 from .checks import check_block_sparse
 
 Tensor = torch.Tensor
@@ -84,6 +85,7 @@ _block_sparse_attention_op = NPUOp(
 )
 
 
+@public_op
 def block_sparse_attention(
     query: Tensor,
     key: Tensor,

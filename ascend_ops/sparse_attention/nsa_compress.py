@@ -12,6 +12,7 @@ from op_builder.ops.nsa import NsaBuilder
 from ..attention.sequences import lengths_of, sequence_ends
 from ..dispatch.arithmetic import wide_dtype
 from ..dispatch.npu_op import NPUOp
+from ..dispatch.public import public_op
 from .checks import check_compress
 
 Tensor = torch.Tensor
@@ -76,6 +77,7 @@ _nsa_compress_op = NPUOp(
 )
 
 
+@public_op
 def nsa_compress(
     x: Tensor, weight: Tensor, cu_seqlens: Tensor | Sequence[int], compress_stride: int
 ) -> Tensor:

@@ -13,6 +13,7 @@ from ..attention.autocast import under_autocast
 from ..attention.reference import Scores
 from ..attention.sequences import lengths_of
 from ..dispatch.npu_op import NPUOp
+from ..dispatch.public import public_op
 from .checks import check_compress_sizes, checked_block_ends, checked_sequences
 from .reference import attend, gradients, scores_of
 
@@ -108,6 +109,7 @@ _nsa_compress_attention_op = NPUOp(
 )
 
 
+@public_op
 def nsa_compress_attention(
     query: Tensor,
     key: Tensor,

@@ -12,6 +12,7 @@ from op_builder.ops.nsa import NsaBuilder
 from ..attention.autocast import under_autocast
 from ..attention.reference import Scores
 from ..dispatch.npu_op import NPUOp
+from ..dispatch.public import public_op
 from .checks import check_selection, checked_sequences
 from .reference import attend, gradients, scores_of
 
@@ -86,6 +87,7 @@ _nsa_select_attention_op = NPUOp(
 )
 
 
+@public_op
 def nsa_select_attention(
     query: Tensor,
     key: Tensor,

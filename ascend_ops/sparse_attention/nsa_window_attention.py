@@ -7,10 +7,12 @@ from collections.abc import Sequence
 import torch
 
 from ..attention.varlen import flash_attention_varlen
+from ..dispatch.public import public_op
 
 Tensor = torch.Tensor
 
 
+@public_op
 def nsa_window_attention(
     query: Tensor,
     key: Tensor,
