@@ -1,9 +1,9 @@
-# Two commands do everything: `make demo` and `make test`.
+# `make demo` and `make test` install everything that they need.
 PYTHON ?= python3
 VENV ?= .venv
 TORCH ?= torch==2.13.0
 TORCH_NPU ?= torch_npu==2.13.0
-# With torch_npu in the environment and no CANN, `import torch` fails without it.
+# If torch_npu is installed without CANN, `import torch` fails unless this is 0.
 export TORCH_DEVICE_BACKEND_AUTOLOAD := 0
 BIN := $(VENV)/bin
 CXX_FILES := $(shell find csrc benchmarks tests examples -name '*.h' -o -name '*.cpp' 2>/dev/null)
@@ -16,11 +16,11 @@ help:  ## Show this list.
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
-	    { echo "Python 3.10 or newer is needed; name one with: make PYTHON=python3.11 ..."; exit 1; }
+	    { echo "make requires Python 3.10 or newer; to choose one: make PYTHON=python3.11 ..."; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 
-# torch first and alone: a later requirement that it satisfies then brings no other build of it.
-# torch_npu is there for its headers and to run on the emulated NPU; it needs no CANN for that.
+# torch is installed first and alone, so that later requirements do not replace its build.
+# torch_npu provides headers and runs on the emulated NPU; neither requires CANN.
 $(VENV)/.torch: | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check '$(TORCH)' numpy pyyaml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps '$(TORCH_NPU)'
@@ -34,7 +34,7 @@ $(VENV)/.test: pyproject.toml setup.py | $(VENV)/.torch
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
 	@touch $@
 
-demo: $(VENV)/.demo  ## Install, build, train on the digits data: CPUAdam and torch; emulated NPU and CPU.
+demo: $(VENV)/.demo  ## Install, build, and train on the digits data: CPUAdam and torch; emulated NPU and CPU.
 	$(BIN)/python examples/train_digits.py
 	$(BIN)/python examples/train_digits_on_npu.py
 
@@ -47,10 +47,10 @@ lint: $(VENV)/.test  ## Check the sources only.
 unit-test: $(VENV)/.test  ## Run the tests only.
 	@$(BIN)/python tests/run_all.py tests
 
-cross-tools:  ## Install what the tests of other CPUs need: cross compilers, qemu (Debian, as root).
+cross-tools:  ## Install cross compilers and qemu for the tests of other CPUs (Debian, as root).
 	apt-get install --yes g++-aarch64-linux-gnu g++-riscv64-linux-gnu qemu-user
 
-bench: $(VENV)/.test  ## Measure against the peers; figures and plots go to benchmarks/results.
+bench: $(VENV)/.test  ## Compare with other implementations; results go to benchmarks/results.
 	$(BIN)/ascend-ops bench adam --json benchmarks/results/adam.json --plot benchmarks/results
 	$(BIN)/ascend-ops bench optimizers --json benchmarks/results/optimizers.json --plot benchmarks/results
 	$(BIN)/ascend-ops bench npu --emulated --json benchmarks/results/npu.json
@@ -62,7 +62,7 @@ format: $(VENV)/.test  ## Reformat all sources.
 	$(BIN)/mdformat *.md csrc docs examples
 	$(BIN)/clang-format -i $(CXX_FILES)
 
-pictures:  ## Draw docs/pictures/*.svg from their .dot files; needs Graphviz (Debian: graphviz).
+pictures:  ## Draw docs/pictures/*.svg from their .dot files; requires Graphviz (Debian: graphviz).
 	@for source in docs/pictures/*.dot; do \
 	    picture=$${source%.dot}.svg; \
 	    dot -Tsvg $$source -o $$picture && \
@@ -70,5 +70,5 @@ pictures:  ## Draw docs/pictures/*.svg from their .dot files; needs Graphviz (De
 	    echo "drew $$picture" || exit 1; \
 	done
 
-clean:  ## Delete the virtual environment and all that was built in this folder.
+clean:  ## Delete the virtual environment and everything built in this folder.
 	rm -rf $(VENV) build dist op_builder/prebuilt *.egg-info compile_commands.json

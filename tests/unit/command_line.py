@@ -1,4 +1,4 @@
-"""The program ``ascend-ops``, run inside the test's process from its entry point."""
+"""The program ``ascend-ops``, run in the test's process from its entry point."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ascend_ops.cli import main
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a shell would see."""
+    """Exit code and output."""
 
     status: int
     out: str
@@ -28,7 +28,7 @@ class Outcome:
 
     @property
     def json(self) -> Any:
-        """All of standard output, which has to be one JSON value."""
+        """Standard output, parsed as one JSON value."""
         return json.loads(self.out)
 
 
@@ -38,7 +38,7 @@ CommandLine = Callable[..., Outcome]
 def command_line(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> CommandLine:
-    """A function that takes the arguments."""
+    """Return a function that runs the program with its arguments."""
 
     def run(*arguments: object) -> Outcome:
         monkeypatch.setattr(sys, "argv", ["ascend-ops", *map(str, arguments)])
@@ -48,8 +48,8 @@ def command_line(
             main.run()
         except SystemExit as end:
             status = end.code
-        said = capsys.readouterr()
+        output = capsys.readouterr()
         assert status is None or isinstance(status, int)
-        return Outcome(status or 0, said.out, said.err)
+        return Outcome(status or 0, output.out, output.err)
 
     return run

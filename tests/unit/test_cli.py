@@ -1,4 +1,4 @@
-"""``ascend-ops``: what it prints where, how it ends, and that no error is a traceback."""
+"""``ascend-ops``: its output, its exit codes, and errors without tracebacks."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from op_builder.ops.emulator import EMULATOR_LIBRARIES
 from op_builder.version import __version__
 
 
-def test_report_says_of_every_op_how_it_stands(
+def test_report_shows_the_state_of_every_op(
     command_line: CommandLine, outside_op: OutsideOp
 ) -> None:
     done = command_line("report")
@@ -74,7 +74,7 @@ def test_search_paths_are_listed_one_folder_per_line(
     assert lines[at : at + 3] == folders
 
 
-def test_the_emulator_is_one_row_unless_all_are_wanted(
+def test_the_emulator_has_one_row_without_all(
     command_line: CommandLine, outside_op: OutsideOp
 ) -> None:
     names = [cls.NAME for cls in EMULATOR_LIBRARIES]
@@ -135,7 +135,7 @@ def test_in_a_pipe_only_paths_are_wider_than_100_columns(
 ) -> None:
     outside_op.publish()
     monkeypatch.setenv("PATH", os.pathsep.join(["/a/long/folder/of/programs"] * 50))
-    monkeypatch.setenv("COLUMNS", "30")  # the width of a terminal, and this is none
+    monkeypatch.setenv("COLUMNS", "30")  # applies to terminals only
     done = command_line(*arguments)
     assert done.status == 0, done.err
     for line in done.out.splitlines():
@@ -146,7 +146,7 @@ def test_in_a_pipe_only_paths_are_wider_than_100_columns(
 def test_report_survives_a_value_that_cannot_be_read(
     command_line: CommandLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The table is where one looks for it."""
+    """The report is used to find such a value."""
     monkeypatch.setenv("MAX_JOBS", "many")
     rows = {row["name"]: row for row in command_line("report", "--env", "--json").json["variables"]}
     assert rows["MAX_JOBS"]["value"] == "many"
@@ -157,7 +157,7 @@ def test_report_survives_a_value_that_cannot_be_read(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["build"], "name the ops to build, or give --all"),
         (["build", "cpu_adam", "--all"], "name the ops to build, or give --all"),
@@ -171,16 +171,16 @@ def test_report_survives_a_value_that_cannot_be_read(
         (["report", "surplus"], "surplus"),
     ],
 )
-def test_a_wrong_command_line_ends_with_2_and_says_what(
-    command_line: CommandLine, arguments: list[str], said: str
+def test_a_wrong_command_line_exits_with_2_and_a_message(
+    command_line: CommandLine, arguments: list[str], message: str
 ) -> None:
     done = command_line(*arguments)
     assert (done.status, done.out) == (2, "")
-    assert said in done.err
+    assert message in done.err
 
 
 @pytest.mark.parametrize(
-    ("environ", "arguments", "said"),
+    ("environ", "arguments", "message"),
     [
         ({}, ["build", "cpu_adm"], "there is no op named 'cpu_adm'; there are: "),
         ({}, ["cache", "explain", "cpu_adm"], "there is no op named 'cpu_adm'"),
@@ -192,20 +192,20 @@ def test_a_wrong_command_line_ends_with_2_and_says_what(
         ({}, ["build", "made_up", "--compile-commands", "/no/such/x.json"], "/no/such/x.json"),
     ],
 )
-def test_an_error_is_a_message_and_1_and_no_traceback(
+def test_an_error_exits_with_1_and_a_message_without_traceback(
     command_line: CommandLine,
     outside_op: OutsideOp,
     monkeypatch: pytest.MonkeyPatch,
     environ: dict[str, str],
     arguments: list[str],
-    said: str,
+    message: str,
 ) -> None:
     for name, value in environ.items():
         monkeypatch.setenv(name, value)
     done = command_line(*arguments)
     assert done.status == 1
     assert done.out == ""
-    assert said in done.err
+    assert message in done.err
     assert "error: " in done.err
     assert "Traceback" not in done.err
 

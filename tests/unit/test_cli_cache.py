@@ -1,4 +1,4 @@
-"""``ascend-ops cache``, on caches that were made up."""
+"""``ascend-ops cache``, on artificial caches."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_explain_a_hit_needs_no_compiler(
     assert done.json["build_key"] == entry.path.parent.name
 
 
-def test_explain_a_miss_says_which_part_differs(
+def test_explain_a_miss_shows_which_part_differs(
     command_line: CommandLine, outside_op: OutsideOp
 ) -> None:
     entry = outside_op.publish()
@@ -162,7 +162,7 @@ def test_pain_20_unpack_for_a_site(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["pack", "{0}/ops.tar.gz", "no_such_op"], "no no_such_op in "),
         (["pack", "{0}/ops.tar.gz", "made_up", "no_such_op"], "no no_such_op in "),
@@ -176,24 +176,26 @@ def test_what_cannot_be_packed_or_unpacked_is_an_error(
     outside_op: OutsideOp,
     tmp_path: Path,
     arguments: list[str],
-    said: str,
+    message: str,
 ) -> None:
     outside_op.publish()
     done = command_line("cache", *(argument.format(tmp_path) for argument in arguments))
     assert (done.status, done.out) == (1, "")
-    assert said in done.err
+    assert message in done.err
     assert "Traceback" not in done.err
     assert not (tmp_path / "ops.tar.gz").exists()
 
 
-def test_packing_an_empty_cache_says_what_to_do(command_line: CommandLine, tmp_path: Path) -> None:
+def test_packing_an_empty_cache_is_an_error_with_advice(
+    command_line: CommandLine, tmp_path: Path
+) -> None:
     done = command_line("cache", "pack", tmp_path / "ops.tar.gz")
     assert done.status == 1
     assert "nothing to pack" in done.err
     assert "ascend-ops build" in done.err
 
 
-def test_clear_asks_first_and_not_on_standard_output(
+def test_clear_asks_for_confirmation_on_standard_error(
     command_line: CommandLine, outside_op: OutsideOp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     entry = outside_op.publish()
@@ -207,7 +209,7 @@ def test_clear_asks_first_and_not_on_standard_output(
     assert not entry.path.exists()
 
 
-def test_clearing_what_a_report_alone_has_made(
+def test_a_cache_that_only_report_created_can_be_cleared(
     command_line: CommandLine, outside_op: OutsideOp
 ) -> None:
     assert command_line("cache", "clear", "--yes").status == 0
@@ -215,7 +217,7 @@ def test_clearing_what_a_report_alone_has_made(
     assert command_line("cache", "clear", "--yes").status == 0
 
 
-def test_brackets_in_a_path_are_no_markup(
+def test_brackets_in_a_path_are_not_markup(
     command_line: CommandLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = tmp_path / "a[bold]b[" / "c\\[d"
