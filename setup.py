@@ -1,7 +1,7 @@
-"""Packaging that pyproject.toml cannot say: ahead-of-time ops, and folders renamed inside.
+"""The packaging that pyproject.toml cannot express: ahead-of-time ops, and folders that move.
 
-DS_BUILD_CPU_ADAM=1 builds one op ahead of time or fails; DS_BUILD_OPS=1 builds all that can be
-built here; see docs/ahead-of-time.md.
+DS_BUILD_CPU_ADAM=1 builds one op ahead of time, or fails. DS_BUILD_OPS=1 builds all ops that can be
+built on this machine. See docs/ahead-of-time.md.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from op_builder.registry import ALL_OPS
 from op_builder.setuptools_command import BuildOps, OpExtension, requested_extensions
 from op_builder.toolchain.torch_install import find_torch
 
-# What is at the top of the repository and inside a package once installed.
+# Folders at the top of the repository that are installed inside a package.
 MOVED = {"op_builder.csrc": "csrc", "ascend_ops.benchmarks": "benchmarks"}
-# `python -m build` compiles in an environment of its own, which then needs torch's headers. Ops on
-# the stable ABI that are built against them run with any torch from 2.10 on.
+# `python -m build` compiles in an isolated environment, which then requires torch's headers. Ops on
+# the stable ABI that are built against them run with torch 2.10 or newer.
 TORCH_FOR_HEADERS = "torch==2.13.0"
 
 
 class OpWheel(bdist_wheel):
-    """A wheel tagged for one Python only where an op inside is bound to one."""
+    """A wheel, tagged for one Python version only if it contains an op that depends on it."""
 
     def get_tag(self) -> tuple[str, str, str]:
-        """The wheel's tag."""
+        """Return the wheel's tag."""
         python, abi, platform = super().get_tag()
         ops = [ext.builder for ext in extensions if isinstance(ext, OpExtension)]
         if any(op.BINDING == "python" for op in ops):

@@ -1,20 +1,22 @@
-"""From a builder class to a loaded module.
+"""Build, cache and load C++ ops: from a builder class to a loaded module.
 
-Importing it starts no process, makes no folder and imports no torch. In import order:
+``import op_builder`` starts no process, creates no folder and does not import torch.
 
-    version                     one number
-    errors, envs                what fails and how it is reported; environment variables
+In import order:
+
+    version                     the project's version
+    errors, envs                the errors it raises; the environment variables it reads
     system                      processes, private folders, file identities, memos
     toolchain                   compiler, Python, torch, job count
-    cann                        the CANN install and which torch_npu it goes with
+    cann                        the CANN install, and which torch_npu it goes with
     recipe                      what is built, as text: spec, bindings, ninja file
     cache                       keys, entries, layers, lock
     jit                         plan, find or build, compile, publish, load
     op_extension                an op as setuptools sees it
-    builder, cpu, npu           the classes that an op derives from
-    ops, registry               this project's ops, and everybody's
+    builder, cpu, npu           the base classes of ops
+    ops, registry               the ops of this project; those of all packages
     setuptools_command          ahead-of-time builds
-    report                      op states, versions and places; compile commands
+    report                      op states, versions, cache locations; compile commands
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""``OpBuilder``: what an op declares, and the way from the declaration to a loaded module.
+"""``OpBuilder``: what an op declares, and how the declaration becomes a loaded module.
 
-A subclass is data: a name, sources, flags. The vocabulary is DeepSpeed's, so that its users find
-their way; what differs is written down in docs/builders.md.
+A subclass is data: a name, sources, flags. The vocabulary is DeepSpeed's, which its users know;
+docs/builders.md lists the differences.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _locks_guard = threading.Lock()
 
 
 def _forget_locks() -> None:
-    """A lock that another thread held at a fork would stay locked in the child for ever."""
+    """Drop all locks: one that another thread held at a fork would never be released."""
     global _locks_guard
     _locks.clear()
     _locks_guard = threading.Lock()
@@ -47,14 +47,25 @@ os.register_at_fork(after_in_child=_forget_locks)
 
 
 class OpBuilder:
-    """Declares one op. Subclass :class:`CPUOpBuilder` or :class:`NPUOpBuilder`, not this.
+    """Declare one op; subclass :class:`CPUOpBuilder` or :class:`NPUOpBuilder`, not this class.
 
-    Class attributes: ``NAME`` (also the library's file name), ``BUILD_VAR`` (the variable that
-    builds it ahead of time), ``BINDING`` (one of ``recipe.spec.BINDINGS``; it decides
-    what :meth:`load` returns), ``NAMESPACE`` (the torch namespace that the sources register their
-    functions in; default ``NAME``), ``ONLY_BY_NAME`` (True keeps it out of what is asked for as
-    a whole: ``DS_BUILD_OPS``, ``ascend-ops build --all``) and ``REQUIRES`` (the builders of
-    libraries that have to be loaded before this one; they are built wherever this one is).
+    Attributes:
+        NAME: The op's name, which is also the file name of its library.
+        BUILD_VAR: The environment variable that builds the op ahead of time.
+        BINDING: One of ``recipe.spec.BINDINGS``; it decides what :meth:`load` returns.
+        NAMESPACE: The torch namespace in which the sources register their functions; ``NAME`` by
+            default.
+        ONLY_BY_NAME: True excludes the op from ``DS_BUILD_OPS`` and ``ascend-ops build --all``.
+        REQUIRES: The builders of libraries that must be loaded before this one. They are built
+            whenever this one is.
+
+    Example:
+        >>> from op_builder import CPUAdamBuilder
+        >>> builder = CPUAdamBuilder()
+        >>> builder.NAME, builder.BUILD_VAR
+        ('cpu_adam', 'DS_BUILD_CPU_ADAM')
+        >>> builder.is_compatible()
+        True
     """
 
     NAME: ClassVar[str]
@@ -64,56 +75,63 @@ class OpBuilder:
     ONLY_BY_NAME: ClassVar[bool] = False
     REQUIRES: ClassVar[tuple[type[OpBuilder], ...]] = ()
 
-    # What an op declares.
+    # What an op declares: override these.
 
     def absolute_name(self) -> str:
-        """The dotted name of the op, unique over all packages."""
+        """Return the dotted name of the op, unique among all packages."""
         return f"{type(self).__module__}.{self.NAME}"
 
     def sources(self) -> list[str]:
-        """C++ files, relative to :meth:`source_root`."""
-        raise NotImplementedError(f"{type(self).__name__} declares no sources()")
+        """Return the C++ files, relative to :meth:`source_root`."""
+        raise NotImplementedError(f"{type(self).__name__} must define sources()")
 
     def source_flags(self) -> Mapping[str, list[str]]:
-        """Flags for single files, by their name in :meth:`sources`."""
+        """Return flags for individual files, by their name in :meth:`sources`."""
         return {}
 
     def include_paths(self) -> Sequence[str | Path]:
-        """Folders for ``-I``, relative to :meth:`source_root` or absolute."""
+        """Return the folders for ``-I``, relative to :meth:`source_root` or absolute."""
         return []
 
     def cxx_args(self) -> list[str]:
-        """Flags for every compile, after the default ones."""
+        """Return the flags for all files, which come after the default ones."""
         return []
 
     def extra_ldflags(self) -> list[str]:
-        """Flags for the link, after the objects."""
+        """Return the flags for linking, which come after the objects."""
         return []
 
     def compatibility(self, toolchain: Toolchain) -> list[str]:
-        """Every reason why the op cannot work here; empty where it can."""
+        """Return every reason why the op cannot be built or used here; empty if it can.
+
+        An override should extend what ``super().compatibility(toolchain)`` returns.
+        """
         return binding_refusals(self.BINDING, toolchain, self.uses_torch())
 
     def uses_torch(self) -> bool:
-        """Whether a ``python`` or ``ctypes`` op includes torch's headers."""
+        """Return whether a ``python`` or ``ctypes`` op includes torch's headers."""
         return False
 
     def source_root(self) -> Path:
-        """The folder that :meth:`sources` are in: that of the file that declares the op."""
+        """Return the folder of :meth:`sources`; by default, that of the declaring file."""
         return Path(str(sys.modules[type(self).__module__].__file__)).resolve().parent
 
     def prebuilt_dir(self) -> Path:
-        """Where an ahead-of-time build of this op is: beside the file that declares it."""
+        """Return the folder of ahead-of-time builds; by default, next to the declaring file."""
         return self.source_root() / "prebuilt"
 
     def package(self) -> str:
-        """The name of what is installed to have the op: that of its outermost package."""
+        """Return the name to ``pip install`` to get the op; by default, its top-level package."""
         return type(self).__module__.partition(".")[0]
 
     # What every op can do.
 
     def is_compatible(self, verbose: bool = False) -> bool:
-        """Whether the op can be built and used here; ``verbose`` logs every reason why not."""
+        """Return whether the op can be built and used on this machine.
+
+        Args:
+            verbose: Log every reason why it cannot, as warnings.
+        """
         reasons = self.compatibility(self.toolchain())
         if verbose:
             for reason in reasons:
@@ -121,11 +139,23 @@ class OpBuilder:
         return not reasons
 
     def load(self, verbose: bool = False, on_progress: ProgressListener | None = None) -> Any:
-        """The op's module, built first where no cache has it. Returns the same object each time.
+        """Return the op's module, building it first if it is not cached.
 
-        A module for the bindings ``stable``, ``torch`` and ``python``; a ``ctypes.CDLL`` for
-        ``ctypes``. Raises IncompatibleOpError, JitDisabledError, CompilerNotFoundError, BuildError,
-        CacheError or LoadError.
+        Args:
+            verbose: Log the path of the library as a warning, which is shown by default.
+            on_progress: Called after each step of a build.
+
+        Returns:
+            A module for the bindings ``stable``, ``torch`` and ``python``; a ``ctypes.CDLL`` for
+            ``ctypes``. Each call in a process returns the same object.
+
+        Raises:
+            IncompatibleOpError: The op cannot be built on this machine.
+            JitDisabledError: The op has to be built, but ASCEND_OPS_JIT=0 disables that.
+            CompilerNotFoundError: The op has to be built, but there is no compiler.
+            BuildError: Compiling or linking failed.
+            CacheError: No cache folder can be written, or one is unsafe.
+            LoadError: The library was built but cannot be loaded.
         """
         cls = type(self)
         module = _loaded.get(cls)
@@ -140,7 +170,11 @@ class OpBuilder:
         return _loaded[cls]
 
     def jit_load(self, verbose: bool = False) -> Any:
-        """Compile now, whatever the caches have, and load the outcome."""
+        """Rebuild the op even if a cached build exists, and load it.
+
+        A prebuilt library and a module that this process has loaded already take precedence, as in
+        :meth:`load`, which raises the same errors.
+        """
         plan = self.plan()
         from .jit.publish import build
 
@@ -149,20 +183,23 @@ class OpBuilder:
         return self.load(verbose)
 
     def builder(self) -> OpExtension:
-        """A setuptools extension that builds the op ahead of time; see setuptools_command."""
+        """Return a setuptools extension that builds the op ahead of time.
+
+        It is built by :class:`op_builder.setuptools_command.BuildOps`.
+        """
         from .op_extension import OpExtension
 
         return OpExtension(self)
 
-    # The steps of load(), each usable alone.
+    # The steps of load(), which can also be called individually.
 
     def toolchain(self, environ: Mapping[str, str] | None = None) -> Toolchain:
-        """What this process would build with."""
+        """Return the toolchain that an environment describes; this process's by default."""
         environ = envs.process_environment() if environ is None else environ
         return Toolchain.detect(environ, memo_folder(environ))
 
     def spec(self, toolchain: Toolchain) -> BuildSpec:
-        """The declaration and the binding's settings as one value."""
+        """Return the declaration, combined with the settings of its binding."""
         settings = binding_settings(self.BINDING, self.NAME, toolchain, self.uses_torch())
         roots = {"source": self.source_root(), **settings.roots}
         include_dirs = []
@@ -188,9 +225,14 @@ class OpBuilder:
     def plan(
         self, environ: Mapping[str, str] | None = None, toolchain: Toolchain | None = None
     ) -> Plan:
-        """Everything that is known before looking for the library; raises IncompatibleOpError.
+        """Return everything that is needed to find or build the library.
 
-        ``toolchain`` is what :meth:`toolchain` gave another op for the same ``environ``.
+        Args:
+            environ: The environment that decides; this process's by default.
+            toolchain: The result of :meth:`toolchain` for ``environ``, to share it among ops.
+
+        Raises:
+            IncompatibleOpError: The op cannot be built on this machine.
         """
         toolchain = toolchain or self.toolchain(environ)
         reasons = self.compatibility(toolchain)
@@ -207,14 +249,35 @@ class OpBuilder:
         )
 
     def build(self, on_progress: ProgressListener | None = None, *, again: bool = False) -> Entry:
-        """Compile the op into the cache without loading it; not what it requires."""
+        """Build the op into the cache, without loading it and without what it requires.
+
+        Args:
+            on_progress: Called after each step of the build.
+            again: Rebuild even if a cached build exists.
+
+        Returns:
+            The entry in the cache, whether it was built now or before.
+
+        Raises:
+            IncompatibleOpError: The op cannot be built on this machine.
+            CompilerNotFoundError: There is no compiler.
+            BuildError: Compiling or linking failed.
+            CacheError: No cache folder can be written, or one is unsafe.
+        """
         from .jit.publish import build
 
         return build(self.plan(), on_progress, again=again)
 
 
 def with_required(ops: Iterable[type[OpBuilder]]) -> list[type[OpBuilder]]:
-    """``ops``, each after what it requires, each once."""
+    """Return ``ops`` and what they require, without duplicates, each after what it requires.
+
+    Example:
+        >>> from op_builder import NormBuilder, RotaryBuilder
+        >>> from op_builder.builder import with_required
+        >>> [builder.NAME for builder in with_required([NormBuilder, RotaryBuilder])]
+        ['aclnn', 'norm', 'rotary']
+    """
     ordered: dict[type[OpBuilder], None] = {}
     for cls in ops:
         ordered.update(dict.fromkeys([*with_required(cls.REQUIRES), cls]))

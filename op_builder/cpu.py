@@ -1,4 +1,4 @@
-"""The base of ops that run on the host."""
+"""The base class of ops that run on the host."""
 
 from __future__ import annotations
 
@@ -6,8 +6,22 @@ from .builder import OpBuilder
 
 
 class CPUOpBuilder(OpBuilder):
-    """An op of the host: it links nothing of CANN and builds where there is none.
+    """The base class of ops that run on the host; they build and link without CANN.
 
-    Elsewhere a CPU optimizer needs the accelerator's toolkit because all ops share one base
-    (DeepSpeed #7174, #5813, #2337, #7452).
+    If all ops share one base class, a CPU optimizer requires the accelerator's toolkit (DeepSpeed
+    #7174, #5813, #2337, #7452).
+
+    Example:
+        >>> from op_builder import CPUOpBuilder
+        >>> class SquareBuilder(CPUOpBuilder):
+        ...     NAME = "square"
+        ...     BUILD_VAR = "DS_BUILD_SQUARE"
+        ...     BINDING = "ctypes"
+        ...
+        ...     def sources(self) -> list[str]:
+        ...         return ["square.cpp"]  # beside the file that declares the class
+        >>> SquareBuilder().is_compatible()
+        True
+
+        ``SquareBuilder().load()`` now builds the library and returns it as a ``ctypes.CDLL``.
     """

@@ -1,7 +1,7 @@
-"""Every environment variable that ascend_ops reads: name, type, default, what it does.
+"""Every environment variable that ascend_ops reads: name, type, default, description.
 
-Read late: :meth:`Variable.get` looks at the environment when it is called, never at import. No
-other module reads ``os.environ``; a test pins it. ``ascend-ops report --env`` prints this table.
+:meth:`Variable.get` reads the environment when it is called, never at import. No other module reads
+``os.environ``; a test enforces this. ``ascend-ops report --env`` prints this table.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def _seconds(text: str) -> float:
 
 
 def _version(text: str) -> str:
-    if not re.fullmatch(r"\d+([.-]\w+)*", text):  # it becomes the name of a folder
+    if not re.fullmatch(r"\d+([.-]\w+)*", text):  # it becomes part of a folder name
         raise ValueError("a version like 9.1.0 or 8.3.RC1")
     return text
 
@@ -56,21 +56,21 @@ def _absolute(text: str) -> Path:
     try:
         path = Path(text).expanduser()
     except RuntimeError as error:  # ~nobody_by_this_name
-        raise ValueError("an absolute path, or one below a user's home") from error
+        raise ValueError("an absolute path, or one that begins with a user's home") from error
     if not path.is_absolute():
         raise ValueError("an absolute path")
     return path
 
 
 def _command(text: str) -> str:
-    if "\n" in text.strip():  # ninja has no way to write one
+    if "\n" in text.strip():  # ninja cannot express it
         raise ValueError("a command on one line")
-    if os.sep in text and os.path.isfile(text):  # noqa: PTH113 - on the path of a cache hit
-        return shlex.quote(text)  # one program, although its path has a space or a quote
+    if os.sep in text and os.path.isfile(text):  # noqa: PTH113 - runs on every cache hit
+        return shlex.quote(text)  # one program whose path has a space or a quote
     try:
         shlex.split(text)
     except ValueError as error:
-        raise ValueError(f"a command as a shell reads it ({error})") from error
+        raise ValueError(f"a valid shell command ({error})") from error
     return text.strip()
 
 
@@ -83,7 +83,20 @@ def _level(text: str) -> str:
 
 @dataclass(frozen=True)
 class Variable(Generic[T]):
-    """One environment variable. An empty value counts as unset, as in most tools."""
+    """One environment variable. An empty value counts as unset, as in most tools.
+
+    Attributes:
+        name: The variable's name.
+        parse: Converts the text to a value; raises ValueError with what the text must be.
+        default: The value if the variable is unset.
+        kind: The type of the value, for people: ``path``, ``seconds``, ``0 or 1``.
+        description: What the variable does, for the table.
+
+    Example:
+        >>> from op_builder import envs
+        >>> envs.MAX_JOBS.get({"MAX_JOBS": "4"})
+        4
+    """
 
     name: str
     parse: Callable[[str], T]
@@ -92,7 +105,14 @@ class Variable(Generic[T]):
     description: str
 
     def get(self, environ: Mapping[str, str] | None = None) -> T:
-        """The parsed value, or the default; EnvironmentVariableError where it cannot be read."""
+        """Return the parsed value, or the default if the variable is unset.
+
+        Args:
+            environ: The environment to read; this process's by default.
+
+        Raises:
+            EnvironmentVariableError: The value cannot be parsed.
+        """
         text = self.raw(environ)
         if not text:
             return self.default
@@ -102,7 +122,7 @@ class Variable(Generic[T]):
             raise EnvironmentVariableError(self.name, text, str(error)) from error
 
     def raw(self, environ: Mapping[str, str] | None = None) -> str:
-        """The text as it stands, "" where unset."""
+        """Return the unparsed text, or "" if the variable is unset."""
         return (os.environ if environ is None else environ).get(self.name, "")
 
 
@@ -111,12 +131,12 @@ def _own() -> dict[str, Variable[Any]]:
 
 
 def process_environment() -> dict[str, str]:
-    """A copy of this process's environment, to derive a child's from."""
+    """Return a copy of this process's environment, to derive that of a child process from."""
     return dict(os.environ)
 
 
 def export(variables: Mapping[str, str]) -> None:
-    """Set variables of this process, for its own C libraries and for those it starts."""
+    """Set variables of this process, for its C libraries and for the processes it starts."""
     os.environ.update(variables)
 
 
@@ -125,7 +145,7 @@ CACHE_DIR: Variable[Path | None] = Variable(
     _absolute,
     None,
     "path",
-    "the user's cache of built ops; default $XDG_CACHE_HOME/ascend_ops, else ~/.cache/ascend_ops",
+    "the user's cache of built ops; default $XDG_CACHE_HOME/ascend_ops or ~/.cache/ascend_ops",
 )
 SITE_CACHE_DIR: Variable[Path | None] = Variable(
     "ASCEND_OPS_SITE_CACHE_DIR",
@@ -139,7 +159,7 @@ LOCK_DIR: Variable[Path | None] = Variable(
     _absolute,
     None,
     "path",
-    "node-local folder for build locks; default $XDG_RUNTIME_DIR/ascend_ops, else in the "
+    "node-local folder for build locks; default $XDG_RUNTIME_DIR/ascend_ops, or a folder in the "
     "temporary folder",
 )
 LOCK_TIMEOUT: Variable[float] = Variable(
@@ -147,36 +167,36 @@ LOCK_TIMEOUT: Variable[float] = Variable(
     _seconds,
     900.0,
     "seconds",
-    "how long to wait for another process that builds the same op before building without the lock",
+    "how long to wait for another process that builds the same op; then build without the lock",
 )
 JIT: Variable[bool] = Variable(
     "ASCEND_OPS_JIT",
     _boolean,
     True,
     "0 or 1",
-    "0 forbids building at run time: a missing op is an error that names the build command",
+    "0 disables building at run time: a missing op is an error that names the build command",
 )
 COMPILER_LAUNCHER: Variable[str] = Variable(
     "ASCEND_OPS_COMPILER_LAUNCHER",
     _command,
     "",
     "command",
-    "put before each compile, e.g. ccache or sccache",
+    "a program to run each compile with, for example ccache or sccache",
 )
 DISABLED_ACLNN: Variable[str] = Variable(
     "ASCEND_OPS_DISABLED_ACLNN",
     str,
     "",
     "names",
-    "aclnn functions, separated by commas, that the NPU ops treat as missing: an older version or "
-    "the reference implementation in plain torch takes their place",
+    "comma-separated aclnn functions that the NPU ops treat as missing, so that they use an older "
+    "version or the reference implementation in plain torch",
 )
 LOG_LEVEL: Variable[str] = Variable(
     "ASCEND_OPS_LOG_LEVEL",
     _level,
     "WARNING",
     "level",
-    "level of the ascend_ops loggers in the command-line program",
+    "log level of the command-line program",
 )
 
 DS_BUILD_OPS: Variable[bool | None] = Variable(
@@ -184,44 +204,44 @@ DS_BUILD_OPS: Variable[bool | None] = Variable(
     _boolean,
     None,
     "0 or 1",
-    "at install time: build every op ahead of time that can be built here; DS_BUILD_<OP>=1 or =0 "
-    "decides for one op",
+    "at install time: 1 builds every op that can be built on this machine ahead of time; "
+    "DS_BUILD_<OP>=1 or =0 overrides it for one op",
 )
 MAX_JOBS: Variable[int | None] = Variable(
     "MAX_JOBS",
     _positive,
     None,
     "count",
-    "parallel compile jobs; default by cores, memory and cgroup limits",
+    "parallel compile jobs; the default depends on cores, memory and cgroup limits",
 )
 CXX: Variable[str] = Variable(
-    "CXX", _command, "", "command", "the C++ compiler; default g++, else clang++"
+    "CXX", _command, "", "command", "the C++ compiler; default g++, or clang++ if there is no g++"
 )
 SEARCH_PATH: Variable[str] = Variable(
-    "PATH", str, os.defpath, "paths", "where programs are looked for"
+    "PATH", str, os.defpath, "paths", "where programs are searched"
 )
 HOME: Variable[Path | None] = Variable(
-    "HOME", _absolute, None, "path", "the user's home: default cache and per-user CANN installs"
+    "HOME", _absolute, None, "path", "the user's home: the default cache and per-user CANN installs"
 )
 TMPDIR: Variable[Path] = Variable(
     "TMPDIR",
     _absolute,
-    Path("/tmp"),  # noqa: S108 - what is made in there is private, and refused where it is not
+    Path("/tmp"),  # noqa: S108 - only private folders are made and used there
     "path",
-    "the base of the cache that stands in for one that cannot be written",
+    "where the temporary cache goes, which is used if the user's cannot be written",
 )
 XDG_CACHE_HOME: Variable[Path | None] = Variable(
-    "XDG_CACHE_HOME", _absolute, None, "path", "the base of the default cache folder"
+    "XDG_CACHE_HOME", _absolute, None, "path", "the parent of the default cache folder"
 )
 XDG_RUNTIME_DIR: Variable[Path | None] = Variable(
-    "XDG_RUNTIME_DIR", _absolute, None, "path", "the base of the default lock folder"
+    "XDG_RUNTIME_DIR", _absolute, None, "path", "the parent of the default lock folder"
 )
 
 ASCEND_HOME_PATH: Variable[str] = Variable(
     "ASCEND_HOME_PATH", str, "", "path", "the CANN install, as set by its set_env.sh"
 )
 ASCEND_TOOLKIT_HOME: Variable[str] = Variable(
-    "ASCEND_TOOLKIT_HOME", str, "", "path", "the CANN install, asked after ASCEND_HOME_PATH"
+    "ASCEND_TOOLKIT_HOME", str, "", "path", "the CANN install, used if ASCEND_HOME_PATH is unset"
 )
 ASCEND_INSTALL_PATH: Variable[str] = Variable(
     "ASCEND_INSTALL_PATH", str, "", "path", "the CANN install, or the folder above it"
@@ -233,23 +253,23 @@ CANN_INSTALL_DIR: Variable[str] = Variable(
     "CANN_INSTALL_DIR", str, "", "path", "the CANN install, or the folder above it"
 )
 ASCEND_OPP_PATH: Variable[str] = Variable(
-    "ASCEND_OPP_PATH", str, "", "path", "CANN's operator packages; its parent is asked last"
+    "ASCEND_OPP_PATH", str, "", "path", "CANN's operator packages, used last: in the CANN install"
 )
 LD_LIBRARY_PATH: Variable[str] = Variable(
-    "LD_LIBRARY_PATH", str, "", "paths", "where the loader of a new process looks for libraries"
+    "LD_LIBRARY_PATH", str, "", "paths", "where the loader of a new process searches libraries"
 )
 PYTHONPATH: Variable[str] = Variable(
-    "PYTHONPATH", str, "", "paths", "where the Python of a new process looks for modules first"
+    "PYTHONPATH", str, "", "paths", "where the Python of a new process searches modules first"
 )
 
-#: The other variables of the emulated NPU are read by its C++ side; docs/emulator.md lists them.
+#: The emulator's C++ code reads the other variables of this prefix; docs/emulator.md lists them.
 EMULATOR_PREFIX = "ASCEND_EMULATOR_"
 EMULATOR_HOME: Variable[Path | None] = Variable(
     "ASCEND_EMULATOR_HOME",
     _absolute,
     None,
     "path",
-    "the emulated CANN this process was started on; set by ascend-ops emulate",
+    "the emulated CANN that this process runs on; set by ascend-ops emulate",
 )
 EMULATOR_CANN_VERSION: Variable[str] = Variable(
     "ASCEND_EMULATOR_CANN_VERSION", _version, "9.1.0", "version", "the version of the emulated CANN"
@@ -257,17 +277,17 @@ EMULATOR_CANN_VERSION: Variable[str] = Variable(
 
 
 def build_switch(build_var: str) -> Variable[bool | None]:
-    """The ``DS_BUILD_<OP>`` variable of one op."""
+    """Return the ``DS_BUILD_<OP>`` variable of one op."""
     return Variable(
         build_var,
         _boolean,
         None,
         "0 or 1",
-        "at install time: 1 builds this op ahead of time or fails the install, 0 leaves it out",
+        "at install time: 1 builds this op ahead of time or fails the install, 0 skips it",
     )
 
 
-# Read by the compiler itself and able to change what it produces: part of every build key.
+# The compiler itself reads these, and they can change its output: part of every build key.
 COMPILER_INPUTS: tuple[str, ...] = (
     "CPATH",
     "C_INCLUDE_PATH",
@@ -281,5 +301,5 @@ COMPILER_INPUTS: tuple[str, ...] = (
 
 
 def all_variables() -> list[Variable[Any]]:
-    """The table, this project's own variables first."""
+    """Return the table, this project's own variables first."""
     return sorted(_own().values(), key=lambda variable: not variable.name.startswith("ASCEND_OPS_"))

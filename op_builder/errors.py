@@ -1,7 +1,7 @@
-"""Every error this package raises on purpose, under one root.
+"""Every error that this project raises on purpose, under one root.
 
-Each carries, as attributes, what a caller needs to act on it, and renders as: what was wanted,
-what was found, where it was looked for, what to do. The exception that caused it is kept as
+Each error carries as attributes what a caller needs in order to act on it. Its message states what
+failed, what was found, where it was looked up, and what to do. The exception that caused it is its
 ``__cause__``.
 """
 
@@ -15,11 +15,21 @@ from typing import Any
 
 
 class AscendOpsError(Exception):
-    """Root of all errors of ascend_ops and op_builder."""
+    """The root of all errors of ascend_ops and op_builder.
+
+    Example:
+        >>> from op_builder import AscendOpsError, builder_of
+        >>> try:
+        ...     builder_of("no_such_op").load()
+        ... except AscendOpsError as error:
+        ...     print(str(error).partition(";")[0])
+        unknown op 'no_such_op'
+    """
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # Pickled by its constructor's arguments, an error cannot come back from a worker process:
-        # Exception keeps the message only.
+        # By default an exception is pickled with the arguments of Exception.__init__, here the
+        # message only, which is not what the constructors of the subclasses take: such an error
+        # could not be unpickled when a worker process sends it.
         return _restored, (type(self), self.args, self.__dict__)
 
 
@@ -33,28 +43,28 @@ def _restored(
 
 
 class EnvironmentVariableError(AscendOpsError, ValueError):
-    """An environment variable holds something that cannot be read as its type."""
+    """The value of an environment variable cannot be parsed."""
 
     def __init__(self, name: str, value: str, wanted: str) -> None:
         self.name, self.value, self.wanted = name, value, wanted
-        super().__init__(f"environment variable {name}={value!r}: expected {wanted}")
+        super().__init__(f"environment variable {name} must be {wanted}, got {value!r}")
 
 
 class CommandError(AscendOpsError):
-    """A subprocess ended with a non-zero status, or could not be started."""
+    """A subprocess exited with a non-zero status, timed out or could not be started."""
 
     def __init__(self, command: Sequence[str], status: int | None, output: str) -> None:
         self.command, self.status, self.output = tuple(command), status, output
-        said = output.strip() or "(no output)"
-        super().__init__(f"{shlex.join(self.command)}\n{ending(status)}:\n{said}")
+        printed = output.strip() or "(no output)"
+        super().__init__(f"{shlex.join(self.command)}\n{ending(status)}:\n{printed}")
 
 
 def ending(status: int | None) -> str:
-    """How a process ended, in words; None where it never ran to its end."""
+    """Describe how a process ended; ``status`` is None if it did not run to its end."""
     if status is None:
         return "could not be run"
     if status >= 0:
-        return f"ended with status {status}"
+        return f"exited with status {status}"
     try:
         return f"was killed by {signal.Signals(-status).name}"
     except ValueError:
@@ -62,28 +72,28 @@ def ending(status: int | None) -> str:
 
 
 class Refusal(str):
-    """One place that was looked at and why it was not taken, as one line of text."""
+    """One line of text: a place that was searched, and why it was not used."""
 
 
 class NotFoundError(AscendOpsError):
-    """Something the build needs is not on this machine; lists every place looked at."""
+    """Something that a build needs is not on this machine; lists every place searched."""
 
     def __init__(self, wanted: str, refusals: Sequence[str], advice: str) -> None:
         self.wanted, self.refusals, self.advice = wanted, tuple(refusals), advice
-        places = "\n".join(f"  - {refusal}" for refusal in refusals) or "  (nowhere to look)"
-        super().__init__(f"{wanted} was not found. Looked at:\n{places}\n{advice}")
+        places = "\n".join(f"  - {refusal}" for refusal in refusals) or "  (no place to search)"
+        super().__init__(f"{wanted} was not found. Places searched:\n{places}\n{advice}")
 
 
 class CannNotFoundError(NotFoundError):
-    """No usable CANN install; see :class:`op_builder.cann.CannInstall`."""
+    """There is no usable CANN install; see :class:`op_builder.cann.CannInstall`."""
 
 
 class CompilerNotFoundError(NotFoundError):
-    """No C++ compiler that is new enough, compiles and links."""
+    """There is no C++ compiler that is new enough, compiles and links."""
 
 
 class IncompatibleOpError(AscendOpsError):
-    """The op cannot be built here; carries every reason, not only the first."""
+    """The op cannot be built on this machine; carries every reason, not only the first."""
 
     def __init__(self, op: str, reasons: Sequence[str]) -> None:
         self.op, self.reasons = op, tuple(reasons)
@@ -96,40 +106,41 @@ class UnknownOpError(AscendOpsError, KeyError):
 
     def __init__(self, op: str, known: Sequence[str]) -> None:
         self.op, self.known = op, tuple(known)
-        super().__init__(f"there is no op named {op!r}; there are: {', '.join(sorted(known))}")
+        super().__init__(f"unknown op {op!r}; available ops: {', '.join(sorted(known))}")
 
     def __str__(self) -> str:  # KeyError would print the repr of the message
         return str(self.args[0])
 
 
 class BuildError(AscendOpsError):
-    """Compiling or linking failed; shows the first error, the command and the log's path."""
+    """Compiling or linking failed; shows the first error, the command and the path of the log."""
 
     def __init__(self, op: str, first_error: str, command: str, log: Path | None) -> None:
         self.op, self.first_error, self.command, self.log = op, first_error, command, log
-        where = f"\nfull log: {log}" if log else ""
-        super().__init__(f"building {op} failed:\n{first_error}\ncommand: {command}{where}")
+        full_log = f"\nfull log: {log}" if log else ""
+        super().__init__(f"building {op} failed:\n{first_error}\ncommand: {command}{full_log}")
 
 
 class JitDisabledError(AscendOpsError):
-    """The op is not prebuilt and not cached, and ASCEND_OPS_JIT=0 forbids building it."""
+    """The op is neither prebuilt nor cached, and ASCEND_OPS_JIT=0 disables building it."""
 
     def __init__(
         self, op: str, build_var: str, refusals: Sequence[str], package: str = "ascend_ops"
     ) -> None:
         self.op, self.build_var, self.refusals = op, build_var, tuple(refusals)
         self.package = package
-        found = "\n".join(f"  - {refusal}" for refusal in refusals) or "  - no build of it anywhere"
+        found = "\n".join(f"  - {refusal}" for refusal in refusals) or "  - no build of it exists"
         super().__init__(
-            f"{op} is not available and ASCEND_OPS_JIT=0 forbids building it here:\n{found}\n"
-            f"Build it where there is a compiler, either into the cache (ascend-ops build {op}) "
-            f"or into its package ({build_var}=1 pip install --no-build-isolation {package}), "
-            f"or unset ASCEND_OPS_JIT."
+            f"{op} is not available, and ASCEND_OPS_JIT=0 disables building it at run time:\n"
+            f"{found}\n"
+            f"Build it on a machine that has a compiler, either into the cache (ascend-ops build "
+            f"{op}) or into its package ({build_var}=1 pip install --no-build-isolation {package})"
+            f", or unset ASCEND_OPS_JIT."
         )
 
 
 class LoadError(AscendOpsError):
-    """A built library could not be loaded into this process."""
+    """A library was built but could not be loaded into this process."""
 
     def __init__(self, op: str, path: Path, reason: str) -> None:
         self.op, self.path, self.reason = op, path, reason
@@ -137,8 +148,8 @@ class LoadError(AscendOpsError):
 
 
 class CacheError(AscendOpsError):
-    """The cache cannot be used as asked."""
+    """An operation on the build cache failed."""
 
 
 class UnsafeCacheError(CacheError):
-    """A cache folder that somebody else could write to; a library from there would be code."""
+    """Other users could write to a cache folder, whose libraries would run with your rights."""

@@ -1,4 +1,4 @@
-"""The base of ops that run on an NPU, through AscendCL and torch_npu."""
+"""The base class of ops that are compiled against CANN and torch_npu."""
 
 from __future__ import annotations
 
@@ -14,17 +14,32 @@ from .toolchain.torch_install import PackageInstall
 
 
 class NPUOpBuilder(OpBuilder):
-    """An op that is compiled against CANN and torch_npu.
+    """The base class of ops that are compiled against CANN and torch_npu.
 
-    Building it needs their files and no device, no driver and no working ``import torch_npu``
-    (vllm-ascend #6816, #7278; DeepSpeed #2010). ``USES_TORCH_NPU`` is False for an op that calls
-    AscendCL only.
+    A build requires their files, but no device, no driver and no working ``import torch_npu``
+    (vllm-ascend #6816, #7278; DeepSpeed #2010).
+
+    Attributes:
+        USES_TORCH_NPU: False for an op that only calls AscendCL.
+
+    Example:
+        >>> from op_builder import NPUOpBuilder
+        >>> class DeviceCountBuilder(NPUOpBuilder):
+        ...     NAME = "device_count"
+        ...     BUILD_VAR = "DS_BUILD_DEVICE_COUNT"
+        ...     BINDING = "ctypes"
+        ...     USES_TORCH_NPU = False
+        ...
+        ...     def sources(self) -> list[str]:
+        ...         return ["device_count.cpp"]  # includes acl/acl.h
+        >>> DeviceCountBuilder().sources()
+        ['device_count.cpp']
     """
 
     USES_TORCH_NPU: ClassVar[bool] = True
 
     def compatibility(self, toolchain: Toolchain) -> list[str]:
-        """The binding's reasons, then CANN's, then those of the versions together."""
+        """Return the reasons of the binding, of CANN, and of versions that do not match."""
         reasons = super().compatibility(toolchain)
         cann: CannInstall | None = None
         try:
@@ -36,9 +51,9 @@ class NPUOpBuilder(OpBuilder):
         return reasons + _mismatches(toolchain, cann)
 
     def spec(self, toolchain: Toolchain) -> BuildSpec:
-        """The op's spec with CANN's folders before torch_npu's.
+        """Return the op's spec, with CANN's folders before those of torch_npu.
 
-        Both ship ``acl/acl_rt.h`` with the same include guard; the first one found decides
+        Both ship ``acl/acl_rt.h`` with the same include guard, so the first one found is used
         (vllm-ascend #17059).
         """
         spec = super().spec(toolchain)

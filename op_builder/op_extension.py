@@ -21,16 +21,23 @@ class Buildable(Protocol):
         """Return the dotted name of the op."""
 
     def plan(self) -> Plan:
-        """Return what would be built on this machine."""
+        """Return everything that is needed to build the library."""
 
     def prebuilt_dir(self) -> Path:
         """Return the folder in the source tree that the build goes to."""
 
 
 class OpExtension(Extension):
-    """An op in ``ext_modules``; :class:`op_builder.setuptools_command.BuildOps` builds it.
+    """An op in ``ext_modules``, built by :class:`op_builder.setuptools_command.BuildOps`.
 
-    ``by_name`` is True if the op was requested by its own variable.
+    Attributes:
+        builder: The op's builder.
+        by_name: Whether the op was requested by its own variable.
+
+    Example:
+        >>> from op_builder import CPUAdamBuilder
+        >>> CPUAdamBuilder().builder().name
+        'op_builder.ops.cpu_adam.cpu_adam'
     """
 
     def __init__(self, builder: Buildable, *, by_name: bool = False) -> None:

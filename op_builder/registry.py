@@ -1,11 +1,11 @@
-"""All ops: this project's, listed here, and those that other packages declare.
+"""All ops: those of this project, listed here, and those that other packages declare.
 
-A package adds its own with an entry point of the group ``ascend_ops.op_builders``::
+A package adds its ops with entry points of the group ``ascend_ops.op_builders``::
 
     [project.entry-points."ascend_ops.op_builders"]
     my_op = "my_package.my_op:MyOpBuilder"
 
-Explicit on both sides: builders that were found by reflection on their name broke when one was
+Both lists are explicit, because finding builders by reflection on their names breaks when one is
 renamed.
 """
 
@@ -57,29 +57,52 @@ ALL_OPS: tuple[type[OpBuilder], ...] = (
 
 
 def all_builders() -> dict[str, type[OpBuilder]]:
-    """Builder classes by op name; this project's own first, and not to be replaced."""
-    import importlib.metadata  # 8 ms, and not needed to load an op by its class
+    """Return all builder classes by op name, starting with those of this project.
+
+    An entry point that cannot be imported, is not a builder or reuses a name is skipped with a
+    warning.
+
+    Example:
+        >>> from op_builder import all_builders
+        >>> all_builders()["cpu_adam"].__name__
+        'CPUAdamBuilder'
+    """
+    import importlib.metadata  # takes 8 ms, and loading an op by its class does not need it
 
     found = {cls.NAME: cls for cls in ALL_OPS}
     for point in importlib.metadata.entry_points(group=ENTRY_POINT_GROUP):
         try:
             cls = point.load()
-        except Exception as error:  # noqa: BLE001 - a foreign module may raise anything at import
-            logger.warning("op builder %s (%s) does not import: %s", point.name, point.value, error)
+        except Exception as error:  # noqa: BLE001 - importing foreign modules may raise anything
+            logger.warning("op builder %s (%s) fails to import: %s", point.name, point.value, error)
             continue
         if not (isinstance(cls, type) and issubclass(cls, OpBuilder)):
-            logger.warning("entry point %s: %s is no OpBuilder", point.name, point.value)
+            logger.warning(
+                "op builder %s (%s) is not an OpBuilder subclass", point.name, point.value
+            )
         elif not (hasattr(cls, "NAME") and hasattr(cls, "BUILD_VAR")):
-            logger.warning("entry point %s: %s has no NAME or BUILD_VAR", point.name, point.value)
+            logger.warning("op builder %s (%s) has no NAME or BUILD_VAR", point.name, point.value)
         elif cls.NAME in found:
-            logger.warning("op %s of %s is ignored: the name is taken", cls.NAME, point.value)
+            logger.warning("op %s of %s is ignored: its name is taken", cls.NAME, point.value)
         else:
             found[cls.NAME] = cls
     return found
 
 
 def builder_of(op: str) -> OpBuilder:
-    """The builder of ``op``, or of its class's name; raises UnknownOpError."""
+    """Return the builder of an op.
+
+    Args:
+        op: The op's name or the name of its builder class.
+
+    Raises:
+        UnknownOpError: There is no such op.
+
+    Example:
+        >>> from op_builder import builder_of
+        >>> builder_of("CPUAdamBuilder").NAME
+        'cpu_adam'
+    """
     builders = all_builders()
     for name, cls in builders.items():
         if op in (name, cls.__name__):

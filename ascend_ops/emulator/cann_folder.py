@@ -110,7 +110,7 @@ def _entries(environ: Mapping[str, str], on_progress: ProgressListener | None) -
     builders = [cls() for cls in EMULATOR_LIBRARIES]
     toolchain = builders[0].toolchain(environ)
     plans = {builder.LIBRARY: builder.plan(toolchain=toolchain) for builder in builders}
-    with file_identity.asked_once():
+    with file_identity.memoized_status():
         found = {library: plan.find().entry for library, plan in plans.items()}
     return {
         library: found[library] or obtain(plan, on_progress)[0] for library, plan in plans.items()

@@ -1,7 +1,7 @@
-"""Archives that move built libraries to other machines.
+"""Pack built libraries into an archive, and unpack them on other machines.
 
-With them 1,000 nodes need not compile for 20 minutes each (DeepSpeed #2947). An archive is a
-gzipped tar of cache entries; no entry is trusted before its digest is checked.
+This saves 1,000 nodes from compiling for 20 minutes each (DeepSpeed #2947). An archive is a gzipped
+tar file of entries; an entry is used only if its library matches the digest in its manifest.
 """
 
 from __future__ import annotations
@@ -28,7 +28,10 @@ _DEPTH = 5  # target/op/build_key/deps_key/file
 
 
 def pack(entries: Iterable[Entry], archive: Path) -> list[Entry]:
-    """Write ``entries`` to ``archive`` (.tar.gz).
+    """Write ``entries`` to ``archive``, a ``.tar.gz`` file.
+
+    Returns:
+        The packed entries.
 
     Raises:
         CacheError: An entry is damaged, or the archive cannot be written.
@@ -49,7 +52,7 @@ def pack(entries: Iterable[Entry], archive: Path) -> list[Entry]:
 def _add(tar: tarfile.TarFile, entry: Entry) -> Entry:
     damage = entry.damage()
     if damage:
-        raise CacheError(f"not packed: {damage}")
+        raise CacheError(f"damaged entry cannot be packed: {damage}")
     place = PurePosixPath(*entry.path.parts[-(_DEPTH - 1) :])
     for name in (entry.manifest.payload, *_PACKED):
         tar.add(entry.path / name, str(place / name), recursive=False)
@@ -60,11 +63,12 @@ def unpack(archive: Path, layer: Layer) -> tuple[list[Entry], list[Path]]:
     """Add the entries of ``archive`` to ``layer``.
 
     Returns:
-        The entries that were added, and the folders of those that already existed.
+        The added entries, and the folders of entries that existed already.
 
     Raises:
-        CacheError: A member is not a plain file of an entry (for example a link, an absolute path
-            or a ``..``), or a library does not match its manifest. Then nothing is added.
+        CacheError: The archive contains a member that is not a regular file of an entry (a link, an
+            absolute path, a ``..``) or a library that does not match its manifest. Then no entry
+            is added.
     """
     try:
         layer.prepare()
@@ -82,24 +86,22 @@ def _extract(archive: Path, staging: Path, mode: int) -> None:
             parts = PurePosixPath(member.name).parts
             absolute = member.name.startswith("/")  # the first part of "//a" is not "/"
             if not member.isfile() or len(parts) != _DEPTH or absolute or ".." in parts:
-                raise CacheError(
-                    f"{archive} is not used: {member.name!r} is not a file of a cache entry"
-                )
+                raise CacheError(f"{archive} is refused: {member.name!r} is not part of an entry")
             target = staging.joinpath(*parts)
             make_below(staging, target.parent, mode)
             content = tar.extractfile(member)
             assert content is not None
             with target.open("xb") as stream:
                 shutil.copyfileobj(content, stream)
-        while whole.read(1 << 20):  # gzip's checksum is at the end
+        while whole.read(1 << 20):  # to the end, where gzip stores its checksum
             pass
 
 
 def _arrived(path: Path, staging: Path, archive: Path) -> Entry:
-    """Return the entry in ``path`` if it is complete, alone and in the place its key names."""
+    """Return the entry in ``path`` after checking its content, its files and its place."""
     entry = Entry.read(path, "")
     if isinstance(entry, str):
-        raise CacheError(f"{archive} is not used: {entry}")
+        raise CacheError(f"{archive} is refused: {entry}")
     manifest = entry.manifest
     damage = entry.damage()
     place = PurePosixPath(
@@ -109,12 +111,12 @@ def _arrived(path: Path, staging: Path, archive: Path) -> Entry:
         deps_key(manifest),
     )
     if path.relative_to(staging).parts != place.parts:
-        damage = f"{path.relative_to(staging)} contains what belongs in {place}"
-    strange = {file.name for file in path.iterdir()} ^ {manifest.payload, *_PACKED}
-    if strange:
-        damage = f"{place}: missing or unexpected files: {', '.join(sorted(strange))}"
+        damage = f"{path.relative_to(staging)} contains an entry that belongs in {place}"
+    unexpected = {file.name for file in path.iterdir()} ^ {manifest.payload, *_PACKED}
+    if unexpected:
+        damage = f"{place}: missing or unexpected files: {', '.join(sorted(unexpected))}"
     if damage:
-        raise CacheError(f"{archive} is not used: {damage}")
+        raise CacheError(f"{archive} is refused: {damage}")
     return entry
 
 

@@ -1,4 +1,4 @@
-"""One built library in a cache folder: its manifest, and whether this machine may use it now."""
+"""One built library in a cache: its manifest, and whether it is still valid on this machine."""
 
 from __future__ import annotations
 
@@ -20,19 +20,27 @@ logger = logging.getLogger(__name__)
 MANIFEST = "manifest.json"
 _STATUS_MEMO = "status"
 _STATES_KEPT = 8
-# Since version 3 equal values may be written differently, depending on their reference counts.
+# Newer versions may write equal values differently, depending on what else refers to them.
 _MARSHAL_WITHOUT_REFERENCES = 2
 _DAY_SECONDS = 86_400
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """The description of an entry, stored beside its library.
+    """The description that is stored in an entry.
 
-    ``headers`` maps each file that the compiler read, except the sources, to its digest. The paths
-    are spelled as the compiler spelled them, so relative paths begin with the name of a root.
-    ``cpu_features`` is empty unless the library was compiled with ``-march=native``.
-    ``build_seconds`` is wall time.
+    Attributes:
+        recipe: The part of the key that requires no compiler.
+        toolchain: The part of the key that describes the compiler.
+        headers: The digest of each file that the compiler read besides the sources. Paths are as
+            the compiler printed them, so relative ones begin with the name of a root.
+        payload: The library's file name.
+        payload_digest: The library's digest.
+        payload_bytes: The library's size.
+        cpu_features: The features of the CPU that compiled it, if ``-march=native`` was used.
+        build_seconds: The wall time of the build.
+        created: The time of the build, in ISO 8601.
+        project_version: The version of this project that built it.
     """
 
     recipe: Mapping[str, Any]
@@ -47,24 +55,28 @@ class Manifest:
     project_version: str
 
     def text(self) -> str:
-        """Return the text of the manifest file."""
+        """Return the text of the manifest's file."""
         return json.dumps(asdict(self), indent=1, sort_keys=True)
 
     @classmethod
     def read(cls, path: Path) -> Manifest:
-        """Read a manifest; raises OSError, ValueError, KeyError or TypeError if it is damaged."""
+        """Read a manifest.
+
+        Raises:
+            OSError, ValueError, KeyError, TypeError: The manifest is incomplete or damaged.
+        """
         fields = json.loads(path.read_bytes())
         fields["cpu_features"] = tuple(fields["cpu_features"])
         manifest = cls(**fields)
         for part in (manifest.recipe, manifest.toolchain, manifest.headers):
             if not isinstance(part, dict):
-                raise TypeError(f"{part!r} is not a table")
+                raise TypeError(f"recipe, toolchain and headers must be objects, got {part!r}")
         for name in ("op", "target", "bound_to"):
             if name not in manifest.recipe:
                 raise KeyError(name)
-        payload = manifest.payload  # inside this folder, never a library elsewhere
+        payload = manifest.payload  # a library in another folder is not loaded
         if payload in ("", "..") or Path(payload).name != payload:
-            raise ValueError(f"{payload!r} is not a file name")
+            raise ValueError(f"payload must be a file name, got {payload!r}")
         return manifest
 
 
@@ -78,13 +90,13 @@ class Entry:
 
     @classmethod
     def read(cls, path: Path, layer: str) -> Entry | str:
-        """Return the entry in a folder, or the reason why the folder is not an entry."""
+        """Return the entry in ``path``, or the reason why there is none."""
         try:
             return cls(path, layer, Manifest.read(path / MANIFEST))
         except FileNotFoundError:
-            return f"{path}: no {MANIFEST}"
+            return f"{path} has no {MANIFEST}"
         except (OSError, ValueError, KeyError, TypeError) as error:
-            return f"{path}: unreadable {MANIFEST} ({type(error).__name__}: {error})"
+            return f"{path}: {MANIFEST} cannot be read ({type(error).__name__}: {error})"
 
     @property
     def library(self) -> Path:
@@ -97,7 +109,7 @@ class Entry:
         return str(self.manifest.recipe["op"])
 
     def damage(self) -> str | None:
-        """Return why the library is not the published one, or None; reads the whole file."""
+        """Return how the library differs from what was published, or None; reads all of it."""
         try:
             digest = file_identity.digest_file(self.library)
         except OSError as error:
@@ -113,8 +125,10 @@ class Entry:
     def stale_header(self, resolve: Callable[[str], str], *, own_only: bool) -> str | None:
         """Return which file that the compiler read has changed since, or None.
 
-        ``own_only`` checks only the op's own headers and skips those of torch and the system: a
-        shipped library is bound to their versions, not to their text.
+        Args:
+            resolve: Returns the real path of a path in the manifest.
+            own_only: Check only the op's own headers. A shipped library depends on the versions of
+                torch and the system, not on the text of their headers.
         """
         headers = {
             resolve(spelled): digest
@@ -128,14 +142,14 @@ class Entry:
         for path, digest in sorted(headers.items(), key=_own_first):
             now = _digest_or_none(path)
             if now != digest:
-                change = "is gone" if now is None else "changed"
-                return f"header {path} {change} since {self.path.name[:12]} was built"
+                change = "was deleted" if now is None else "changed"
+                return f"header {path} {change} after {self.path.name[:12]} was built"
         if state is not None and state.settled and not own_only:
             _remember_state(memo, state.digest)
         return None
 
     def touch(self) -> None:
-        """Record the use for ``prune``: at most one write per day, none in a read-only layer."""
+        """Record the use, for ``prune``: at most one write per day, and none if read-only."""
         try:
             if time.time() - self.path.stat().st_mtime > _DAY_SECONDS:
                 os.utime(self.path)
@@ -145,18 +159,18 @@ class Entry:
 
 @dataclass(frozen=True)
 class _JointStatus:
-    """The status of many files as one digest; for ``settled`` see file_identity."""
+    """One digest of the status of many files; ``settled`` is that of file_identity."""
 
     digest: bytes
     settled: bool
 
 
 def _joint_status(paths: Iterable[str]) -> _JointStatus | None:
-    """Return the joint status of files, or None if one is gone.
+    """Return the joint status of files; None if one does not exist.
 
-    One digest over 450 status tuples instead of a table of them takes 64 bytes and not 100 KB. The
-    format is marshal's, because this is half the time of a cache hit, and the list is flat, because
-    450 tuples that stay alive would trigger a garbage collection of 2 ms.
+    A digest of 450 statuses takes 64 bytes in the memo, a table of them 100 KB. They are serialized
+    with marshal, since this is half the time of a cache hit, and collected in one flat list, since
+    450 more tuples would trigger a garbage collection of 2 ms.
     """
     states: list[Any] = []
     try:
@@ -165,7 +179,7 @@ def _joint_status(paths: Iterable[str]) -> _JointStatus | None:
             states.extend(file_identity.status(path))
     except OSError:
         return None
-    # Six values per file: the path and its status, which ends with the two times.
+    # Each file takes six items: its path and its status, which ends with the two times.
     newest = max((*states[4::6], *states[5::6]), default=0)
     digest = file_identity.digest_bytes(marshal.dumps(states, _MARSHAL_WITHOUT_REFERENCES))
     return _JointStatus(digest.encode(), file_identity.is_settled(newest))
@@ -179,7 +193,7 @@ def _known_states(memo: Path) -> list[bytes]:
 
 
 def _remember_state(memo: Path, digest: bytes) -> None:
-    """Keep the last few states: environments that share a cache have headers at different paths."""
+    """Keep the last few states: environments that share a cache have different header paths."""
     known = [digest, *_known_states(memo)][:_STATES_KEPT]
     draft = memo.with_suffix(f".{os.getpid()}")
     try:
@@ -190,7 +204,7 @@ def _remember_state(memo: Path, digest: bytes) -> None:
 
 
 def _own_first(header: tuple[str, str]) -> bool:
-    """Sort headers that are likely to change first, and the system's last."""
+    """Sort the system's headers last, since they are the least likely to have changed."""
     return header[0].startswith("/usr/")
 
 
@@ -207,5 +221,5 @@ def header_digests(spelled: list[str], resolve: Callable[[str], str]) -> dict[st
 
 
 def deps_key(manifest: Manifest) -> str:
-    """Return the name of an entry's folder below its build key."""
+    """Return the name of an entry's folder, inside that of its build key."""
     return headers_digest(manifest.headers)

@@ -1,12 +1,12 @@
 """What a library's content depends on, as data that can be compared and explained.
 
-Two parts. The *recipe* is what can be told without a compiler: flags, sources, and the versions
-that the library is bound to. The *toolchain* is who compiled it. An entry that this machine builds
-is found by both; one that was shipped (ahead of time, or to a site) by its recipe, since the
-machine it runs on may have another compiler, or none.
+A key has two parts. The *recipe* is what is known without a compiler: flags, sources, and the
+versions that the library works with. The *toolchain* is what compiled it. An entry that was built
+on this machine is found by both. A shipped entry (ahead of time, or for a site) is found by its
+recipe alone, since this machine may have another compiler, or none.
 
-Canonical JSON is hashed, never joined strings. No times, no working folder, no job count, no path
-of this machine but the compiler's goes in.
+The hash is that of canonical JSON, never of joined strings. A key contains no times, working
+folders or job counts, and the compiler's path is the only path of this machine.
 """
 
 from __future__ import annotations
@@ -23,21 +23,25 @@ from ..recipe.spec import BuildSpec
 from ..system import file_identity
 from ..toolchain.detect import Toolchain
 
-#: Raise it when the meaning of anything in an entry changes.
+#: Increment this when the meaning of anything in an entry changes.
 SCHEMA = 1
 
 _LONGEST = 160
-_SHOWN_BEFORE = 40
+_CONTEXT = 40
 
 
 def canonical(value: object) -> bytes:
-    """The one JSON text of ``value``."""
+    """Return the canonical JSON text of ``value``."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return text.encode("ascii")
 
 
 def recipe(spec: BuildSpec, toolchain: Toolchain) -> dict[str, Any]:
-    """The part of the key that needs no compiler; raises AscendOpsError for a missing source."""
+    """Return the part of the key that requires no compiler.
+
+    Raises:
+        AscendOpsError: A source cannot be read.
+    """
     return {
         "schema": SCHEMA,
         "op": spec.name,
@@ -51,7 +55,11 @@ def recipe(spec: BuildSpec, toolchain: Toolchain) -> dict[str, Any]:
 
 
 def source_digests(spec: BuildSpec) -> dict[str, str]:
-    """What the sources are now; raises AscendOpsError for a missing one."""
+    """Return the digest of each source as it is now.
+
+    Raises:
+        AscendOpsError: A source cannot be read.
+    """
     digests: dict[str, str] = {}
     for source in spec.sources:
         path = spec.resolve(f"source/{source.path}")
@@ -64,28 +72,34 @@ def source_digests(spec: BuildSpec) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class BuildKey:
-    """A key and what it was made of."""
+    """A key, as the data that it consists of."""
 
     recipe: Mapping[str, Any]
     toolchain: Mapping[str, Any]
 
     @property
     def digest(self) -> str:
-        """The folder name of entries with this key."""
+        """The name of the folder with all entries that have this key."""
         return file_identity.digest_bytes(canonical([self.recipe, self.toolchain]))[:40]
 
 
 def headers_digest(headers: Mapping[str, str]) -> str:
-    """The second half of an entry's key: what the compiler read besides the sources."""
+    """Return the second half of an entry's key: the headers that the compiler read."""
     return file_identity.digest_bytes(canonical(headers))[:40]
 
 
 def differences(wanted: Mapping[str, Any], found: Mapping[str, Any]) -> list[str]:
-    """One line for each part that differs, both values named; nested parts by their path."""
+    """Return a line for each part in which two keys differ.
+
+    Example:
+        >>> from op_builder.cache.key import differences
+        >>> differences({"bound_to": {"torch": "2.13"}}, {"bound_to": {"torch": "2.12"}})
+        ['bound_to.torch: 2.12, expected 2.13']
+    """
     lines: list[str] = []
     for name, wanted_value, found_value in _differing("", wanted, found):
         theirs, ours = _short(_text(found_value), _text(wanted_value))
-        lines.append(f"{name}: {theirs}, wanted {ours}")
+        lines.append(f"{name}: {theirs}, expected {ours}")
     return lines
 
 
@@ -120,10 +134,10 @@ def _text(value: object) -> str:
 
 
 def _short(*texts: str) -> list[str]:
-    """Long ones are cut to where they begin to differ: flags are added at the end of a line."""
+    """Shorten long texts to the part where they first differ: flags are appended to lines."""
     if max(map(len, texts)) <= _LONGEST:
         return list(texts)
-    start = max(0, len(os.path.commonprefix(texts)) - _SHOWN_BEFORE)
+    start = max(0, len(os.path.commonprefix(texts)) - _CONTEXT)
     stop = start + _LONGEST
     return [
         ("…" if start else "") + text[start:stop] + ("…" if len(text) > stop else "")

@@ -1,4 +1,4 @@
-"""The folders that built libraries are looked for in, best first, and which of them are written."""
+"""The folders that hold built libraries, in search order, and which of them may be written to."""
 
 from __future__ import annotations
 
@@ -11,16 +11,19 @@ from pathlib import Path
 from .. import envs
 from ..system.private_folder import make_cache_root, tag_cache_root, unsafe
 
-#: The folder of emulated CANNs in a user's root: no entries, but used and pruned as they are.
+#: The folder of emulated CANNs in the user's cache; they are not entries, but are pruned likewise.
 EMULATED_CANNS = "emulated"
 
 
 @dataclass(frozen=True)
 class Layer:
-    """One root of entries.
+    """One folder of entries.
 
-    ``shipped`` layers hold what was built elsewhere: an entry there is found by its recipe. In the
-    others the whole key has to match.
+    Attributes:
+        name: ``prebuilt``, ``site``, ``user`` or ``temporary``.
+        root: The folder.
+        shipped: Whether its entries were built elsewhere. In a shipped layer an entry is found by
+            its recipe; in the others the whole key must match.
     """
 
     name: str
@@ -29,14 +32,14 @@ class Layer:
 
     @property
     def mode(self) -> int:
-        """Of its folders: a user's are private, and everybody reads what was shipped."""
+        """The mode of its folders: shipped ones are readable by everybody, others are private."""
         return 0o755 if self.shipped else 0o700
 
     def danger(self) -> str | None:
-        """Why nothing may be loaded from here; None where it is safe or not there.
+        """Return why nothing may be loaded from this layer; None if it is safe or does not exist.
 
-        What is prebuilt is as trustworthy as the package that it is a part of: where a umask of 002
-        made both writable for a group, refusing the one and running the other would gain nothing.
+        A prebuilt layer is as trustworthy as the package that contains it. If a umask of 002 made
+        both writable for a group, refusing one and running the other would not help.
         """
         if self.name == "prebuilt":
             return None
@@ -46,7 +49,12 @@ class Layer:
             return None
 
     def prepare(self) -> None:
-        """Make the root, with its tag; raises UnsafeCacheError, or OSError if it is read-only."""
+        """Create the root and its tag.
+
+        Raises:
+            UnsafeCacheError: Other users could write to the root.
+            OSError: The root cannot be created or is read-only.
+        """
         if self.name == "prebuilt":
             self.root.mkdir(parents=True, exist_ok=True)
             tag_cache_root(self.root)
@@ -57,7 +65,7 @@ class Layer:
 
 
 def user_root(environ: Mapping[str, str]) -> Path:
-    """This user's entries: ASCEND_OPS_CACHE_DIR, else below XDG_CACHE_HOME or ~/.cache."""
+    """Return the user's cache: ASCEND_OPS_CACHE_DIR, or a folder in XDG_CACHE_HOME or ~/.cache."""
     chosen = envs.CACHE_DIR.get(environ)
     if chosen is not None:
         return chosen
@@ -69,16 +77,26 @@ def user_root(environ: Mapping[str, str]) -> Path:
 
 
 def temporary_root(environ: Mapping[str, str]) -> Path:
-    """The private stand-in for a user's cache that cannot be written (a read-only home).
+    """Return the private folder that replaces a user's cache in a read-only home.
 
-    Not asked of ``tempfile``, which tries a folder out by writing a file into it: a hit writes
-    nothing, and works where there is nowhere to write.
+    It does not come from ``tempfile``, which tries out a folder by writing a file to it. A cache
+    hit writes nothing, so it works even if nothing can be written.
     """
     return envs.TMPDIR.get(environ) / f"ascend_ops-{os.getuid()}-cache"
 
 
 def layers(environ: Mapping[str, str], prebuilt: Path | None) -> list[Layer]:
-    """All layers in the order they are asked: prebuilt, site, user, temporary."""
+    """Return all layers in search order: prebuilt, site, user, temporary.
+
+    Args:
+        environ: The environment that names the site's and the user's cache.
+        prebuilt: The folder of ahead-of-time builds, if there is one.
+
+    Example:
+        >>> from op_builder.cache.layers import layers
+        >>> [layer.name for layer in layers({"HOME": "/home/me"}, None)]
+        ['user', 'temporary']
+    """
     found = [] if prebuilt is None else [Layer("prebuilt", prebuilt, shipped=True)]
     site = envs.SITE_CACHE_DIR.get(environ)
     if site is not None:
@@ -89,17 +107,17 @@ def layers(environ: Mapping[str, str], prebuilt: Path | None) -> list[Layer]:
 
 
 def memo_folder(environ: Mapping[str, str]) -> Path:
-    """Where facts about the compiler are remembered, which keeps a hit from starting processes.
+    """Return the folder of memoized compiler probes, in the user's or in the temporary cache.
 
-    In the user's cache, or in its stand-in where that cannot be written.
+    Thanks to the memos, a cache hit starts no process.
     """
     root = user_root(environ)
     return (root if _can_be_written(root) else temporary_root(environ)) / "toolchain"
 
 
 def _can_be_written(folder: Path) -> bool:
-    """Whether it can, or could be made."""
+    """Return whether ``folder`` can be written to, or can be created."""
     for place in (folder, *folder.parents):
-        if os.path.exists(place):  # noqa: PTH110 - Path.exists raises where it may not look
+        if os.path.exists(place):  # noqa: PTH110 - Path.exists may raise PermissionError
             return os.access(place, os.W_OK)
     return False

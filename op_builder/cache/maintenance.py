@@ -1,4 +1,4 @@
-"""Operations on whole caches: list, verify, prune, clear, and explain a miss."""
+"""List, prune and clear caches, and find the nearest entry to a key that missed."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from .key import BuildKey, differences
 from .layers import EMULATED_CANNS, Layer
 from .store import entry_folders
 
-_STAGING_SECONDS = 86_400  # longer than any build: older folders are left over from killed builds
+_STAGING_SECONDS = 86_400  # longer than any build: older folders are those of killed builds
 
 
 def all_entries(layers: list[Layer]) -> Iterator[Entry | str]:
-    """Yield every entry of every layer, or the reason why a folder is not an entry."""
+    """Yield every entry in every layer and, for a folder that is not a valid entry, the reason."""
     for layer in layers:
         for path in entry_folders(layer.root):
             is_cann = path.relative_to(layer.root).parts[0] == EMULATED_CANNS
@@ -29,10 +29,18 @@ def all_entries(layers: list[Layer]) -> Iterator[Entry | str]:
 
 
 def prune(layer: Layer, unused_days: float) -> list[Path]:
-    """Delete entries that were not used for ``unused_days``, and leftovers of killed builds.
+    """Delete entries that were not used for a while, and the leftovers of killed builds.
 
-    Only a folder with this project's tag is cleaned: a cleaner that trusted a path deleted its
-    user's sources (scikit-build-core #1400).
+    Args:
+        layer: The layer to prune. It must have this project's tag: a cleaner that trusted a path
+            deleted its user's sources (scikit-build-core #1400).
+        unused_days: Delete entries that were not used for this many days.
+
+    Returns:
+        The deleted folders.
+
+    Raises:
+        CacheError: The layer has no tag.
     """
     _require_tag(layer)
     now = time.time()
@@ -52,7 +60,7 @@ def prune(layer: Layer, unused_days: float) -> list[Path]:
 
 
 def _age(path: Path, now: float) -> float:
-    """Return the age in seconds; -1 if another process has just moved the path away."""
+    """Return the age in seconds, or -1 if another process has just moved the folder."""
     try:
         return now - path.stat().st_mtime
     except FileNotFoundError:
@@ -60,7 +68,11 @@ def _age(path: Path, now: float) -> float:
 
 
 def clear(layer: Layer) -> None:
-    """Delete everything in the layer except its root and tag."""
+    """Delete everything in the layer except its root and its tag.
+
+    Raises:
+        CacheError: The layer has no tag.
+    """
     _require_tag(layer)
     if not layer.root.exists():
         return
@@ -75,14 +87,14 @@ def clear(layer: Layer) -> None:
 
 @dataclass(frozen=True)
 class Nearest:
-    """The entry that differs least from a key, and the differences."""
+    """The entry that differs least from a key, and its differences."""
 
     entry: Entry
     differences: list[str]
 
 
 def nearest(layers: list[Layer], op: str, key: BuildKey) -> Nearest | None:
-    """Return the entry of ``op`` whose key has the fewest differences; None without entries."""
+    """Return the entry of ``op`` whose key differs from ``key`` in the fewest parts, if any."""
     wanted = {"recipe": dict(key.recipe), "toolchain": dict(key.toolchain)}
     found: list[Nearest] = []
     for entry in all_entries(layers):
@@ -98,13 +110,13 @@ def nearest(layers: list[Layer], op: str, key: BuildKey) -> Nearest | None:
 def _require_tag(layer: Layer) -> None:
     if layer.root.exists() and not (layer.root / CACHEDIR_TAG).is_file():
         raise CacheError(
-            f"{layer.root} has no {CACHEDIR_TAG}: it was not created by ascend_ops, so nothing in "
-            f"it is deleted"
+            f"{layer.root} has no {CACHEDIR_TAG}, so it was not created by ascend_ops; nothing in "
+            f"it was deleted"
         )
 
 
 def _remove_empty_parents(path: Path, root: Path) -> None:
-    with suppress(OSError):  # not empty: ENOTEMPTY
+    with suppress(OSError):  # ENOTEMPTY
         for parent in path.parents:
             if parent == root:
                 return

@@ -1,10 +1,10 @@
-"""Find built libraries and publish new ones.
+"""Find and publish built libraries.
 
     <root>/<target>/<op>/<build_key>/<deps_key>/{<op>.so, manifest.json, build.ninja, build.log}
 
-A hit starts no process and takes no lock. Publishing is one rename of a folder that was written and
-synced on the same file system: a reader sees a whole entry or none. Losing the rename to another
-builder counts as success.
+A hit starts no process and takes no lock. An entry is published by one rename of a folder that was
+written and synced on the same file system, so a reader sees a complete entry or none. If another
+process publishes the same entry first, its entry is used.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _LOST_RACE = (errno.EEXIST, errno.ENOTEMPTY)
 
 @dataclass
 class Lookup:
-    """The entry that was found, or the reasons why entries were refused."""
+    """The entry that was found, if any, and why each of the others was refused."""
 
     entry: Entry | None = None
     refusals: list[str] = field(default_factory=list)
@@ -54,10 +54,15 @@ class OpFolder:
 def op_folders(
     layers: Iterable[Layer], recipe: Mapping[str, Any], lookup: Lookup
 ) -> Iterator[OpFolder]:
-    """Yield the folder of the op in each layer that has one, in the layers' order.
+    """Yield the folder of an op in each layer that has one.
 
-    A layer that is not safe to load from is noted in ``lookup`` and skipped. Raises
-    UnsafeCacheError if it is the user's own, whose owner has to know.
+    Args:
+        layers: The layers, in search order.
+        recipe: The recipe of the op.
+        lookup: Gets a refusal for each layer that is not safe to load from, which is skipped.
+
+    Raises:
+        UnsafeCacheError: The user's own cache is not safe, which its owner needs to know.
     """
     for layer in layers:
         danger = layer.danger()
@@ -67,7 +72,7 @@ def op_folders(
             lookup.refusals.append(danger)
             continue
         folder = layer.root / recipe["target"] / recipe["op"]
-        if os.path.isdir(folder):  # noqa: PTH112 - Path.is_dir raises if it may not look
+        if os.path.isdir(folder):  # noqa: PTH112 - Path.is_dir may raise PermissionError
             yield OpFolder(layer, folder)
 
 
@@ -78,11 +83,15 @@ def find_in(
     key: BuildKey | None,
     lookup: Lookup,
 ) -> Entry | None:
-    """Return the first usable entry in ``folder``, and set ``lookup.entry`` to it.
+    """Return the first usable entry in ``folder``, or None.
 
-    With a ``key`` the whole key has to match. Without one, as in a shipped layer or on a machine
-    that has no compiler, an entry of the same ``recipe`` will do. ``lookup`` gets the reason why
-    each other entry was refused.
+    Args:
+        folder: The folder of the op in one layer.
+        spec: The spec of the op.
+        recipe: The recipe of the op.
+        key: The key that an entry must have. With None, as in a shipped layer or on a machine
+            without a compiler, an entry with the same recipe is sufficient.
+        lookup: Gets the entry, and the reason why each entry before it was refused.
     """
     layer = folder.layer
     for entry in _entries(folder.path / key.digest if key else folder.path, layer, lookup):
@@ -104,7 +113,7 @@ def _refusal(
             return f"{entry.op} was built for another configuration: {'; '.join(unequal)}"
         lacking = sorted(set(entry.manifest.cpu_features) - cpu_info.features())
         if lacking:
-            return f"{entry.op} was built for a CPU with {' '.join(lacking)}, which this one lacks"
+            return f"{entry.op} requires a CPU with {' '.join(lacking)}, which this machine lacks"
     elif misplaced := _misplaced(entry, key):
         return misplaced
     stale = entry.stale_header(spec.resolve, own_only=key is None)
@@ -112,14 +121,14 @@ def _refusal(
 
 
 def _misplaced(entry: Entry, key: BuildKey) -> str | None:
-    """Compare the manifest with the place: folders can be copied, moved or restored anywhere."""
+    """Return why an entry is in the wrong folder, for example because it was copied; else None."""
     if BuildKey(entry.manifest.recipe, entry.manifest.toolchain).digest != key.digest:
         return f"{entry.path} contains a build for another key"
     return None
 
 
 def _entries(folder: Path, layer: Layer, lookup: Lookup) -> Iterator[Entry]:
-    """Yield all entries in ``folder``, which is the folder of an op or of a key."""
+    """Yield all entries in ``folder``, which is that of an op or of a key."""
     for path in entry_folders(folder):
         found = Entry.read(path, layer.name)
         if isinstance(found, Entry):
@@ -129,7 +138,7 @@ def _entries(folder: Path, layer: Layer, lookup: Lookup) -> Iterator[Entry]:
 
 
 def entry_folders(folder: Path) -> Iterator[Path]:
-    """Yield every folder below ``folder`` that has, or should have, a manifest."""
+    """Yield every folder inside ``folder``, up to four levels, that is or should be an entry."""
     for child in _children(folder):
         if not child.is_dir(follow_symlinks=False) or child.name == _STAGING:
             continue
@@ -140,7 +149,7 @@ def entry_folders(folder: Path) -> Iterator[Path]:
 
 
 def _children(folder: Path) -> list[os.DirEntry[str]]:
-    """Return the sorted children; none if the folder is unreadable or was just pruned."""
+    """Return a folder's content in order; nothing if it is unreadable or was just pruned."""
     try:
         with os.scandir(folder) as found:
             return sorted(found, key=lambda child: child.name)
@@ -150,7 +159,7 @@ def _children(folder: Path) -> list[os.DirEntry[str]]:
 
 @contextlib.contextmanager
 def staging(layer: Layer, op: str) -> Iterator[Path]:
-    """Provide a private folder on the layer's file system, and delete it afterwards."""
+    """Create a private folder on the layer's file system for the duration of the context."""
     folder = layer.root / _STAGING / f"{op}-{os.getpid()}-{uuid.uuid4().hex[:12]}"
     make_below(layer.root, folder, 0o700)
     try:
@@ -160,10 +169,21 @@ def staging(layer: Layer, op: str) -> Iterator[Path]:
 
 
 def publish(layer: Layer, key: BuildKey, work: Path, manifest: Manifest) -> Entry:
-    """Move the library, the log and the manifest from ``work`` to their place in one rename.
+    """Publish a built library, with its log and its manifest, by one rename.
 
-    If another process was faster, its entry is returned. If that entry is damaged, it is the reason
-    for this build and is replaced.
+    Args:
+        layer: The layer to publish in.
+        key: The key of the entry.
+        work: The folder with the library, ``build.ninja`` and ``build.log``, which are moved.
+        manifest: The manifest of the entry.
+
+    Returns:
+        The published entry. If another process was first, its entry is returned, unless it is
+        damaged: then it is replaced.
+
+    Raises:
+        CacheError: Other processes keep changing the entry.
+        OSError: The layer cannot be written.
     """
     parcel = _parcel(work, manifest, layer.mode)
     place = layer.root / str(key.recipe["target"]) / str(key.recipe["op"]) / key.digest
@@ -182,15 +202,15 @@ def publish(layer: Layer, key: BuildKey, work: Path, manifest: Manifest) -> Entr
         winner = Entry.read(target, layer.name)
         damage = winner if isinstance(winner, str) else _misplaced(winner, key) or winner.damage()
         if isinstance(winner, Entry) and damage is None:
-            logger.debug("%s: another process published it first", target)
+            logger.debug("%s: another process published this entry first", target)
             return winner
-        logger.warning("%s; replaced", damage)
+        logger.warning("%s; replacing it", damage)
         set_aside(layer, target)
     raise CacheError(f"{target} cannot be published: other processes keep changing it")
 
 
 def _parcel(work: Path, manifest: Manifest, mode: int) -> Path:
-    """Assemble the entry's folder and sync it to disk."""
+    """Assemble the entry, and sync all of it to disk."""
     parcel = work / "entry"
     parcel.mkdir(mode=mode)
     for name in (manifest.payload, "build.ninja", "build.log"):
@@ -203,10 +223,10 @@ def _parcel(work: Path, manifest: Manifest, mode: int) -> Path:
 
 
 def set_aside(layer: Layer, entry_path: Path) -> None:
-    """Move an entry out of the way in one rename; ``prune`` deletes it later."""
+    """Move an entry out of the way by one rename; ``prune`` deletes it later."""
     aside = layer.root / _STAGING / f"refused-{uuid.uuid4().hex[:12]}"
     make_below(layer.root, aside.parent, 0o700)
-    with contextlib.suppress(FileNotFoundError):  # another process did it already
+    with contextlib.suppress(FileNotFoundError):  # another process was first
         entry_path.rename(aside)
 
 
@@ -215,7 +235,7 @@ def _sync(path: Path) -> None:
     try:
         os.fsync(descriptor)
     except OSError as error:
-        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # not supported by every file system
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # some file systems do not support it
             raise
     finally:
         os.close(descriptor)

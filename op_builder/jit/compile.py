@@ -1,4 +1,4 @@
-"""Compile a spec to a library in a working folder, and record what the compiler read."""
+"""Compile a spec to a library in a working folder."""
 
 from __future__ import annotations
 
@@ -31,24 +31,24 @@ def compile_library(
     work: Path,
     on_progress: ProgressListener | None,
 ) -> dict[str, str]:
-    """Compile ``spec`` in ``work``.
+    """Build the library in ``work``.
 
-    Header digests can only be taken after the compile, when an editor may already have saved
-    another text; an entry keyed by that text would be wrong forever. So if a header was written
-    after the compile began, it is compiled again until its content is the same before and after.
+    Headers can only be hashed after the build, when an editor may have saved a new version, and an
+    entry with the digest of that version would stay wrong forever. So if a header was written
+    during the build, the build is repeated until its headers stay the same.
 
     Args:
         spec: What to build.
-        toolchain: The compiler to build with.
-        sources: The digests of the sources that the library is keyed by.
-        work: An empty folder on the file system of the cache.
-        on_progress: Called after each step of the build.
+        toolchain: What to build it with.
+        sources: The digests of the sources in the library's key.
+        work: The working folder, which is empty.
+        on_progress: Called after each step.
 
     Returns:
         The digests of the headers that were compiled.
 
     Raises:
-        BuildError: Compiling or linking failed, or a file kept changing meanwhile.
+        BuildError: Compiling or linking failed, or a source or a header keeps changing.
     """
     _lay_out(spec, work)
     before: dict[str, str] | None = None
@@ -63,14 +63,14 @@ def compile_library(
             if headers == before or not _written_since(began, headers, spec):
                 return headers
             before = headers
-        except FileNotFoundError:  # gone since it was read
+        except FileNotFoundError:  # deleted since the compiler read it
             before = None
         shutil.rmtree(work / "objects")
     raise _moving_target(spec, work, "a header")
 
 
 def _lay_out(spec: BuildSpec, work: Path) -> None:
-    """Write the ninja file, and a link for every root."""
+    """Write the ninja file, and create a link for each root."""
     write_ninja(work / "build.ninja", ninja.render(spec))
     for name, root in spec.roots.items():
         (work / name).symlink_to(root, target_is_directory=True)
@@ -94,16 +94,16 @@ def _changed_source(spec: BuildSpec, sources: Mapping[str, str]) -> str | None:
 
 
 def _written_since(moment_ns: int, headers: Mapping[str, str], spec: BuildSpec) -> bool:
-    """Compare change times, which no program can set."""
+    """Return whether a header was written since, by its change time, which programs cannot set."""
     return any(file_identity.status(spec.resolve(path))[4] >= moment_ns for path in headers)
 
 
 def _moving_target(spec: BuildSpec, work: Path, what: str) -> BuildError:
-    message = f"{what}: error: changed while it was being compiled; load the op again"
+    message = f"{what}: error: changed during the build; load the op again"
     return BuildError(spec.name, message, "ninja", work / "build.log")
 
 
 def _headers(spec: BuildSpec, work: Path) -> list[str]:
-    """Return what the compiler read, except the sources."""
+    """Return the files that the compiler read, except for the sources."""
     sources = {f"source/{source.path}" for source in spec.sources}
     return [path for path in dependencies(work) if path not in sources]

@@ -9,23 +9,31 @@ _ESCAPED = re.compile(r"(\\+)([ \t#])|\$\$")
 
 
 def dependencies(folder: Path) -> list[str]:
-    """Return all files that the compiler read, as it spelled them, from depfiles in ``folder``.
+    """Return all files that the compiler read, as it spelled them.
 
-    The depfiles come from ``-MD`` and not ``-MMD``, which leaves out everything found through
-    ``-isystem``: that is why torch's own builder misses changed torch headers (pytorch #68905).
+    The depfiles come from ``-MD``. ``-MMD`` would omit everything found through ``-isystem``, so
+    torch's own builder does not notice changed torch headers (pytorch #68905).
+
+    Args:
+        folder: The working folder of the build, which contains ``objects``.
     """
     found: dict[str, None] = {}
     for depfile in sorted(folder.glob("objects/**/*.d")):
-        text = depfile.read_bytes().decode("utf-8", "surrogateescape")  # a path may be any bytes
+        text = depfile.read_bytes().decode("utf-8", "surrogateescape")  # paths may be any bytes
         found.update(dict.fromkeys(parse_depfile(text)))
     return list(found)
 
 
 def parse_depfile(text: str) -> list[str]:
-    """Return the prerequisites of a Makefile rule as GCC and Clang write it.
+    """Return the prerequisites of a Makefile rule that GCC or Clang wrote.
 
-    A space or tab is escaped and the backslashes before it are doubled; ``#`` is escaped and ``$``
-    is doubled (``munge`` in GCC's mkdeps.cc).
+    They escape spaces and tabs and double the backslashes before them, escape ``#`` and double
+    ``$`` (``munge`` in GCC's mkdeps.cc).
+
+    Example:
+        >>> from op_builder.jit.depfile import parse_depfile
+        >>> parse_depfile("a.o: a.cpp /usr/include/math.h")
+        ['a.cpp', '/usr/include/math.h']
     """
     joined = text.replace("\\\n", " ")
     _, _, prerequisites = joined.partition(": ")

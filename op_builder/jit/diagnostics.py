@@ -1,4 +1,4 @@
-"""Extract the error to show from the output of a failed build."""
+"""The first error in the output of a failed build."""
 
 from __future__ import annotations
 
@@ -9,18 +9,24 @@ from ..errors import BuildError, ending
 from ..recipe.spec import BuildSpec
 
 _FIRST_ERROR = re.compile(
-    r"^(?!.*\bwarning: )(?!\s*\d* \| ).*?"  # not a warning, nor a line that GCC quotes below one
+    r"^(?!.*\bwarning: )(?!\s*\d* \| ).*?"  # not a warning, nor a source line quoted by GCC
     r"(?:\berror:|: undefined reference|: multiple definition|cannot find -l).*$",
     re.MULTILINE,
 )
-# The places in a message at which a file name begins; elsewhere "source/" may belong to the real
-# name of a folder.
+# The beginning of a path in a message; elsewhere "source/" may be part of a real folder's name.
 _BEGINS_A_PATH = r"(?:^|(?<=[\"'\u2018`(])|(?<=: )|(?<=from ))"
 
 
 def build_error(spec: BuildSpec, status: int, output: str, log: Path) -> BuildError:
-    """Return the first error in ninja's ``output``, with real paths, and the failed command."""
-    # Replace links in the working folder, which is deleted next, by real paths.
+    """Return the first error in ninja's output, and the command that caused it.
+
+    Args:
+        spec: The spec that was built.
+        status: The exit status of ninja.
+        output: The output of ninja.
+        log: The file that contains the output.
+    """
+    # Paths in the working folder, which is about to be deleted, become real paths.
     names = "|".join(map(re.escape, spec.roots))
     first = re.sub(
         rf"{_BEGINS_A_PATH}({names})/",
@@ -36,7 +42,6 @@ def _first_error(status: int, output: str) -> str:
     found = _FIRST_ERROR.search(output)
     if found:
         return found.group(0)
-    # The lines after FAILED: are the target, the command and then the output.
-    after = output.partition("FAILED:")[2].splitlines()[2:]
+    after = output.partition("FAILED:")[2].splitlines()[2:]  # the target, the command, its output
     printed = [line for line in after if line.strip() and not line.startswith(("ninja:", "["))]
     return printed[0] if printed else f"ninja {ending(status)}"

@@ -1,4 +1,4 @@
-"""Load a shared library into something that Python can call."""
+"""Load a shared library as an object that Python can call."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..recipe.spec import BuildSpec
 
 
 class OpModule(types.ModuleType):
-    """The functions of one torch namespace as a module: ``module.f`` is ``torch.ops.<ns>.f``.
+    """The functions of a torch namespace as a module: ``module.f`` is ``torch.ops.<namespace>.f``.
 
     DeepSpeed's ``ds_opt_adam`` is such a module.
     """
@@ -30,7 +30,7 @@ class OpModule(types.ModuleType):
             packet = getattr(self._namespace, name)
         except AttributeError as error:
             raise AttributeError(f"{self.__name__} has no function {name!r}") from error
-        # Calling the overload saves the 2 us that the packet takes to choose one.
+        # Calling an overload is 2 us faster than calling its packet, which selects one first.
         overloads = packet.overloads()
         function = getattr(packet, overloads[0]) if len(overloads) == 1 else packet
         setattr(self, name, function)
@@ -38,20 +38,21 @@ class OpModule(types.ModuleType):
 
 
 def load_library(spec: BuildSpec, library: Path) -> Any:
-    """Load ``library`` as the binding of ``spec`` requires.
+    """Load ``library`` into this process.
 
     Returns:
-        A module for the bindings ``stable``, ``torch`` and ``python``, a CDLL for ``ctypes``.
+        A module for the bindings ``stable``, ``torch`` and ``python``; a ``ctypes.CDLL`` for
+        ``ctypes``.
 
     Raises:
-        LoadError: The loader failed; the error contains its message.
+        LoadError: The library cannot be loaded; the error has the message of the loader.
     """
     try:
         if "torch" in spec.bound_to:
-            import torch  # noqa: F401 - loads the libraries that this one links against
+            import torch  # noqa: F401 - loads the libraries that this one is linked against
 
         if spec.binding == "ctypes":
-            import ctypes  # its import opens a library
+            import ctypes  # importing it opens a library
 
             return ctypes.CDLL(str(library))
         if spec.binding == "python":

@@ -1,4 +1,4 @@
-"""Find an op's library in a layer or build it, then load it."""
+"""Find an op's library in a layer of the cache, or build it; then load it."""
 
 from __future__ import annotations
 
@@ -20,20 +20,24 @@ logger = logging.getLogger(__name__)
 
 
 def load_op(plan: Plan, on_progress: ProgressListener | None = None) -> tuple[Any, Entry]:
-    """Load the op, building it first if no layer has it.
+    """Load an op, building it first if no layer of the cache has it.
 
-    A library that does not load counts as a miss: it is set aside and built once more. If the new
-    one does not load either, that is an error.
+    A cached library that cannot be loaded is moved out of the way and built once more. Only if that
+    one cannot be loaded either is it an error.
+
+    Args:
+        plan: The op.
+        on_progress: Called after each step of a build.
 
     Returns:
-        The loaded module and the entry it came from.
+        The op's module and the entry that it comes from.
 
     Raises:
-        JitDisabledError: No layer has the op, and ASCEND_OPS_JIT=0 forbids building it.
-        CompilerNotFoundError: No compiler is usable.
+        JitDisabledError: The op has to be built, but ASCEND_OPS_JIT=0 disables that.
+        CompilerNotFoundError: The op has to be built, but there is no compiler.
         BuildError: Compiling or linking failed.
-        CacheError: No cache folder is usable.
-        LoadError: The library was built and does not load.
+        CacheError: No cache folder can be written, or one is unsafe.
+        LoadError: The library was built but cannot be loaded.
     """
     found, is_new = obtain(plan, on_progress)
     try:
@@ -41,14 +45,14 @@ def load_op(plan: Plan, on_progress: ProgressListener | None = None) -> tuple[An
     except LoadError as error:
         if is_new:
             raise
-        logger.warning("%s; building it again", error)
+        logger.warning("%s; rebuilding it", error)
         first_error = error
     layer = next(layer for layer in plan.layers if layer.name == found.layer)
     others = [other for other in plan.layers if not other.shipped]
     if not layer.shipped:
         try:
             store.set_aside(layer, found.path)
-        except OSError:  # read-only: the same entry would be found again
+        except OSError:  # read-only: the next search would find the same entry
             others.remove(layer)
     local = replace(plan, layers=tuple(others))
     try:
@@ -59,7 +63,21 @@ def load_op(plan: Plan, on_progress: ProgressListener | None = None) -> tuple[An
 
 
 def obtain(plan: Plan, on_progress: ProgressListener | None = None) -> tuple[Entry, bool]:
-    """Return an entry for the op, and whether it was built just now."""
+    """Return an entry for the op, building it if no layer of the cache has it.
+
+    Args:
+        plan: The op.
+        on_progress: Called after each step of a build.
+
+    Returns:
+        The entry, and whether it was built now.
+
+    Raises:
+        JitDisabledError: The op has to be built, but ASCEND_OPS_JIT=0 disables that.
+        CompilerNotFoundError: The op has to be built, but there is no compiler.
+        BuildError: Compiling or linking failed.
+        CacheError: No cache folder can be written, or one is unsafe.
+    """
     lookup = plan.find()
     if lookup.entry is not None:
         return lookup.entry, False
@@ -67,6 +85,6 @@ def obtain(plan: Plan, on_progress: ProgressListener | None = None) -> tuple[Ent
         logger.info("%s", refusal)
     if not envs.JIT.get(plan.environ):
         raise JitDisabledError(plan.spec.name, plan.build_var, lookup.refusals, plan.package)
-    from .publish import build  # a cache hit does not need this import
+    from .publish import build  # not imported by a cache hit
 
     return build(plan, on_progress), True

@@ -1,4 +1,4 @@
-"""One op on one machine: what to build, and which layers to search."""
+"""One op on one machine: what would be built, and which layers are searched for it."""
 
 from __future__ import annotations
 
@@ -21,31 +21,52 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Plan:
-    """One op on one machine: what to build, and which layers to search."""
+    """One op on one machine: what would be built, and which layers are searched for it.
+
+    Attributes:
+        spec: What the build consists of.
+        toolchain: What it is built with.
+        recipe: The part of its key that requires no compiler.
+        layers: The layers of the cache, in search order.
+        build_var: The variable that builds the op ahead of time.
+        package: The name to ``pip install`` to get the op.
+
+    Example:
+        >>> from op_builder import CPUAdamBuilder
+        >>> plan = CPUAdamBuilder().plan()
+        >>> [layer.name for layer in plan.layers if not layer.shipped]
+        ['user', 'temporary']
+    """
 
     spec: BuildSpec
     toolchain: Toolchain
     recipe: Mapping[str, Any]
     layers: tuple[Layer, ...]
     build_var: str
-    package: str  # the distribution that the op belongs to
+    package: str
 
     @property
     def environ(self) -> Mapping[str, str]:
-        """The environment that the plan was made from."""
+        """The environment of the toolchain."""
         return self.toolchain.environ
 
     def build_key(self) -> BuildKey:
-        """Return the whole key; raises CompilerNotFoundError."""
+        """Return the whole key.
+
+        Raises:
+            CompilerNotFoundError: There is no compiler.
+        """
         fingerprint = self.toolchain.fingerprint(native=self.spec.uses_native)
         return BuildKey(self.recipe, fingerprint)
 
     def find(self) -> Lookup:
         """Search the layers, in order, for a usable build of the op.
 
-        The build key, which needs a compiler, is computed only if no shipped layer has the op and
-        another layer contains builds of it; no process is started if the compiler is known
-        already.
+        The key, which requires a compiler, is computed only if no shipped layer has the op and one
+        of the others has builds of it. No process is started if the compiler was probed before.
+
+        Raises:
+            UnsafeCacheError: The user's own cache is not safe to load from.
         """
         lookup = Lookup()
         for folder in store.op_folders(self.layers, self.recipe, lookup):

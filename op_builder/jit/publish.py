@@ -29,19 +29,32 @@ from .run_ninja import ProgressListener
 
 logger = logging.getLogger(__name__)
 
-# A compiler's message about a full disk: the op is not to blame, so the next layer is tried.
+# A compiler's message about a full disk; it is not an error in the op, so the next layer is tried.
 _FULL_DISK = re.compile(r"^.*(?:No space left on device|Disk quota exceeded).*$", re.MULTILINE)
 
 
 def build(plan: Plan, on_progress: ProgressListener | None = None, *, again: bool = False) -> Entry:
-    """Compile and publish under the lock; ``again`` rebuilds even if an entry exists.
+    """Compile and publish an op, under its lock.
 
-    A layer that cannot be written, or whose disk is full, is skipped with a warning.
+    A layer that cannot be written to, or whose disk is full, is skipped with a warning.
+
+    Args:
+        plan: What to build.
+        on_progress: Called after each step.
+        again: Build even if there is a usable entry.
+
+    Returns:
+        The published entry, or one that another process has published in the meantime.
+
+    Raises:
+        CompilerNotFoundError: There is no compiler.
+        BuildError: Compiling or linking failed, in this process or in the one that it waited for.
+        CacheError: No layer can be written to, or the user's cache is unsafe.
     """
     key = plan.build_key()
     with build_lock(plan.spec.name, key.digest, plan.environ) as lock:
         if not again:
-            lookup = plan.find()  # another process may have built it while this one waited
+            lookup = plan.find()  # another process may have built it during the wait
             if lookup.entry is not None:
                 return lookup.entry
         if lock.failure is not None:
@@ -54,7 +67,7 @@ def build(plan: Plan, on_progress: ProgressListener | None = None, *, again: boo
 
 
 def _build_in_first(plan: Plan, key: BuildKey, on_progress: ProgressListener | None) -> Entry:
-    """Build in the first layer that can be written."""
+    """Build in the first layer that can be written to."""
     troubles: list[str] = []
     for layer in plan.layers:
         if layer.shipped:
@@ -63,7 +76,7 @@ def _build_in_first(plan: Plan, key: BuildKey, on_progress: ProgressListener | N
             layer.prepare()
             return _build_in(layer, plan, key, on_progress)
         except UnsafeCacheError as error:
-            if layer.name == "user":  # the user must know
+            if layer.name == "user":  # its owner needs to know
                 raise
             troubles.append(str(error))
         except OSError as error:
@@ -71,13 +84,26 @@ def _build_in_first(plan: Plan, key: BuildKey, on_progress: ProgressListener | N
         logger.warning("%s: cannot build in %s", plan.spec.name, troubles[-1])
     places = "".join(f"\n  - {trouble}" for trouble in troubles)
     raise CacheError(
-        f"{plan.spec.name} cannot be built anywhere:{places}\n"
+        f"no cache folder can hold a build of {plan.spec.name}:{places}\n"
         f"Free some space, or set {envs.CACHE_DIR.name} to a writable folder."
     )
 
 
 def build_into(plan: Plan, layer: Layer) -> Entry:
-    """Compile and publish into ``layer`` even if an entry exists: an ahead-of-time build."""
+    """Compile an op and publish it in ``layer``, for an ahead-of-time build.
+
+    Args:
+        plan: What to build.
+        layer: The layer, which is created if it does not exist.
+
+    Returns:
+        The published entry.
+
+    Raises:
+        CompilerNotFoundError: There is no compiler.
+        BuildError: Compiling or linking failed.
+        OSError: The layer cannot be written to.
+    """
     layer.prepare()
     return _build_in(layer, plan, plan.build_key(), None)
 
@@ -122,7 +148,7 @@ def _manifest(
 
 
 def _keep_log(layer: Layer, error: BuildError) -> BuildError:
-    """Copy the log out of the working folder, and return the error with the copy's path."""
+    """Copy the log out of the working folder, and return the error with its new path."""
     assert error.log is not None
     kept = layer.root / "failed" / f"{error.op}.log"
     try:

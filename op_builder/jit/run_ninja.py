@@ -1,4 +1,4 @@
-"""Run a ninja file: find ninja, set its environment, report its progress."""
+"""Run ninja: find it, set its environment, report its progress."""
 
 from __future__ import annotations
 
@@ -16,13 +16,20 @@ from .diagnostics import build_error
 
 _STATUS = "[%f/%t] "
 _STATUS_LINE = re.compile(r"^\[(\d+)/(\d+)\] (.*)$")
-# English, because the first error is found by its text; C.UTF-8 and not C, to keep paths intact.
+# The first error is recognized by English words. C.UTF-8 leaves paths as they are, C does not.
 _ENGLISH = {"LC_ALL": "C.UTF-8", "LANGUAGE": ""}
 
 
 @dataclass(frozen=True)
 class Progress:
-    """``done`` of ``total`` steps of building ``op`` are complete; ``step`` was the last."""
+    """The progress of a build.
+
+    Attributes:
+        op: The op's name.
+        done: The number of steps that are finished.
+        total: The number of steps.
+        step: The step that has just finished, as ``compile source/a.cpp``.
+    """
 
     op: str
     done: int
@@ -41,18 +48,19 @@ def run_ninja(
     on_progress: ProgressListener | None = None,
     environ: Mapping[str, str] | None = None,
 ) -> None:
-    """Run ``folder/build.ninja`` in ``folder``, and write the output to ``build.log`` beside it.
+    """Run ``build.ninja`` in ``folder``; the output goes to ``build.log`` in it.
 
     Args:
-        spec: What is built.
-        folder: The working folder, which contains ``build.ninja``.
-        toolchain_text: The text of :func:`op_builder.recipe.ninja.render_toolchain`.
+        spec: The spec that ``build.ninja`` was rendered from.
+        folder: The working folder.
+        toolchain_text: The result of :func:`op_builder.recipe.ninja.render_toolchain`.
         jobs: How many compilers may run at once.
         on_progress: Called after each step.
-        environ: The compiler's environment; default: this process's.
+        environ: The environment of the compiler; this process's by default.
 
     Raises:
-        BuildError: A step failed; the error has the first message, the command and the log's path.
+        BuildError: A command failed; the error has the first error, the command and the log.
+        NotFoundError: Ninja is not installed.
     """
     write_ninja(folder / TOOLCHAIN_FILE, toolchain_text)
     environ = envs.process_environment() if environ is None else environ
@@ -74,15 +82,18 @@ def run_ninja(
 
 
 def write_ninja(file: Path, text: str) -> None:
-    """Write a ninja file; the paths in it may be any bytes."""
+    """Write a ninja file, whose paths may be any bytes."""
     file.write_text(text, encoding="utf-8", errors="surrogateescape")
 
 
 def find_ninja() -> Path:
-    """Return the binary of the ``ninja`` package, from the package's own record.
+    """Return the binary of the ``ninja`` package, as listed in the package's record.
 
-    Services and notebooks often lack PATH (DeepSpeed #1687, #1644), and ``ninja.BIN_DIR`` is empty
-    inside pip's isolated builds, so neither is used.
+    PATH is not used, since it lacks the binary in services and notebooks (DeepSpeed #1687, #1644).
+    Neither is ``ninja.BIN_DIR``, which is empty in pip's isolated builds.
+
+    Raises:
+        NotFoundError: The package or its binary is missing.
     """
     import importlib.metadata
 

@@ -1,4 +1,4 @@
-"""What each way of binding adds to a build: include folders, flags, versions it depends on."""
+"""What each binding adds to a build: include folders, flags, versions that it depends on."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ..toolchain.detect import Toolchain
 from .spec import TORCH_TARGET, torch_target_macro
 
 _BASE_FLAGS = ("-O3", "-fPIC", "-fvisibility=hidden", "-Wall", "-Wextra")
-# A symbol that nobody defines is an error of the link, with its name, and not of the load.
+# An undefined symbol fails the link, which names it, rather than the load.
 _ALL_DEFINED = "-Wl,-z,defs"
 _OLDEST_TORCH = ".".join(map(str, TORCH_TARGET))
 
@@ -34,8 +34,8 @@ def binding_refusals(binding: str, toolchain: Toolchain, uses_torch: bool) -> li
         return ["torch is not installed: `pip install torch`"]
     if binding == "stable" and toolchain.torch.release < TORCH_TARGET:
         return [
-            f"torch {toolchain.torch.version} is older than {_OLDEST_TORCH}, the first whose "
-            f"stable ABI has what this op calls: `pip install 'torch>={_OLDEST_TORCH}'`"
+            f"torch must be {_OLDEST_TORCH} or newer, whose stable ABI has the functions that this "
+            f"op calls, got {toolchain.torch.version}: `pip install 'torch>={_OLDEST_TORCH}'`"
         ]
     return []
 
@@ -43,9 +43,13 @@ def binding_refusals(binding: str, toolchain: Toolchain, uses_torch: bool) -> li
 def binding_settings(
     binding: str, name: str, toolchain: Toolchain, uses_torch: bool
 ) -> BindingSettings:
-    """Return the settings of one of :data:`op_builder.recipe.spec.BINDINGS`.
+    """Return what a binding adds to a spec.
 
-    Without torch they lack its folders.
+    Args:
+        binding: One of :data:`op_builder.recipe.spec.BINDINGS`.
+        name: The op's name.
+        toolchain: The toolchain; if it has no torch, torch's folders are missing.
+        uses_torch: Whether a ``python`` or ``ctypes`` op includes torch's headers.
     """
     settings = BindingSettings()
     if binding == "stable":
@@ -110,5 +114,5 @@ def _add_torch_tree(settings: BindingSettings, toolchain: Toolchain) -> None:
 
 
 def _wants_cxx20(toolchain: Toolchain) -> bool:
-    """Whether torch compiles extensions as C++20; it does from 2.13 on."""
+    """Return whether torch compiles extensions as C++20, as it does since 2.13."""
     return toolchain.torch is not None and toolchain.torch.release >= (2, 13)

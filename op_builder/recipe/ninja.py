@@ -1,7 +1,7 @@
 """A spec as a ninja file.
 
-Rendered once: the text that is keyed is the text that is run. The compiler is named in a second
-file that the first includes, because what of the compiler matters is a part of the key of its own.
+The text that runs is the text in the key. The command of the compiler is in a second file, which
+the first includes, since the key describes the compiler in another way.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ TOOLCHAIN_FILE = "toolchain.ninja"
 
 
 def render(spec: BuildSpec) -> str:
-    """The ninja file of ``spec``: pure, the same text on every machine."""
+    """Return the ninja file of ``spec``, a text that is the same on every machine."""
     includes = [f"-I{_quote(folder)}" for folder in spec.include_dirs]
     lines = [
         "ninja_required_version = 1.8",
@@ -45,12 +45,23 @@ def render(spec: BuildSpec) -> str:
 
 
 def render_toolchain(compiler: Sequence[str], launcher: Sequence[str]) -> str:
-    """The file that names the compiler; ``launcher`` (ccache) is put before compiles, not links."""
+    """Return the file that names the compiler.
+
+    Args:
+        compiler: The compiler's command.
+        launcher: A program such as ccache to run each compile with; links run without it.
+
+    Example:
+        >>> from op_builder.recipe.ninja import render_toolchain
+        >>> print(render_toolchain(["g++"], ["ccache"]), end="")
+        compile = ccache g++
+        link = g++
+    """
     return f"compile = {_join([*launcher, *compiler])}\nlink = {_join(compiler)}\n"
 
 
 def library_name(spec: BuildSpec) -> str:
-    """The file name of the library inside an entry."""
+    """Return the file name of the library in an entry."""
     return f"{spec.name}.so"
 
 
@@ -60,7 +71,7 @@ def _join(flags: Sequence[str]) -> str:
 
 def _quote(text: str) -> str:
     if "\n" in text:
-        raise ValueError(f"a flag with a newline cannot be given to ninja: {text!r}")
+        raise ValueError(f"flags must not contain newlines (ninja cannot), got {text!r}")
     return shlex.quote(text).replace("$", "$$")
 
 

@@ -1,10 +1,10 @@
-"""What one op's build consists of: a frozen value, made by its builder, read by everything else.
+"""What one op's build consists of: a frozen value that its builder creates.
 
-All paths that a compiler sees are relative to *roots*: named folders (``source``, ``torch``,
-``cann`` ...) that a build links into its own working folder. So the build text says
-``-Itorch/include`` on every machine: it can be keyed as it stands, an entry can move to another
-machine or another virtual environment, and a path with spaces, quotes or newlines never reaches a
-command line.
+All paths that a compiler sees are relative to *roots*: named folders such as ``source`` or
+``torch``, which a build links into its working folder. So the ninja file contains
+``-Itorch/include`` on every machine: its text can be part of the key, an entry can move to another
+machine or virtual environment, and a path with spaces, quotes or newlines never reaches a command
+line.
 """
 
 from __future__ import annotations
@@ -16,27 +16,27 @@ from pathlib import Path, PurePosixPath
 
 from ..toolchain.compiler import asks_for_native
 
-#: How the library is bound, hence how it is loaded and what it depends on.
-#:   stable   torch's stable ABI: any torch from TORCH_TARGET on, any Python
+#: How the library is bound, which decides how it is loaded and which versions it works with.
+#:   stable   torch's stable ABI: torch TORCH_TARGET or newer, any Python
 #:   torch    TORCH_LIBRARY: one torch version, any Python
 #:   python   PYBIND11_MODULE or PyInit_<name>: one Python version, and one torch if it includes it
-#:   ctypes   plain C functions: anything
+#:   ctypes   plain C functions: any torch, any Python
 BINDINGS = ("stable", "torch", "python", "ctypes")
 
-#: The oldest torch whose stable ABI the ops of this project use: the first with parallel_for and
-#: list arguments. 0x020A... is how torch spells 2.10 there.
+#: The oldest torch that ops on its stable ABI support: the first with parallel_for and list
+#: arguments. In TORCH_TARGET_VERSION, torch writes 2.10 as 0x020A000000000000.
 TORCH_TARGET = (2, 10)
 
 
 def torch_target_macro() -> str:
-    """The definition that limits torch's stable headers to TORCH_TARGET's functions."""
+    """Return the flag that limits torch's stable headers to the functions of TORCH_TARGET."""
     major, minor = TORCH_TARGET
     return f"-DTORCH_TARGET_VERSION=0x{major:02X}{minor:02X}000000000000"
 
 
 @dataclass(frozen=True)
 class Source:
-    """One C++ file, relative to the root ``source``, and the flags that only it gets."""
+    """One C++ file, relative to the root ``source``, and the flags for this file alone."""
 
     path: str
     flags: tuple[str, ...] = ()
@@ -44,13 +44,29 @@ class Source:
 
 @dataclass(frozen=True)
 class BuildSpec:
-    """Everything that decides an op's library, but for the toolchain.
+    """Everything that decides an op's library, except the toolchain.
 
-    ``include_dirs`` are relative to the working folder, hence begin with the name of a root, and so
-    does a ``-L`` among the ``ld_flags``. ``bound_to`` are the versions that the library works with,
-    by their name in a report: an ahead-of-time library is refused where one of them differs. Adding
-    a field here means adding it to :func:`op_builder.recipe.ninja.render` or
+    A new field must also be added to :func:`op_builder.recipe.ninja.render` or
     :func:`op_builder.cache.key.recipe`.
+
+    Attributes:
+        name: The op's name.
+        binding: One of :data:`BINDINGS`.
+        namespace: The torch namespace of the op's functions.
+        sources: The C++ files.
+        include_dirs: Folders relative to the working folder, so they begin with the name of a root.
+        cxx_flags: Flags for all files.
+        ld_flags: Flags for linking; folders after ``-L`` begin with the name of a root, too.
+        roots: Folders by the name of their link in the working folder.
+        bound_to: The versions that the library works with, by component; an ahead-of-time library
+            is refused if one of them differs.
+
+    Example:
+        >>> from op_builder import CPUAdamBuilder
+        >>> builder = CPUAdamBuilder()
+        >>> spec = builder.spec(builder.toolchain())
+        >>> spec.name, spec.binding
+        ('cpu_adam', 'stable')
     """
 
     name: str
@@ -65,22 +81,26 @@ class BuildSpec:
 
     def __post_init__(self) -> None:
         if self.binding not in BINDINGS:
-            raise ValueError(f"{self.name}: binding {self.binding!r} is none of {BINDINGS}")
+            raise ValueError(
+                f"binding of {self.name} must be one of {', '.join(BINDINGS)}, got {self.binding!r}"
+            )
         if not re.fullmatch(r"\w+", self.name):
-            raise ValueError(f"op name {self.name!r}: expected letters, digits and _")
+            raise ValueError(f"op name must consist of letters, digits and _, got {self.name!r}")
         for source in self.sources:
             path = PurePosixPath(source.path)
             if not path.parts or path.is_absolute() or ".." in path.parts or "\n" in source.path:
-                raise ValueError(f"{self.name}: source {source.path!r} is not below source_root()")
+                raise ValueError(
+                    f"sources of {self.name} must be inside source_root(), got {source.path!r}"
+                )
 
     @property
     def uses_native(self) -> bool:
-        """Whether the output depends on the CPU that compiles."""
+        """Whether the library depends on the CPU of the machine that compiles it."""
         flags = [*self.cxx_flags, *(flag for source in self.sources for flag in source.flags)]
         return asks_for_native(flags)
 
     def resolve(self, path: str) -> str:
-        """The real path of one that a compiler saw in the working folder."""
+        """Return the real path behind a path in the working folder."""
         first, _, rest = path.partition("/")
         root = self.roots.get(first)
         return path if root is None else f"{root}/{rest}"

@@ -1,1 +1,1 @@
-"""What reports and editors show of builds: states, versions, places, compile commands."""
+"""Builds, for reports and editors: op states, versions, cache locations, compile commands."""

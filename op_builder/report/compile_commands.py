@@ -1,4 +1,4 @@
-"""``compile_commands.json`` for editors and clang-tidy: the commands of a build with real paths."""
+"""``compile_commands.json`` for editors and clang-tidy: a build's commands, with real paths."""
 
 from __future__ import annotations
 
@@ -11,7 +11,13 @@ from ..recipe.spec import BuildSpec
 
 
 def compile_commands(plans: Iterable[Plan]) -> str:
-    """Return the database of ``plans`` (clang.llvm.org/docs/JSONCompilationDatabase)."""
+    """Return the JSON compilation database of ``plans``.
+
+    Its format is described at https://clang.llvm.org/docs/JSONCompilationDatabase.html.
+
+    Raises:
+        CompilerNotFoundError: There is no compiler.
+    """
     entries = []
     for plan in plans:
         spec = plan.spec
@@ -31,6 +37,6 @@ def compile_commands(plans: Iterable[Plan]) -> str:
 
 
 def _include_flag(spec: BuildSpec, folder: str) -> str:
-    """Mark other headers as system headers, so that an editor reports only the op's own."""
+    """Return the flag for ``folder``; -isystem hides the warnings of other packages' headers."""
     flag = "-I" if folder.startswith("source/") else "-isystem"
     return f"{flag}{Path(spec.resolve(folder)).resolve()}"

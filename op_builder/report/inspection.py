@@ -1,4 +1,4 @@
-"""The components of this machine and the state of each op, as values for reports."""
+"""What this machine has, and the state of each op, as values for reports."""
 
 from __future__ import annotations
 
@@ -19,19 +19,24 @@ from ..toolchain.jobs import compile_jobs
 from ..toolchain.torch_install import find_torch, find_torch_npu
 
 _IMPORT_FAILS = (
-    "torch_npu is installed but no CANN was found: `import torch` loads torch_npu by itself and "
+    "torch_npu is installed, but CANN was not found: `import torch` loads torch_npu by itself and "
     "fails because libhccl.so is missing. Source CANN's set_env.sh, or set "
-    "TORCH_DEVICE_BACKEND_AUTOLOAD=0 to use torch without the NPU, or run on an emulated NPU: "
+    "TORCH_DEVICE_BACKEND_AUTOLOAD=0 to use torch without an NPU, or use the emulated NPU: "
     "`ascend-ops emulate -- python ...`."
 )
 
 
 @dataclass(frozen=True)
 class OpState:
-    """The state of one op: prebuilt, cached, buildable or unavailable.
+    """The state of an op on this machine.
 
-    ``reasons`` explain why a better state is not reached. ``origin`` is the module that declares
-    the op, ``library`` the file that a load would use.
+    Attributes:
+        op: The op's name.
+        state: ``prebuilt``, ``cached``, ``buildable`` or ``unavailable``.
+        origin: The module that declares the op.
+        library: The file that would be loaded, if the op is built.
+        build_seconds: How long the build took, if the op is built.
+        reasons: Why the state is not a better one.
     """
 
     op: str
@@ -43,7 +48,18 @@ class OpState:
 
 
 def op_state(builder: OpBuilder, environ: Mapping[str, str] | None = None) -> OpState:
-    """Return the state of one op; starts no process except the first probe of a compiler."""
+    """Return the state of one op; starts no process except for the first probe of a compiler.
+
+    Args:
+        builder: The op's builder.
+        environ: The environment that decides; this process's by default.
+
+    Example:
+        >>> from op_builder import CPUAdamBuilder
+        >>> from op_builder.report.inspection import op_state
+        >>> op_state(CPUAdamBuilder()).op
+        'cpu_adam'
+    """
     origin = type(builder).__module__
     try:
         plan = builder.plan(environ)
@@ -57,7 +73,7 @@ def op_state(builder: OpBuilder, environ: Mapping[str, str] | None = None) -> Op
         seconds = lookup.entry.manifest.build_seconds
         return OpState(builder.NAME, state, origin, lookup.entry.library, seconds, lookup.refusals)
     if not envs.JIT.get(plan.environ):
-        reasons = [f"{envs.JIT.name}=0 forbids building it", *lookup.refusals]
+        reasons = [f"{envs.JIT.name}=0 disables building it", *lookup.refusals]
         return OpState(builder.NAME, "unavailable", origin, reasons=reasons)
     try:
         plan.toolchain.compiler()
@@ -68,9 +84,13 @@ def op_state(builder: OpBuilder, environ: Mapping[str, str] | None = None) -> Op
 
 @dataclass(frozen=True)
 class Component:
-    """Something the ops depend on: its version and path, or the reason why it is missing.
+    """Something that ops depend on.
 
-    ``looked_at`` lists the places that were searched without success, each with its reason.
+    Attributes:
+        name: The component's name.
+        version: Its version, or None if it is missing.
+        detail: Its location, or the reason why it is missing.
+        looked_at: The places that were searched without success, each with the reason.
     """
 
     name: str
@@ -80,7 +100,7 @@ class Component:
 
 
 def components(toolchain: Toolchain) -> list[Component]:
-    """Return Python, torch, torch_npu, CANN and the compiler; imports and loads none of them."""
+    """Return Python, torch, torch_npu, CANN and the compiler, without importing or loading them."""
     found = [Component("Python", sys.version.split()[0], sys.executable)]
     for name, install in (("torch", find_torch()), ("torch_npu", find_torch_npu())):
         version, detail = (
@@ -115,7 +135,7 @@ def _is_emulated(cann: CannInstall, toolchain: Toolchain) -> bool:
 
 @dataclass(frozen=True)
 class Place:
-    """A folder that is searched for ops, or that contains locks."""
+    """A folder that is searched for ops, or that holds the locks."""
 
     name: str
     path: Path
@@ -123,16 +143,16 @@ class Place:
 
 
 def places(environ: Mapping[str, str], prebuilt: Path) -> list[Place]:
-    """Return the layers of the cache in search order, and the folder of the locks."""
+    """Return the layers of the cache, in search order, and the folder of the locks."""
     found = [
         Place(layer.name, layer.root, _place_state(layer)) for layer in layers(environ, prebuilt)
     ]
     folder = lock_folder(environ)
-    return [*found, Place("locks", folder, "there" if _is_folder(folder) else "not made yet")]
+    return [*found, Place("locks", folder, "exists" if _is_folder(folder) else "not created yet")]
 
 
 def _is_folder(path: Path) -> bool:
-    return os.path.isdir(path)  # noqa: PTH112 - Path.is_dir raises if it may not look
+    return os.path.isdir(path)  # noqa: PTH112 - Path.is_dir may raise PermissionError
 
 
 def _place_state(layer: Layer) -> str:
@@ -140,7 +160,7 @@ def _place_state(layer: Layer) -> str:
     if danger is not None:
         return f"refused: {danger}"
     if not _is_folder(layer.root):
-        return "empty" if layer.shipped else "not made yet"
+        return "empty" if layer.shipped else "not created yet"
     if layer.shipped or not os.access(layer.root, os.W_OK):
         return "read-only"
     return "writable"

@@ -1,9 +1,10 @@
-"""Digests of files, and the memo that saves taking them again.
+"""Digests of files, and when a memoized digest is still valid.
 
-Contents decide, never times. But hashing the 300 headers behind one op costs 7 ms and asking for
-their status 0.7 ms, so a digest is remembered with the file's status (as git's index does) and
-taken again only where the status moved. Two things make that safe: no program that restores times
-can set ``st_ctime``, and a status too young to tell two writes apart is never remembered.
+Only the content of a file decides, never its times. But hashing the 300 headers behind one op takes
+7 ms, and a stat of each of them 0.7 ms. So a digest is memoized with the file's status, as in git's
+index, and computed again only if the status changed. Two things make that safe: programs that
+restore times cannot set ``st_ctime``, and a status too recent to tell two writes apart is never
+memoized.
 """
 
 from __future__ import annotations
@@ -16,59 +17,59 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
 
-# Coarser than any file system's time stamps that a cache lives on (2 s: FAT, some NFS servers).
+# Longer than the coarsest time stamps of any file system (2 s: FAT and some NFS servers).
 _SETTLED_NS = 2_500_000_000
 
 Status = tuple[int, int, int, int, int]
 
 
 def digest_bytes(content: bytes) -> str:
-    """SHA-256 in hexadecimal."""
+    """Return the SHA-256 of ``content`` in hexadecimal."""
     return hashlib.sha256(content).hexdigest()
 
 
 def digest_file(path: str | Path) -> str:
-    """SHA-256 of a file's content, in hexadecimal."""
-    with open(path, "rb", buffering=0) as stream:  # noqa: PTH123 - on the 3 ms path of a cache hit
+    """Return the SHA-256 of a file's content in hexadecimal."""
+    with open(path, "rb", buffering=0) as stream:  # noqa: PTH123 - a cache hit has 3 ms in all
         return hashlib.sha256(stream.read()).hexdigest()
 
 
-_asked: ContextVar[dict[str | Path, Status] | None] = ContextVar("asked", default=None)
+_memoized: ContextVar[dict[str | Path, Status] | None] = ContextVar("memoized", default=None)
 
 
 @contextmanager
-def asked_once() -> Iterator[None]:
-    """Within it a file's status is asked of the system once: for finding several ops together.
+def memoized_status() -> Iterator[None]:
+    """Within this context, stat each file only once, to look up several ops that share headers.
 
-    Ops share headers. Not for what takes long, since a later change of a file is not seen.
+    Do not use it around anything that takes long: a later change of a file goes unnoticed.
     """
-    token = _asked.set({})
+    token = _memoized.set({})
     try:
         yield
     finally:
-        _asked.reset(token)
+        _memoized.reset(token)
 
 
 def status(path: str | Path) -> Status:
-    """Device, inode, size, modification and change time: equal means untouched."""
-    known = _asked.get()
+    """Return device, inode, size, modification and change time; equal means unchanged."""
+    known = _memoized.get()
     if known is None:
-        return _ask_status(path)
+        return _stat(path)
     if path not in known:
-        known[path] = _ask_status(path)
+        known[path] = _stat(path)
     return known[path]
 
 
-def _ask_status(path: str | Path) -> Status:
-    info = os.stat(path)  # noqa: PTH116 - called 300 times on a cache hit; Path.stat costs double
+def _stat(path: str | Path) -> Status:
+    info = os.stat(path)  # noqa: PTH116 - called 300 times per cache hit; Path.stat takes twice as long
     return (info.st_dev, info.st_ino, info.st_size, info.st_mtime_ns, info.st_ctime_ns)
 
 
 def newest_time(file_status: Sequence[int]) -> int:
-    """When the file was last changed in any way, in nanoseconds since the epoch."""
+    """Return the time of the last change of any kind, in nanoseconds since the epoch."""
     return max(file_status[3], file_status[4])
 
 
 def is_settled(changed_ns: int) -> bool:
-    """Whether a later write would certainly show in the status of what changed last then."""
+    """Return whether any later write is certain to alter the status of a file changed then."""
     return time.time_ns() - changed_ns > _SETTLED_NS

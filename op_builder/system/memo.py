@@ -1,7 +1,7 @@
-"""Small facts remembered across processes: what a program said, as long as its files are untouched.
+"""On-disk memo of tool output, invalidated when the tool's files change.
 
-A memo only saves time. Where it cannot be read or written the fact is found out again. It lies in a
-folder of the user's cache, and is trusted no further than the cache: it names programs to run.
+A memo only saves time: if it cannot be read or written, the tool runs again. It is part of the
+user's cache and trusted only as far as the cache is, since it names programs to run.
 """
 
 from __future__ import annotations
@@ -18,7 +18,15 @@ from .private_folder import make_cache_root, make_private, unsafe
 
 
 def recall(memo_dir: Path | None, key: object) -> Any:
-    """What was remembered under ``key`` while all files behind it kept their status, else None."""
+    """Return the fact that is stored under ``key``, or None if it is missing or outdated.
+
+    Args:
+        memo_dir: The folder of the memos; None if there is none.
+        key: What the fact depends on besides files; any value that JSON can represent.
+
+    Returns:
+        The fact, if all of its files still have the status that they had when it was stored.
+    """
     if memo_dir is None:
         return None
     try:
@@ -32,7 +40,7 @@ def recall(memo_dir: Path | None, key: object) -> Any:
 
 
 def remember(memo_dir: Path | None, key: object, fact: object, files: Sequence[str]) -> None:
-    """Remember ``fact`` for as long as ``files`` keep their status."""
+    """Store ``fact`` under ``key`` for as long as ``files`` keep their status."""
     if memo_dir is None:
         return
     try:

@@ -1,7 +1,7 @@
-"""The only place that starts a subprocess.
+"""The only module that starts subprocesses.
 
-Everything else asks here, so that "a cache hit starts no process" can be counted, and so that every
-failure shows the command, its status and its output.
+So a test can verify that a cache hit starts none, and every failure reports the command, its exit
+status and its output.
 """
 
 from __future__ import annotations
@@ -31,10 +31,26 @@ def run(
     timeout: float | None = 60.0,
     stdin: str = "",
 ) -> str:
-    """Run ``command`` to its end and return its standard output and error, joined.
+    """Run ``command`` to its end and return its standard output and error, merged.
 
-    Raises CommandError where it cannot be started, ends with a non-zero status or takes longer than
-    ``timeout`` seconds.
+    Args:
+        command: The program and its arguments.
+        cwd: The working folder; this process's by default.
+        env: The whole environment; this process's by default.
+        timeout: The time limit in seconds; None for no limit.
+        stdin: The text that the program reads from its standard input.
+
+    Returns:
+        What the program printed; bytes that are not text are replaced.
+
+    Raises:
+        CommandError: The program cannot be started, exits with a non-zero status or takes longer
+            than ``timeout`` seconds.
+
+    Example:
+        >>> from op_builder.system import process
+        >>> process.run(["echo", "hello"])
+        'hello\\n'
     """
     logger.debug("run: %s", shlex.join(command))
     started = time.monotonic()
@@ -54,8 +70,8 @@ def run(
     except OSError as error:
         raise CommandError(command, None, str(error)) from error
     except subprocess.TimeoutExpired as error:
-        raise CommandError(command, None, f"no answer within {timeout} s") from error
-    logger.debug("ended with %d after %.3f s", done.returncode, time.monotonic() - started)
+        raise CommandError(command, None, f"timed out after {timeout} s") from error
+    logger.debug("exited with status %d after %.3f s", done.returncode, time.monotonic() - started)
     if done.returncode != 0:
         raise CommandError(command, done.returncode, done.stdout)
     return done.stdout
@@ -68,9 +84,22 @@ def stream(
     cwd: Path | None = None,
     env: Mapping[str, str] | None = None,
 ) -> tuple[int, str]:
-    """Run ``command``, hand each output line to ``on_line`` as it comes; return status and output.
+    """Run ``command`` and pass each line of its output to ``on_line`` as it is printed.
 
-    An exception in this process (an interrupt, say) ends the child before it propagates.
+    If an exception is raised in this process, for example by an interrupt, the child is terminated
+    before the exception propagates.
+
+    Args:
+        command: The program and its arguments.
+        on_line: Called with each line, without its newline.
+        cwd: The working folder; this process's by default.
+        env: The whole environment; this process's by default.
+
+    Returns:
+        The exit status and the whole output.
+
+    Raises:
+        CommandError: The program cannot be started.
     """
     logger.debug("stream: %s", shlex.join(command))
     lines: list[str] = []
@@ -102,7 +131,7 @@ def stream(
 
 
 def _end(child: subprocess.Popen[str]) -> None:
-    """Ask it to end, so that ninja can end its compilers; make it, where it does not."""
+    """Terminate ``child``, so that ninja can stop its compilers; kill it if it does not exit."""
     child.terminate()
     try:
         child.wait(_PATIENCE_SECONDS)
@@ -112,11 +141,15 @@ def _end(child: subprocess.Popen[str]) -> None:
 
 
 def become(command: Sequence[str], env: Mapping[str, str]) -> NoReturn:
-    """Replace this process by ``command``. Raises CommandError where it cannot be started."""
+    """Replace this process with ``command``.
+
+    Raises:
+        CommandError: The program cannot be started.
+    """
     logger.debug("become: %s", shlex.join(command))
     for stream in (sys.stdout, sys.stderr):
-        stream.flush()  # what is still in a buffer would be lost
+        stream.flush()  # buffered output would be lost
     try:
-        os.execvpe(command[0], list(command), dict(env))  # noqa: S606 - no shell is meant
+        os.execvpe(command[0], list(command), dict(env))  # noqa: S606 - a shell is not intended
     except OSError as error:
         raise CommandError(command, None, str(error)) from error

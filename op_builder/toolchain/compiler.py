@@ -1,8 +1,8 @@
-"""Finds a C++ compiler and tries it before anything depends on it.
+"""Find a C++ compiler and try it out before anything depends on it.
 
-A compiler that is too old, or that cannot link, used to be found out in the middle of a build
-(DeepSpeed #7143, #5429, #3221). Here it is run once on a few lines; what it said is remembered
-beside the status of its files, so that a cache hit starts no process.
+Elsewhere a build failed halfway because the compiler was too old or could not link (DeepSpeed
+#7143, #5429, #3221). Here each compiler compiles a few lines once. The result is memoized with the
+status of the compiler's files, so that a cache hit starts no process.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from . import cpu_info
 MINIMUM_VERSIONS = {"gcc": (9, 0), "clang": (10, 0)}
 LAUNCHERS = frozenset({"ccache", "sccache", "distcc", "icecc"})
 _ADVICE = (
-    "A C++17 compiler is needed: GCC 9 or Clang 10, or newer. Install one with "
+    "Ops require a C++17 compiler: GCC 9 or newer, or Clang 10 or newer. Install one with "
     "`dnf install gcc-c++` (openEuler) or `apt-get install g++` (Debian, Ubuntu), "
-    "or name one in CXX."
+    "or set CXX to one."
 )
-# <new> and <type_traits> prove that the C++ library's headers are there; the link proves the rest.
+# <new> and <type_traits> show that the C++ library's headers are installed; linking tests the rest.
 _PROBE_SOURCE = """
 #include <new>
 #include <type_traits>
@@ -40,10 +40,15 @@ extern "C" int* probe() { return new (std::nothrow) int(std::is_void_v<void>); }
 
 @dataclass(frozen=True)
 class Compiler:
-    """A C++ compiler that was seen to compile and link.
+    """A C++ compiler that has compiled and linked a test program.
 
-    ``command`` is what is run; ``path`` is the program behind it with links resolved; ``target`` is
-    its machine triple; ``tools`` are the version lines of the assembler and the linker it calls.
+    Attributes:
+        command: The command to run, without source files.
+        path: The program that the command starts, with links resolved.
+        family: ``gcc`` or ``clang``.
+        version: The version, as ``13.2.1``.
+        target: The machine triple that it compiles for.
+        tools: The version lines of the assembler and the linker that it calls.
     """
 
     command: tuple[str, ...]
@@ -54,7 +59,7 @@ class Compiler:
     tools: tuple[str, ...]
 
     def identity(self) -> dict[str, object]:
-        """What of it decides the output: the compiler's part of a build key."""
+        """Return what decides its output: the compiler's part of a build key."""
         return {
             "path": self.path,
             "arguments": list(self.command[1:]),
@@ -65,21 +70,22 @@ class Compiler:
 
     @property
     def uses_native(self) -> bool:
-        """Whether a flag that was given with its name makes the output depend on this CPU."""
+        """Whether a flag in CXX makes the output depend on this CPU."""
         return asks_for_native(self.command[1:])
 
     def native_flags(self, memo_dir: Path | None) -> str:
-        """What this compiler makes of ``-march=native`` on this machine, as its own flags."""
+        """Return the flags that ``-march=native`` stands for on this machine."""
         key = ["native", self.identity(), cpu_info.identity()]
         known = memo.recall(memo_dir, key)
         if known is None:
-            known = self._ask_native_flags()
+            known = self._resolve_native()
             memo.remember(memo_dir, key, known, [self.path])
         return str(known)
 
-    def _ask_native_flags(self) -> str:
-        said = process.run([*self.command, "-###", "-march=native", "-x", "c++", "-E", os.devnull])
-        line = next((ln for ln in said.splitlines() if "cc1" in ln and "/dev/null" in ln), "")
+    def _resolve_native(self) -> str:
+        flags = ["-###", "-march=native", "-x", "c++", "-E", os.devnull]
+        output = process.run([*self.command, *flags])
+        line = next((ln for ln in output.splitlines() if "cc1" in ln and "/dev/null" in ln), "")
         tokens = shlex.split(line)
         kept = [token for token in tokens if token.startswith("-m")]
         paired = itertools.pairwise(tokens)
@@ -88,21 +94,25 @@ class Compiler:
 
 
 def asks_for_native(flags: Iterable[str]) -> bool:
-    """Whether one of them is ``-march=native`` or its like."""
+    """Return whether one of ``flags`` is ``-march=native`` or similar."""
     return any(flag.startswith("-m") and flag.endswith("=native") for flag in flags)
 
 
 def find_compiler(environ: Mapping[str, str], memo_dir: Path | None) -> Compiler:
-    """The compiler that CXX names, else g++, else clang++.
+    """Return the compiler that CXX names or, if CXX is unset, g++ or else clang++.
 
-    ``memo_dir`` is where earlier probes are remembered; None probes each time. Raises
-    CompilerNotFoundError with the reason for every candidate that was refused.
+    Args:
+        environ: The environment with CXX and PATH.
+        memo_dir: The folder of memoized probes; with None every call runs the compiler.
+
+    Raises:
+        CompilerNotFoundError: No candidate works; the error gives the reason for each.
     """
     refusals: list[str] = []
     for command in _candidates(environ):
         program = _resolve(command[0], environ)
         if program is None:
-            refusals.append(f"{command[0]}: not on PATH ({envs.SEARCH_PATH.get(environ)})")
+            refusals.append(f"{command[0]}: not found on PATH ({envs.SEARCH_PATH.get(environ)})")
             continue
         remembered = _recall(memo_dir, command, program)
         if remembered is not None:
@@ -112,7 +122,7 @@ def find_compiler(environ: Mapping[str, str], memo_dir: Path | None) -> Compiler
         except (CommandError, ValueError) as error:
             refusals.append(f"{shlex.join(command)} ({program}): {error}")
             continue
-        if not _hides_another(compiler.path):  # it could run any compiler: ask in each process
+        if not _hides_another(compiler.path):  # a wrapper may run another compiler next time
             memo.remember(memo_dir, [command, program], asdict(compiler), files)
         return compiler
     raise CompilerNotFoundError("a C++ compiler", refusals, _ADVICE)
@@ -120,7 +130,7 @@ def find_compiler(environ: Mapping[str, str], memo_dir: Path | None) -> Compiler
 
 def _candidates(environ: Mapping[str, str]) -> Iterator[list[str]]:
     chosen = envs.CXX.get(environ)
-    if chosen:  # the user's choice is never replaced by another one
+    if chosen:  # the user's choice is never replaced
         words = shlex.split(chosen)
         yield words[1:] if launcher_in(words) else words
         return
@@ -129,16 +139,16 @@ def _candidates(environ: Mapping[str, str]) -> Iterator[list[str]]:
 
 
 def launcher_in(words: list[str]) -> list[str]:
-    """The launcher that a command line begins with: ``ccache g++`` names both."""
+    """Return the launcher that a command line such as ``ccache g++`` begins with, if any."""
     return words[:1] if len(words) > 1 and Path(words[0]).name in LAUNCHERS else []
 
 
 def _resolve(name: str, environ: Mapping[str, str]) -> str | None:
-    """The program's path; looks through ccache's folder of links, whose names hide the compiler."""
+    """Return the path of a program, skipping ccache's folder of links named like compilers."""
     search = envs.SEARCH_PATH.get(environ)
     if os.sep in name:
         found = shutil.which(name)
-        return os.path.abspath(found) if found else None  # noqa: PTH100 - links are kept
+        return os.path.abspath(found) if found else None  # noqa: PTH100 - keeps links
     for folder in search.split(os.pathsep):
         found = shutil.which(name, path=folder) if folder else None
         if found and Path(found).resolve().name not in LAUNCHERS:
@@ -148,12 +158,12 @@ def _resolve(name: str, environ: Mapping[str, str]) -> str | None:
 
 def _probe(command: tuple[str, ...]) -> tuple[Compiler, list[str]]:
     if any("\n" in word for word in command):
-        raise ValueError("has a newline in its path, which ninja cannot write")
+        raise ValueError("has a newline in its path, which ninja cannot express")
     macros = process.run([*command, "-dM", "-E", "-x", "c++", os.devnull])
     family, version = _family_and_version(macros)
     if tuple(int(part) for part in version.split(".")[:2]) < MINIMUM_VERSIONS[family]:
         wanted = ".".join(map(str, MINIMUM_VERSIONS[family]))
-        raise ValueError(f"is {family} {version}, older than {wanted}")
+        raise ValueError(f"is {family} {version}, but must be {wanted} or newer")
     with tempfile.TemporaryDirectory(prefix="ascend_ops_probe_") as folder:
         source = Path(folder, "probe.cpp")
         source.write_text(_PROBE_SOURCE, encoding="utf-8")
@@ -179,17 +189,17 @@ def _family_and_version(macros: str) -> tuple[str, str]:
         numbers = [defined.get(stem.format(name)) for name in names]
         if all(number is not None for number in numbers):
             return family, ".".join(str(number) for number in numbers)
-    raise ValueError("is neither GCC nor Clang: it defines neither __GNUC__ nor __clang__")
+    raise ValueError("must be GCC or Clang, but defines neither __GNUC__ nor __clang__")
 
 
 def _program(command: tuple[str, ...], name: str) -> str:
-    said = process.run([*command, f"-print-prog-name={name}"]).strip()
-    found = said if os.sep in said else shutil.which(said)
+    printed = process.run([*command, f"-print-prog-name={name}"]).strip()
+    found = printed if os.sep in printed else shutil.which(printed)
     return str(Path(found).resolve()) if found else name
 
 
 def _version_line(tool: str) -> str:
-    """Clang has an assembler inside and can link with lld: neither ``as`` nor ``ld`` need be."""
+    """Return the version of ``tool``, which Clang does without: it assembles itself and has lld."""
     try:
         return next(iter(process.run([tool, "--version"]).splitlines()), tool)
     except CommandError:
@@ -204,7 +214,7 @@ def _recall(memo_dir: Path | None, command: list[str], program: str) -> Compiler
 
 
 def _hides_another(path: str) -> bool:
-    """Whether it is a script, or a launcher that was named like the compiler it looks for."""
+    """Return whether it is a script, or a launcher under the name of a compiler."""
     if Path(path).name in LAUNCHERS:
         return True
     with Path(path).open("rb") as stream:

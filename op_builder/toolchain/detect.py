@@ -1,7 +1,7 @@
 """What a build and a loaded op depend on besides the op itself: Python, torch, the compiler.
 
-``Toolchain.detect`` looks at files only; no process is started and no device touched. The compiler
-is found when it is first asked for, so that a machine without one can load what another built.
+``Toolchain.detect`` only reads files: it starts no process and touches no device. The compiler is
+searched when it is first needed, so that a machine without one can load ops built elsewhere.
 """
 
 from __future__ import annotations
@@ -21,7 +21,21 @@ from .torch_install import PackageInstall, find_torch, find_torch_npu
 
 @dataclass(frozen=True)
 class Toolchain:
-    """This process's Python, torch and torch_npu, and the environment the compiler comes from."""
+    """This process's Python, torch and torch_npu, and the environment that names the compiler.
+
+    Attributes:
+        environ: The environment that is read.
+        memo_dir: The folder of memoized compiler probes; None for none.
+        machine: The machine, as ``x86_64`` or ``aarch64``.
+        python_abi: The file suffix of this Python's extension modules.
+        torch: The installed torch, or None.
+        torch_npu: The installed torch_npu, or None.
+
+    Example:
+        >>> from op_builder.toolchain import Toolchain
+        >>> Toolchain.detect().target.startswith("linux-")
+        True
+    """
 
     environ: Mapping[str, str] = field(hash=False)
     memo_dir: Path | None
@@ -34,9 +48,12 @@ class Toolchain:
     def detect(
         cls, environ: Mapping[str, str] | None = None, memo_dir: Path | None = None
     ) -> Toolchain:
-        """The toolchain that ``environ`` (default: this process's environment) describes.
+        """Return the toolchain that an environment describes.
 
-        ``memo_dir`` is where what the compiler said before is remembered.
+        Args:
+            environ: The environment; this process's by default.
+            memo_dir: The folder of memoized compiler probes; with None the compiler is run once
+                per process.
         """
         return cls(
             environ=envs.process_environment() if environ is None else environ,
@@ -49,31 +66,36 @@ class Toolchain:
 
     @property
     def target(self) -> str:
-        """The folder of the cache that this machine's entries lie in."""
+        """The folder of a cache that holds this machine's entries."""
         return f"linux-{self.machine}"
 
     @property
     def python_include(self) -> Path:
-        """The folder of Python.h; asked late, since sysconfig takes 2 ms to wake up."""
+        """The folder of Python.h; computed late, since importing sysconfig takes 2 ms."""
         import sysconfig
 
         return Path(sysconfig.get_path("include"))
 
     def compiler(self) -> Compiler:
-        """The compiler; raises CompilerNotFoundError."""
+        """Return the compiler, searching it at the first call.
+
+        Raises:
+            CompilerNotFoundError: No C++ compiler works.
+        """
         relevant = (envs.CXX.get(self.environ), envs.SEARCH_PATH.get(self.environ))
         return _compiler(relevant, self.memo_dir)
 
     def launcher(self) -> list[str]:
-        """ccache or sccache where it was asked for, by its variable or in CXX, else nothing."""
-        asked = shlex.split(envs.COMPILER_LAUNCHER.get(self.environ))
-        return asked or launcher_in(shlex.split(envs.CXX.get(self.environ)))
+        """Return ccache or the like, if ASCEND_OPS_COMPILER_LAUNCHER or CXX names one."""
+        chosen = shlex.split(envs.COMPILER_LAUNCHER.get(self.environ))
+        return chosen or launcher_in(shlex.split(envs.CXX.get(self.environ)))
 
     def fingerprint(self, *, native: bool) -> dict[str, object]:
-        """What of the toolchain decides a library's content: a part of its build key.
+        """Return what of the toolchain decides a library's content: a part of its build key.
 
-        ``native`` adds what ``-march=native`` resolves to here (DeepSpeed #1886: SIGILL on a shared
-        home with mixed CPUs).
+        Args:
+            native: Include what ``-march=native`` stands for on this machine; without it a home
+                shared by mixed CPUs led to SIGILL (DeepSpeed #1886).
         """
         compiler = self.compiler()
         inputs = {name: self.environ[name] for name in envs.COMPILER_INPUTS if name in self.environ}

@@ -176,7 +176,7 @@ def test_library_that_does_not_load_names_the_symbol_and_is_built_once_a_process
         assert "nobody_defines_this" in failed.message
         assert failed.facts["path"].endswith("unresolved.so")
     assert sandbox.compiles == 2
-    assert "building it again" in second.stderr
+    assert "rebuilding it" in second.stderr
 
 
 def test_library_that_began_to_load_again_is_used(sandbox: Sandbox) -> None:

@@ -95,7 +95,8 @@ def test_options_that_come_too_late_are_refused_and_not_ignored():
 def test_a_version_that_is_none_is_refused(version):
     done = ascend_ops("emulate", ASCEND_EMULATOR_CANN_VERSION=version)
     assert done.returncode == 1
-    assert f"ASCEND_EMULATOR_CANN_VERSION='{version}': expected a version like" in done.stderr
+    message = "ASCEND_EMULATOR_CANN_VERSION must be a version like 9.1.0 or 8.3.RC1"
+    assert f"{message}, got {version!r}" in done.stderr
 
 
 def test_the_version_is_in_the_folder_and_in_the_process():

@@ -106,7 +106,7 @@ def test_a_damaged_entry_is_not_packed(tmp_path: Path) -> None:
     entry.library.write_bytes(b"another")
     file = tmp_path / "ops.tar.gz"
     file.write_bytes(b"the last one")
-    with pytest.raises(CacheError, match=r"not packed: .*content differs"):
+    with pytest.raises(CacheError, match=r"damaged entry cannot be packed: .*content differs"):
         archive.pack([entry], file)
     assert file.read_bytes() == b"the last one"
     assert [path.name for path in tmp_path.glob("*.tar.gz*")] == ["ops.tar.gz"]
@@ -132,7 +132,7 @@ def test_a_member_outside_of_an_entry_is_refused(
     member = members[0][0]
     member.name = name.format(member.name, Path(member.name).name)
     _write(packed[0], members)
-    assert "is not a file of a cache entry" in _refused(packed[0], there)
+    assert "is not part of an entry" in _refused(packed[0], there)
 
 
 def test_no_member_is_written_outside(packed: tuple[Path, Entry], there: Layer) -> None:
@@ -162,7 +162,7 @@ def test_only_plain_files_are_taken(packed: tuple[Path, Entry], there: Layer, ki
     odd = tarfile.TarInfo(members[0][0].name)
     odd.type, odd.linkname = kind, "/etc/passwd"
     _write(packed[0], [(odd, b""), *members[1:]])
-    assert "is not a file of a cache entry" in _refused(packed[0], there)
+    assert "is not part of an entry" in _refused(packed[0], there)
 
 
 def _other_library(members: Members) -> Members:
@@ -212,9 +212,9 @@ def _twice(members: Members) -> Members:
         (_no_library, "missing or unexpected files: made_up.so"),
         (_no_manifest, "no manifest.json"),
         (_no_log, "missing or unexpected files: build.log"),
-        (_other_manifest, "unreadable manifest.json"),
-        (_other_place, "contains what belongs in"),
-        (_other_flags, "contains what belongs in"),
+        (_other_manifest, "manifest.json cannot be read"),
+        (_other_place, "contains an entry that belongs in"),
+        (_other_flags, "contains an entry that belongs in"),
         (_more, "missing or unexpected files: status"),
         (_twice, "cannot be unpacked"),
     ],

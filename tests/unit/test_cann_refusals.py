@@ -191,7 +191,7 @@ def test_pain_09_nothing_found_lists_every_place_and_its_reason(machine: FakeMac
     base, own = machine.base, machine.own
     libraries = f"in include or {MACHINE}-linux/include"
     assert str(caught.value).splitlines()[:-1] == [
-        f"A CANN toolkit for {MACHINE} was not found. Looked at:",
+        f"A CANN toolkit for {MACHINE} was not found. Places searched:",
         "  - environment variables: ASCEND_HOME_PATH, ASCEND_TOOLKIT_HOME, "
         "ASCEND_INSTALL_PATH, ASCEND_CANN_PACKAGE_PATH, CANN_INSTALL_DIR, ASCEND_OPP_PATH are "
         "all unset",

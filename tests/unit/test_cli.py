@@ -182,13 +182,13 @@ def test_a_wrong_command_line_exits_with_2_and_a_message(
 @pytest.mark.parametrize(
     ("environ", "arguments", "message"),
     [
-        ({}, ["build", "cpu_adm"], "there is no op named 'cpu_adm'; there are: "),
-        ({}, ["cache", "explain", "cpu_adm"], "there is no op named 'cpu_adm'"),
+        ({}, ["build", "cpu_adm"], "unknown op 'cpu_adm'; available ops: "),
+        ({}, ["cache", "explain", "cpu_adm"], "unknown op 'cpu_adm'"),
         ({}, ["cache", "explain", "impossible"], "the moon is full"),
-        ({"MAX_JOBS": "many"}, ["report"], "MAX_JOBS='many': expected a positive whole number"),
-        ({"ASCEND_OPS_LOG_LEVEL": "loud"}, ["report"], "ASCEND_OPS_LOG_LEVEL='loud'"),
-        ({"ASCEND_OPS_CACHE_DIR": "here"}, ["cache", "list"], "expected an absolute path"),
-        ({"CXX": "no_such++"}, ["cache", "explain", "made_up"], "no_such++: not on PATH"),
+        ({"MAX_JOBS": "many"}, ["report"], "MAX_JOBS must be a positive whole number, got 'many'"),
+        ({"ASCEND_OPS_LOG_LEVEL": "loud"}, ["report"], "CRITICAL, got 'loud'"),
+        ({"ASCEND_OPS_CACHE_DIR": "here"}, ["cache", "list"], "must be an absolute path"),
+        ({"CXX": "no_such++"}, ["cache", "explain", "made_up"], "no_such++: not found on PATH"),
         ({}, ["build", "made_up", "--compile-commands", "/no/such/x.json"], "/no/such/x.json"),
     ],
 )
@@ -242,8 +242,8 @@ def test_a_build_that_fails_is_in_the_json_and_in_the_status(
     assert done.status == 1
     (result,) = done.json["ops"]
     assert (result["op"], result["outcome"], result["library"]) == ("made_up", "failed", "")
-    assert "no_such++: not on PATH" in result["error"]
-    assert "no_such++: not on PATH" in done.err
+    assert "no_such++: not found on PATH" in result["error"]
+    assert "no_such++: not found on PATH" in done.err
 
 
 def test_what_is_cached_is_not_built(command_line: CommandLine, outside_op: OutsideOp) -> None:

@@ -29,7 +29,7 @@ def test_list(command_line: CommandLine, outside_op: OutsideOp) -> None:
     (entry.path / "manifest.json").write_bytes(b"{")
     done = command_line("cache", "list")
     assert (done.status, done.err) == (0, "")
-    assert f"not an entry: {entry.path}: unreadable manifest.json" in done.text
+    assert f"not an entry: {entry.path}: manifest.json cannot be read" in done.text
     assert len(command_line("cache", "list", "--json").json["damaged"]) == 1
 
 
@@ -121,7 +121,7 @@ def test_pain_24_a_folder_without_our_tag_is_left_alone(
     source.write_bytes(b"")
     done = command_line("cache", *command)
     assert done.status == 1
-    assert "nothing in it is deleted" in done.err
+    assert "nothing in it was deleted" in done.err
     assert source.is_file()
 
 

@@ -13,20 +13,25 @@ from op_builder.errors import AscendOpsError
 EXAMPLES: list[tuple[AscendOpsError, list[str]]] = [
     (
         errors.EnvironmentVariableError("MAX_JOBS", "many", "a positive whole number"),
-        ["environment variable MAX_JOBS='many': expected a positive whole number"],
+        ["environment variable MAX_JOBS must be a positive whole number, got 'many'"],
     ),
     (
         errors.CommandError(["g++", "-c", "my file.cpp"], 1, "x.cpp:1:1: error: no\n"),
-        ["g++ -c 'my file.cpp'", "ended with status 1:", "x.cpp:1:1: error: no"],
+        ["g++ -c 'my file.cpp'", "exited with status 1:", "x.cpp:1:1: error: no"],
     ),
     (errors.CommandError(["ld"], -9, ""), ["was killed by SIGKILL", "(no output)"]),
     (errors.CommandError(["ld"], -99, ""), ["was killed by signal 99"]),
     (errors.CommandError(["ld"], None, "Permission denied"), ["could not be run", "Permission"]),
     (
         errors.NotFoundError("ninja", ["/a: not there", "/b: a folder"], "Install it."),
-        ["ninja was not found. Looked at:", "  - /a: not there", "  - /b: a folder", "Install it."],
+        [
+            "ninja was not found. Places searched:",
+            "  - /a: not there",
+            "  - /b: a folder",
+            "Install it.",
+        ],
     ),
-    (errors.CannNotFoundError("CANN", [], "Install it."), ["(nowhere to look)", "Install it."]),
+    (errors.CannNotFoundError("CANN", [], "Install it."), ["(no place to search)", "Install it."]),
     (errors.CompilerNotFoundError("a compiler", ["g++: too old"], "Do"), ["  - g++: too old"]),
     (
         errors.IncompatibleOpError("npu_adam", ["no CANN\nanywhere", "torch is too old"]),
@@ -34,7 +39,7 @@ EXAMPLES: list[tuple[AscendOpsError, list[str]]] = [
     ),
     (
         errors.UnknownOpError("cpu_adm", ["lion", "cpu_adam"]),
-        ["there is no op named 'cpu_adm'; there are: cpu_adam, lion"],
+        ["unknown op 'cpu_adm'; available ops: cpu_adam, lion"],
     ),
     (
         errors.BuildError("cpu_adam", "a.cpp:3: error: no", "g++ -c a.cpp", Path("/c/x.log")),
@@ -43,7 +48,7 @@ EXAMPLES: list[tuple[AscendOpsError, list[str]]] = [
     (
         errors.JitDisabledError("cpu_adam", "DS_BUILD_CPU_ADAM", ["site: stale"]),
         [
-            "ASCEND_OPS_JIT=0 forbids",
+            "ASCEND_OPS_JIT=0 disables",
             "  - site: stale",
             "ascend-ops build cpu_adam",
             "DS_BUILD_CPU_ADAM=1 pip install",
@@ -52,14 +57,14 @@ EXAMPLES: list[tuple[AscendOpsError, list[str]]] = [
     ),
     (
         errors.JitDisabledError("theirs", "THEIR_VAR", [], "their_ops"),
-        ["no build of it anywhere", "THEIR_VAR=1 pip install --no-build-isolation their_ops"],
+        ["no build of it exists", "THEIR_VAR=1 pip install --no-build-isolation their_ops"],
     ),
     (
         errors.LoadError("cpu_adam", Path("/c/cpu_adam.so"), "file too short"),
         ["loading cpu_adam from /c/cpu_adam.so failed: file too short"],
     ),
     (errors.CacheError("the disk is full"), ["the disk is full"]),
-    (errors.UnsafeCacheError("/c can be written by others"), ["/c can be written by others"]),
+    (errors.UnsafeCacheError("/c is writable by other users"), ["/c is writable by other users"]),
 ]
 
 

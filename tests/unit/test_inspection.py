@@ -57,7 +57,7 @@ def test_without_a_compiler_an_op_is_unavailable_and_the_reason_is_the_compilers
     monkeypatch.setenv("CXX", f"'{outside_op.toolbox.compiler('old++', OLD_GCC)}'")
     found = op_state(MadeUpBuilder())
     assert found.state == "unavailable"
-    assert "is gcc 8.5.0, older than 9.0" in found.reasons[0]
+    assert "is gcc 8.5.0, but must be 9.0 or newer" in found.reasons[0]
     assert "dnf install gcc-c++" in found.reasons[0]
 
 
@@ -69,7 +69,7 @@ def test_pain_21_where_jit_is_forbidden_a_missing_op_is_unavailable(
     found = op_state(MadeUpBuilder())
     assert (found.state, found.reasons) == (
         "unavailable",
-        ["ASCEND_OPS_JIT=0 forbids building it"],
+        ["ASCEND_OPS_JIT=0 disables building it"],
     )
     entry = outside_op.publish()
     assert op_state(MadeUpBuilder()).state == "cached"
@@ -90,7 +90,7 @@ def test_what_is_not_there_says_why(outside_op: OutsideOp, monkeypatch: pytest.M
     monkeypatch.setenv("ASCEND_HOME_PATH", "/no/cann")
     found = {part.name: part for part in inspection.components(MadeUpBuilder().toolchain())}
     assert found["compiler"].version is None
-    assert found["compiler"].detail.startswith("no_such++: not on PATH")
+    assert found["compiler"].detail.startswith("no_such++: not found on PATH")
     assert found["CANN"].version is None
     assert "/no/cann" in found["CANN"].detail
     assert found["CANN"].detail == "; ".join(found["CANN"].looked_at)
@@ -102,9 +102,9 @@ def test_the_places_and_their_state(tmp_path: Path, user_folders: UserFolders) -
     found = inspection.places(environ, tmp_path / "prebuilt")
     assert [(place.name, place.state) for place in found] == [
         ("prebuilt", "empty"),
-        ("user", "not made yet"),
-        ("temporary", "not made yet"),
-        ("locks", "not made yet"),
+        ("user", "not created yet"),
+        ("temporary", "not created yet"),
+        ("locks", "not created yet"),
     ]
     for folder in (tmp_path / "prebuilt", user_folders.cache, user_folders.locks):
         folder.mkdir(mode=0o755)
@@ -114,7 +114,7 @@ def test_the_places_and_their_state(tmp_path: Path, user_folders: UserFolders) -
     }
     assert states["prebuilt"] == "read-only"
     assert states["user"].startswith("refused: ")
-    assert states["locks"] == "there"
+    assert states["locks"] == "exists"
     user_folders.cache.chmod(0o700)
     states = {
         place.name: place.state for place in inspection.places(environ, tmp_path / "prebuilt")
@@ -129,7 +129,7 @@ def test_places_that_may_not_be_looked_into_are_no_error(
     environ = envs.process_environment()
     with unreadable(user_folders.cache.parent):
         found = inspection.places(environ, tmp_path / "prebuilt")
-    assert {place.state for place in found} == {"empty", "not made yet"}
+    assert {place.state for place in found} == {"empty", "not created yet"}
 
 
 def test_pain_23_a_torch_that_cannot_be_imported_is_foreseen(tmp_path: Path) -> None:

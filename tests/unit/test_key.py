@@ -84,14 +84,14 @@ def test_equal_parts_are_not_mentioned() -> None:
 @pytest.mark.parametrize(
     ("wanted", "found", "line"),
     [
-        ({"a": "x"}, {"a": "y"}, "a: y, wanted x"),
-        ({"a": {"b": {"c": 1}}}, {"a": {"b": {"c": 2}}}, "a.b.c: 2, wanted 1"),
-        ({"torch": "2.13"}, {}, "torch: nothing, wanted 2.13"),
-        ({}, {"torch": "2.13"}, "torch: 2.13, wanted nothing"),
-        ({"a": {"b": 1}}, {"a": 3}, 'a: 3, wanted {"b": 1}'),
-        ({"build": "x\ny\nz"}, {"build": "x\nw\nz"}, "build: w, wanted y"),
-        ({"build": "x\ny"}, {"build": "x"}, "build: no such line, wanted y"),
-        ({"build": "x"}, {"build": "x\ny"}, "build: y, wanted no such line"),
+        ({"a": "x"}, {"a": "y"}, "a: y, expected x"),
+        ({"a": {"b": {"c": 1}}}, {"a": {"b": {"c": 2}}}, "a.b.c: 2, expected 1"),
+        ({"torch": "2.13"}, {}, "torch: nothing, expected 2.13"),
+        ({}, {"torch": "2.13"}, "torch: 2.13, expected nothing"),
+        ({"a": {"b": 1}}, {"a": 3}, 'a: 3, expected {"b": 1}'),
+        ({"build": "x\ny\nz"}, {"build": "x\nw\nz"}, "build: w, expected y"),
+        ({"build": "x\ny"}, {"build": "x"}, "build: no such line, expected y"),
+        ({"build": "x"}, {"build": "x\ny"}, "build: y, expected no such line"),
     ],
 )
 def test_a_difference_names_both_values(
@@ -122,7 +122,7 @@ def test_a_flag_at_the_end_of_a_long_line_is_still_shown() -> None:
     """The real cxx_flags are longer than a line of text, and what changes is added at their end."""
     flags = "cxx_flags = " + " ".join(f"-Wsome-long-warning-{n}" for n in range(20))
     (line,) = differences({"build": f"{flags} -DNEW"}, {"build": f"{flags} -DOLD -ffast-math"})
-    theirs, _, ours = line.partition(", wanted ")
+    theirs, _, ours = line.partition(", expected ")
     assert theirs.endswith("-DOLD -ffast-math")
     assert ours.endswith("-DNEW")
     assert len(line) < 400
@@ -131,5 +131,5 @@ def test_a_flag_at_the_end_of_a_long_line_is_still_shown() -> None:
 @given(st.text("ab", max_size=400), st.text("ab", max_size=400))
 def test_two_long_values_never_look_alike(one: str, other: str) -> None:
     for line in differences({"x": one}, {"x": other}):
-        theirs, _, ours = line.removeprefix("x: ").partition(", wanted ")
+        theirs, _, ours = line.removeprefix("x: ").partition(", expected ")
         assert theirs != ours

@@ -108,7 +108,7 @@ def test_a_folder_of_somebody_else_is_refused(tmp_path: Path) -> None:
     danger = unsafe(tmp_path)
     assert danger is not None
     assert f"belongs to user {NOBODY}" in danger
-    assert "this process runs as 0" in danger
+    assert "this process runs as user 0" in danger
 
 
 @as_root
@@ -126,7 +126,7 @@ def test_a_link_of_the_users_to_an_open_folder_is_refused(tmp_path: Path) -> Non
     (tmp_path / "open").mkdir()
     (tmp_path / "open").chmod(0o777)
     (tmp_path / "link").symlink_to(tmp_path / "open")
-    assert "can be written by others" in str(unsafe(tmp_path / "link"))
+    assert "is writable by other users" in str(unsafe(tmp_path / "link"))
 
 
 def test_nothing_there_is_no_danger(tmp_path: Path) -> None:
@@ -147,7 +147,7 @@ def test_an_unsafe_site_is_passed_over_and_said(tmp_path: Path) -> None:
     shelf.layer.root.chmod(0o777)
     lookup = shelf.find()
     assert lookup.entry is None
-    assert "can be written by others" in lookup.refusals[0]
+    assert "is writable by other users" in lookup.refusals[0]
 
 
 def test_pain_18_where_the_home_cannot_be_written_the_temporary_folder_can(

@@ -56,15 +56,15 @@ def test_an_op_of_another_package_is_found(site: Path) -> None:
 @pytest.mark.parametrize(
     ("source", "warned"),
     [
-        ("raise RuntimeError('libhccl.so')", "does not import: libhccl.so"),
-        ("import no_such_module_at_all", "does not import: No module named"),
-        ("syntax error", "does not import: "),
-        ("", "does not import: "),
-        ("Builder = 3", "is no OpBuilder"),
-        ("class Builder: NAME = 'x'", "is no OpBuilder"),
-        ("def Builder(): pass", "is no OpBuilder"),
+        ("raise RuntimeError('libhccl.so')", "fails to import: libhccl.so"),
+        ("import no_such_module_at_all", "fails to import: No module named"),
+        ("syntax error", "fails to import: "),
+        ("", "fails to import: "),
+        ("Builder = 3", "is not an OpBuilder subclass"),
+        ("class Builder: NAME = 'x'", "is not an OpBuilder subclass"),
+        ("def Builder(): pass", "is not an OpBuilder subclass"),
         ("from op_builder import OpBuilder as Builder", "has no NAME or BUILD_VAR"),
-        (SOURCE_OF_A_BUILDER.format(cls="Builder", name="cpu_adam"), "the name is taken"),
+        (SOURCE_OF_A_BUILDER.format(cls="Builder", name="cpu_adam"), "its name is taken"),
     ],
 )
 def test_a_bad_package_is_a_warning_and_the_others_work(

@@ -70,7 +70,7 @@ def test_ninja_builds_paths_with_everything_in_them(tmp_path: Path) -> None:
         ("a.o: undefined reference to `f'", "undefined reference to `f'"),
         ("/usr/bin/ld: cannot find -lascendcl: none", "cannot find -lascendcl"),
         ("Killed", "Killed"),
-        ("", "ninja ended with status 1"),
+        ("", "ninja exited with status 1"),
     ],
 )
 def test_the_first_error_is_found(tmp_path: Path, said: str, first: str) -> None:

@@ -62,7 +62,7 @@ def test_a_sources_content_decides(tmp_path: Path) -> None:
 )
 def test_a_source_outside_the_source_root_is_refused(tmp_path: Path, path: str) -> None:
     """Ninja would normalise the path, and the object's depfile would not be found again."""
-    with pytest.raises(ValueError, match=r"not below source_root\(\)"):
+    with pytest.raises(ValueError, match=r"must be inside source_root\(\)"):
         cache_entries.spec(tmp_path, sources=(Source(path),))
 
 
@@ -73,7 +73,7 @@ def test_a_name_that_is_no_file_name_is_refused(tmp_path: Path, name: str) -> No
 
 
 def test_an_unknown_binding_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="'cython' is none of"):
+    with pytest.raises(ValueError, match=r"must be one of .*, got 'cython'"):
         cache_entries.spec(tmp_path, binding="cython")
 
 

@@ -224,7 +224,7 @@ def test_pain_11_what_was_shipped_for_another_torch_is_refused_with_both_version
     here = Shelf.below(tmp_path, "prebuilt", bound_to={"torch": "2.13.0 def, C++11 ABI 1"})
     (refusal,) = here.find().refusals
     assert refusal.startswith("prebuilt: made_up was built for another configuration: ")
-    assert "bound_to.torch: 2.12.0 abc, C++11 ABI 1, wanted 2.13.0 def, C++11 ABI 1" in refusal
+    assert "bound_to.torch: 2.12.0 abc, C++11 ABI 1, expected 2.13.0 def, C++11 ABI 1" in refusal
 
 
 def test_pain_04_what_was_shipped_for_another_cpu_is_refused(
@@ -235,7 +235,7 @@ def test_pain_04_what_was_shipped_for_another_cpu_is_refused(
     published = shelf.publish(cpu_features=("avx2", "avx512f"))
     monkeypatch.setattr(cpu_info, "features", lambda: frozenset({"avx2"}))
     (refusal,) = shelf.find().refusals
-    assert "built for a CPU with avx512f, which this one lacks" in refusal
+    assert "requires a CPU with avx512f, which this machine lacks" in refusal
     monkeypatch.setattr(cpu_info, "features", lambda: frozenset({"avx2", "avx512f", "fma"}))
     assert shelf.find().entry == published
 
@@ -245,7 +245,7 @@ def test_without_a_compiler_any_build_of_the_same_recipe_will_do(shelf: Shelf) -
     assert find([shelf.layer], shelf.spec, shelf.recipe, None).entry == published
     edit_manifest(published, recipe={**shelf.recipe, "bound_to": {"torch": "1"}})
     lookup = find([shelf.layer], shelf.spec, shelf.recipe, None)
-    assert "bound_to.torch: 1, wanted nothing" in lookup.refusals[0]
+    assert "bound_to.torch: 1, expected nothing" in lookup.refusals[0]
 
 
 def test_the_first_layer_that_has_it_wins(tmp_path: Path) -> None:
