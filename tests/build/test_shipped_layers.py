@@ -179,7 +179,7 @@ def test_pain_04_library_for_a_cpu_with_more_is_refused_by_name(
     built = sandbox.load(NATIVE)
 
     assert refused.error == "JitDisabledError"
-    assert "a CPU with avx9000 sme77, which this one lacks" in refused.message
+    assert "a CPU with avx9000 sme77, which this machine lacks" in refused.message
     assert built.entry.is_relative_to(sandbox.cache)
     assert sandbox.compiles == 2
 

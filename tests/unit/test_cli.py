@@ -94,7 +94,7 @@ def test_a_reason_is_printed_once_for_all_ops(
 ) -> None:
     monkeypatch.setenv("CXX", "no_such++")
     done = command_line("report")
-    assert done.text.count("no_such++: not on PATH") == 2  # of the ops, and below "Versions"
+    assert done.text.count("no_such++: not found on PATH") == 2  # of the ops, and below "Versions"
     assert "cpu_adam, cpu_lion, cpu_adagrad" in done.text
 
 

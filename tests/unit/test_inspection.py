@@ -94,7 +94,7 @@ def test_what_is_not_there_says_why(outside_op: OutsideOp, monkeypatch: pytest.M
     assert found["CANN"].version is None
     assert "/no/cann" in found["CANN"].detail
     assert found["CANN"].detail == "; ".join(found["CANN"].looked_at)
-    assert found["compiler"].looked_at[0].startswith("no_such++: not on PATH")
+    assert found["compiler"].looked_at[0].startswith("no_such++: not found on PATH")
 
 
 def test_the_places_and_their_state(tmp_path: Path, user_folders: UserFolders) -> None:
