@@ -1,7 +1,7 @@
 """Train a small network on the digits data set with CPUAdam and with torch.optim.AdamW.
 
-The two start from the same weights and see the same batches, so their losses have to agree. Run it
-with `make demo`, or with `python examples/train_digits.py` where ascend_ops is installed.
+Both optimizers start from the same weights and get the same batches, so their losses must agree.
+Run it with `make demo`, or with `python examples/train_digits.py` if ascend_ops is installed.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ LARGEST_DIFFERENCE = 1e-4
 
 @dataclass
 class Training:
-    """What one optimizer made of the data: mean loss an epoch, seconds a step, test accuracy."""
+    """The result of a training: mean loss per epoch, seconds per step and test accuracy."""
 
     losses: list[float]
     step_seconds: list[float]
@@ -36,7 +36,7 @@ class Training:
 
 
 def digits() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
-    """1,797 images of 8 x 8 pixels: 1,500 to train, the rest to test."""
+    """Return 1,797 images of 8 x 8 pixels with labels: 1,500 for training, the rest for testing."""
     data = load_digits()
     images = torch.tensor(data.data, dtype=torch.float32) / 16
     labels = torch.tensor(data.target)
@@ -46,11 +46,11 @@ def digits() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
 
 
 def network() -> torch.nn.Sequential:
-    """A perceptron with 1.3 million parameters."""
+    """Return a perceptron with 1.1 million parameters."""
     torch.manual_seed(0)
     return torch.nn.Sequential(
         torch.nn.Linear(64, 1024),
-        torch.nn.GELU(approximate="tanh"),  # what an NPU computes for either kind
+        torch.nn.GELU(approximate="tanh"),  # NPUs use this approximation for every GELU
         torch.nn.LayerNorm(1024),
         torch.nn.Linear(1024, 1024),
         torch.nn.GELU(approximate="tanh"),
@@ -64,7 +64,7 @@ def train(
     data: tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor],
     device: str = "cpu",
 ) -> Training:
-    """Train ``model`` for EPOCHS epochs on ``device``."""
+    """Train ``model`` for EPOCHS epochs on ``device`` and test it."""
     images, labels, test_images, test_labels = (tensor.to(device) for tensor in data)
     model.to(device)
     optimizer = make_optimizer(model.parameters(), lr=2e-3, weight_decay=0.05)
@@ -92,7 +92,7 @@ def train(
 def show_losses(
     console: Console, columns: tuple[str, str], ours: Training, theirs: Training
 ) -> int:
-    """The losses side by side, and a verdict; 1 where they disagree."""
+    """Print the losses side by side; return 0 if they agree, else 1."""
     losses = Table(title="Mean training loss on the digits data set", title_justify="left")
     for column in ("epoch", *columns, "difference"):
         losses.add_column(column, justify="right")
@@ -108,7 +108,7 @@ def show_losses(
 
 
 def show_times(console: Console, seconds: dict[str, float]) -> None:
-    """A table of times."""
+    """Print a table of times."""
     times = Table(title="\nTimes on this machine", title_justify="left")
     times.add_column("what")
     times.add_column("time", justify="right")
@@ -118,7 +118,7 @@ def show_times(console: Console, seconds: dict[str, float]) -> None:
 
 
 def main() -> int:
-    """Run the demonstration; 1 where the two optimizers disagree."""
+    """Run the demonstration; return 0 if the two optimizers agree, else 1."""
     console = Console()
     started = time.perf_counter()
     CPUAdamBuilder().load()
@@ -131,7 +131,7 @@ def main() -> int:
     fused = train(copy.deepcopy(model), functools.partial(torch.optim.AdamW, fused=True), data)
     theirs = train(model, torch.optim.AdamW, data)
     seconds = {
-        "load cpu_adam (built if no cache had it)": load_seconds,
+        "load cpu_adam (build it if it is not cached)": load_seconds,
         "build cpu_adam from its sources": build_seconds,
         "CPUAdam step, median": statistics.median(ours.step_seconds),
         "torch.optim.AdamW step, median": statistics.median(theirs.step_seconds),

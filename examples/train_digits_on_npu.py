@@ -1,7 +1,7 @@
-"""The same training on an emulated NPU and on the CPU: torch_npu unmodified, no NPU, no CANN.
+"""Train on an emulated NPU and on the CPU, with the unmodified torch_npu and without NPU or CANN.
 
-Run it with `make demo`, or with `python examples/train_digits_on_npu.py` where ascend_ops and
-torch_npu are installed. Emulated: it computes on the CPU, and its speed is no NPU's.
+Run it with `make demo`, or with `python examples/train_digits_on_npu.py` if ascend_ops and
+torch_npu are installed. The emulated NPU computes on the CPU, so its speed is not NPU performance.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from train_digits import digits, network, show_losses, train
 
 
 def main() -> int:
-    """Train twice; 1 where the two disagree."""
+    """Train on both devices; return 0 if the losses agree, else 1."""
     console = Console()
     name = torch_npu.npu.get_device_name(0)
     console.print(f"\ntorch_npu {torch_npu.__version__} on an EMULATED {name}")

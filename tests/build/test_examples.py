@@ -22,7 +22,7 @@ SWIGLU = (
 )
 WRONG_DTYPE = "__import__('torch').ones(2).double()"
 SWIGLU_REFUSES = (
-    "'swiglu: expected gate and up to be float32' in str(__import__('pytest').raises("
+    "'must have dtype float32, got Double and Double' in str(__import__('pytest').raises("
     f"RuntimeError, lambda: module.swiglu({WRONG_DTYPE}, {WRONG_DTYPE})).value)"
 )
 SQUARED_RELU = (

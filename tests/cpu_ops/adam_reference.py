@@ -1,4 +1,4 @@
-"""Adam and AdamW in float64, straight from the papers: what the kernels are compared with.
+"""Adam and AdamW in float64, straight from the papers: the reference for the kernels.
 
 Adam: Kingma and Ba, https://arxiv.org/abs/1412.6980, algorithm 1. AdamW: Loshchilov and Hutter,
 https://arxiv.org/abs/1711.05101, algorithm 2.
@@ -28,19 +28,19 @@ class Hyperparameters:
 
 @dataclass(frozen=True)
 class Exact:
-    """A result in float64, and the sum of the magnitudes of the terms that it was made of.
+    """A result in float64, and the sum of the magnitudes of its terms.
 
-    Rounding each operation in float32 moves the result by a few roundoffs of ``magnitude``, which
-    is larger than the result where terms cancel.
+    Rounding each operation to float32 changes the result by a few roundoffs of ``magnitude``, which
+    is larger than the result if terms cancel.
     """
 
     value: torch.Tensor
     magnitude: torch.Tensor
 
     def excess(self, found: torch.Tensor, roundoffs: int) -> float:
-        """By how much ``found`` is further away than allowed; 0 or less where it is not.
+        """Return by how much the error of ``found`` exceeds its bound; at most 0 if it does not.
 
-        Allowed: ``roundoffs`` float32 roundoffs of the magnitude, and one rounding to storage.
+        The bound is ``roundoffs`` float32 roundoffs of the magnitude plus one rounding to storage.
         """
         if found.numel() == 0:
             return 0.0
@@ -48,7 +48,7 @@ class Exact:
         storage = self.value.abs().clamp(min=info.tiny) * info.eps / 2 * 1.01
         allowed = roundoffs * FLOAT32_ROUNDOFF * self.magnitude + storage
         excess = (found.double() - self.value).abs() - allowed
-        # What is too large for the storage (fp16 ends at 65,504) is stored as infinity.
+        # A number that is too large for its storage (65,504 for fp16) is stored as infinity.
         overflowed = (self.value.abs() + allowed > info.max) & found.isinf()
         undefined = self.value.isnan() & found.isnan()
         return float(excess.masked_fill(overflowed | undefined, 0.0).max())
@@ -62,13 +62,13 @@ def exact_step(
     exp_avg: torch.Tensor,
     exp_avg_sq: torch.Tensor,
 ) -> tuple[Exact, Exact, Exact]:
-    """``params``, ``exp_avg`` and ``exp_avg_sq`` after update number ``step``."""
+    """Return ``params``, ``exp_avg`` and ``exp_avg_sq`` after update number ``step``."""
     p, g, m, v = (tensor.detach().double() for tensor in (params, grads, exp_avg, exp_avg_sq))
     g = -g if h.maximize else g
     g_magnitude = g.abs()
     if h.adamw_mode:
         p = p * (1 - h.lr * h.weight_decay)
-    elif h.weight_decay:  # torch adds nothing for 0, which matters where a parameter is infinite
+    elif h.weight_decay:  # torch adds nothing for 0, which matters if a parameter is infinite
         g_magnitude = g_magnitude + h.weight_decay * p.abs()
         g = g + h.weight_decay * p
     m_magnitude = h.beta1 * m.abs() + (1 - h.beta1) * g_magnitude
@@ -79,7 +79,7 @@ def exact_step(
     correction2 = 1 - h.beta2**step if h.bias_correction else 1.0
     denominator = v.sqrt() / math.sqrt(correction2) + h.eps
     update = h.lr / correction1 * m / denominator
-    # A relative error of v moves its root, and so the update, by half of it.
+    # A relative error of v changes its root, and so the update, by half as much.
     root_conditioning = torch.where(v > 0, v_magnitude / v, torch.ones_like(v))
     m_part = h.lr / correction1 * m_magnitude / denominator
     update_magnitude = m_part + update.abs() * (1 + root_conditioning)

@@ -61,7 +61,7 @@ def test_each_step_is_within_four_roundoffs_of_double_precision(
     maximize: bool,
     offset: int,
 ) -> None:
-    """Results carry at most four float32 roundoffs, and the one of being stored."""
+    """The error is at most four float32 roundoffs plus the rounding to storage."""
     generator = torch.Generator().manual_seed(size)
     param = torch.nn.Parameter(torch.randn(size + offset, generator=generator).to(dtype)[offset:])
     optimizer = CPUAdam(

@@ -1,4 +1,4 @@
-"""The module ``cpu_adam`` with the functions that DeepSpeed's optimizers call."""
+"""The functions of the module ``cpu_adam`` that DeepSpeed's optimizers call."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def test_a_rollback_gives_back_what_an_update_took(
     weight_decay: float,
     adamw_mode: bool,
 ) -> None:
-    """To within what storage lost, which is how far it can be known.
+    """The old values are recovered to within the rounding of their storage.
 
     With coupled decay the gradient had the old parameter in it, and so the states come back with
     the rounding of the parameter's dtype.

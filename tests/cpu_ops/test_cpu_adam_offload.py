@@ -1,4 +1,4 @@
-"""The offload step of ``CPUAdam``: against unscale, clip, step and copy done one after another."""
+"""The offload step of ``CPUAdam`` against separate passes that unscale, clip, step and copy."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def gradients(dtype: torch.dtype, seed: int = 1, scale: float = 1.0) -> list[tor
 def one_after_another(
     params: list[torch.nn.Parameter], grads: list[torch.Tensor], loss_scale: float, max_norm: float
 ) -> float:
-    """What the offload step does, in torch's own passes; the norm before clipping."""
+    """Make the offload step by torch's separate passes; return the norm before clipping."""
     for param, grad in zip(params, grads, strict=True):
         param.grad = grad.float() / loss_scale
     norm = torch.linalg.vector_norm(
@@ -131,7 +131,7 @@ def test_stochastic_rounding_is_reproducible_and_right_on_average() -> None:
     assert torch.equal(outcomes[0], outcomes[1])
     assert not torch.equal(outcomes[0], outcomes[2])
     assert set(outcomes[0].unique().tolist()) == {1.0, 1.0 + 2**-7}
-    # The mean of 100,000 coins of probability 1/8 is within 0.005 of it but once in a million.
+    # The mean of 100,000 coins of probability 1/8 is off by 0.005 only once in a million times.
     share = (outcomes[0] != 1).float().mean().item()
     assert share == pytest.approx(1 / 8, abs=0.006)
 

@@ -1,4 +1,4 @@
-"""What ``CPUAdam`` refuses, and that nothing was changed then."""
+"""``CPUAdam`` refuses bad arguments without changing anything."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ def exact_step(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Chen et al., https://arxiv.org/abs/2302.06675, algorithm 2.
 
-    The parameter is NaN where the two terms cancel to less than float32 can tell the sign of.
+    The parameter is NaN if the two terms cancel so far that float32 cannot determine the sign.
     """
     p, g, m = params.detach().double(), grads.double(), exp_avg.double()
     terms = betas[0] * m, (1 - betas[0]) * g

@@ -1,4 +1,4 @@
-"""The counters of the updates, which the ops read and count up, and checks made in parallel."""
+"""The step counters, which the ops read and increment, and checks that run in parallel."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ascend_ops.cpu_optimizers.base import CPUOptimizer
 pytestmark = pytest.mark.compiler
 
 CLASSES = (CPUAdam, CPULion, CPUAdagrad)
-#: More than two threads' least shares of the checks.
+#: Enough parameters for more than two threads to check them.
 MANY = 300
 
 
@@ -31,7 +31,7 @@ def values(params: list[torch.nn.Parameter]) -> list[torch.Tensor]:
 
 
 def spoil(optimizer: CPUOptimizer, param: torch.nn.Parameter) -> None:
-    """A state of a dtype that the op does not take."""
+    """Replace a state by one whose dtype the op does not support."""
     optimizer.state[param][optimizer.STATES[0]] = torch.ones(3, dtype=torch.float16)
 
 

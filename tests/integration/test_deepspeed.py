@@ -1,4 +1,4 @@
-"""DeepSpeed's own optimizer on this project's module. Runs where DeepSpeed is installed."""
+"""DeepSpeed's own optimizer on this project's module. Runs if DeepSpeed is installed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-// Adagrad's kernels: the formula within a bound, the same bits everywhere, and what is refused.
+// Adagrad's kernels: the formula within a bound, equal bits everywhere, and refused arguments.
 #include "cpu/adagrad/adagrad.h"
 #include "one_state_test.h"
 
@@ -58,10 +58,10 @@ TEST(bad_hyperparameters_are_refused_by_name) {
     Plan plan;
     CHECK_MESSAGE(
         ascend_ops::plan_adagrad_step(h, DTypes{}, Isa::scalar, &plan).argument != nullptr,
-        "step 0 was taken");
+        "step 0 was accepted");
 }
 
-// 0 * infinity is a NaN that torch does not make either.
+// 0 * infinity would be a NaN, which torch avoids too.
 TEST(no_decay_of_an_infinite_param_is_no_nan) {
     for (const Isa isa : isas()) {
         Tensors tensors = Tests::make(DTypes{}, 19, 1);

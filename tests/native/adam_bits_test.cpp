@@ -1,5 +1,4 @@
-// An element's result is the same bits wherever it lies, however the work is split and whichever
-// instruction set computes it.
+// An element's result is bitwise the same for any address, split of the work and instruction set.
 #include <algorithm>
 #include <limits>
 #include <thread>
@@ -13,7 +12,7 @@ const double special_values[] = {0.0,       -0.0,    1.0,     -1.0,     0x1p-149
                                  -0x1p-24,  0x1p-12, 65504.0, 1.0e30,   -3.4e38,  INFINITY,
                                  -INFINITY, NAN,     0x1p-75, 1.0 / 3.0};
 
-/// Every special value as parameter with every other as gradient, and all kinds of states.
+/// Returns every special value as parameter with every other one as gradient, and special states.
 Tensors special_tensors(const DTypes& dtypes) {
     const std::size_t specials = sizeof special_values / sizeof special_values[0];
     Tensors tensors = random_tensors(dtypes, specials * specials, 3);

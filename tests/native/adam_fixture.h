@@ -1,4 +1,4 @@
-// What the tests of Adam's kernels share.
+// Shared by the tests of Adam's kernels.
 #pragma once
 
 #include "cpu/adam/adam.h"
@@ -9,7 +9,7 @@ namespace adam_test {
 using namespace optimizer_test;
 using ascend_ops::AdamHyperparameters;
 
-/// All combinations that the kernels support.
+/// Returns all combinations of dtypes that the kernels support.
 inline std::vector<DTypes> all_dtypes() {
     std::vector<DTypes> combinations = step_dtypes();
     for (const DTypes& dtypes : offload_dtypes()) {
@@ -18,7 +18,8 @@ inline std::vector<DTypes> all_dtypes() {
     return combinations;
 }
 
-/// Adam and AdamW, with and without bias correction, weight decay and maximize, early and late.
+/// Returns Adam and AdamW with and without bias correction, weight decay and maximize, at an early
+/// and a late step.
 inline std::vector<AdamHyperparameters> all_modes() {
     std::vector<AdamHyperparameters> modes;
     for (int bits = 0; bits < 32; ++bits) {

@@ -1,5 +1,4 @@
-// What no plan is made for, each with the argument that is wrong, and the choice of an instruction
-// set.
+// Bad arguments, which are refused by name, and the choice of an instruction set.
 #include <limits>
 #include <string>
 
@@ -23,7 +22,7 @@ void check_refused(const AdamHyperparameters& h, const DTypes& dtypes, const cha
     CHECK_MESSAGE(problem.argument != nullptr && problem.argument == std::string(argument),
                   "rollback, for %s", argument);
     CHECK_MESSAGE(problem.requirement != nullptr, "%s", argument);
-    CHECK_MESSAGE(plan.kernel == nullptr, "a plan was made without %s", argument);
+    CHECK_MESSAGE(plan.kernel == nullptr, "a plan was made with a bad %s", argument);
 }
 
 void check_refused(double AdamHyperparameters::* field, std::initializer_list<double> values,

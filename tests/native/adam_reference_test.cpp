@@ -1,4 +1,4 @@
-// Every kernel against the formula in double, within a bound derived from the roundings it makes.
+// Every kernel against the formula in double, within a bound derived from the kernel's roundings.
 #include <algorithm>
 
 #include "adam_fixture.h"
@@ -8,7 +8,7 @@ namespace {
 
 constexpr double u = 0x1p-24;  // half the distance from 1 to the next fp32: one rounding
 
-/// A result in double and how far fp32 arithmetic may be from it, before it is stored.
+/// A result in double, and the error of fp32 arithmetic before the result is stored.
 struct Bounded {
     double value;
     double error;
@@ -18,8 +18,8 @@ struct Updated {
     Bounded param, exp_avg, exp_avg_sq;
 };
 
-// Each bound is a sum over the roundings of adam_kernel.h: the coefficient's own, the product's,
-// the sum's; 1e-44 covers those among subnormals.
+// Each bound is a sum over the roundings in adam/formula.h: of the coefficient, the product and the
+// sum; 1e-44 covers the roundings of subnormals.
 Updated update(const AdamHyperparameters& h, double param, double grad, double m, double v) {
     const double l2_penalty = h.adamw_mode ? 0.0 : h.weight_decay;
     const double decay = h.adamw_mode ? 1.0 - h.lr * h.weight_decay : 1.0;
@@ -56,7 +56,7 @@ Updated update(const AdamHyperparameters& h, double param, double grad, double m
     return out;
 }
 
-/// What is stored is the rounding of something within the bound.
+/// Checks that the stored number is the rounding of a number within the bound.
 void check_element(const char* name, const Array& found, std::size_t i, const Bounded& wanted,
                    const AdamHyperparameters& h, Isa isa) {
     const double low = reference::round_to(found.dtype(), wanted.value - wanted.error);
@@ -133,7 +133,7 @@ TEST(beta_of_zero_and_eps_of_zero) {
     }
 }
 
-// The states of an all-zero gradient stay zero, and 0 / eps moves nothing.
+// With gradients of zero, the states stay zero and the update is 0 / eps.
 TEST(zero_grads_change_nothing_but_by_decay) {
     AdamHyperparameters h;
     for (const Isa isa : isas()) {

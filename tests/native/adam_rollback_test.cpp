@@ -1,5 +1,4 @@
-// Rollback gives back what the step found, within a bound derived from what was rounded away; and
-// what no plan is made for.
+// A rollback recovers the tensors before the step, within a bound derived from the roundings.
 #include <algorithm>
 #include <cstring>
 #include <limits>
@@ -28,8 +27,9 @@ struct Errors {
     double param, exp_avg, exp_avg_sq;
 };
 
-/// How far from `before` the rollback of `after` may be: the states were rounded when they were
-/// stored, the rest is fp32's own rounding, and dividing by a beta or by the decay enlarges both.
+/// Returns how far the rollback of `after` may be from `before`: the states were rounded when they
+/// were stored, the arithmetic is rounded to fp32, and dividing by a beta or by the decay factor
+/// enlarges both errors.
 Errors allowed(const AdamHyperparameters& h, const Tensors& tensors, const Element& before,
                const Element& after) {
     const double t = static_cast<double>(h.step);
@@ -110,12 +110,12 @@ TEST(rollback_undoes_strong_decay) {
     }
 }
 
-// From zero states, as at the first step: fp32 gives exactly zero back.
+// In fp32, the rollback of the first step recovers states of exactly zero.
 TEST(rollback_of_the_first_step_gives_zero_states) {
     for (const Isa isa : isas()) {
         for (const AdamHyperparameters& h : all_modes()) {
             if (h.step != 1 || (!h.adamw_mode && h.weight_decay != 0.0)) {
-                continue;  // Adam's gradient depends on params, which come back rounded
+                continue;  // Adam recovers params, and so its gradient, only to rounding
             }
             Tensors tensors = random_tensors(DTypes{}, 100, 4);
             for (std::size_t i = 0; i < 100; ++i) {

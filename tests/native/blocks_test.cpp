@@ -1,4 +1,4 @@
-// The split of work among threads, and what runs on it: with ThreadSanitizer, every access.
+// The split of work among threads, and the kernels that run on it, also under ThreadSanitizer.
 #include <algorithm>
 #include <memory>
 
@@ -44,7 +44,7 @@ TEST(each_element_is_in_one_call_that_begins_at_a_block) {
             }
             CHECK_MESSAGE(std::all_of(block_seen.begin(), block_seen.end(),
                                       [](unsigned char count) { return count == 1; }),
-                          "a block's number was given twice, or not");
+                          "a block was visited twice or never");
         }
     }
 }
@@ -72,7 +72,7 @@ TEST(a_parallel_step_is_the_serial_one) {
     }
 }
 
-/// Arrays of one dtype, as long as the sizes above.
+/// Returns random arrays of one dtype, with the sizes above.
 std::vector<std::unique_ptr<Array>> make_arrays(DType dtype) {
     std::vector<std::unique_ptr<Array>> arrays;
     std::mt19937 random(3);
@@ -121,7 +121,7 @@ TEST(square_sums_are_right_and_the_same_bits_for_any_threads_and_isa) {
     }
 }
 
-// Wherever it is; and the largest and smallest numbers are not taken for it.
+// At any position; the largest and smallest finite numbers are not mistaken for infinity.
 TEST(one_element_that_is_not_finite_is_found) {
     torch::stable::thread_count = 2;
     for (const DType dtype : dtypes) {

@@ -1,4 +1,4 @@
-// Arrays of any dtype, filled and compared, for the tests of all kernels.
+// Arrays of any dtype, for the tests of all kernels.
 #pragma once
 
 #include <cmath>
@@ -18,7 +18,7 @@ using ascend_ops::Isa;
 using ascend_ops::Plan;
 using ascend_ops::Problem;
 
-/// All instruction sets that run here.
+/// Returns all instruction sets that this CPU can run.
 inline std::vector<Isa> isas() {
     std::vector<Isa> found;
     for (const Isa isa : ascend_ops::all_isas) {
@@ -29,7 +29,7 @@ inline std::vector<Isa> isas() {
     return found;
 }
 
-/// All combinations that every optimizer supports.
+/// Returns the combinations of dtypes that every optimizer supports.
 inline std::vector<DTypes> step_dtypes() {
     std::vector<DTypes> combinations = {DTypes{}};
     for (const DType params : {DType::bfloat16, DType::float16}) {
@@ -42,7 +42,7 @@ inline std::vector<DTypes> step_dtypes() {
     return combinations;
 }
 
-/// Those of an offload step, without what step_dtypes() has.
+/// Returns the combinations of dtypes of an offload step that step_dtypes() does not contain.
 inline std::vector<DTypes> offload_dtypes() {
     std::vector<DTypes> combinations;
     for (const DType grads : {DType::float32, DType::bfloat16, DType::float16}) {
@@ -55,8 +55,8 @@ inline std::vector<DTypes> offload_dtypes() {
     return combinations;
 }
 
-/// An array that ends where its memory does, `skew` elements from the start of its memory: one more
-/// element is an error to AddressSanitizer, and an odd skew leaves vectors unaligned.
+/// An array that begins `skew` elements into its memory and ends where the memory ends: access to
+/// one more element is an AddressSanitizer error, and an odd skew makes vectors unaligned.
 class Array {
   public:
     Array(DType dtype, std::size_t count, std::size_t skew)
@@ -72,7 +72,7 @@ class Array {
     double get(std::size_t i) const { return reference::load(dtype_, at(i)); }
     void set(std::size_t i, double x) { reference::store(dtype_, bytes_.data() + offset(i), x); }
 
-    /// Bitwise, but that any NaN equals any other.
+    /// Compares bitwise, except that all NaNs are equal.
     bool same_element(const Array& other, std::size_t i, std::size_t other_i) const {
         return std::memcmp(at(i), other.at(other_i), reference::bytes_of(dtype_)) == 0 ||
                (std::isnan(get(i)) && std::isnan(other.get(other_i)));
@@ -88,14 +88,14 @@ class Array {
     std::vector<unsigned char> bytes_;
 };
 
-/// Numbers of some 16 powers of two and both signs.
+/// Returns a number of either sign within 16 powers of two.
 inline double random_number(std::mt19937& random) {
     const double fraction = static_cast<double>(random() >> 8) * 0x1p-24;
     const int exponent = static_cast<int>(random() % 16) - 12;
     return std::ldexp((random() & 1u) != 0 ? fraction : -fraction, exponent);
 }
 
-/// Params, gradients, one or two states, the second of which is not negative, and the copy.
+/// Params, gradients, one or two states, and the low-precision copy.
 struct Tensors {
     Tensors(const DTypes& dtypes, int state_count, std::size_t count, std::size_t skew = 0)
         : params(dtypes.params, count, skew),
@@ -119,7 +119,7 @@ struct Tensors {
     Array copies;
 };
 
-/// `positive`: the index of the state that is a sum of squares.
+/// `positive` is the index of the state that is a sum of squares; -1 if there is none.
 inline Tensors random_tensors(const DTypes& dtypes, int state_count, int positive,
                               std::size_t count, std::uint32_t seed, std::size_t skew = 0) {
     Tensors tensors(dtypes, state_count, count, skew);
@@ -149,7 +149,7 @@ inline void check_same(const Array& found, const Array& wanted, std::size_t begi
     }
 }
 
-/// Checks that elements [begin, end) of what was written are the same.
+/// Checks that elements [begin, end) of all arrays that an update writes are the same.
 inline void check_same(const Tensors& found, const Tensors& wanted, std::size_t begin,
                        std::size_t end, const char* what) {
     check_same(found.params, wanted.params, begin, end, "params", what);

@@ -1,4 +1,4 @@
-// Lion's kernels: the formula within a bound, the same bits everywhere, and what is refused.
+// Lion's kernels: the formula within a bound, equal bits everywhere, and refused arguments.
 #include "cpu/lion/lion.h"
 #include "one_state_test.h"
 
@@ -31,7 +31,7 @@ struct Lion {
         const double decay = 1 - h.lr * h.weight_decay;
         Bounded updated = {param * decay - h.lr * sign, 0};
         updated.error = u * (2 * std::fabs(param * decay) + h.lr + std::fabs(updated.value));
-        if (std::fabs(c.value) <= c.error) {  // either sign is right
+        if (std::fabs(c.value) <= c.error) {  // either sign is correct
             updated = {param * decay, h.lr + updated.error};
         }
         return {updated, mixed(h.beta2)};
@@ -53,7 +53,7 @@ TEST(bad_hyperparameters_are_refused_by_name) {
     Tests::check_refused(&H::weight_decay, "weight_decay", {-1e-9, NAN, INFINITY});
 }
 
-// Without a momentum or gradient nothing moves, and a NaN is not hidden by the sign.
+// Without momentum and gradient nothing changes, and the sign does not hide a NaN.
 TEST(sign_of_zero_and_nan) {
     for (const Isa isa : isas()) {
         Tensors tensors(DTypes{}, 1, 19);

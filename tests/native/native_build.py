@@ -1,4 +1,4 @@
-"""Compiles the C++ tests of the optimizers' kernels as the builders compile the kernels."""
+"""Compile the C++ tests of the optimizers' kernels with the builders' flags."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ WARNINGS = ["-Wall", "-Wextra", "-Wpedantic", "-Werror"]
 
 @dataclass(frozen=True)
 class Target:
-    """A compiler, what it compiles for and how that is run."""
+    """A compiler, the machine it compiles for, and its flags."""
 
     compiler: Sequence[str]
     machine: str = platform.machine()
     kernel_flags: Sequence[str] = ("-O2",)
-    test_flags: Sequence[str] = ("-O0",)  # most of the time goes into compiling the tests
+    test_flags: Sequence[str] = ("-O0",)  # compiling the tests takes most of the time
     link_flags: Sequence[str] = ()
 
     def isa_flags(self) -> dict[str, list[str]]:
@@ -73,8 +73,8 @@ def simd_header(name: str) -> str:
 
 
 def run(command: Sequence[str | Path], timeout: float = HANG_SECONDS) -> str:
-    """Its output; a failure shows the command and everything it said."""
-    environment = dict(os.environ, ASAN_OPTIONS="detect_leaks=0")  # not under ptrace or qemu
+    """Return the output of a command; a failure shows the command and its output."""
+    environment = dict(os.environ, ASAN_OPTIONS="detect_leaks=0")  # fails under ptrace and qemu
     done = subprocess.run(
         command,
         capture_output=True,
@@ -92,7 +92,7 @@ def run(command: Sequence[str | Path], timeout: float = HANG_SECONDS) -> str:
 def compile_object(
     target: Target, optimizer: str, source: Path, flags: Sequence[str], output: Path
 ) -> Path:
-    """``output``, made from ``source`` with the flags that the optimizer's builder gives to all."""
+    """Compile ``source`` with the common flags of the optimizer's builder; return ``output``."""
     builder = BUILDERS[optimizer]
     includes = [CSRC / path for path in builder.include_paths()] + [HERE / "fake_torch"]
     common = ["-std=c++17", "-fPIC", *builder.cxx_args(), *WARNINGS]
@@ -102,7 +102,7 @@ def compile_object(
 
 
 class Objects:
-    """All objects of one target, each compiled once and two at a time."""
+    """The objects of one target."""
 
     def __init__(self, target: Target, folder: Path) -> None:
         self.target = target
@@ -110,7 +110,7 @@ class Objects:
         folder.mkdir(parents=True, exist_ok=True)
 
     def kernels(self, optimizer: str, pool: ThreadPoolExecutor) -> list[Path]:
-        """Everything of the optimizer's library but the binding."""
+        """Compile the optimizer's library, without the binding."""
         names = [n for n in BUILDERS[optimizer].sources() if not n.endswith("_binding.cpp")]
         return list(pool.map(lambda name: self._kernel(optimizer, name), names))
 
@@ -122,7 +122,7 @@ class Objects:
         return compile_object(self.target, optimizer, CSRC / name, flags, output)
 
     def program(self, optimizer: str, tests: Sequence[str], pool: ThreadPoolExecutor) -> Path:
-        """The optimizer's tests as one program."""
+        """Build one program of the optimizer's tests."""
         sources = [*tests, "test_main.cpp"]
         objects = pool.map(lambda name: self._test(optimizer, name), sources)
         kernels = self.kernels(optimizer, pool)
@@ -136,7 +136,7 @@ class Objects:
         return compile_object(self.target, optimizer, HERE / name, all_flags, output)
 
     def simd_programs(self, pool: ThreadPoolExecutor) -> dict[str, Path]:
-        """``simd_test.cpp`` with each simd header."""
+        """Build ``simd_test.cpp`` once per variant."""
 
         def build(variant: tuple[str, list[str]]) -> tuple[str, Path]:
             name, flags = variant
@@ -161,7 +161,10 @@ def runs_on(variant: str, isas: Sequence[str]) -> bool:
 
 
 def digests(output: str) -> dict[str, set[str]]:
-    """The results that were printed, by what they are of: one each, whatever computed them."""
+    """Return the digests in an output by the results they belong to.
+
+    If all instruction sets agree, there is one digest per result.
+    """
     found: dict[str, set[str]] = {}
     for name, digest in re.findall(r"^digest (\w+) ([0-9a-f]{16})$", output, re.MULTILINE):
         found.setdefault(name if name.startswith("norm") else "kernels", set()).add(digest)
@@ -169,17 +172,17 @@ def digests(output: str) -> dict[str, set[str]]:
 
 
 def isas_of(output: str) -> list[str]:
-    """The instruction sets that ``digest_of_all_results`` ran on, in order."""
+    """Return the instruction sets that ``digest_of_all_results`` ran on, in order."""
     words = [line.split() for line in output.splitlines() if line.startswith("digest ")]
     return [word[1] for word in words if not word[1].startswith("norm")]
 
 
 def find_program(*names: str) -> str | None:
-    """The first of them on PATH."""
+    """Return the first of the programs that is on PATH."""
     return next(filter(None, map(shutil.which, names)), None)
 
 
 def newest_clang(oldest: int = 10) -> str | None:
-    """The name of the newest clang++ from version ``oldest`` on, if there is one."""
+    """Return the newest clang++ of at least version ``oldest``, or None."""
     versions = (f"clang++-{version}" for version in range(24, oldest - 1, -1))
     return find_program(*versions, *(["clang++"] if oldest <= 10 else []))

@@ -1,5 +1,5 @@
-// The tests of optimizers with one state: an Optimizer has Hyperparameters, modes() of them, plan()
-// and update(), its formula in double.
+// Tests of optimizers with one state. Their parameter, Optimizer, has Hyperparameters, modes(),
+// plan(), and update(), which is the formula in double.
 #pragma once
 
 #include <algorithm>
@@ -11,7 +11,7 @@ namespace optimizer_test {
 
 constexpr double u = 0x1p-24;  // half the distance from 1 to the next fp32: one rounding
 
-/// A result in double and how far fp32 arithmetic may be from it, before it is stored.
+/// A result in double, and the error of fp32 arithmetic before the result is stored.
 struct Bounded {
     double value;
     double error;
@@ -128,7 +128,7 @@ struct OneStateTest {
         }
     }
 
-    /// Each of these is refused with its name, and nothing is planned.
+    /// Checks that each value is refused with the argument's name, and that nothing is planned.
     static void check_refused(double Hyperparameters::* field, const char* argument,
                               std::initializer_list<double> values) {
         for (const double value : values) {
@@ -138,8 +138,8 @@ struct OneStateTest {
             const Problem problem = Optimizer::plan(h, DTypes{}, Isa::scalar, &made);
             CHECK_MESSAGE(
                 problem.argument != nullptr && std::strcmp(problem.argument, argument) == 0,
-                "%g was taken for %s", value, argument);
-            CHECK_MESSAGE(made.kernel == nullptr, "a plan was made without %s", argument);
+                "%g was accepted for %s", value, argument);
+            CHECK_MESSAGE(made.kernel == nullptr, "a plan was made with a bad %s", argument);
         }
     }
 };

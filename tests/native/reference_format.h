@@ -1,5 +1,5 @@
-// fp32, bf16 and fp16 by their definition, in double and without bit tricks: what the simd headers
-// are tested against.
+// fp32, bf16 and fp16 by their definition, in double and without bit tricks: the reference for the
+// simd headers.
 #pragma once
 
 #include <cmath>
@@ -14,8 +14,8 @@ namespace reference {
 using ascend_ops::DType;
 
 struct Format {
-    int bits;             // of storage
-    int mantissa_bits;    // stored ones
+    int bits;             // in storage
+    int mantissa_bits;    // in storage
     int lowest_exponent;  // of normal numbers
     int highest_exponent;
 };
@@ -38,14 +38,15 @@ inline const char* name_of(DType dtype) {
     return names[static_cast<int>(dtype)];
 }
 
-/// The distance between numbers of the format around x.
+/// Returns the distance between the format's numbers around x.
 inline double spacing(DType dtype, double x) {
     const Format format = format_of(dtype);
     const int exponent = x == 0.0 ? format.lowest_exponent : std::ilogb(x);
     return std::ldexp(1.0, std::max(exponent, format.lowest_exponent) - format.mantissa_bits);
 }
 
-/// The nearest number of the format, ties to even; infinite from half a spacing above the largest.
+/// Returns the format's number nearest to x, ties to even: infinity from half a spacing above the
+/// largest number on.
 inline double round_to(DType dtype, double x) {
     if (std::isnan(x) || std::isinf(x)) {
         return x;
@@ -82,7 +83,7 @@ inline double load(DType dtype, const unsigned char* from) {
     return decode(dtype, stored);
 }
 
-/// The bits of a number that the format has; of any number, those of round_to() it.
+/// Returns the bits of round_to(x).
 inline std::uint32_t encode(DType dtype, double x) {
     const Format format = format_of(dtype);
     const std::uint32_t sign = std::signbit(x) ? 1u << (format.bits - 1) : 0u;

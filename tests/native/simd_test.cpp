@@ -60,7 +60,8 @@ void check_store(const float* values) {
     }
 }
 
-// Every number of the format, the midpoint to its neighbour, and the fp32 numbers next to both.
+// Returns every number of the format, the midpoints between neighbours, and the fp32 numbers next
+// to both.
 template <class T>
 std::vector<float> interesting_floats() {
     std::vector<float> values;
@@ -72,7 +73,7 @@ std::vector<float> interesting_floats() {
                           {x, std::nextafter(x, INFINITY), std::nextafter(x, -INFINITY)});
         }
     }
-    // all NaNs whose payload is in one bit or in all bits, and random bits
+    // NaNs whose payload is a single bit or all lower bits, and random bits
     for (std::uint32_t bit = 0; bit < 23; ++bit) {
         for (const std::uint32_t sign : {0u, 0x80000000u}) {
             values.push_back(float_of_bits(sign | 0x7f800000u | (1u << bit)));
@@ -101,7 +102,7 @@ void check_conversions() {
 TEST(bf16_conversions_are_exact_or_nearest_even) { check_conversions<BFloat16>(); }
 TEST(fp16_conversions_are_exact_or_nearest_even) { check_conversions<Float16>(); }
 
-// Operands of a few exponents, so that sums cancel and round; some of any bits at all.
+// Returns operands with few different exponents, so that sums cancel and round; some have any bits.
 std::vector<float> operands(std::uint32_t seed, std::size_t count) {
     std::mt19937 random(seed);
     std::vector<float> values(count);
@@ -160,8 +161,8 @@ TEST(fma_rounds_once) {
         [](float a, float b, float c) { return std::fma(-a, b, c); });
 }
 
-// c, and half its last place but for a part in 2^46: a sum rounded to double on the way to float
-// is taken for a tie and goes to the even side, wrong every other time.
+// The product is half of c's last place, except for one part in 2^46. If the sum were first rounded
+// to double, it would become a tie and then round to even, which is wrong every other time.
 TEST(fma_is_not_fooled_by_near_ties) {
     for (const int exponent : {0, -149}) {  // c in [1, 2), and c a subnormal
         for (std::uint32_t k = 0; k < 4096; ++k) {

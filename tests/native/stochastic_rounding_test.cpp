@@ -1,5 +1,5 @@
-// Stochastic rounding: the published numbers of its generator, the same bits however it is run, no
-// bias, and only where it belongs.
+// Stochastic rounding: the published numbers of its generator, equal bits for any split, no bias,
+// and no effect on fp32 and fp16.
 #include "cpu/threefry.h"
 
 #include <algorithm>
@@ -96,14 +96,15 @@ double covariance(const std::vector<double>& a, const std::vector<double>& b) {
     return both / count - sum_a / count * (sum_b / count);
 }
 
-// What is stored is one of the two neighbours, and on average what was to be stored; the numbers of
-// an element are rounded independently of each other.
+// The stored number is one of the two neighbours and is correct on average. The numbers of an
+// element are rounded independently of each other.
 TEST(rounding_has_no_bias) {
     const std::size_t count = 65536;
     const DTypes exact = {DType::float32, DType::float32, DType::float32};
     Tensors wanted = random_tensors(exact, count, 4);
     Tensors found = random_tensors(all_bf16, count, 4);
-    for (std::size_t i = 0; i < count; ++i) {  // all elements alike, and known in bf16
+    for (std::size_t i = 0; i < count;
+         ++i) {  // all elements are equal, and both start from bf16 values
         for (Tensors* tensors : {&wanted, &found}) {
             tensors->params.set(i, 1.0);
             tensors->grads.set(i, 0.75);
@@ -159,7 +160,7 @@ TEST(nan_and_infinity_stay) {
     }
 }
 
-// Adding random bits to this one would carry into the sign.
+// Adding random bits to this NaN would carry into the sign.
 TEST(nan_with_all_bits_set_stays_one) {
     const DTypes dtypes = {DType::bfloat16, DType::float32, DType::bfloat16};
     for (const Isa isa : isas()) {

@@ -1,7 +1,8 @@
-"""The same C++ tests on other CPUs: cross-compiled with the builders' flags, run under qemu-user.
+"""The C++ tests on other CPUs: cross-compiled with the builders' flags and run under qemu-user.
 
-NEON on a CPU without SVE (a Kunpeng 920's stand-in, where an SVE instruction ends the process, so
-that the choice at run time is tested), SVE of three lengths, and RISC-V with and without vectors.
+They run on NEON without SVE, on SVE of three lengths, and on RISC-V with and without vectors. The
+CPU without SVE stands in for a Kunpeng 920: an SVE instruction would end the process there, so the
+choice at run time is tested.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ needs_riscv64 = pytest.mark.skipif(
 
 @pytest.fixture(scope="module")
 def wanted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
-    """The digests of this machine's own kernels."""
+    """Return the digests of this machine's own kernels."""
     objects = Objects(Target(["g++"]), tmp_path_factory.mktemp("here"))
     with ThreadPoolExecutor(max_workers=2) as pool:
         program = objects.program("adam", ["adam_bits_test.cpp", "blocks_test.cpp"], pool)
@@ -46,7 +47,7 @@ def wanted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
 
 
 def build(target: Target, folder: Path) -> tuple[dict[str, Path], dict[str, Path]]:
-    """The optimizers' programs and those of the simd headers."""
+    """Build the programs of the optimizers and those of the simd headers."""
     objects = Objects(target, folder)
     with ThreadPoolExecutor(max_workers=2) as pool:
         programs = {name: objects.program(name, sources, pool) for name, sources in TESTS.items()}
@@ -57,12 +58,12 @@ def build(target: Target, folder: Path) -> tuple[dict[str, Path], dict[str, Path
 def aarch64(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> tuple[dict[str, Path], dict[str, Path]]:
-    """Statically linked programs for aarch64."""
+    """Build statically linked programs for aarch64."""
     target = Target([AARCH64_CXX], "aarch64", test_flags=("-O1",), link_flags=("-static",))
     return build(target, tmp_path_factory.mktemp("aarch64"))
 
 
-# All tests once; elsewhere those that compare bits, as what is right on one is right on all then.
+# One CPU runs all tests. The others compare bits, which suffices if those of one CPU are correct.
 ALL = [""]
 BITS = ["digest", "square_sums", "splits", "special"]
 
@@ -104,7 +105,7 @@ def test_a_variant_exports_its_table_and_nothing_else_on_aarch64(tmp_path: Path)
 def test_riscv64_without_vectors_gives_the_same_bits(
     tmp_path: Path, wanted: dict[str, set[str]]
 ) -> None:
-    """GCC 12 has no riscv_vector.h: the variant compiles to nothing, also with its flags."""
+    """GCC 12 has no riscv_vector.h, so the variant compiles to an empty table despite its flags."""
     assert QEMU_RISCV64 is not None
     target = Target([RISCV64_CXX], "riscv64", link_flags=("-static",))
     tests = ["adam_bits_test.cpp", "blocks_test.cpp"]

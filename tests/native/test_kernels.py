@@ -1,6 +1,6 @@
-"""The C++ tests of the optimizers' kernels on this CPU, with each compiler and sanitizer here.
+"""The C++ tests of the optimizers' kernels on this CPU, with each compiler and sanitizer.
 
-A C++ test that fails prints what it found. Those on other CPUs are in test_cross_kernels.py.
+test_cross_kernels.py runs them on other CPUs.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ pytestmark = [
 def build_and_run(
     target: Target, folder: Path, tests: dict[str, list[str]] = TESTS, *, simd: bool = True
 ) -> str:
-    """The output of all C++ tests."""
+    """Build and run the C++ tests; return their output."""
     objects = Objects(target, folder)
     with ThreadPoolExecutor(max_workers=2) as pool:
         programs = [objects.program(name, sources, pool) for name, sources in tests.items()]
@@ -45,7 +45,7 @@ def build_and_run(
 
 @pytest.fixture(scope="module")
 def plain(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The output of the tests as g++ builds them, which other builds are compared with."""
+    """Return the output of the tests as built by g++, to which other builds are compared."""
     return build_and_run(Target(["g++"]), tmp_path_factory.mktemp("plain"))
 
 
@@ -61,7 +61,7 @@ def test_no_error_that_sanitizers_see(plain: str, tmp_path: Path) -> None:
 
 
 def test_no_race_that_threadsanitizer_sees(plain: str, tmp_path: Path) -> None:
-    """The split of a step and of the norm among threads, with the kernels that they run."""
+    """The threads that share a step or a norm, and the kernels that they run, have no data race."""
     target = Target(["g++"], kernel_flags=("-O1", *THREADS), test_flags=("-O1", *THREADS))
     output = build_and_run(target, tmp_path, {"adam": ["blocks_test.cpp"]}, simd=False)
     assert digests(output).items() <= digests(plain).items()
@@ -70,7 +70,7 @@ def test_no_race_that_threadsanitizer_sees(plain: str, tmp_path: Path) -> None:
 def test_pain_05_a_variant_without_its_flags_is_empty_and_the_next_lower_one_runs(
     plain: str, tmp_path: Path
 ) -> None:
-    """DeepSpeed #7556, #2618: intrinsics by a macro of the build's, and not of the compiler's."""
+    """DeepSpeed #7556, #2618: a macro of the build, not of the compiler, enabled intrinsics."""
     target = Target(["g++"], machine="a machine that no variant has flags for")
     tests = {"adam": ["adam_bits_test.cpp"]}
     output = build_and_run(target, tmp_path, tests, simd=False)
@@ -86,14 +86,14 @@ def test_clang_gives_the_same_bits(plain: str, tmp_path: Path) -> None:
 
 
 def symbols(objects: Sequence[Path]) -> list[tuple[str, str, str]]:
-    """(object, type, name) of every symbol that the objects define; see nm(1) for the types."""
+    """Return (object, type, name) of every symbol that the objects define; nm(1) has the types."""
     lines = run(["nm", "-A", "-C", "--defined-only", *objects]).splitlines()
     matches = [re.match(r"(.+?\.o):\S* (\S) (.+)", line) for line in lines]
     return [(Path(m[1]).stem, m[2], m[3]) for m in matches if m]
 
 
 def check_exports(target: Target, optimizer: str, folder: Path) -> None:
-    """Each file of an instruction set gives the linker one name, and nothing to merge."""
+    """Each file of an instruction set exports one name and gives the linker nothing to merge."""
     with ThreadPoolExecutor(max_workers=2) as pool:
         objects = Objects(target, folder).kernels(optimizer, pool)
     prefix = f"{optimizer}.kernels_"
@@ -121,5 +121,5 @@ def check_exports(target: Target, optimizer: str, folder: Path) -> None:
 def test_a_variant_exports_its_table_and_nothing_else(
     optimizer: str, flags: list[str], tmp_path: Path
 ) -> None:
-    """Or the linker could take an AVX-512 copy of a function that all CPUs run (ODR)."""
+    """Otherwise the linker could choose an AVX-512 copy of a function that all CPUs run (ODR)."""
     check_exports(Target(["g++"], platform.machine(), kernel_flags=flags), optimizer, tmp_path)

@@ -1,5 +1,7 @@
-"""Four ops, one for each way of binding C++; importing it builds and loads nothing.
+"""Four ops, one for each way of binding C++. Importing the package builds and loads nothing.
 
-``crc32c`` plain C with ctypes; ``swiglu`` torch's stable ABI; ``squared_relu`` TORCH_LIBRARY;
-``edit_distance`` PYBIND11_MODULE.
+- ``crc32c``: plain C, called through ctypes
+- ``swiglu``: torch's stable ABI
+- ``squared_relu``: ``TORCH_LIBRARY``
+- ``edit_distance``: ``PYBIND11_MODULE``
 """

@@ -4,7 +4,7 @@
 
 namespace {
 
-constexpr std::uint32_t polynomial = 0x82F63B78;  // Castagnoli's, its bits reversed
+constexpr std::uint32_t polynomial = 0x82F63B78;  // Castagnoli's, with its bits reversed
 
 constexpr std::array<std::uint32_t, 256> make_table() {
     std::array<std::uint32_t, 256> table{};
@@ -22,7 +22,7 @@ constexpr std::array<std::uint32_t, 256> table = make_table();
 
 }  // namespace
 
-// Symbols are hidden by default: say which ones are the library's.
+// Symbols are hidden by default: mark those that the library exports.
 #define EXPORT extern "C" __attribute__((visibility("default")))
 
 EXPORT std::uint32_t crc32c(const unsigned char* data, std::size_t size, std::uint32_t crc) {

@@ -28,7 +28,7 @@ std::size_t edit_distance(const Words& reference, const Words& hypothesis) {
 
 }  // namespace
 
-// TORCH_EXTENSION_NAME is the builder's NAME: PyInit_<NAME> is what Python looks for.
+// TORCH_EXTENSION_NAME is the builder's NAME, since Python looks for PyInit_<NAME>.
 PYBIND11_MODULE(TORCH_EXTENSION_NAME, module) {
     module.def("edit_distance", &edit_distance, pybind11::arg("reference"),
                pybind11::arg("hypothesis"), pybind11::call_guard<pybind11::gil_scoped_release>());

@@ -1,7 +1,7 @@
 """PYBIND11_MODULE: the edit distance of two sequences, for word and character error rates.
 
-For functions of Python's own objects: lists, strings, classes. The library works with the one
-Python that it was built with.
+Use it for functions of Python objects, such as lists, strings and classes. The library works only
+with the Python version that it was built with.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class EditDistanceBuilder(CPUOpBuilder):
         return ["edit_distance.cpp"]
 
     def compatibility(self, toolchain: Toolchain) -> list[str]:
-        """What an op needs besides its binding it says here; all reasons are shown together."""
+        """Return the reasons why the op cannot be built; they are reported together."""
         reasons = super().compatibility(toolchain)
         if importlib.util.find_spec("pybind11") is None:
             reasons.append("pybind11 is not installed: `pip install pybind11`")
@@ -32,8 +32,12 @@ class EditDistanceBuilder(CPUOpBuilder):
 
 
 def edit_distance(reference: Sequence[str], hypothesis: Sequence[str]) -> int:
-    """How many insertions, deletions and replacements make one of the other (Levenshtein).
+    """Return the Levenshtein distance: the fewest insertions, deletions and replacements.
 
-    Of strings: characters; of lists of words: words.
+    Strings are compared by characters, lists of words by words.
+
+    Example:
+        >>> edit_distance("kitten", "sitting")
+        3
     """
     return int(EditDistanceBuilder().load().edit_distance(list(reference), list(hypothesis)))

@@ -11,7 +11,7 @@ namespace {
 constexpr std::int64_t grain_size = 32768;
 
 at::Tensor squared_relu(const at::Tensor& x) {
-    TORCH_CHECK(x.scalar_type() == at::kFloat, "squared_relu: expected float32, got ", x.dtype());
+    TORCH_CHECK(x.scalar_type() == at::kFloat, "x must have dtype float32, got ", x.dtype());
     const at::Tensor input = x.contiguous();
     at::Tensor result = at::empty_like(input);
     const float* in = input.const_data_ptr<float>();

@@ -1,8 +1,8 @@
 """TORCH_LIBRARY: the squared ReLU of Primer (https://arxiv.org/abs/2109.08668), on ATen.
 
-All of ATen is at hand. The price: the library works with the
-one torch that it was built with (it is rebuilt when torch is upgraded), and its headers compile in
-5 s. Include the single headers that are needed; ``torch/extension.h`` takes 25 s.
+All of ATen is available. In return, the library works only with the torch version that it was built
+with, so it is rebuilt when torch is upgraded, and the headers take 5 s to compile. Include only the
+headers that you need: ``torch/extension.h`` takes 25 s.
 """
 
 from __future__ import annotations
@@ -21,13 +21,19 @@ class SquaredReluBuilder(CPUOpBuilder):
     NAME = "squared_relu"
     BUILD_VAR = "DS_BUILD_SQUARED_RELU"
     BINDING = "torch"
-    NAMESPACE = "example_squared_relu"  # the one that TORCH_LIBRARY names
+    NAMESPACE = "example_squared_relu"  # as in TORCH_LIBRARY
 
     def sources(self) -> list[str]:
         return ["squared_relu.cpp"]
 
 
 def squared_relu(x: torch.Tensor) -> torch.Tensor:
-    """``relu(x) ** 2`` for a float32 tensor on the CPU."""
+    """Return ``relu(x) ** 2`` for a float32 tensor on the CPU.
+
+    Example:
+        >>> import torch
+        >>> squared_relu(torch.tensor([-2.0, 3.0]))
+        tensor([0., 9.])
+    """
     result: torch.Tensor = SquaredReluBuilder().load().squared_relu(x)
     return result

@@ -16,8 +16,10 @@ constexpr std::int64_t grain_size = 4096;
 Tensor swiglu(const Tensor& gate, const Tensor& up) {
     constexpr auto float32 = torch::headeronly::ScalarType::Float;
     STD_TORCH_CHECK(gate.scalar_type() == float32 && up.scalar_type() == float32,
-                    "swiglu: expected gate and up to be float32");
-    STD_TORCH_CHECK(gate.sizes().equals(up.sizes()), "swiglu: expected gate and up of one shape");
+                    "gate and up must have dtype float32, got ",
+                    torch::headeronly::toString(gate.scalar_type()), " and ",
+                    torch::headeronly::toString(up.scalar_type()));
+    STD_TORCH_CHECK(gate.sizes().equals(up.sizes()), "gate and up must have the same shape");
     const Tensor gates = torch::stable::contiguous(gate);
     const Tensor ups = torch::stable::contiguous(up);
     Tensor result = torch::stable::empty_like(gates);

@@ -1,4 +1,4 @@
-"""The offload step of CPUAdam hands its parameters to an (emulated) NPU while it still computes."""
+"""The offload step of CPUAdam copies parameters to an emulated NPU while it computes the rest."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ pinned = [torch.empty(shape, dtype=torch.bfloat16).pin_memory() for shape in sha
 device = [torch.randn(shape, device="npu").bfloat16() for shape in shapes]
 optimizer = CPUAdam(masters, lr=0.1)
 for step in range(3):
-    # A forward pass on the old parameters that is still queued when the step begins.
+    # A forward pass with the old parameters that is still queued when the step begins.
     outputs = [(param.float() * 2).sum() for param in device]
     grads = [torch.randn(shape).bfloat16() for shape in shapes]
     outcome = optimizer.offload_step(
@@ -23,7 +23,7 @@ for step in range(3):
         copy_elements=4096,
     )
     assert not outcome.found_inf
-    # And one on the new ones, right behind it, without a synchronisation by hand.
+    # A forward pass with the new parameters right behind it, without explicit synchronization.
     sums = [(param.float() * 1).sum() for param in device]
     torch.npu.synchronize()
     for param, low, total, master in zip(device, pinned, sums, masters):

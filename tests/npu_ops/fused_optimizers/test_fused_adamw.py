@@ -1,4 +1,4 @@
-"""FusedAdamW: against torch.optim.AdamW in fp64, with either function of CANN and with none."""
+"""FusedAdamW against torch.optim.AdamW in fp64, with each of CANN's functions and without."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SHAPES = [(4, 5), (7,), (0,), ()]
 
 
 def trained(cls, device, dtype="float32", steps=10, **settings):
-    """The parameters after some steps with the same gradients."""
+    """Return the parameters after some steps, which have the same gradients for every ``cls``."""
     import torch
 
     generator = torch.Generator().manual_seed(0)

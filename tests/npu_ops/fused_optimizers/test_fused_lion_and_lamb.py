@@ -1,4 +1,4 @@
-"""FusedLion and FusedLamb against their formulas, element by element, in fp64."""
+"""FusedLion and FusedLamb against their formulas in fp64."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ npu = pytest.mark.npu
 
 
 class Lion:
-    """The formula, a tensor at a time."""
+    """The formula of Lion, one tensor at a time."""
 
     def __init__(self, params, lr=1e-4, betas=(0.9, 0.99), weight_decay=0.0, maximize=False):
         import torch
@@ -29,7 +29,7 @@ class Lion:
 
 
 class Lamb:
-    """The formula, a tensor at a time."""
+    """The formula of LAMB, one tensor at a time."""
 
     def __init__(self, params, lr, weight_decay, bias_correction=True, max_coeff=10.0):
         import torch

@@ -1,5 +1,5 @@
-// torch::stable::parallel_for on plain threads, as many as the test says: what schedules work is
-// tested without torch, so that ThreadSanitizer sees all of it.
+// torch::stable::parallel_for on plain threads, whose number the test chooses. The scheduling of
+// work is tested without torch, so that ThreadSanitizer sees every access.
 #pragma once
 
 #include <algorithm>
