@@ -1,8 +1,8 @@
-// DeepSpeed's Adam on other CPUs, by its own headers, for counting its instructions.
+// DeepSpeed's Adam on another CPU, compiled from its headers to count its instructions.
 //
-// It takes the element type of all arrays, float32 or bfloat16, and a count of elements up to
-// `capacity`. The arrays have always that many, so that filling them is no part of the difference
-// of two counts.
+// Arguments: the element type of all arrays, float32 or bfloat16, and the number of elements, at
+// most `capacity`. The arrays always have `capacity` elements, so that filling them does not
+// contribute to the difference of two counts.
 #include <cstdlib>
 #include <cstring>
 #include <vector>

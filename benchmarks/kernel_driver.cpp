@@ -1,6 +1,6 @@
-// One optimizer's kernels of one instruction set and nothing else, for counting their instructions.
+// One optimizer's kernels of one instruction set, compiled alone to count their instructions.
 //
-// KERNELS is the file of the instruction set, TABLE the table that it defines.
+// KERNELS is the source file of the instruction set, TABLE the table that it defines.
 #include <cstddef>
 #include <cstdint>
 #include <vector>
@@ -10,7 +10,7 @@
 namespace ascend_ops {
 namespace {
 
-// The l2 penalty of Adam and Adagrad's weight decay are off, as in the cases that are measured.
+// Disable the l2 penalty of Adam and Adagrad's weight decay, as in the measured cases.
 template <class C>
 auto clear_flags(C& c, int) -> decltype(void(c.has_l2_penalty = false)) {
     c.has_l2_penalty = false;
@@ -22,8 +22,8 @@ auto clear_flags(C& c, long) -> decltype(void(c.has_weight_decay = false)) {
 template <class C>
 void clear_flags(C&, ...) {}
 
-// Any numbers that give neither zeros nor infinities: how many instructions run does not depend on
-// them.
+// Return numbers that result in neither zeros nor infinities. The number of instructions does not
+// depend on them.
 Coefficients some_coefficients() {
     float values[sizeof(Formula::Coefficients) / sizeof(float)];
     for (float& value : values) {
@@ -35,7 +35,7 @@ Coefficients some_coefficients() {
     return Coefficients(c);
 }
 
-// Elements of every array, whatever is counted: filling them takes the same instructions then.
+// Every array has this many elements, so that filling it always takes the same instructions.
 constexpr std::size_t capacity = 1 << 16;
 
 const Plan* plan;
@@ -44,7 +44,7 @@ const Tensors* tensors;
 }  // namespace
 }  // namespace ascend_ops
 
-// What callgrind collects in.
+// callgrind counts the instructions in this function.
 extern "C" [[gnu::noinline, gnu::used]] double ascend_ops_counted(std::int64_t count, bool norm) {
     using namespace ascend_ops;
     double sum = 0.0;
@@ -55,7 +55,7 @@ extern "C" [[gnu::noinline, gnu::used]] double ascend_ops_counted(std::int64_t c
     return sum;
 }
 
-/// Dtypes by their number in DType; up to 65,536 elements. False where there is no such kernel.
+/// Dtypes are values of DType; at most 65,536 elements. Return false if there is no such kernel.
 extern "C" [[gnu::visibility("default")]] bool ascend_ops_run_kernel(int params, int grads,
                                                                      int states, int copies,
                                                                      std::int64_t count,

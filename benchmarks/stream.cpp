@@ -1,14 +1,14 @@
 // The limit of an optimizer's step: its memory traffic and nothing else.
 //
-// For every element: read param, grad and one or two states, write param and the states back to
-// where they came from, and a 16-bit copy of param where there is one. That is what any step in
-// place has to move: 28 bytes for Adam with everything in fp32. The arithmetic is one AND and a XOR
-// an array with a mask that is 0, which a compiler cannot know: values stay as they are, so the
-// loop can take its turn on the arrays that the optimizers work on.
+// For every element, read param, grad and one or two states, and write param, the states and, if
+// there is one, a 16-bit copy of param. Any in-place step must move these bytes, for example 28
+// per element for Adam in fp32. The arithmetic is one AND and one XOR per array with a mask that is
+// 0, which the compiler cannot know. Values do not change, so that the loop can run on the arrays
+// of the optimizers, between their steps.
 //
-// An offload step reads its gradients once more before, for their norm: read_grads does that.
+// An offload step reads its gradients once more before, for their norm; read_grads does the same.
 //
-// Threads are torch's own, one contiguous range each, as in the optimizers measured beside it.
+// Each of torch's threads processes one contiguous range, as in the optimizers.
 #include <torch/csrc/stable/library.h>
 #include <torch/csrc/stable/ops.h>
 #include <torch/csrc/stable/tensor.h>
@@ -20,7 +20,7 @@
 
 namespace {
 
-// One row of the table for each parameter. Addresses; 0 where there is no such array.
+// One row of the table per parameter: addresses, or 0 if there is no such array.
 struct Row {
     std::int64_t param, grad, state0, state1, copy;
     std::int64_t begin, end;  // its elements, counted over all parameters
@@ -34,7 +34,7 @@ struct Table {
         : rows(static_cast<const Row*>(table.const_data_ptr())), count(table.size(0)) {}
 };
 
-// Elements of one array before the next has its turn, in the blocked order: 16 KiB of fp32.
+// In the blocked order, the elements of one array before the next array: 16 KiB of fp32.
 constexpr std::int64_t block_size = 4096;
 constexpr std::int64_t elements_per_unit = 1024;
 constexpr std::int64_t units_per_task = 32;
@@ -126,7 +126,7 @@ void stream_as(const Table& table, bool blocked, std::uint32_t mask) {
     });
 }
 
-// The copy is of offload steps, which are fp32 but for their gradients: no others are compiled.
+// Only offload steps have a copy; all their arrays except for the gradients are fp32.
 template <class Param, class Grad, class State>
 void stream(const Table& table, bool blocked, std::uint32_t mask) {
     const bool second_state = table.count != 0 && table.rows[0].state1 != 0;
@@ -173,7 +173,7 @@ std::int64_t read_as(const Table& table) {
     return all;
 }
 
-// The XOR of all gradients: a result that needs each of them, so that none is left unread.
+// Return the XOR of all gradients, which depends on each of them.
 std::int64_t read_grads(torch::stable::Tensor table, std::int64_t grad_bytes) {
     return grad_bytes == 4 ? read_as<std::uint32_t>(Table(table))
                            : read_as<std::uint16_t>(Table(table));
