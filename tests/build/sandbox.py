@@ -61,7 +61,7 @@ class Loading:
         self.child.send_signal(signal.SIGKILL)
 
     def outcome(self) -> Outcome:
-        """Wait for the end; an exception that is none of this project's fails the test."""
+        """Wait for the end; an exception that is not of this project fails the test."""
         try:
             said, stderr = self.child.communicate(timeout=HANG_SECONDS)
         except subprocess.TimeoutExpired:

@@ -29,7 +29,7 @@ def _named(file: Path) -> str:
 
 
 def _prose(page: Path) -> str:
-    """The page without its code blocks, in which brackets are no links."""
+    """Return the page without its code blocks, in which brackets do not mark links."""
     text = page.read_text(encoding="utf-8")
     return re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE)
 

@@ -23,7 +23,7 @@ as_root = pytest.mark.skipif(os.geteuid() != 0, reason="gives files to somebody 
 
 @pytest.fixture
 def no_home(tmp_path: Path, user_folders: UserFolders) -> dict[str, str]:
-    """An environment whose home is no folder: there mkdir fails even for root."""
+    """An environment whose home is a file, so that mkdir fails even for root."""
     (tmp_path / "home").write_bytes(b"")
     return {"HOME": str(tmp_path / "home"), "TMPDIR": str(user_folders.temporary)}
 

@@ -118,7 +118,7 @@ def test_pain_24_a_folder_without_our_tag_is_never_cleaned(tmp_path: Path, clean
     with pytest.raises(CacheError, match="nothing in it was deleted") as caught:
         clean(Layer("user", tmp_path / "work", shipped=False))  # type: ignore[operator]
     assert str(tmp_path / "work") in str(caught.value)
-    (tmp_path / "work" / CACHEDIR_TAG).mkdir()  # a folder of the name is no tag
+    (tmp_path / "work" / CACHEDIR_TAG).mkdir()  # a folder with the name is not a tag
     with pytest.raises(CacheError):
         clean(Layer("user", tmp_path / "work", shipped=False))  # type: ignore[operator]
     assert source.is_file()
