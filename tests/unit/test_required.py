@@ -6,9 +6,9 @@ import json
 import subprocess
 import sys
 import threading
-import time
 
 import pytest
+from limits import HANG_SECONDS
 from made_up_builders import MadeUpBuilder
 
 from ascend_ops.cli import build as build_command
@@ -48,20 +48,23 @@ def test_an_ahead_of_time_build_by_name_includes_what_is_required_by_name_too() 
     assert [(e.builder.NAME, e.by_name) for e in found] == [("base", True), ("middle", True)]  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize(("cores", "each"), [(1, 1), (2, 1), (3, 1), (7, 2)])
+@pytest.mark.parametrize(
+    ("cores", "each", "together"), [(1, 1, 1), (2, 1, 2), (3, 1, 3), (7, 2, 3)]
+)
 def test_builds_together_run_no_more_jobs_than_asked_for(
-    monkeypatch: pytest.MonkeyPatch, cores: int, each: int
+    monkeypatch: pytest.MonkeyPatch, cores: int, each: int, together: int
 ) -> None:
-    guard = threading.Lock()
+    """The first builds end only when as many run as may, so they certainly meet."""
+    changed = threading.Condition()
     running: list[int] = []
     most: list[int] = []
 
     def build(builder: MadeUpBuilder, again: bool, jobs: int, _: object) -> dict[str, object]:
-        with guard:
+        with changed:
             running.append(jobs)
             most.append(sum(running))
-        time.sleep(0.02)
-        with guard:
+            changed.notify_all()
+            assert changed.wait_for(lambda: max(most) >= together * each, HANG_SECONDS)
             running.remove(jobs)
         return {"op": builder.NAME, "jobs": jobs}
 
@@ -69,7 +72,7 @@ def test_builds_together_run_no_more_jobs_than_asked_for(
     monkeypatch.setattr(build_command, "_build_one", build)
     found = build_command._build([Base(), Middle(), Top()], False)
     assert found == [{"op": name, "jobs": each} for name in ("base", "middle", "top")]
-    assert max(most) <= cores
+    assert max(most) == together * each <= cores
 
 
 def test_one_of_most_files_has_all_jobs_to_itself(monkeypatch: pytest.MonkeyPatch) -> None:
