@@ -1,4 +1,4 @@
-"""What the tests with a real compiler share."""
+"""Fixtures of the tests with a real compiler."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from user_folders import UserFolders
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Everything in this folder needs a compiler."""
+    """Mark all tests in this folder as requiring a compiler."""
     here = Path(__file__).parent
     for item in items:
         if item.path.is_relative_to(here):
@@ -23,7 +23,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture
 def sandbox(user_folders: UserFolders, tmp_path: Path) -> Iterator[Sandbox]:
-    """Ops, a cache and a home of this test's own."""
+    """Provide ops, a cache and a home for one test."""
     made = Sandbox.make(tmp_path, user_folders.cache)
     yield made
-    made.gate.unlink(missing_ok=True)  # lets the compilers of killed builders end
+    made.gate.unlink(missing_ok=True)  # lets the compilers of killed builders finish

@@ -1,11 +1,11 @@
-"""Loads one op in a process of its own and says on standard output, as JSON, how that went.
+"""Load one op in a separate process, and print the outcome as JSON.
 
     python load_op.py PROJECT module:Class STATEMENT EXPRESSION
 
-``PROJECT`` is the folder that ``module`` is in; the statement runs first, and the expression gives
-the op's value from what was ``loaded`` and the ``module`` that declares it. What the process does
-is seen by an audit hook: Python calls it for every subprocess, fork, lock and open file, whoever
-asked for it.
+``PROJECT`` is the folder that contains ``module``. The statement runs first; the expression is the
+op's value, computed from what was ``loaded`` and from the ``module`` that declares it. An audit
+hook, which Python calls for every subprocess, fork, lock and open file, records what the process
+does.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ written: list[str] = []
 
 
 def observe(event: str, arguments: tuple[object, ...]) -> None:
-    """The audit hook."""
+    """Record an event; this is the audit hook."""
     if event in PROCESS_EVENTS:
         processes.append(f"{event} {arguments[0] if arguments else ''!s}")
     elif event in LOCK_EVENTS:
@@ -52,7 +52,7 @@ def observe(event: str, arguments: tuple[object, ...]) -> None:
 
 
 def outcome(builder: str, expression: str) -> Mapping[str, object]:
-    """What loading and calling gave."""
+    """Return the result of loading and calling the op."""
     from op_builder.errors import AscendOpsError
 
     path, _, name = builder.partition(":")
@@ -68,14 +68,14 @@ def outcome(builder: str, expression: str) -> Mapping[str, object]:
 
 
 def main() -> None:
-    """Observe, load, report."""
+    """Install the hook, load the op, print the outcome."""
     project, builder, statement, expression = sys.argv[1:]
     sys.path.insert(0, project)
     exec(statement, {"sys": sys, "os": os})
     sys.addaudithook(observe)
-    said = dict(outcome(builder, expression))
+    found = dict(outcome(builder, expression))
     seen = {"processes": processes, "locks": locks, "read": read, "written": written}
-    sys.stdout.write(json.dumps({**said, **{key: list(value) for key, value in seen.items()}}))
+    sys.stdout.write(json.dumps({**found, **{key: list(value) for key, value in seen.items()}}))
 
 
 if __name__ == "__main__":

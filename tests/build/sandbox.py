@@ -1,4 +1,4 @@
-"""A checkout of the ops in ``ops/``, and processes that load them with folders of their own."""
+"""A copy of the ops in ``ops/``, and processes that load them with separate folders."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ANSWER = "answer:AnswerBuilder"
 
 @dataclass(frozen=True)
 class Outcome:
-    """How one process's load went; ``status`` is negative where a signal ended it."""
+    """The outcome of a load in one process; ``status`` is negative if a signal killed it."""
 
     status: int
     value: Any = None
@@ -53,24 +53,24 @@ class Loading:
 
     @property
     def pid(self) -> int:
-        """Of the process."""
+        """The process ID."""
         return self.child.pid
 
     def kill(self) -> None:
-        """SIGKILL."""
+        """Kill the process with SIGKILL."""
         self.child.send_signal(signal.SIGKILL)
 
     def outcome(self) -> Outcome:
         """Wait for the end; an exception that is not of this project fails the test."""
         try:
-            said, stderr = self.child.communicate(timeout=HANG_SECONDS)
+            printed, stderr = self.child.communicate(timeout=HANG_SECONDS)
         except subprocess.TimeoutExpired:
             os.killpg(self.pid, signal.SIGKILL)  # with its ninja and its forked children
             raise
         if self.child.returncode < 0:
             return Outcome(self.child.returncode, stderr=stderr)
         assert self.child.returncode == 0, stderr
-        found = json.loads(said)
+        found = json.loads(printed)
         for name in ("processes", "locks", "read", "written"):
             found[name] = tuple(found[name])
         if found.get("library") is not None:
@@ -80,7 +80,7 @@ class Loading:
 
 @dataclass
 class Sandbox:
-    """One user on one machine: a copy of the ops, an environment, and a count of all compiles."""
+    """A user on a machine: a copy of the ops, an environment, and a count of all compiles."""
 
     project: Path
     cache: Path
@@ -90,7 +90,7 @@ class Sandbox:
 
     @classmethod
     def make(cls, scratch: Path, cache: Path) -> Sandbox:
-        """A sandbox that keeps its own files below ``scratch``."""
+        """Create a sandbox that keeps its files in ``scratch``."""
         shutil.copytree(OPS, scratch / "project", ignore=shutil.ignore_patterns("__pycache__"))
         environ = {
             **os.environ,
@@ -104,12 +104,12 @@ class Sandbox:
 
     @property
     def gate(self) -> Path:
-        """While this file is there no compile begins."""
+        """While this file exists, no compile starts."""
         return self.scratch / "gate"
 
     @property
     def compiles(self) -> int:
-        """How many compiles have begun."""
+        """The number of compiles that have started."""
         log = self.scratch / "compiles"
         return len(log.read_text(encoding="utf-8").splitlines()) if log.exists() else 0
 
@@ -125,7 +125,7 @@ class Sandbox:
     ) -> Loading:
         """Start a process that loads ``builder``.
 
-        It runs the statement ``first`` before and evaluates the expression ``value`` at the end.
+        It runs the statement ``first`` before and evaluates the expression ``value`` afterwards.
         """
         command = [*self.prefix, sys.executable, str(HERE / "load_op.py")]
         return Loading(
@@ -142,11 +142,11 @@ class Sandbox:
         )
 
     def load(self, builder: str = ANSWER, **arguments: Any) -> Outcome:
-        """Load ``builder`` in a process of its own; arguments as of :meth:`start`."""
+        """Load ``builder`` in a separate process; the arguments are those of :meth:`start`."""
         return self.start(builder, **arguments).outcome()
 
     def run_cli(self, *arguments: str, **environ: str) -> str:
-        """What ``ascend-ops`` prints; it has to succeed."""
+        """Run ``ascend-ops``, which must succeed, and return its output."""
         program = "from ascend_ops.cli.main import run; run()"
         done = subprocess.run(
             [sys.executable, "-c", program, *arguments],
@@ -166,30 +166,30 @@ class Sandbox:
         path.write_text(text.replace(old, new), encoding="utf-8")
 
     def entries(self, root: Path | None = None) -> list[Path]:
-        """All entries of a cache, this sandbox's by default."""
+        """Return all entries of a cache, by default that of this sandbox."""
         return sorted(path.parent for path in (root or self.cache).glob("*-*/*/*/*/manifest.json"))
 
     def forget_entries(self) -> None:
-        """Delete the entries; what is remembered of the compiler stays."""
+        """Delete the entries, but not the compiler's memo."""
         for entry in self.entries():
             shutil.rmtree(entry)
 
     def staged(self) -> list[Path]:
-        """What is in the cache's staging folder."""
+        """Return the content of the cache's staging folder."""
         return sorted((self.cache / "staging").glob("*"))
 
     def wait_for_compile(self, count: int = 1) -> None:
-        """Until so many compiles have begun."""
+        """Wait until this many compiles have started."""
         wait_until(lambda: self.compiles >= count, f"{count} compiles begun")
 
     def wait_for_waiters(self, loadings: Sequence[Loading]) -> None:
-        """Until each of these processes has a build lock's file open."""
+        """Wait until each of these processes has opened the file of a build lock."""
         for loading in loadings:
             wait_until(lambda pid=loading.pid: _has_lock_file(pid), f"process {loading.pid} waits")
 
 
 def wait_until(condition: Callable[[], bool], what: str) -> None:
-    """Poll; nothing but a hang makes this fail."""
+    """Poll ``condition``; this fails only if something hangs."""
     deadline = time.monotonic() + HANG_SECONDS
     while not condition():
         assert time.monotonic() < deadline, f"not reached: {what}"

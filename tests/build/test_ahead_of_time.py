@@ -1,4 +1,4 @@
-"""Ops that are built when the package is: what a wheel holds, where it runs, what it refuses."""
+"""Ahead-of-time ops: what a wheel contains, where it runs, what it refuses."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ pytestmark = pytest.mark.compiler
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 LOAD = "from op_builder import CPUAdamBuilder; print(CPUAdamBuilder().load().__file__)"
-# What a run of an installed wheel may see: neither the checkout nor a compiler.
+# An installed wheel runs without the checkout and without a compiler.
 BARE = {"PATH": "/nonexistent", "TORCH_DEVICE_BACKEND_AUTOLOAD": "0"}
 
 
 def build_wheel(source: Path, folder: Path, variables: Mapping[str, str]) -> tuple[int, str]:
-    """Run ``pip wheel`` on a copy of the repository; status and output."""
+    """Run ``pip wheel`` on a copy of the repository; return its status and output."""
     command = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "-v"]
     done = subprocess.run(
         [*command, "--wheel-dir", str(folder), str(source)],
@@ -39,7 +39,7 @@ def build_wheel(source: Path, folder: Path, variables: Mapping[str, str]) -> tup
 def run_installed(
     site: Path, program: str, variables: Mapping[str, str]
 ) -> subprocess.CompletedProcess[str]:
-    """Run ``program`` with the unpacked wheel before everything else on the path."""
+    """Run ``program`` with the unpacked wheel first on the path."""
     environment = {"PYTHONPATH": str(site), **variables}
     return subprocess.run(
         [sys.executable, "-c", program],
@@ -53,7 +53,7 @@ def run_installed(
 
 @pytest.fixture(scope="module")
 def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The files that git knows, so that nothing half-built lies among them."""
+    """Copy only the files that git tracks, without leftovers of builds."""
     copy = tmp_path_factory.mktemp("source") / "ascend_ops"
     ignore = shutil.ignore_patterns(".git", ".venv", "build", "prebuilt", "*.egg-info", ".*_cache")
     shutil.copytree(REPOSITORY, copy, ignore=ignore)
@@ -99,7 +99,7 @@ def test_the_wheel_holds_the_op_and_is_bound_to_no_python(wheel: Path) -> None:
 
 
 def test_pain_21_it_runs_without_a_compiler_and_with_jit_forbidden(site: Path) -> None:
-    """flashinfer #2093, #1828: installed ahead of time, and still compiles at run time."""
+    """flashinfer #2093, #1828: ops installed ahead of time still compiled at run time."""
     done = run_installed(site, LOAD, {**BARE, "ASCEND_OPS_JIT": "0"})
     assert done.returncode == 0, done.stderr
     assert Path(done.stdout.strip()).is_relative_to(site / "op_builder" / "prebuilt")
@@ -166,7 +166,7 @@ def test_the_sources_in_the_package_and_the_op_must_agree(site: Path) -> None:
 def test_pain_19_asked_for_by_name_and_impossible_fails_the_install(
     source: Path, tmp_path: Path
 ) -> None:
-    """DeepSpeed #1343, #8480, #8484, #6920: skipped without a word."""
+    """DeepSpeed #1343, #8480, #8484, #6920: it was skipped silently."""
     variables = {"DS_BUILD_CPU_ADAM": "1", "CXX": "/nonexistent/g++"}
     status, output = build_wheel(source, tmp_path, variables)
     assert status != 0

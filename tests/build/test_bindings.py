@@ -1,4 +1,4 @@
-"""What a build is bound to, and that each binding loads in a process of its own."""
+"""What a build is bound to, and that each binding loads in a new process."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ NO_TORCH = "assert 'torch' not in sys.modules"
 
 
 def manifest(entry: Path) -> dict[str, Any]:
-    """What an entry says of itself."""
+    """Return the manifest of an entry."""
     found: dict[str, Any] = json.loads((entry / "manifest.json").read_text(encoding="utf-8"))
     return found
 
@@ -32,7 +32,7 @@ def test_stable_op_is_bound_to_the_stable_abi_and_not_to_one_torch(sandbox: Sand
 
 
 def test_python_op_that_links_torch_loads_before_torch_was_imported(sandbox: Sandbox) -> None:
-    """Its library needs libtorch.so, which only an imported torch brings into the process."""
+    """Its library requires libtorch.so, which is loaded by importing torch."""
     pytest.importorskip("pybind11")
     cold = sandbox.load(PYTHON, first=NO_TORCH)
     hit = sandbox.load(PYTHON, first=NO_TORCH)

@@ -1,4 +1,4 @@
-"""What a failed build tells: the first error, where it is, the command, and the log."""
+"""What a failed build reports: the first error, its place, the command and the log."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sandbox import Outcome, Sandbox, wait_until
 
 
 def first_error(failed: Outcome) -> str:
-    """With GCC's quotes as in the C locale."""
+    """Return the first error, with the quotes that GCC uses in the C locale."""
     assert failed.error == "BuildError", failed
     return failed.facts["first_error"].replace("\u2018", "'").replace("\u2019", "'")
 
@@ -19,7 +19,7 @@ def first_error(failed: Outcome) -> str:
 def test_pain_02_build_error_shows_the_first_error_the_command_and_the_log(
     sandbox: Sandbox,
 ) -> None:
-    """DeepSpeed #1846, #1077, #4257, #7061: "no attribute 'ds_opt_adam'", and nothing else."""
+    """DeepSpeed #1846, #1077, #4257, #7061: the only message was "no attribute 'ds_opt_adam'"."""
     sandbox.edit("answer.cpp", "ANSWER + ADDEND", "ANSWR + ADDEND + MISSING")
     failed = sandbox.load()
 
@@ -52,8 +52,8 @@ UNRESOLVED = "unresolved:UnresolvedBuilder"
 def test_missing_header(sandbox: Sandbox) -> None:
     sandbox.edit("answer.cpp", "answer.h", "no_such_header.h")
 
-    said = first_error(sandbox.load())
-    assert said == (
+    message = first_error(sandbox.load())
+    assert message == (
         f"{sandbox.project}/answer.cpp:1:10: fatal error: no_such_header.h: "
         "No such file or directory"
     )
@@ -71,8 +71,8 @@ def test_missing_source_names_its_real_path(sandbox: Sandbox) -> None:
 def test_undefined_reference_is_the_first_error_of_a_link(sandbox: Sandbox) -> None:
     sandbox.edit("unresolved.py", "-z,now", "-z,defs")
 
-    said = first_error(sandbox.load(UNRESOLVED))
-    assert "undefined reference to `nobody_defines_this'" in said
+    message = first_error(sandbox.load(UNRESOLVED))
+    assert "undefined reference to `nobody_defines_this'" in message
 
 
 def test_symbol_that_is_defined_twice_is_the_first_error_of_a_link(sandbox: Sandbox) -> None:
@@ -96,19 +96,19 @@ def test_warning_that_speaks_of_an_error_is_not_the_first_error(sandbox: Sandbox
 
 
 def test_folder_named_like_a_root_is_left_as_it_is(sandbox: Sandbox, tmp_path: Path) -> None:
-    """``source/`` and ``torch/`` are links in the working folder; in a real path they are names."""
+    """``source/`` and ``torch/`` are links in the working folder, but names in a real path."""
     project = tmp_path / "my torch" / "source"
     project.parent.mkdir()
     sandbox.project.rename(project)
     sandbox.project = project
     sandbox.edit("stable_answer.cpp", "return 42", "return forty_two")
 
-    said = first_error(sandbox.load("stable_answer:StableAnswerBuilder"))
-    assert said.startswith(f"{project}/stable_answer.cpp:7:32: error: 'forty_two'")
+    message = first_error(sandbox.load("stable_answer:StableAnswerBuilder"))
+    assert message.startswith(f"{project}/stable_answer.cpp:7:32: error: 'forty_two'")
 
 
 def test_ninja_killed_from_outside(sandbox: Sandbox) -> None:
-    """By the out-of-memory killer, say: no output, and all the same an error of this project."""
+    """For example by the out-of-memory killer: there is no output, but still a BuildError."""
     sandbox.gate.touch()
     building = sandbox.start()
     sandbox.wait_for_compile()
@@ -135,13 +135,13 @@ def test_launcher_that_does_not_exist_is_named(sandbox: Sandbox) -> None:
 
 
 def test_messages_do_not_follow_the_language_of_the_user(sandbox: Sandbox) -> None:
-    """The first error is found by the word: "Fehler" and "错误" would not be."""
-    said = sandbox.scratch / "locale"
-    hook = f'echo "$LC_ALL,$LC_MESSAGES,$LANGUAGE" > {said}'
+    """The first error is found by the English word: "Fehler" and "错误" are not recognized."""
+    log = sandbox.scratch / "locale"
+    hook = f'echo "$LC_ALL,$LC_MESSAGES,$LANGUAGE" > {log}'
     loaded = sandbox.load(COMPILE_HOOK=hook, LC_ALL="de_DE.UTF-8", LANGUAGE="de", LANG="zh_CN")
 
     assert loaded.value == 42
-    lc_all, _, language = said.read_text(encoding="utf-8").strip().split(",")
+    lc_all, _, language = log.read_text(encoding="utf-8").strip().split(",")
     assert lc_all in ("C", "C.UTF-8")
     assert language == ""
 
@@ -155,7 +155,7 @@ def test_warning_as_an_error_is_found(sandbox: Sandbox, flag: str) -> None:
 
 
 def _child(pid: int) -> int:
-    """The one child of a process."""
+    """Return the only child of a process."""
     children = Path(f"/proc/{pid}/task/{pid}/children")
     wait_until(lambda: children.read_text(encoding="ascii") != "", f"{pid} has a child")
     return int(children.read_text(encoding="ascii").split()[0])

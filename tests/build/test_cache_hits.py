@@ -1,4 +1,4 @@
-"""What a hit costs, and what may differ without a rebuild."""
+"""What a cache hit costs, and which changes do not lead to a rebuild."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_hit_in_a_new_process_starts_no_process_and_takes_no_lock(
 def test_hit_reads_no_header_and_writes_nothing_once_their_status_is_known(
     sandbox: Sandbox,
 ) -> None:
-    """The ops of the checkout itself: a header copied a moment ago is hashed at each load."""
+    """Use the ops of the checkout: a header that was just copied is hashed at each load."""
     sandbox.load(project=OPS)
     checked = sandbox.load(project=OPS)
     known = sandbox.load(project=OPS)
@@ -84,12 +84,12 @@ def test_second_checkout_is_judged_by_its_own_headers(sandbox: Sandbox, tmp_path
 
 
 def test_pain_07_touched_and_restored_files_do_not_rebuild(sandbox: Sandbox) -> None:
-    """flashinfer #4884, #4885; pytorch #124454: a restored workspace compiled for 30 minutes."""
+    """flashinfer #4884, #4885; pytorch #124454: a restored workspace rebuilt for 30 minutes."""
     first = sandbox.load()
     for index, file in enumerate(sandbox.project.rglob("*")):
         if file.is_file():
             content = file.read_bytes()
-            file.unlink()  # as a fresh clone does: another inode
+            file.unlink()  # a fresh clone has another inode
             file.write_bytes(content)
             os.utime(file, (10_000 * index, 10_000 * index))
     restored = sandbox.load()

@@ -1,4 +1,4 @@
-"""Many processes and threads that want one op at once: one compiles, and nobody hangs."""
+"""Many processes and threads load one op at once: one compiles, and none hangs."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def test_pain_03_waiters_get_the_error_of_the_build_they_waited_for(sandbox: San
 
 
 def test_pain_03_the_next_process_after_a_failure_tries_again(sandbox: Sandbox) -> None:
-    """A failure is told to those that waited for it, not kept: the disk may just have been full."""
+    """Only waiting processes get the failure; it is not kept, as the disk may have been full."""
     sandbox.edit("answer.cpp", "ANSWER + ADDEND", "ANSWR + ADDEND")
 
     assert [sandbox.load().error, sandbox.load().error] == ["BuildError", "BuildError"]
@@ -118,7 +118,7 @@ FAILURE = '{"op": "answer", "first_error": "old", "command": "", "log": null}'
 def test_pain_01_no_lock_file_that_was_left_behind_blocks_anyone(
     sandbox: Sandbox, user_folders: UserFolders, content: bytes
 ) -> None:
-    """pytorch #189245, #170679; transformers #12715; sglang #35989: hangs for ever, no output."""
+    """pytorch #189245, #170679; transformers #12715; sglang #35989: endless hangs, no output."""
     key = sandbox.load().entry.parent.name
     sandbox.forget_entries()
     lock = user_folders.locks / f"{key}.lock"
@@ -134,7 +134,7 @@ def test_pain_01_no_lock_file_that_was_left_behind_blocks_anyone(
 def test_pain_01_strange_things_in_place_of_a_lock_block_nobody(
     sandbox: Sandbox, user_folders: UserFolders, thing: str
 ) -> None:
-    """pytorch #189245: the lock saves work, and is never needed to be right."""
+    """pytorch #189245: the lock saves work, and is never needed for correctness."""
     key = sandbox.load().entry.parent.name
     sandbox.forget_entries()
     lock = user_folders.locks / f"{key}.lock"
@@ -169,7 +169,7 @@ def test_a_builder_that_hangs_is_overtaken_after_the_timeout(sandbox: Sandbox) -
 
 
 def test_without_any_lock_builders_race_and_all_succeed(sandbox: Sandbox) -> None:
-    """As on a file system that has none: whoever loses the rename uses the winner's."""
+    """As on a file system without locks: the loser of the rename uses the winner's entry."""
     sandbox.gate.touch()
     ranks = [sandbox.start(ASCEND_OPS_LOCK_DIR="/proc/no_folder_here") for _ in range(3)]
     sandbox.wait_for_compile(3)
@@ -192,7 +192,7 @@ def test_fork_while_another_thread_builds_does_not_deadlock(sandbox: Sandbox) ->
 def test_forked_child_of_a_killed_builder_does_not_keep_its_lock(
     sandbox: Sandbox, tmp_path: Path
 ) -> None:
-    """A data loader's worker shares the open lock file, and outlives the process that builds."""
+    """A data loader's worker inherits the open lock file and outlives the builder."""
     alive = tmp_path / "alive"
     alive.touch()
     sandbox.gate.touch()

@@ -1,4 +1,4 @@
-"""Compilers and launchers as they are found on real machines."""
+"""Compilers and launchers as they occur on real machines."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ exec g++ "$@"
 
 
 def make_program(path: Path, text: str) -> Path:
-    """An executable script."""
+    """Create an executable script."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding="utf-8")
     path.chmod(0o755)
@@ -33,7 +33,7 @@ def make_program(path: Path, text: str) -> Path:
 
 
 def only(folder: Path, programs: Iterable[str]) -> str:
-    """A PATH that holds nothing but links to ``programs``."""
+    """Return a PATH that contains only links to ``programs``."""
     folder.mkdir()
     for name in programs:
         (folder / name).symlink_to(str(shutil.which(name)))
@@ -57,7 +57,7 @@ def test_pain_16_too_old_compiler_is_found_before_anything_is_compiled(
         "apt-get install",
     ):
         assert part in failed.message
-    assert len(log.read_text(encoding="utf-8").splitlines()) == 1, "asked for its version only"
+    assert len(log.read_text(encoding="utf-8").splitlines()) == 1, "only its version was queried"
     assert sandbox.compiles == 0
     assert sandbox.staged() == []
 
@@ -65,7 +65,7 @@ def test_pain_16_too_old_compiler_is_found_before_anything_is_compiled(
 def test_pain_16_the_chosen_compiler_is_not_replaced_by_another(
     sandbox: Sandbox, tmp_path: Path
 ) -> None:
-    """DeepSpeed #5429: g++ would do, but whoever sets CXX wants to know that it does not."""
+    """DeepSpeed #5429: g++ would work, but a user who sets CXX must learn that theirs does not."""
     assert sandbox.load(CXX=str(tmp_path / "no-g++")).error == "CompilerNotFoundError"
     assert sandbox.load(CXX="false").error == "CompilerNotFoundError"
 
@@ -79,7 +79,7 @@ def test_no_compiler_at_all_lists_what_was_looked_for(sandbox: Sandbox, tmp_path
 
 
 def test_pain_15_ninja_need_not_be_on_path(sandbox: Sandbox, tmp_path: Path) -> None:
-    """DeepSpeed #1687, #1644: it is missing from the PATH of services and notebooks."""
+    """DeepSpeed #1687, #1644: it is missing on the PATH of services and notebooks."""
     path = only(tmp_path / "bin", ["g++", "as", "ld", "sh", "sleep"])
     assert shutil.which("ninja", path=path) is None
 
@@ -87,7 +87,7 @@ def test_pain_15_ninja_need_not_be_on_path(sandbox: Sandbox, tmp_path: Path) -> 
 
 
 def test_pain_15_a_broken_ninja_on_path_is_not_used(sandbox: Sandbox, tmp_path: Path) -> None:
-    """DeepSpeed #1644: an old one of the distribution comes first."""
+    """DeepSpeed #1644: an old ninja of the distribution comes first."""
     make_program(tmp_path / "bin/ninja", "#!/bin/sh\nexit 1\n")
 
     assert sandbox.load(PATH=f"{tmp_path / 'bin'}:{os.environ['PATH']}").value == 42
@@ -96,7 +96,7 @@ def test_pain_15_a_broken_ninja_on_path_is_not_used(sandbox: Sandbox, tmp_path: 
 def test_script_that_wraps_a_compiler_is_used_and_keyed_as_what_it_runs(
     sandbox: Sandbox, tmp_path: Path
 ) -> None:
-    """A script can run any compiler, so it is asked in each process; it need not be built again."""
+    """A script may run any compiler, so each process probes it; a rebuild is not necessary."""
     wrapper = make_program(tmp_path / "wrapper", WRAPPED)
     log = {"CXX": str(wrapper), "CXX_LOG": str(tmp_path / "cxx")}
     built = sandbox.load(**log)

@@ -1,4 +1,4 @@
-"""An entry that is not what was published is set aside, built once more, and never loaded."""
+"""A damaged entry is set aside, built once more, and never loaded."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ DAMAGES = [
 
 
 def assert_rebuilt_once(sandbox: Sandbox, entry: Path, compiles: int) -> Outcome:
-    """The next process builds the entry again, in its place; the one after that hits."""
+    """The next process rebuilds the entry in its place, and the one after that loads it."""
     rebuilt = sandbox.load()
     hit = sandbox.load()
 
@@ -106,7 +106,7 @@ def assert_rebuilt_once(sandbox: Sandbox, entry: Path, compiles: int) -> Outcome
 
 @pytest.mark.parametrize("damage", DAMAGES, ids=lambda damage: damage.__name__)
 def test_pain_25_damaged_entry_is_rebuilt_once(sandbox: Sandbox, damage: Damage) -> None:
-    """aiter #4799: a truncated file was used for ever."""
+    """aiter #4799: a truncated file was used forever."""
     entry = sandbox.load().entry
     damage(entry)
 
@@ -114,7 +114,7 @@ def test_pain_25_damaged_entry_is_rebuilt_once(sandbox: Sandbox, damage: Damage)
 
 
 def test_pain_25_another_valid_library_in_its_place_is_never_loaded(sandbox: Sandbox) -> None:
-    """aiter #4799: nothing was checked on read. Its constructor would run with dlopen."""
+    """aiter #4799: libraries were not checked. With dlopen, their constructors would run."""
     ran = sandbox.scratch / "ran"
     sandbox.edit("answer.cpp", "#include", f"{constructor(ran)}#include")
     other = sandbox.load()
@@ -129,7 +129,7 @@ def test_pain_25_another_valid_library_in_its_place_is_never_loaded(sandbox: San
 
 
 def test_pain_25_whole_entry_in_the_place_of_another_is_never_loaded(sandbox: Sandbox) -> None:
-    """aiter #4799: its digest fits its manifest, but it is another key's."""
+    """aiter #4799: the digest matches the manifest, but the entry belongs to another key."""
     entry = sandbox.load().entry
     sandbox.edit("answer.py", "ADDEND=0", "ADDEND=1")
     other = sandbox.load().entry
@@ -154,7 +154,7 @@ def test_damaged_entry_that_eight_find_at_once_is_rebuilt_once(sandbox: Sandbox)
 
 
 def test_damaged_memos_are_forgotten(sandbox: Sandbox) -> None:
-    """What is remembered of headers and of the compiler only saves time."""
+    """The memos of headers and of the compiler only save time."""
     entry = sandbox.load().entry
     for memo in (entry / "status", *(sandbox.cache / "toolchain").iterdir()):
         memo.write_bytes(b"\xff\x00 no memo")
@@ -180,7 +180,7 @@ def test_library_that_does_not_load_names_the_symbol_and_is_built_once_a_process
 
 
 def test_library_that_began_to_load_again_is_used(sandbox: Sandbox) -> None:
-    """The symbol was missing in the library it needs, which has been replaced since."""
+    """The symbol was missing in a required library, which has been replaced since."""
     sandbox.load("unresolved:UnresolvedBuilder")
     provider = "import ctypes; ctypes.CDLL(os.environ['PROVIDER'], mode=ctypes.RTLD_GLOBAL)"
     source = sandbox.scratch / "provider.c"

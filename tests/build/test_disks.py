@@ -1,4 +1,4 @@
-"""Caches that cannot be written: read-only, somebody else's, full."""
+"""Caches that cannot be written to: read-only, owned by another user, full."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ AS_NOBODY = (
 
 @pytest.fixture
 def base() -> Iterator[Path]:
-    """A folder that every user can look into; pytest's own are private."""
+    """Return a folder that every user can read; those of pytest are private."""
     folder = Path(tempfile.mkdtemp(prefix="ascend_ops_test_", dir="/tmp"))
     folder.chmod(0o755)
     yield folder
@@ -37,7 +37,7 @@ def base() -> Iterator[Path]:
 
 @pytest.fixture
 def user(user_folders: UserFolders, base: Path) -> Sandbox:
-    """A user for whom file modes hold (they do not for root), without ASCEND_OPS_CACHE_DIR."""
+    """A user without ASCEND_OPS_CACHE_DIR who is not root, since root ignores file modes."""
     readable = [
         *AS_NOBODY,
         sys.executable,
@@ -60,19 +60,19 @@ def user(user_folders: UserFolders, base: Path) -> Sandbox:
 
 
 def stand_in(user: Sandbox) -> Path:
-    """The private temporary cache."""
+    """Return the private temporary cache."""
     uid = NOBODY if AS_NOBODY else os.getuid()
     return Path(user.environ["TMPDIR"]) / f"ascend_ops-{uid}-cache"
 
 
 def give_away(folder: Path, mode: int, owner: int = 0) -> None:
-    """Make it another user's."""
+    """Give a folder to another user."""
     folder.chmod(mode)
     if AS_NOBODY:
         os.chown(folder, owner, owner)
 
 
-# Closed to its user, and closed to any look: HOME=/root in a container that runs as somebody else.
+# Read-only and unreadable: HOME=/root in a container that runs as another user.
 @pytest.mark.parametrize("mode", [0o555, 0o000], ids=["read-only", "not-even-searchable"])
 def test_pain_18_read_only_home_builds_in_a_private_temporary_cache(
     user: Sandbox, mode: int
@@ -93,13 +93,13 @@ def test_pain_18_read_only_home_builds_in_a_private_temporary_cache(
 
 
 def test_pain_18_entries_in_a_read_only_cache_are_used(user: Sandbox, base: Path) -> None:
-    """nvdiffrast #33: an image is built once, and run by anybody."""
+    """nvdiffrast #33: an image is built once and run by any user."""
     user.load()
     shared = base / "shared"
     user.cache.rename(shared)
     for path in (shared, *shared.rglob("*")):
         give_away(path, 0o555)
-    user.load(ASCEND_OPS_CACHE_DIR=str(shared))  # remembers the compiler where it can
+    user.load(ASCEND_OPS_CACHE_DIR=str(shared))  # memoizes the compiler if it can
     hit = user.load(ASCEND_OPS_CACHE_DIR=str(shared))
     other = user.load("vendored:VendoredBuilder", ASCEND_OPS_CACHE_DIR=str(shared))
 
@@ -122,7 +122,7 @@ def test_library_in_a_read_only_cache_that_does_not_load_is_built_elsewhere(user
 
 
 def test_pain_18_site_that_root_filled_is_read_by_everybody(user: Sandbox, base: Path) -> None:
-    """nvdiffrast #33: filled once in an image, and run by anybody."""
+    """nvdiffrast #33: an image fills its cache once and is run by any user."""
     user.load()
     own, archive, site = str(user.cache), str(base / "ops.tar.gz"), str(base / "site")
     user.run_cli("cache", "pack", archive, ASCEND_OPS_CACHE_DIR=own)
@@ -135,7 +135,7 @@ def test_pain_18_site_that_root_filled_is_read_by_everybody(user: Sandbox, base:
 
 
 def test_pain_18_no_home_at_all(user: Sandbox) -> None:
-    """flashinfer #973: a service's user."""
+    """flashinfer #973: the user of a service has no home."""
     assert user.load(HOME="/nonexistent").value == 42
     assert user.load(HOME="").value == 42
 
@@ -177,7 +177,7 @@ def test_what_a_stranger_remembers_of_the_compiler_is_not_run(user: Sandbox) -> 
         memo.write_text(text.replace('"command": ["', f'"command": ["{program}", "'))
     for path in (trap, *trap.rglob("*")):
         give_away(path, 0o755, STRANGER)
-    # Asks the compiler what native means, before it builds.
+    # Queries the compiler for the meaning of native before the build.
     user.load("native:NativeBuilder", HOME="/nonexistent")
 
     assert not (user.scratch / "has-run").exists()

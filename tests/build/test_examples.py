@@ -1,4 +1,4 @@
-"""The package of examples: installed as its readers would, listed, built, cached, computing."""
+"""The package of examples: installed as users would, listed, built, cached and run."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from sandbox import Sandbox
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "external_ops"
 
-TORCH_FIRST = "import torch"  # what it starts at its import is not counted
-# Values that are known, or compared inside the process with what torch computes.
+TORCH_FIRST = "import torch"  # processes that importing torch starts do not count
+# Values that are known, or compared with torch inside the process.
 SWIGLU = (
     "(lambda torch, x, y: bool(torch.allclose(module.swiglu(x.t(), y.t()),"
     " torch.nn.functional.silu(x.t()) * y.t(), rtol=1e-6, atol=1e-7))"
@@ -45,7 +45,7 @@ OPS = [
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder that pip installed the examples into, from a copy: a build leaves files behind."""
+    """Install the examples with pip from a copy, since a build leaves files behind."""
     base = tmp_path_factory.mktemp("examples")
     shutil.copytree(EXAMPLE, base / "source")
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps"]

@@ -1,4 +1,4 @@
-"""Caches on a file system that runs full at some point of a build."""
+"""Caches on a file system that becomes full during a build."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LIMIT_FILES = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({0}, 
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 1 MiB."""
+    """Mount a file system of 1 MiB."""
     place = tmp_path / "disk"
     place.mkdir()
     command = ["mount", "-t", "tmpfs", "-o", "size=1m,mode=700", "tmpfs", str(place)]
@@ -28,12 +28,12 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def fill(disk: Path, leave: int) -> None:
-    """Leave ``leave`` bytes."""
+    """Fill the file system except for ``leave`` bytes."""
     state = os.statvfs(disk)
     (disk / "ballast").write_bytes(b"\0" * (state.f_bavail * state.f_frsize - leave))
 
 
-# From nothing at all, over the object and the library, to the manifest as the last file.
+# The disk is full from the start, at the object, at the library, or at the manifest.
 @pytest.mark.parametrize("free_pages", [0, 1, 2, 4, 6, 8, 10, 12, 14])
 def test_full_disk_falls_to_the_next_layer_with_a_warning(
     sandbox: Sandbox, small_disk: Path, user_folders: UserFolders, free_pages: int
@@ -64,7 +64,9 @@ def test_full_disk_and_nothing_left_is_a_clear_error(
     for folder in folders.values():
         folder.mkdir(mode=0o700)
     environ = {name: str(path) for name, path in folders.items()}
-    sandbox.load("vendored:VendoredBuilder", **environ)  # the compiler's probe wants some room
+    sandbox.load(
+        "vendored:VendoredBuilder", **environ
+    )  # the probe of the compiler requires some space
     fill(small_disk, free_pages * 4096)
     failed = sandbox.load(**environ)
 

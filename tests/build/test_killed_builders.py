@@ -1,4 +1,4 @@
-"""A builder that dies at any point leaves nothing that harms those who come after it."""
+"""A builder that dies at any point does not harm later processes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sandbox import Sandbox, wait_until
 
 KILLED = -signal.SIGKILL
 
-# Python calls an audit hook right before each of these, so that is where the process ends.
+# Python calls an audit hook right before each of these events, and the hook kills the process.
 KILL_BEFORE = """
 def kill(event, arguments):
     if event == {event!r} and {needle!r} in str(arguments):
@@ -18,8 +18,8 @@ def kill(event, arguments):
 sys.addaudithook(kill)
 """
 
-# Says when the process reads what ninja prints, since an interrupt before that finds no ninja to
-# end. A test run in the background has SIGINT ignored, and its children too.
+# Reports when the process reads ninja's output, since before that there is no ninja to interrupt. A
+# test run in the background ignores SIGINT, and so would its children.
 NOTE_READING = """
 import signal, subprocess
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -99,7 +99,7 @@ def test_killed_again_and_again_the_last_one_finishes(sandbox: Sandbox) -> None:
 
 
 def test_interrupted_builder_ends_its_compilers_and_cleans_up(sandbox: Sandbox) -> None:
-    """Ctrl-C: no compiler runs on, no folder stays, and the next process builds."""
+    """After Ctrl-C no compiler keeps running, no folder is left, and the next process builds."""
     sandbox.gate.touch()
     reading = sandbox.scratch / "reading"
     interrupted = sandbox.start(first=NOTE_READING, READING=str(reading))

@@ -1,4 +1,4 @@
-"""NPU ops are built with CANN's and torch_npu's files alone: no device, no driver, no import.
+"""NPU ops build with only the files of CANN and torch_npu: no device, no driver, no import.
 
 The CANN and the torch_npu here are made by the test: headers of a few lines and libraries that this
 machine's compiler made of them.
@@ -46,7 +46,7 @@ def build_library(path: Path, text: str) -> None:
 
 @pytest.fixture
 def cann(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A sourced CANN 8.5.0 whose AscendCL knows 16 devices."""
+    """Create and source CANN 8.5.0, whose AscendCL reports 16 devices."""
     root = tmp_path / "Ascend of O'Neil" / "cann-8.5.0"
     write_headers(root / "include", CANN_HEADER)
     function = 'extern "C" int aclrtGetDeviceCount(unsigned int* n) {{ *n = {}; return 0; }}'
@@ -59,7 +59,7 @@ def cann(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def torch_npu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A torch_npu that must not be imported, made for this machine's torch."""
+    """Create a torch_npu for this machine's torch that must not be imported."""
     from op_builder.toolchain.torch_install import find_torch
 
     torch = find_torch()
@@ -86,7 +86,7 @@ def probes(monkeypatch: pytest.MonkeyPatch) -> Any:
 def test_pain_13_an_npu_op_is_built_where_there_is_no_npu(
     cann: Path, torch_npu: Path, probes: Any
 ) -> None:
-    """vllm-ascend #6816, #7278, #6264; DeepSpeed #2010: needs npu-smi, or imports the library."""
+    """vllm-ascend #6816, #7278, #6264; DeepSpeed #2010: npu-smi or an import was required."""
     built = probes.ProbeBuilder().build()
     ctypes.CDLL(str(cann / "lib64" / "libascendcl.so"), mode=ctypes.RTLD_GLOBAL)
     ctypes.CDLL(str(torch_npu / "lib" / "libtorch_npu.so"), mode=ctypes.RTLD_GLOBAL)
@@ -135,7 +135,7 @@ def test_another_place_of_the_same_cann_is_the_same_key(
 def test_pain_09_all_reasons_are_given_at_once(
     probes: Any, torch_npu: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """vllm-ascend #262, #152, #130: a bare KeyError; and the last reason hid the others."""
+    """vllm-ascend #262, #152, #130: a bare KeyError, and the last reason hid the others."""
     monkeypatch.setenv("ASCEND_HOME_PATH", "/nonexistent/cann")
     write(torch_npu / "version.py", "__version__ = '1.11.0'\n")
     builder: OpBuilder = probes.ProbeBuilder()

@@ -1,4 +1,4 @@
-"""Folders with names that shells, ninja, make and regular expressions take for something else."""
+"""Folders with names that are special to shells, ninja, make and regular expressions."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ NAMES = [
 
 @pytest.fixture
 def odd(sandbox: Sandbox, tmp_path: Path, request: pytest.FixtureRequest) -> Sandbox:
-    """A sandbox all of whose folders are below one with an odd name."""
+    """Create a sandbox in a folder with an odd name."""
     base = tmp_path / request.param
     base.mkdir(parents=True)
     project = base / "project"
@@ -38,7 +38,7 @@ def odd(sandbox: Sandbox, tmp_path: Path, request: pytest.FixtureRequest) -> San
     launcher = base / "launcher.sh"
     shutil.copy(HERE / "launcher.sh", launcher)
     compilers = base / "bin"
-    if "\n" in str(base):  # the one thing that ninja cannot write: refused, see below
+    if "\n" in str(base):  # ninja cannot express it, so it is refused; see below
         compilers, launcher = sandbox.scratch / "bin", HERE / "launcher.sh"
     compilers.symlink_to(Path(str(shutil.which("g++"))).parent, target_is_directory=True)
     environ["ASCEND_OPS_COMPILER_LAUNCHER"] = shlex.quote(str(launcher))
@@ -105,7 +105,7 @@ def test_sources_and_headers_with_odd_names(sandbox: Sandbox, source: str) -> No
 def test_compiler_with_a_space_in_its_path_need_not_be_quoted(
     sandbox: Sandbox, tmp_path: Path
 ) -> None:
-    """``CXX=/opt/my compilers/g++`` names one program where there is such a program."""
+    """``CXX=/opt/my compilers/g++`` names one program if that program exists."""
     folder = tmp_path / "my it's compilers"
     folder.symlink_to(Path(str(shutil.which("g++"))).parent, target_is_directory=True)
 
@@ -133,5 +133,5 @@ def test_compiler_with_a_newline_in_its_path_is_refused(
 
 
 def _ascii(text: str) -> str:
-    """GCC's quotes follow the locale."""
+    """The locale decides which quotes GCC prints."""
     return text.replace("\u2018", "'").replace("\u2019", "'")

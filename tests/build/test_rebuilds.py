@@ -1,4 +1,4 @@
-"""Whatever decides the library's content, when it changes, is seen."""
+"""Every change that affects the content of a library is noticed."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_an_edit_with_restored_size_and_times_is_seen(sandbox: Sandbox) -> None:
     header = sandbox.project / "include/answer.h"
     before = header.stat()
     assert sandbox.load().value == 42
-    assert sandbox.load().value == 42  # would remember the header's status, were it not so young
+    assert sandbox.load().value == 42  # would memoize the header's status, but it is too recent
     sandbox.edit("include/answer.h", "42", "43")
     os.utime(header, ns=(before.st_atime_ns, before.st_mtime_ns))
     assert header.stat().st_mtime_ns == before.st_mtime_ns
@@ -54,7 +54,7 @@ def test_an_edit_with_restored_size_and_times_is_seen(sandbox: Sandbox) -> None:
 
 
 def test_pain_06_changed_header_behind_isystem_is_seen(sandbox: Sandbox) -> None:
-    """pytorch #68905, #51892: torch's own headers are behind -isystem, and none was tracked."""
+    """pytorch #68905, #51892: torch's own headers, behind -isystem, were not tracked."""
     first = sandbox.load(VENDORED)
     assert sandbox.load(VENDORED).processes == ()
     sandbox.edit("vendored/third_party.h", "42", "43")
@@ -67,7 +67,7 @@ def test_pain_06_changed_header_behind_isystem_is_seen(sandbox: Sandbox) -> None
 def test_pain_06_changed_header_that_the_environment_finds_is_seen(
     sandbox: Sandbox, variable: str
 ) -> None:
-    """flashinfer #4489: the library stayed as it was after its headers had been upgraded."""
+    """flashinfer #4489: the library was not rebuilt after an upgrade of its headers."""
     place = {variable: str(sandbox.project / "vendored")}
     first = sandbox.load(AMBIENT, **place)
     sandbox.edit("vendored/third_party.h", "42", "43")
@@ -79,7 +79,7 @@ def test_pain_06_changed_header_that_the_environment_finds_is_seen(
 def test_pain_06_another_folder_in_the_environment_is_seen(
     sandbox: Sandbox, tmp_path: Path, variable: str
 ) -> None:
-    """Two versions of a library side by side, and the environment says which."""
+    """The environment selects one of two installed versions of a library."""
     other = tmp_path / "other"
     other.mkdir()
     (other / "third_party.h").write_text("#define THIRD_PARTY 43\n", encoding="utf-8")
@@ -98,7 +98,7 @@ def test_a_header_that_is_gone_is_no_hit(sandbox: Sandbox) -> None:
 
 
 def test_cxx_with_march_native_is_keyed_by_what_native_means(sandbox: Sandbox) -> None:
-    """As where an op asks for it itself: the flag may come with the compiler's name."""
+    """The flag may come with the compiler's name, not only from the op."""
     found = sandbox.load(CXX="g++ -march=native")
     manifest = (found.entry / "manifest.json").read_text(encoding="utf-8")
 
@@ -107,7 +107,7 @@ def test_cxx_with_march_native_is_keyed_by_what_native_means(sandbox: Sandbox) -
 
 
 def test_a_header_edited_after_it_was_compiled_is_compiled_again(sandbox: Sandbox) -> None:
-    """Its digest is taken after the build: the entry would claim a content it was not made of."""
+    """Its digest is taken after the build: the entry would have that of another content."""
     sandbox.edit("answer.py", '["answer.cpp"]', '["answer.cpp", "gated.cpp"]')
     (sandbox.project / "gated.cpp").write_text("", encoding="utf-8")
     sandbox.gate.touch()

@@ -1,4 +1,4 @@
-"""Libraries that were built elsewhere: in the package, or in a site's folder."""
+"""Libraries that were built elsewhere, in the package or in a site's folder."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ NO_JIT = {"ASCEND_OPS_JIT": "0"}
 
 @pytest.fixture
 def bare(tmp_path: Path) -> dict[str, str]:
-    """A machine without a compiler, and with an empty cache of its own."""
+    """Return the environment of a machine without a compiler and with an empty cache."""
     (tmp_path / "no-programs").mkdir()
     return {
         "PATH": str(tmp_path / "no-programs"),
@@ -32,7 +32,7 @@ def bare(tmp_path: Path) -> dict[str, str]:
 
 
 def make_site(sandbox: Sandbox, builder: str = ANSWER) -> Path:
-    """Build ``builder``, pack it and unpack it into a site's folder."""
+    """Build ``builder``, pack it, and unpack it in a site's folder."""
     sandbox.load(builder)
     site, archive = sandbox.scratch / "site", sandbox.scratch / "ops.tar.gz"
     sandbox.run_cli("cache", "pack", str(archive))
@@ -68,7 +68,7 @@ def test_pain_20_site_filled_by_unpack_works_without_a_compiler(
 def test_pain_20_site_serves_a_checkout_at_another_path(
     sandbox: Sandbox, bare: dict[str, str], tmp_path: Path
 ) -> None:
-    """DeepSpeed #2947: and another virtual environment, and another compiler."""
+    """DeepSpeed #2947: with another virtual environment and another compiler."""
     site = make_site(sandbox)
     moved = tmp_path / "elsewhere"
     sandbox.project.rename(moved)
@@ -157,7 +157,7 @@ def test_site_that_others_can_write_to_is_passed_over(sandbox: Sandbox) -> None:
 
 
 def test_pain_04_what_native_means_is_a_part_of_the_key(sandbox: Sandbox) -> None:
-    """DeepSpeed #1886: SIGILL on a home that machines with other CPUs share."""
+    """DeepSpeed #1886: SIGILL on a home shared by machines with different CPUs."""
     built = sandbox.load(NATIVE)
     manifest = json.loads((built.entry / "manifest.json").read_text(encoding="utf-8"))
 
@@ -169,7 +169,7 @@ def test_pain_04_what_native_means_is_a_part_of_the_key(sandbox: Sandbox) -> Non
 def test_pain_04_library_for_a_cpu_with_more_is_refused_by_name(
     sandbox: Sandbox, bare: dict[str, str]
 ) -> None:
-    """DeepSpeed #1886: in containers the image's CPU is not the one that runs it."""
+    """DeepSpeed #1886: an image may run on another CPU than the one that built it."""
     site = make_site(sandbox, NATIVE)
     (entry,) = sandbox.entries(site)
     features = json.loads((entry / "manifest.json").read_text(encoding="utf-8"))["cpu_features"]
@@ -187,7 +187,7 @@ def test_pain_04_library_for_a_cpu_with_more_is_refused_by_name(
 def test_pain_04_without_a_compiler_the_users_native_entry_is_checked_too(
     sandbox: Sandbox, bare: dict[str, str]
 ) -> None:
-    """DeepSpeed #1886: nobody is there to say what native means, so the features decide."""
+    """DeepSpeed #1886: no compiler can resolve native, so the CPU features decide."""
     entry = sandbox.load(NATIVE).entry
     assert sandbox.load(NATIVE, PATH=bare["PATH"]).value == 42
     edit_manifest(entry, cpu_features=["avx9000"])
@@ -197,7 +197,7 @@ def test_pain_04_without_a_compiler_the_users_native_entry_is_checked_too(
 
 
 def test_pain_21_forbidden_jit_names_the_commands_that_build_the_op(sandbox: Sandbox) -> None:
-    """flashinfer #2093, #1828: installed ahead of time, and compiled at run time all the same."""
+    """flashinfer #2093, #1828: ops installed ahead of time compiled at run time anyway."""
     refused = sandbox.load(**NO_JIT)
 
     assert refused.error == "JitDisabledError"
@@ -208,7 +208,7 @@ def test_pain_21_forbidden_jit_names_the_commands_that_build_the_op(sandbox: San
 
 
 def test_pain_21_forbidden_jit_takes_what_is_cached(sandbox: Sandbox) -> None:
-    """flashinfer #2093: the switch forbids building, not loading."""
+    """flashinfer #2093: the switch disables building, not loading."""
     built = sandbox.load()
 
     assert sandbox.load(**NO_JIT).entry == built.entry

@@ -1,4 +1,4 @@
-"""Specs, keys and published entries that no compiler had a hand in."""
+"""Specs, keys and published entries, made without a compiler."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ COMPILER = {"compiler": {"version": "gcc 13.2.1", "path": "/usr/bin/g++"}, "envi
 
 
 def spec(root: Path, **changes: Any) -> BuildSpec:
-    """One op of one source, in ``root``; its source and header are made if they are missing."""
+    """Return the spec of an op with one source in ``root``, creating the files if necessary."""
     root.mkdir(parents=True, exist_ok=True)
     for name in ("a.cpp", "a.h"):
         if not (root / name).exists():
@@ -45,14 +45,14 @@ def spec(root: Path, **changes: Any) -> BuildSpec:
 
 
 def toolchain(**changes: Any) -> Toolchain:
-    """One whose compiler nobody asks for."""
+    """Return a toolchain whose compiler must not be needed."""
     made = Toolchain({}, None, MACHINE, ".so", None, None)
     return replace(made, **changes)
 
 
 @dataclass(frozen=True)
 class KeyedPlan(Plan):
-    """A plan whose key is given; with None it is on a machine that has no compiler."""
+    """A plan with a given key; None stands for a machine without a compiler."""
 
     key: BuildKey | None = None
 
@@ -65,13 +65,13 @@ class KeyedPlan(Plan):
 def find(
     layers: Sequence[Layer], spec: BuildSpec, recipe: Mapping[str, Any], key: BuildKey | None
 ) -> store.Lookup:
-    """Look for an op, as a load does, in ``layers``."""
+    """Search ``layers`` for an op, as a load does."""
     return KeyedPlan(spec, toolchain(), recipe, tuple(layers), "", "", key).find()
 
 
 @dataclass
 class Shelf:
-    """A layer, and one op's spec and key to publish into it and find in it."""
+    """A layer, with the spec and key of an op to publish in it and find in it."""
 
     layer: Layer
     spec: BuildSpec
@@ -107,7 +107,7 @@ class Shelf:
         return replace(made, **changes)
 
     def publish(self, content: bytes = b"a library", **changes: Any) -> Entry:
-        """As a build does, once its compilers have ended."""
+        """Publish ``content``, as a build does when its compilers have finished."""
         self.layer.prepare()
         with store.staging(self.layer, self.spec.name) as work:
             (work / ninja.library_name(self.spec)).write_bytes(content)
@@ -120,7 +120,7 @@ class Shelf:
 
 
 def edit_manifest(published: Entry, **changes: Any) -> None:
-    """Overwrite fields of a manifest on disk; None removes one."""
+    """Overwrite fields of a manifest on disk; None removes a field."""
     file = published.path / entry.MANIFEST
     fields = {**json.loads(file.read_bytes()), **changes}
     kept = {name: value for name, value in fields.items() if value is not None}

@@ -1,4 +1,4 @@
-"""Fake CANN installs: the folders, links and small files of the real ones, a few bytes each.
+"""Fake CANN installs: the folders, links and small files of real ones, a few bytes each.
 
 Each builder takes the folder that stands for ``/usr/local/Ascend`` and returns the install's root.
 """
@@ -46,7 +46,7 @@ def install_info(path: Path, package: str, version: str, machine: str = MACHINE)
 
 
 def headers_and_library(root: Path, machine: str = MACHINE) -> Path:
-    """The arch folder with the links to it that make ``include`` and ``lib64``."""
+    """Create the architecture's folder, and ``include`` and ``lib64`` as links to it."""
     arch = root / f"{machine}-linux"
     write(arch / "include" / "acl" / "acl.h", "// acl.h")
     write(arch / "lib64" / "libascendcl.so", "a library")
@@ -57,7 +57,7 @@ def headers_and_library(root: Path, machine: str = MACHINE) -> Path:
 
 
 def toolkit(base: Path, version: str, machine: str = MACHINE, *, latest: bool = True) -> Path:
-    """CANN 8.0 to 8.3: ``ascend-toolkit/<version>``, and ``latest`` where it is the one in use."""
+    """Create CANN 8.0 to 8.3: ``ascend-toolkit/<version>``, and ``latest`` if it is in use."""
     root = headers_and_library(base / "ascend-toolkit" / version, machine)
     install_info(
         root / f"{machine}-linux" / "ascend_toolkit_install.info", "toolkit", version, machine
@@ -80,7 +80,7 @@ def toolkit_8_3(base: Path) -> Path:
 
 
 def toolkit_with_folder_of_links(base: Path, version: str = "8.0.0") -> Path:
-    """``latest`` as a real folder whose entries are links, as installers before 8.5 made it."""
+    """Create ``latest`` as a folder of links, as installers before 8.5 did."""
     root = toolkit(base, version, latest=False)
     for entry in sorted(root.iterdir()):
         link(base / "ascend-toolkit" / "latest" / entry.name, f"../{version}/{entry.name}")
@@ -88,7 +88,7 @@ def toolkit_with_folder_of_links(base: Path, version: str = "8.0.0") -> Path:
 
 
 def cann(base: Path, version: str, machine: str = MACHINE, *, linked: bool = True) -> Path:
-    """CANN 8.5 and later: ``cann-<version>``, and the link ``cann`` to the one in use."""
+    """Create CANN 8.5 or newer: ``cann-<version>``, and the link ``cann`` if it is in use."""
     root = headers_and_library(base / f"cann-{version}", machine)
     arch = root / f"{machine}-linux"
     install_info(arch / "ascend_toolkit_install.info", "toolkit", version, machine)
@@ -112,7 +112,7 @@ def cann_9_1(base: Path) -> Path:
 
 
 def nnae(base: Path, version: str = "8.0.0") -> Path:
-    """The engine without the toolkit's tools; flat, its install info at the root."""
+    """Create the engine without the toolkit's tools: flat, with its install info at the root."""
     root = base / "nnae" / version
     write(root / "include" / "acl" / "acl.h", "// acl.h")
     write(root / "lib64" / "libascendcl.so", "a library")
@@ -122,7 +122,7 @@ def nnae(base: Path, version: str = "8.0.0") -> Path:
 
 
 def nnrt(base: Path, version: str = "8.0.0", machine: str = MACHINE) -> Path:
-    """The runtime alone: libraries, no headers."""
+    """Create the runtime alone: libraries without headers."""
     root = base / "nnrt" / version
     write(root / f"{machine}-linux" / "lib64" / "libascendcl.so", "a library")
     link(root / "lib64", f"{machine}-linux/lib64")
@@ -132,17 +132,17 @@ def nnrt(base: Path, version: str = "8.0.0", machine: str = MACHINE) -> Path:
 
 
 def bare(root: Path) -> Path:
-    """Headers and a library, and nothing that tells a version."""
+    """Create headers and a library, without a file that contains a version."""
     return headers_and_library(root)
 
 
 def record(folder: Path, install_path: Path | str) -> Path:
-    """``ascend_cann_install.info`` in ``/etc/Ascend`` or ``$HOME/Ascend``."""
+    """Write ``ascend_cann_install.info``, in ``/etc/Ascend`` or ``$HOME/Ascend``."""
     return write(folder / "ascend_cann_install.info", f"Install_Path={install_path}")
 
 
 def driver(filesystem_root: Path, *lines: str, base: str = "/usr/local/Ascend") -> None:
-    """The driver's record and its ``version.info``, and the devices of two NPUs."""
+    """Create the driver's record, its ``version.info`` and the devices of two NPUs."""
     write(
         filesystem_root / "etc" / "ascend_install.info",
         "UserName=HwHiAiUser",
@@ -154,7 +154,7 @@ def driver(filesystem_root: Path, *lines: str, base: str = "/usr/local/Ascend") 
 
 @contextmanager
 def unreadable(folder: Path) -> Iterator[None]:
-    """Nobody may look into ``folder`` meanwhile. Root may look anywhere, so it steps down."""
+    """Make ``folder`` unreadable. Root can read everything, so it becomes another user."""
     before = folder.stat().st_mode
     folder.chmod(0o000)
     is_root = os.geteuid() == 0
@@ -170,7 +170,7 @@ def unreadable(folder: Path) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class FakeMachine:
-    """One fake machine: its ``/``, its ``/usr/local/Ascend`` and the user's home."""
+    """A fake machine: its ``/``, its ``/usr/local/Ascend`` and the user's home."""
 
     filesystem_root: Path
     home: Path

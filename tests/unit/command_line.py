@@ -1,4 +1,4 @@
-"""The program ``ascend-ops``, run in the test's process from its entry point."""
+"""The program ``ascend-ops``, run in the test's process."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ascend_ops.cli import main
 
 @dataclass(frozen=True)
 class Outcome:
-    """Exit code and output."""
+    """The exit status and the output."""
 
     status: int
     out: str

@@ -1,4 +1,4 @@
-"""Fixtures of several files of this folder."""
+"""Fixtures that several test files use."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from op_builder.cache import lock
 def outside_op(
     tmp_path: Path, user_folders: UserFolders, monkeypatch: pytest.MonkeyPatch
 ) -> outside.OutsideOp:
-    """The op ``made_up`` of another package, and a compiler."""
+    """Provide the op ``made_up`` of another package, and a compiler."""
     return outside.outside_op(tmp_path, user_folders, monkeypatch)
 
 
@@ -24,18 +24,18 @@ def outside_op(
 def command_line(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> program.CommandLine:
-    """The program ``ascend-ops``."""
+    """Provide the program ``ascend-ops``."""
     return program.command_line(monkeypatch, capsys)
 
 
 @pytest.fixture
 def lock_environ(user_folders: UserFolders) -> dict[str, str]:
-    """An environment with a folder for locks that is not made yet."""
+    """Return an environment with a lock folder that does not exist yet."""
     return {"ASCEND_OPS_LOCK_DIR": str(user_folders.locks)}
 
 
 @pytest.fixture
 def quick_lock(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Who waits for a lock looks and speaks more often."""
+    """Make waiting processes poll and log more often."""
     monkeypatch.setattr(lock, "_POLL_SECONDS", 0.005)
     monkeypatch.setattr(lock, "_MESSAGE_SECONDS", 0.05)

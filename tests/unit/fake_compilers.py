@@ -1,4 +1,4 @@
-"""Scripts that answer like compilers, and say so: no test here needs a real one."""
+"""Scripts that behave like compilers and log their calls, for tests without a real compiler."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ else:
 
 @dataclass(frozen=True)
 class FakeToolbox:
-    """A folder for PATH, and the log of everything that was run from it."""
+    """A folder for PATH, and the log of all programs that were run from it."""
 
     folder: Path
 
@@ -44,14 +44,14 @@ class FakeToolbox:
         return {"PATH": str(self.folder)}
 
     def calls(self) -> list[str]:
-        """Each as ``name arguments``, in order."""
+        """Return the calls as ``name arguments``, in order."""
         log = self.folder / "calls.log"
         return log.read_text(encoding="utf-8").splitlines() if log.exists() else []
 
     def compiler(
         self, name: str, macros: dict[str, int], *, fails: str = "", folder: Path | None = None
     ) -> Path:
-        """A compiler that defines ``macros`` and, with ``fails``, links nothing and says why."""
+        """Add a compiler that defines ``macros``; with ``fails`` it prints that and cannot link."""
         tools = self.folder / "tools"
         tools.mkdir(exist_ok=True)
         for tool in ("as", "ld", "cc1plus"):
@@ -68,11 +68,11 @@ class FakeToolbox:
         return self._program((folder or self.folder) / name, text)
 
     def script(self, path: Path, *commands: str) -> Path:
-        """A shell script."""
+        """Add a shell script."""
         return self._program(path, "\n".join(["#!/bin/sh", *commands, ""]))
 
     def wrapper(self, path: Path, command: list[str | Path]) -> Path:
-        """A shell script that runs ``command`` with its own arguments added."""
+        """Add a shell script that runs ``command`` with the script's arguments appended."""
         return self.script(path, f'exec {shlex.join(map(str, command))} "$@"')
 
     def _program(self, path: Path, text: str) -> Path:

@@ -1,4 +1,4 @@
-"""Other processes that hold a build lock, and what a test tells them to do."""
+"""Other processes that hold a build lock and do what a test tells them."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-# Takes the lock, says so, and does what a line on its standard input tells it. A test run in the
-# background has SIGINT ignored, and its children too.
+# Takes the lock, reports it, and does what a line on its standard input tells it. A test run in the
+# background ignores SIGINT, and so would its children.
 _HOLDER = """
 import os, signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -22,7 +22,7 @@ with build_lock("op", sys.argv[1], os.environ) as held:
 
 
 class LockHolder:
-    """Another process that takes the lock ``name``."""
+    """Start another process that takes the lock ``name``."""
 
     def __init__(self, name: str = "key") -> None:
         self._process = subprocess.Popen(

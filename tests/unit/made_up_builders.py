@@ -9,7 +9,7 @@ from op_builder.toolchain import Toolchain
 
 
 class MadeUpBuilder(CPUOpBuilder):
-    """An op of plain C, whose source is wherever the test put it."""
+    """An op in plain C; the test chooses the folder of its source."""
 
     NAME = "made_up"
     BUILD_VAR = "DS_BUILD_MADE_UP"
@@ -34,7 +34,7 @@ class ImpossibleBuilder(MadeUpBuilder):
 
 
 def install(site: Path, name: str, *entry_points: str, source: str = "") -> Path:
-    """A distribution in ``site`` that declares op builders, as pip would leave it."""
+    """Create a distribution in ``site`` that declares op builders, as if pip had installed it."""
     info = site / f"{name}-1.0.dist-info"
     info.mkdir(parents=True)
     (info / "METADATA").write_text(f"Name: {name}\nVersion: 1.0\n", encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Characters that a shell, ninja, make or Python could take for something else."""
+"""Characters that are special to a shell, ninja, make or Python."""
 
 from __future__ import annotations
 

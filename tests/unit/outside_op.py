@@ -1,4 +1,4 @@
-"""One op of another package on a machine with a fake compiler, as the command line meets it."""
+"""One op of another package, on a machine with a fake compiler, for the command line."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from op_builder.cache.layers import Layer
 
 @dataclass(frozen=True)
 class OutsideOp:
-    """``made_up`` is known, can be planned, and is in no cache yet; so is ``impossible``."""
+    """The ops ``made_up`` and ``impossible`` are known, and neither is cached yet."""
 
     source: Path
     toolbox: FakeToolbox
     layer: Layer
 
     def publish(self, content: bytes = b"a library") -> Entry:
-        """What a build with the compiler of now would leave in the user's cache."""
+        """Publish in the user's cache what a build with the current compiler would publish."""
         plan = MadeUpBuilder().plan()
         return Shelf(self.layer, plan.spec, plan.build_key().toolchain).publish(content)
 
@@ -32,7 +32,7 @@ class OutsideOp:
 def outside_op(
     tmp_path: Path, user_folders: UserFolders, monkeypatch: pytest.MonkeyPatch
 ) -> OutsideOp:
-    """Declared by entry points; the compiler is named in CXX."""
+    """Declare the ops by entry points, and set CXX to the compiler."""
     sources, site, tools = (tmp_path / name for name in ("sources", "site", "bin"))
     for folder in (sources, site, tools):
         folder.mkdir()

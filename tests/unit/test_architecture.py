@@ -1,4 +1,4 @@
-"""Rules about the sources as a whole: who imports whom, who starts processes, how long it is."""
+"""Rules for the sources as a whole: import order, side effects, third parties, lengths."""
 
 from __future__ import annotations
 
@@ -29,13 +29,14 @@ CPP_FILES = sorted(file for file in (ROOT / "csrc").rglob("*") if file.suffix in
 MAX_FILE_LINES = 400
 MAX_FUNCTION_LINES = 45
 
-# Other packages' modules, and the one place that may import each, when it is used.
+# Third-party packages, and the modules that may import each of them.
 THIRD_PARTY = {
     "packaging": {"compatibility"},
     "ninja": {"run_ninja"},
     "torch": {"library"},
     "setuptools": {"op_extension", "setuptools_command"},
 }
+# All others import them when they need them.
 AT_IMPORT = {"op_extension", "setuptools_command"}
 
 
@@ -48,7 +49,7 @@ def _tree(file: Path) -> ast.Module:
 
 
 def _order(package: Path) -> dict[str, int]:
-    """Module or sub-package of ``package`` to its line in the docstring of ``package``."""
+    """Return the line in the docstring of ``package`` that lists each of its modules."""
     docstring = ast.get_docstring(_tree(package / "__init__.py")) or ""
     found: dict[str, int] = {}
     for number, line in enumerate(docstring.partition("n import order:")[2].splitlines()):
@@ -59,7 +60,7 @@ def _order(package: Path) -> dict[str, int]:
 
 
 def _imports(file: Path) -> Iterator[str]:
-    """Yield each module of its own package that ``file`` imports, in functions too."""
+    """Yield each module of the same package that ``file`` imports, in functions too."""
     package = file.relative_to(ROOT).parts[:-1]
     for node in ast.walk(_tree(file)):
         if isinstance(node, ast.Import):
@@ -170,7 +171,7 @@ def test_one_module_reads_the_environment_and_one_starts_processes(file: Path) -
         assert not used & environment
         assert not imported & {"environ", "getenv"}
     if file == ROOT / "ascend_ops" / "emulator" / "forked_tests.py":
-        processes.remove("os.fork")  # it is what it is for
+        processes.remove("os.fork")  # forking is its purpose
     if file != OP_BUILDER / "system" / "process.py":
         assert not used & processes
         assert not imported & {"subprocess", "multiprocessing", "pty", "asyncio"}
@@ -183,7 +184,7 @@ def test_files_are_short(file: Path) -> None:
 
 @pytest.mark.parametrize("file", PYTHON_FILES, ids=_named)
 def test_python_functions_are_short(file: Path) -> None:
-    """Without the docstring, which for a public function with ten arguments is long."""
+    """Docstrings do not count: that of a public function with ten arguments is long."""
     for node in ast.walk(_tree(file)):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             assert node.end_lineno is not None
@@ -193,14 +194,14 @@ def test_python_functions_are_short(file: Path) -> None:
 
 @pytest.mark.parametrize("file", CPP_FILES, ids=_named)
 def test_bindings_use_what_the_oldest_torch_has(file: Path) -> None:
-    """Most of what is younger than 2.10 torch guards, by TORCH_TARGET_VERSION; this it does not."""
+    """TORCH_TARGET_VERSION hides most of what is newer than torch 2.10, but not these names."""
     younger = r"\.layout\(\)|STABLE_TORCH_ERROR_CODE_CHECK"
     assert not re.search(younger, file.read_text(encoding="utf-8"))
 
 
 @pytest.mark.parametrize("file", CPP_FILES, ids=_named)
 def test_cpp_functions_are_short(file: Path) -> None:
-    """By the layout that clang-format gives: from the margin to the brace at the margin."""
+    """With the layout of clang-format, a function ends at the brace in the first column."""
     began, first = 0, ""
     for number, line in enumerate(file.read_text(encoding="utf-8").splitlines()):
         if line.startswith("}") and not re.match(r"(struct|class|enum|union|namespace)\b", first):
@@ -240,7 +241,7 @@ def _watched(*modules: str) -> dict[str, list[str]]:
 
 @pytest.mark.parametrize(("module", "at_most"), [("op_builder", 20), ("ascend_ops", 21)])
 def test_pain_22_importing_does_nothing(module: str, at_most: int) -> None:
-    """transformers #26308, DeepSpeed #7918: probes at import made it slow and broke fork."""
+    """transformers #26308, DeepSpeed #7918: probes at import were slow and broke fork."""
     found = _watched(module)
     assert found["events"] == []
     assert not {"torch", "torch_npu", "setuptools", "numpy"} & set(found["modules"])
@@ -248,7 +249,7 @@ def test_pain_22_importing_does_nothing(module: str, at_most: int) -> None:
 
 
 def test_pain_22_the_builder_of_an_op_starts_nothing_either() -> None:
-    """DeepSpeed #7918: get_cpu_info() takes 1.2 s a call, and CPUAdam makes three of them."""
+    """DeepSpeed #7918: get_cpu_info() takes 1.2 s per call, and CPUAdam calls it three times."""
     found = _watched("op_builder.ops.cpu_adam")
     assert found["events"] == []
     assert not {"torch", "setuptools", "importlib.metadata"} & set(found["modules"])
@@ -257,5 +258,7 @@ def test_pain_22_the_builder_of_an_op_starts_nothing_either() -> None:
 
 def test_the_command_line_imports_no_torch() -> None:
     found = _watched("ascend_ops.cli.main")
-    assert [event for event in found["events"] if event[0] != "ctypes.dlopen"] == []  # of rich
+    assert [
+        event for event in found["events"] if event[0] != "ctypes.dlopen"
+    ] == []  # rich opens one
     assert not {"torch", "torch_npu", "matplotlib"} & set(found["modules"])

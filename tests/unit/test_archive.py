@@ -1,4 +1,4 @@
-"""Moving entries between machines; an archive is not trusted, member by member."""
+"""Moving entries between machines; no member of an archive is trusted."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Members = list[tuple[tarfile.TarInfo, bytes]]
 
 @pytest.fixture
 def there(tmp_path: Path) -> Layer:
-    """The cache of another machine."""
+    """Return the cache of another machine."""
     return Layer("user", tmp_path / "there", shipped=False)
 
 
@@ -53,7 +53,7 @@ def _files(layer: Layer) -> list[str]:
 
 
 def _refused(file: Path, layer: Layer) -> str:
-    """The message; and nothing was added, and nothing left behind."""
+    """Return the message of the refusal; nothing may be added or left behind."""
     with pytest.raises(CacheError) as caught:
         archive.unpack(file, layer)
     assert [Path(name).name for name in _files(layer)] == ["CACHEDIR.TAG"]
@@ -63,7 +63,7 @@ def _refused(file: Path, layer: Layer) -> str:
 
 
 def test_pain_20_what_one_machine_built_another_finds(tmp_path: Path, there: Layer) -> None:
-    """DeepSpeed #2947: every machine compiled again, for 20 minutes."""
+    """DeepSpeed #2947: every machine compiled for 20 minutes."""
     here = Shelf.below(tmp_path / "here")
     entry = here.publish()
     file = tmp_path / "ops.tar.gz"
@@ -136,7 +136,7 @@ def test_a_member_outside_of_an_entry_is_refused(
 
 
 def test_no_member_is_written_outside(packed: tuple[Path, Entry], there: Layer) -> None:
-    """Five parts, of which the first is the root: `//tmp/a/b/c` is one for pathlib too."""
+    """A path of five parts that begins with a root, which `//tmp/a/b/c` also has for pathlib."""
     victim = there.root.parent / "deep" / "er" / "victim"
     members = _members(packed[0])
     for name in (f"/{victim}", str(victim), "../../../../victim", "a/b/c/../../../../x"):
@@ -206,7 +206,7 @@ def _twice(members: Members) -> Members:
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         (_other_library, "content differs from its manifest"),
         (_no_library, "missing or unexpected files: made_up.so"),
@@ -220,10 +220,10 @@ def _twice(members: Members) -> Members:
     ],
 )
 def test_an_entry_that_is_not_what_its_manifest_says_is_refused(
-    packed: tuple[Path, Entry], there: Layer, change: Callable[[Members], Members], said: str
+    packed: tuple[Path, Entry], there: Layer, change: Callable[[Members], Members], message: str
 ) -> None:
     _write(packed[0], change(_members(packed[0])))
-    assert said in _refused(packed[0], there)
+    assert message in _refused(packed[0], there)
 
 
 def test_one_bad_entry_keeps_all_out(packed: tuple[Path, Entry], there: Layer) -> None:
@@ -246,7 +246,7 @@ def test_an_archive_with_a_flipped_byte_is_refused(
     packed: tuple[Path, Entry], there: Layer
 ) -> None:
     whole = packed[0].read_bytes()
-    begin = len(packed[0].name) + 40  # after the name in the header, which nobody reads
+    begin = len(packed[0].name) + 40  # after the name in the header, in fields that are not read
     for place in range(begin, len(whole) - 8, len(whole) // 12):
         broken = bytearray(whole)
         broken[place] ^= 0xFF

@@ -1,4 +1,4 @@
-"""What a builder declares becomes a spec; load() builds once, whoever asks."""
+"""A builder's declaration becomes a spec, and load() builds once in all threads."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ TORCH = PackageInstall(Path("/site/torch"), "2.13.0+cpu", "abc")
 
 @pytest.fixture
 def made_up(tmp_path: Path) -> type[MadeUpBuilder]:
-    """A builder of a class of its own, so that nothing is loaded yet."""
+    """Return a new builder class, whose op is not loaded yet."""
     (tmp_path / "a.cpp").write_text('extern "C" int f() { return 1; }\n', encoding="utf-8")
 
     class Fresh(MadeUpBuilder):
@@ -39,7 +39,7 @@ def made_up(tmp_path: Path) -> type[MadeUpBuilder]:
 
 
 class FakeLoad:
-    """Stands for ``load_op``: counts, and takes as long as the test wants."""
+    """A replacement for ``load_op`` that counts its calls and waits for the test."""
 
     def __init__(self, error: Exception | None = None) -> None:
         self.calls = 0
@@ -135,7 +135,7 @@ def test_pain_22_a_fork_during_a_load_does_not_lock_the_child(
 
 
 def test_every_reason_is_given(caplog: pytest.LogCaptureFixture) -> None:
-    """Not the last one only, and not the first."""
+    """All reasons are reported, not only the first or the last one."""
     with caplog.at_level(logging.WARNING):
         assert not ImpossibleBuilder().is_compatible()
         assert caplog.messages == []
@@ -223,7 +223,7 @@ def test_pain_28_canns_headers_come_before_torch_npus(tmp_path: Path) -> None:
 
 
 def test_pain_14_a_host_op_links_nothing_of_cann() -> None:
-    """DeepSpeed #7174, #5813, #2337, #7452: one base class for everything."""
+    """DeepSpeed #7174, #5813, #2337, #7452: all ops share one base class."""
     from op_builder import CPUAdamBuilder
 
     environ = {"ASCEND_HOME_PATH": "/broken", "PATH": os.defpath}

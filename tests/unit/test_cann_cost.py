@@ -1,4 +1,4 @@
-"""Finding CANN starts nothing and opens little; and what the driver left on a machine."""
+"""Finding CANN starts no process and opens few files; reading the driver's files."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def _hook(event: str, arguments: tuple[object, ...]) -> None:
 
 @contextmanager
 def _audited() -> Iterator[list[tuple[str, tuple[object, ...]]]]:
-    """What Python's runtime does meanwhile: opens, listings, processes, imports."""
+    """Record Python's opens, listings, processes and imports."""
     global _events
     if not hasattr(_audited, "installed"):  # a hook cannot be removed again
         sys.addaudithook(_hook)
@@ -73,7 +73,7 @@ def test_a_normal_install_costs_one_file_per_question(machine: FakeMachine) -> N
 
 
 def test_no_walk_of_a_large_tree(machine: FakeMachine) -> None:
-    """Where nothing is named, two levels are listed, however much lies below them."""
+    """If nothing names CANN, only two levels of folders are listed, whatever they contain."""
     root = cann_trees.cann(machine.base, "9.1.0", linked=False)
     for index in range(200):
         cann_trees.write(machine.base / "data" / str(index) / "deep" / "version.info")
@@ -127,7 +127,7 @@ def test_device_nodes(tmp_path: Path) -> None:
 
 
 def test_the_real_machine_answers() -> None:
-    """With nothing faked: whatever is installed here, there is a value or the one error."""
+    """On the real machine: the result is an install or CannNotFoundError."""
     with suppress(CannNotFoundError):
         assert CannInstall.find().root.is_dir()
     assert isinstance(driver_version(), str | None)

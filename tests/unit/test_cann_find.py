@@ -1,4 +1,4 @@
-"""Finding CANN on fake machines: every layout, every place it may be named in."""
+"""Finding CANN on fake machines: every layout and every place."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def test_the_include_dir_that_has_the_headers_comes_first(machine: FakeMachine) 
 
 
 def test_latest_as_a_folder_of_links(machine: FakeMachine) -> None:
-    """Before 8.5 latest was one; it is the same install as the version that it links into."""
+    """Before 8.5 ``latest`` was one; it is the same install as the version it links to."""
     versioned = cann_trees.toolkit_with_folder_of_links(machine.base)
     latest = machine.base / "ascend-toolkit" / "latest"
     cann_trees.record(machine.etc, "/usr/local/Ascend")

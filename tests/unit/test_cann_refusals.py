@@ -1,4 +1,4 @@
-"""What is refused and why, what is warned of, and how the error reads that lists it all."""
+"""Refusals and their reasons, warnings, and the error that lists all of them."""
 
 from __future__ import annotations
 
@@ -182,7 +182,7 @@ def test_warnings_are_logged_once(machine: FakeMachine, caplog: pytest.LogCaptur
 
 
 def test_pain_09_nothing_found_lists_every_place_and_its_reason(machine: FakeMachine) -> None:
-    """vllm-ascend #262, #152, #130: one variable was read, and unset it was a bare KeyError."""
+    """vllm-ascend #262, #152, #130: only one variable was read, and a KeyError if it was unset."""
     (machine.base / "cann").mkdir(parents=True)
     cann_trees.link(machine.base / "ascend-toolkit" / "latest", "8.3.RC2")
     cann_trees.nnrt(machine.base)

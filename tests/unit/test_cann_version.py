@@ -1,4 +1,4 @@
-"""CANN's versions: how they are written and compared, and which file of an install tells one."""
+"""CANN versions: their notation and order, and the file of an install that contains one."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def test_compares_with_versions_only() -> None:
         "8.0.0\n",
         "8.0.0 8.1.0",
         "\u0668.\u0660.\u0660",
-        # internal versions, all of them met in real files
+        # internal versions from real files
         "1.83.T8.0.B128",
         "7.6.0.1.220",
         "7.7.T20.0.B210",
@@ -251,7 +251,7 @@ def test_only_the_first_kilobytes_are_read(tmp_path: Path) -> None:
 
 
 def test_never_the_version_of_another_package(tmp_path: Path) -> None:
-    """ascend_*_install.info and share/info/*/version.info match files of other products."""
+    """ascend_*_install.info and share/info/*/version.info would match files of other products."""
     for name in ("ascend_ops_install.info", "ascend_tfplugin_install.info"):
         cann_trees.install_info(tmp_path / ARCH / name, "other", "1.2.3")
         cann_trees.install_info(tmp_path / name, "other", "1.2.3")

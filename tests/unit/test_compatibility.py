@@ -1,4 +1,4 @@
-"""torch, torch_npu and CANN against the table, and the installed versions without an import."""
+"""torch, torch_npu and CANN against the table, and installed versions without an import."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def only(findings: list[Finding]) -> Finding:
     return finding
 
 
-# As published; the table may hold more, and must hold these.
+# Published combinations, all of which the table must contain.
 PUBLISHED = """
 9.1.0    2.12.0 2.11.0 2.10.0.post4 2.9.0.post6 2.7.1.post8
 9.0.0    2.9.0.post2 2.8.0.post4 2.7.1.post4
@@ -84,10 +84,10 @@ def test_nothing_to_say(torch: str, torch_npu: str | None, cann: str | None) -> 
 @pytest.mark.parametrize(
     ("torch", "torch_npu", "cann", "pip_line"),
     [
-        # torch alone changes where the torch_npu fits this CANN
+        # only torch changes if the torch_npu fits this CANN
         ("2.10.0", "2.9.0.post2", "9.0.0", "torch==2.9.0 torch_npu==2.9.0.post2"),
         ("2.10.0", "2.9.0.post2", None, "torch==2.9.0 torch_npu==2.9.0.post2"),
-        # torch_npu alone where it does not
+        # only torch_npu changes if it does not
         ("2.9.0", "2.8.0", "9.0.0", "torch==2.9.0 torch_npu==2.9.0.post2"),
         ("2.13.0", "2.14.0", None, "torch==2.14.0 torch_npu==2.14.0"),
     ],
@@ -95,7 +95,7 @@ def test_nothing_to_say(torch: str, torch_npu: str | None, cann: str | None) -> 
 def test_pain_11_torch_npu_for_another_torch(
     torch: str, torch_npu: str, cann: str | None, pip_line: str
 ) -> None:
-    """Ascend/pytorch #99: nobody compares them, and the import ends in an undefined symbol."""
+    """Ascend/pytorch #99: versions are not compared, and the import fails: undefined symbol."""
     finding = judge(torch, torch_npu, cann)[0]
     assert finding.severity == "error"
     assert f"torch_npu {torch_npu} is made for torch {Version(torch_npu).base_version}, " in (
@@ -106,7 +106,7 @@ def test_pain_11_torch_npu_for_another_torch(
 
 
 def test_pain_11_torch_npu_for_a_newer_cann() -> None:
-    """vllm-ascend #117, #750: torch_npu asks for symbols that the older CANN does not have."""
+    """vllm-ascend #117, #750: torch_npu requires symbols that the older CANN lacks."""
     assert only(judge("2.9.0+cpu", "2.9.0", "8.2.RC1")) == Finding(
         "error",
         "torch_npu 2.9.0 is made for CANN 8.5.0, but the older CANN 8.2.RC1 is installed. "
@@ -156,7 +156,7 @@ def test_what_is_not_known_is_only_a_warning(
 @pytest.mark.parametrize("torch_npu", ["2.1.0", "2.6.0", "2.9.0", "2.12.0", "2.13.0"])
 @pytest.mark.parametrize("torch", ["2.1.0", "2.9.0+cpu", "2.13.0"])
 def test_the_remedy_is_one(torch: str, torch_npu: str, cann: str) -> None:
-    """Whatever is proposed is itself without a finding, with the CANN that it is proposed for."""
+    """The proposed versions match the CANN that they are proposed for."""
     for finding in judge(torch, torch_npu, cann):
         pair = PIP_LINE.search(finding.message)
         named = re.search(r"Known to fit CANN ([^:]+): ", finding.message)

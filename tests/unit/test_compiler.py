@@ -1,4 +1,4 @@
-"""Which compiler is taken, and what is said of those that are not."""
+"""Which compiler is used, and why others are refused."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_pain_16_a_gxx_that_is_too_old_is_found_out_first(toolbox: FakeToolbox) 
     assert "clang++: not found on PATH" in error.refusals[1]
     for advice in ("dnf install gcc-c++", "openEuler", "apt-get install g++", "Debian", "CXX"):
         assert advice in str(error)
-    assert all("-shared" not in call for call in toolbox.calls())  # told by its macros alone
+    assert all("-shared" not in call for call in toolbox.calls())  # its macros are enough
 
 
 def test_too_old_a_gxx_leaves_the_turn_to_clang(toolbox: FakeToolbox) -> None:
@@ -68,7 +68,7 @@ def test_too_old_a_gxx_leaves_the_turn_to_clang(toolbox: FakeToolbox) -> None:
 
 
 @pytest.mark.parametrize(
-    ("macros", "fails", "said"),
+    ("macros", "fails", "message"),
     [
         (OLD_CLANG, "", "is clang 9.0.1, but must be 10.0 or newer"),
         ({}, "", "must be GCC or Clang"),
@@ -77,11 +77,11 @@ def test_too_old_a_gxx_leaves_the_turn_to_clang(toolbox: FakeToolbox) -> None:
     ],
 )
 def test_every_refusal_says_why(
-    toolbox: FakeToolbox, macros: dict[str, int], fails: str, said: str
+    toolbox: FakeToolbox, macros: dict[str, int], fails: str, message: str
 ) -> None:
     program = toolbox.compiler("g++", macros, fails=fails)
     refusal = _refused(toolbox.environ).refusals[0]
-    assert said in refusal
+    assert message in refusal
     assert str(program) in refusal
 
 
@@ -116,7 +116,7 @@ def test_arguments_in_cxx_are_given_each_time_and_are_part_of_the_identity(
 def test_a_path_in_cxx_may_be_relative_and_have_spaces(
     toolbox: FakeToolbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The probe runs in a folder of its own, and so does a build."""
+    """The probe and a build each run in their own folder."""
     program = toolbox.compiler("my g++", GCC, folder=toolbox.folder / "a b")
     monkeypatch.chdir(toolbox.folder)
     for spelled in (f"'{program}'", "'a b/my g++'", "./a' 'b/my' 'g++"):
@@ -128,7 +128,7 @@ def test_a_path_in_cxx_may_be_relative_and_have_spaces(
 def test_a_launcher_in_cxx_launches_and_is_not_the_compiler(
     toolbox: FakeToolbox, chosen: str
 ) -> None:
-    """So that compiling through ccache or not makes no other key."""
+    """Compiling with or without ccache leads to the same key."""
     program = toolbox.compiler("g++", GCC)
     environ = {**toolbox.environ, "CXX": chosen}
     toolchain = Toolchain.detect(environ)
@@ -142,7 +142,7 @@ def test_a_launcher_in_cxx_launches_and_is_not_the_compiler(
 
 
 def test_a_folder_of_links_to_ccache_is_looked_through(toolbox: FakeToolbox) -> None:
-    """/usr/lib/ccache/g++ is ccache: its name, path and date say nothing of the compiler."""
+    """/usr/lib/ccache/g++ is ccache: its name, path and date do not identify the compiler."""
     program = toolbox.compiler("g++", GCC)
     masquerade = toolbox.folder / "lib" / "ccache"
     ccache = toolbox.script(toolbox.folder / "real" / "ccache", "exit 1")
@@ -153,7 +153,7 @@ def test_a_folder_of_links_to_ccache_is_looked_through(toolbox: FakeToolbox) -> 
 
 
 def test_tools_that_cannot_be_asked_do_not_matter(toolbox: FakeToolbox) -> None:
-    """Clang brings its own assembler and may link with lld; it compiled and linked the probe."""
+    """Clang has its own assembler and may link with lld; the probe compiled and linked."""
     toolbox.compiler("clang++", CLANG)
     (toolbox.folder / "tools" / "as").unlink()
     toolbox.script(toolbox.folder / "tools" / "ld", "true")
@@ -179,7 +179,7 @@ def test_the_fingerprint_holds_what_the_compiler_reads_from_its_environment(
 
 
 def test_pain_04_what_native_resolves_to_is_in_the_fingerprint(toolbox: FakeToolbox) -> None:
-    """DeepSpeed #1886: SIGILL on a shared home, the instruction set was in no key."""
+    """DeepSpeed #1886: SIGILL on a shared home, because no key contained the instruction set."""
     toolbox.compiler("g++", GCC)
     toolchain = Toolchain.detect(toolbox.environ)
     assert "native" not in toolchain.fingerprint(native=False)

@@ -1,4 +1,4 @@
-"""What a compiler said is remembered, for as long as it could say nothing else."""
+"""A compiler's output is memoized until its files change."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ def toolbox(tmp_path: Path) -> FakeToolbox:
 
 @pytest.fixture
 def memo_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Files count as settled, as if the test had waited."""
+    """Treat files as settled, as if the test had waited."""
     monkeypatch.setattr(file_identity, "_SETTLED_NS", -(10**12))
     return tmp_path / "cache" / "toolchain"
 
 
 @pytest.fixture
 def binaries(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Fakes are scripts; here they pass for binaries, and only ccache is what it is."""
+    """Treat the fakes, which are scripts, as binaries; only ccache is recognized."""
 
     def hides_another(path: str) -> bool:
         return Path(path).name in compiler.LAUNCHERS
@@ -44,15 +44,17 @@ def test_a_known_compiler_is_not_run_again(
 ) -> None:
     toolbox.compiler("g++", GCC)
     first = find_compiler(toolbox.environ, memo_dir)
-    asked = len(toolbox.calls())
-    assert asked > 0
+    runs = len(toolbox.calls())
+    assert runs > 0
     assert find_compiler(toolbox.environ, memo_dir) == first
-    assert len(toolbox.calls()) == asked
-    find_compiler({**toolbox.environ, "CXX": "g++ -m64"}, memo_dir)  # another question
-    assert len(toolbox.calls()) == 2 * asked
+    assert len(toolbox.calls()) == runs
+    find_compiler({**toolbox.environ, "CXX": "g++ -m64"}, memo_dir)  # another command
+    assert len(toolbox.calls()) == 2 * runs
 
 
-def test_native_flags_are_asked_once(toolbox: FakeToolbox, memo_dir: Path, binaries: None) -> None:
+def test_native_flags_are_queried_once(
+    toolbox: FakeToolbox, memo_dir: Path, binaries: None
+) -> None:
     toolbox.compiler("g++", GCC)
     found = find_compiler(toolbox.environ, memo_dir)
     answers = [found.native_flags(memo_dir) for _ in range(3)]
@@ -66,13 +68,13 @@ def test_a_change_of_any_file_behind_it_asks_again(
 ) -> None:
     toolbox.compiler("g++", GCC)
     find_compiler(toolbox.environ, memo_dir)
-    asked = len(toolbox.calls())
+    runs = len(toolbox.calls())
     file = toolbox.folder / changed
     copy = file.with_suffix(".new")
-    shutil.copy2(file, copy)  # the same bytes and times, as an upgrade by a package may leave them
+    shutil.copy2(file, copy)  # same bytes and times, as a package upgrade may leave them
     copy.replace(file)
     find_compiler(toolbox.environ, memo_dir)
-    assert len(toolbox.calls()) == 2 * asked
+    assert len(toolbox.calls()) == 2 * runs
 
 
 def test_an_upgrade_in_place_is_seen(toolbox: FakeToolbox, memo_dir: Path, binaries: None) -> None:

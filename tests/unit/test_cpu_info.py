@@ -1,4 +1,4 @@
-"""Reading /proc/cpuinfo as three architectures write it."""
+"""Reading the /proc/cpuinfo of three architectures."""
 
 from __future__ import annotations
 

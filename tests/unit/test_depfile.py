@@ -1,4 +1,4 @@
-"""Depfiles are read as compilers write them."""
+"""Depfiles are read the way compilers write them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from op_builder.jit.depfile import dependencies, parse_depfile
 
 
 def _munged(path: str) -> str:
-    """As GCC's mkdeps.cc writes a path: seen with g++ 12 and 13."""
+    """Return a path as GCC's mkdeps.cc writes it; verified with g++ 12 and 13."""
     written = ""
     for index, character in enumerate(path):
         if character in " \t":

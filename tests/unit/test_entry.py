@@ -1,4 +1,4 @@
-"""Whether one entry may be used: its manifest, its library, and the headers it was made from."""
+"""Whether an entry may be used: its manifest, its library and its headers."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ def shelf(tmp_path: Path) -> Shelf:
 
 @pytest.fixture
 def old_files(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Any file counts as settled, as if the test had waited."""
+    """Treat every file as settled, as if the test had waited."""
     monkeypatch.setattr(file_identity, "_SETTLED_NS", -(10**12))
 
 
 @pytest.fixture
 def young_files(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Any file counts as just written, however long the test takes."""
+    """Treat every file as just written, however long the test takes."""
     monkeypatch.setattr(file_identity, "_SETTLED_NS", 10**18)
 
 
 @pytest.fixture
 def hashed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The files whose content was read, in order."""
+    """Record the files whose content is read, in order."""
     seen: list[str] = []
     real = file_identity.digest_file
 
@@ -63,7 +63,7 @@ def test_a_manifest_is_read_back_as_it_was_written(shelf: Shelf) -> None:
     [b"", b"{", b"[]", b"null", b"3", b"{}", b'{"cpu_features": []}', b"\xff\xfe", b"\0" * 4096],
 )
 def test_pain_25_half_a_manifest_is_no_entry(shelf: Shelf, content: bytes) -> None:
-    """aiter #4799: a truncated file was used for ever."""
+    """aiter #4799: a truncated file was used forever."""
     published = shelf.publish()
     (published.path / entry.MANIFEST).write_bytes(content)
     assert "manifest.json cannot be read" in str(Entry.read(published.path, "user"))
@@ -99,7 +99,7 @@ def test_a_folder_without_a_manifest_says_so(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("content", [b"", b"a librar", b"a library!", b"A library"])
 def test_pain_25_a_library_of_other_bytes_is_damaged(shelf: Shelf, content: bytes) -> None:
-    """aiter #4799: no check on read."""
+    """aiter #4799: files were not checked when they were read."""
     published = shelf.publish()
     assert published.damage() is None
     published.library.write_bytes(content)
@@ -117,7 +117,7 @@ def test_pain_25_a_library_that_is_gone_is_damaged(shelf: Shelf) -> None:
 
 
 def test_pain_06_a_changed_header_is_named(shelf: Shelf) -> None:
-    """pytorch #68905, #51892; flashinfer #4489: torch's headers were tracked by nobody."""
+    """pytorch #68905, #51892; flashinfer #4489: torch's headers were not tracked."""
     published = shelf.publish()
     assert published.stale_header(shelf.spec.resolve, own_only=False) is None
     header = shelf.spec.roots["source"] / "a.h"

@@ -1,4 +1,4 @@
-"""The table of environment variables, and how each is read."""
+"""The table of environment variables, and how each one is parsed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ TABLE = envs.all_variables()
 
 
 def test_every_variable_that_is_read_is_in_the_table() -> None:
-    """A name in capitals that begins as ours do, anywhere in the code, is a variable."""
+    """Every capitalized name with the project's prefix, anywhere in the code, is a variable."""
     known = {variable.name for variable in TABLE}
     mentioned: set[str] = set()
     for package in ("op_builder", "ascend_ops"):
@@ -49,7 +49,7 @@ def test_read_late(monkeypatch: pytest.MonkeyPatch) -> None:
     assert envs.MAX_JOBS.get() == 3
     monkeypatch.setenv("MAX_JOBS", "4")
     assert envs.MAX_JOBS.get() == 4
-    assert envs.MAX_JOBS.get({}) is None  # a given environment is the only one asked
+    assert envs.MAX_JOBS.get({}) is None  # only the given environment is read
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Each message, read as somebody would who knows nothing of the program."""
+"""Each message, as somebody who does not know the program would read it."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def test_every_error_has_an_example() -> None:
 
 @pytest.mark.parametrize("error", [error for error, _ in EXAMPLES], ids=lambda e: type(e).__name__)
 def test_an_error_comes_back_from_a_worker_process(error: AscendOpsError) -> None:
-    """A pool pickles what its worker raised; where that fails, the pool breaks instead."""
+    """A pool pickles the exception of a worker; if that fails, the pool breaks."""
     back = pickle.loads(pickle.dumps(error))
     assert type(back) is type(error)
     assert str(back) == str(error)
@@ -101,7 +101,7 @@ def test_what_python_programs_catch() -> None:
 
 
 def test_pain_02_a_build_error_carries_the_compilers_words() -> None:
-    """DeepSpeed #1846, #1077, #4257, #7061: the error was hidden behind one about ds_opt_adam."""
+    """DeepSpeed #1846, #1077, #4257, #7061: an error about ds_opt_adam hid the real one."""
     error = errors.BuildError("cpu_adam", "a.cpp:3: error: no", "g++ -c a.cpp", None)
     assert (error.op, error.first_error, error.command) == (
         "cpu_adam",

@@ -1,4 +1,4 @@
-"""The state of an op and of a machine, as a report gives it."""
+"""The state of an op and of a machine, as a report shows it."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ def test_the_places_and_their_state(tmp_path: Path, user_folders: UserFolders) -
 def test_places_that_may_not_be_looked_into_are_no_error(
     tmp_path: Path, user_folders: UserFolders
 ) -> None:
-    """A container's user with HOME=/root."""
+    """A container's user may have HOME=/root."""
     environ = envs.process_environment()
     with unreadable(user_folders.cache.parent):
         found = inspection.places(environ, tmp_path / "prebuilt")
@@ -133,7 +133,7 @@ def test_places_that_may_not_be_looked_into_are_no_error(
 
 
 def test_pain_23_a_torch_that_cannot_be_imported_is_foreseen(tmp_path: Path) -> None:
-    """Reproduced: torch_npu installed, CANN not sourced, and `import torch` fails."""
+    """With torch_npu installed and CANN not sourced, `import torch` fails."""
     torch = PackageInstall(tmp_path, "2.13.0+cpu", "")
     npu = PackageInstall(tmp_path, "2.13.0", "")
     environ = {"HOME": str(tmp_path), "ASCEND_HOME_PATH": str(tmp_path / "gone")}
@@ -145,7 +145,7 @@ def test_pain_23_a_torch_that_cannot_be_imported_is_foreseen(tmp_path: Path) -> 
 
 
 def test_the_emulated_cann_fits_any_torch_npu(tmp_path: Path) -> None:
-    """Its libraries are compiled against the headers of the torch_npu that is installed."""
+    """Its libraries are compiled against the headers of the installed torch_npu."""
     root = str(cann_trees.cann(tmp_path, "9.1.0", platform.machine(), linked=False))
     torch = PackageInstall(tmp_path, "2.13.0+cpu", "")
     npu = PackageInstall(tmp_path, "2.13.0", "")

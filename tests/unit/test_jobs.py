@@ -1,4 +1,4 @@
-"""How many compilers at once, on made-up machines: cgroup v1 and v2, memory, processes."""
+"""How many compilers run at once on fake machines: cgroup v1 and v2, memory, processes."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_max_jobs_overrides_every_limit(tmp_path: Path) -> None:
 
 
 def test_pain_17_memory_decides_and_not_the_cores(tmp_path: Path) -> None:
-    """DeepSpeed #5677, flash-attention #2493: one job a core ran out of memory."""
+    """DeepSpeed #5677, flash-attention #2493: one job per core ran out of memory."""
     assert _limit(tmp_path, {"proc/meminfo": _meminfo(10 * BYTES_PER_JOB + 5)}) == JobLimit(
         10, "available memory"
     )
@@ -85,7 +85,7 @@ def test_a_limit_anywhere_above_counts(tmp_path: Path) -> None:
 
 
 def test_a_container_sees_its_own_group_as_the_root(tmp_path: Path) -> None:
-    """Without a cgroup namespace the named path is the host's, and is not mounted here."""
+    """Without a cgroup namespace the path is that of the host, which is not mounted here."""
     files = {"proc/self/cgroup": "0::/kubepods/pod1/abc", f"{V2}/cpu.max": "300000 100000"}
     assert _limit(tmp_path, files).count == 3
     other = tmp_path / "v1"
@@ -116,7 +116,7 @@ def test_what_is_left_of_a_cgroups_memory(tmp_path: Path, limit: str, used: str)
 
 @pytest.mark.parametrize("name", ["inactive_file", "total_inactive_file"])
 def test_page_cache_is_not_used_memory(tmp_path: Path, name: str) -> None:
-    """A container that has read a large data set looks full and is not."""
+    """A container that has read a large data set looks full, but is not."""
     files = {
         "proc/self/cgroup": "0::/",
         f"{V2}/memory.max": str(8 * BYTES_PER_JOB),

@@ -1,4 +1,4 @@
-"""What is in a key, what is not, and how two of them are told apart for a person."""
+"""What is in a key, what is not, and how the differences of two keys are shown."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_the_order_of_a_table_does_not_matter(table: dict[str, Any], random: Any
 
 @given(JSON, JSON)
 def test_canonical_texts_are_equal_only_for_equal_values(one: object, other: object) -> None:
-    """Joined strings would not do: ["ab", "c"] and ["a", "bc"] are one text then."""
+    """Joined strings are not enough: ["ab", "c"] and ["a", "bc"] would be equal."""
     same = json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
     assert (canonical(one) == canonical(other)) == same
 
@@ -56,7 +56,7 @@ def test_a_digest_is_a_folder_name_of_both_parts() -> None:
 def test_pain_07_no_time_no_folder_no_job_count_is_in_a_key(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """flashinfer #4884, #4885, pytorch #124454: rebuilt for 30 minutes after a restore."""
+    """flashinfer #4884, #4885, pytorch #124454: a restore led to a rebuild of 30 minutes."""
     spec = cache_entries.spec(tmp_path / "a")
     before = recipe(spec, cache_entries.toolchain())
     os.utime(tmp_path / "a" / "a.cpp", (1, 1))
@@ -119,7 +119,7 @@ def test_there_is_a_line_exactly_where_something_differs(
 
 
 def test_a_flag_at_the_end_of_a_long_line_is_still_shown() -> None:
-    """The real cxx_flags are longer than a line of text, and what changes is added at their end."""
+    """Real cxx_flags are longer than a line, and new flags are appended at the end."""
     flags = "cxx_flags = " + " ".join(f"-Wsome-long-warning-{n}" for n in range(20))
     (line,) = differences({"build": f"{flags} -DNEW"}, {"build": f"{flags} -DOLD -ffast-math"})
     theirs, _, ours = line.partition(", expected ")

@@ -1,4 +1,4 @@
-"""Which folders are asked and written, who may own them, and what happens where none can be."""
+"""The folders that are searched and written, their owners, and what if none is writable."""
 
 from __future__ import annotations
 
@@ -113,11 +113,11 @@ def test_a_folder_of_somebody_else_is_refused(tmp_path: Path) -> None:
 
 @as_root
 def test_a_link_that_somebody_else_made_is_refused(tmp_path: Path) -> None:
-    """In a shared temporary folder anybody can point our name at a folder of ours."""
+    """In a shared temporary folder, anybody can create a link of that name to our folders."""
     mine, link = tmp_path / "mine", tmp_path / "link"
     mine.mkdir(mode=0o700)
     link.symlink_to(mine)
-    assert unsafe(link) is None  # the user's own, to a larger disk
+    assert unsafe(link) is None  # the user's own link to a larger disk
     os.chown(link, NOBODY, NOBODY, follow_symlinks=False)
     assert f"belongs to user {NOBODY}" in str(unsafe(link))
 
@@ -153,7 +153,7 @@ def test_an_unsafe_site_is_passed_over_and_said(tmp_path: Path) -> None:
 def test_pain_18_where_the_home_cannot_be_written_the_temporary_folder_can(
     tmp_path: Path, no_home: dict[str, str]
 ) -> None:
-    """flashinfer #973, nvdiffrast #33: one cache folder, in a read-only home."""
+    """flashinfer #973, nvdiffrast #33: the only cache folder was in a read-only home."""
     user, temporary = layers.layers(no_home, None)
     with pytest.raises(OSError, match="home"):
         user.prepare()

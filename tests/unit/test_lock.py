@@ -1,4 +1,4 @@
-"""The lock saves work and never hangs: processes that wait, fail and are killed."""
+"""The lock saves work and never hangs, even if processes wait, fail or are killed."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_the_holder_is_named_in_a_private_file_that_stays(
 def test_pain_01_a_killed_holder_hangs_nobody(
     lock_environ: dict[str, str], with_signal: int
 ) -> None:
-    """pytorch #189245, #170679; transformers #12715; sglang #35989: a lock file with no owner."""
+    """pytorch #189245, #170679; transformers #12715; sglang #35989: stale lock files."""
     with lock_holder() as other:
         other.end(with_signal)
         with build_lock("op", "key", lock_environ) as held:
@@ -43,7 +43,7 @@ def test_pain_01_a_killed_holder_hangs_nobody(
 
 
 class _After(logging.Handler):
-    """Does something once so many messages were logged."""
+    """A handler that does something after a number of log messages."""
 
     def __init__(self, count: int, action: Callable[[], None]) -> None:
         super().__init__()
@@ -59,7 +59,7 @@ class _After(logging.Handler):
 def test_pain_01_who_is_waited_for_is_said_again_and_again(
     lock_environ: dict[str, str], quick_lock: None
 ) -> None:
-    """pytorch #189245: hung for ever without a word."""
+    """pytorch #189245: a process hung forever without a message."""
     with lock_holder() as other:
         log = _After(3, lambda: other.end(signal.SIGKILL))
         lock.logger.addHandler(log)
@@ -89,11 +89,11 @@ def test_different_ops_do_not_wait_for_each_other(lock_environ: dict[str, str]) 
 
 
 def test_pain_03_every_waiter_hears_of_the_failure(lock_environ: dict[str, str]) -> None:
-    """pytorch #96589, DeepSpeed #7174: the waiters imported a library that was never built."""
+    """pytorch #96589, DeepSpeed #7174: waiting processes imported a library never built."""
     with lock_holder() as builder, lock_holders(4) as waiters:
         _until_open(lock_environ, 5)
         builder.release("fail: no such header")
-        for waiter in waiters:  # in whatever order they get it
+        for waiter in waiters:  # in any order
             waiter.release()
         assert {waiter.wait_for_lock() for waiter in waiters} == {"1 fail: no such header"}
 
@@ -115,7 +115,7 @@ def _until_open(lock_environ: dict[str, str], count: int) -> None:
 def test_a_failure_is_for_those_who_waited_and_not_for_later_ones(
     lock_environ: dict[str, str],
 ) -> None:
-    """The source may be mended by then."""
+    """The source may have been fixed by then."""
     with build_lock("op", "key", lock_environ) as held:
         held.report_failure({"first_error": "no"})
     with build_lock("op", "key", lock_environ) as held:

@@ -1,4 +1,4 @@
-"""The lock is never needed: no locks here, odd files, forks, and folders of others."""
+"""The lock is never required: no locks, odd files, forks, folders of other users."""
 
 from __future__ import annotations
 
@@ -77,13 +77,13 @@ def test_whatever_a_killed_holder_left_in_the_file(
 
 
 def test_a_child_forked_meanwhile_does_not_keep_the_lock(lock_environ: dict[str, str]) -> None:
-    """A data loader's worker lives for hours, and has its parent's open files."""
+    """A data loader's worker lives for hours and inherits the open files of its parent."""
     read_end, write_end = os.pipe()
     with build_lock("op", "key", lock_environ) as held:
         assert held.held
         child = os.fork()
         if child == 0:
-            os.read(read_end, 1)  # lives on after the build
+            os.read(read_end, 1)  # outlives the build
             os._exit(0)
     try:
         with lock_holder():
@@ -96,7 +96,7 @@ def test_a_child_forked_meanwhile_does_not_keep_the_lock(lock_environ: dict[str,
 
 
 def test_a_copy_of_the_descriptor_does_not_keep_the_lock(lock_environ: dict[str, str]) -> None:
-    """A child that a C library forks has one, and runs no Python to close it."""
+    """A child that a C library forks inherits it, and runs no Python code to close it."""
     with build_lock("op", "key", lock_environ) as held:
         copy = os.dup(held._descriptor or -1)
     try:

@@ -1,4 +1,4 @@
-"""Listing, pruning and clearing; only what this project made is ever deleted."""
+"""Listing, pruning and clearing; only files of this project are ever deleted."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def test_pruning_takes_what_killed_builds_left_and_no_running_build(shelf: Shelf
 
 
 def _users_own(folder: Path) -> Path:
-    """Somebody's sources, of the shape of a cache."""
+    """Return a folder of sources that is laid out like a cache."""
     source = folder / "linux" / "op" / "key" / "deps" / "precious.cpp"
     source.parent.mkdir(parents=True)
     source.write_text("int main() {}", encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Digests and what is remembered beside the status of files: contents decide, never times."""
+"""Digests and memos: the content of files decides, never their times."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from op_builder.system.private_folder import CACHEDIR_TAG
 
 @pytest.fixture
 def memo_dir(tmp_path: Path) -> Path:
-    """As in a user's cache that is not there yet."""
+    """Return a folder in a user's cache that does not exist yet."""
     return tmp_path / "cache" / "toolchain"
 
 
 @pytest.fixture
 def old_files(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Any file counts as settled, as if the test had waited."""
+    """Treat every file as settled, as if the test had waited."""
     monkeypatch.setattr(file_identity, "_SETTLED_NS", -(10**12))
 
 
 @pytest.fixture
 def young_files(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Any file counts as just written, however long the test takes."""
+    """Treat every file as just written, however long the test takes."""
     monkeypatch.setattr(file_identity, "_SETTLED_NS", 10**18)
 
 
@@ -55,7 +55,7 @@ def test_times_and_names_do_not_change_a_digest(tmp_path: Path) -> None:
 
 
 def test_a_rewrite_of_the_same_size_and_mtime_shows_in_the_status(tmp_path: Path) -> None:
-    """cp -p, rsync, tar and git checkouts restore mtime; nothing restores ctime."""
+    """cp -p, rsync, tar and git restore mtime; nothing restores ctime."""
     file = tmp_path / "a"
     file.write_bytes(b"one")
     os.utime(file, (1_000, 1_000))
@@ -71,10 +71,10 @@ def test_a_rewrite_of_the_same_size_and_mtime_shows_in_the_status(tmp_path: Path
 def test_a_file_just_written_is_not_settled(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Two writes within one tick have one status; so a young status proves nothing."""
+    """Two writes within one tick result in the same status, so a recent status is no proof."""
     file = tmp_path / "a"
     file.write_bytes(b"one")
-    os.utime(file, (1_000, 1_000))  # an old mtime does not make it old
+    os.utime(file, (1_000, 1_000))  # an old mtime does not make the file old
     now = file_identity.status(file)
     clock = file_identity.newest_time(now) + 10**9
     monkeypatch.setattr(file_identity, "time", SimpleNamespace(time_ns=lambda: clock))
@@ -139,7 +139,7 @@ def test_none_remembers_nothing() -> None:
 
 
 def test_the_folders_are_private_and_tagged_as_a_cache(memo_dir: Path, old_files: None) -> None:
-    """A report alone makes them, and `cache clear` has to know them as its own."""
+    """A report alone creates the folders, and `cache clear` must recognize them."""
     memo.remember(memo_dir, "key", "fact", [])
     for folder in (memo_dir, memo_dir.parent):
         assert stat.S_IMODE(folder.stat().st_mode) == 0o700
@@ -150,7 +150,7 @@ def test_the_folders_are_private_and_tagged_as_a_cache(memo_dir: Path, old_files
 def test_nothing_is_believed_that_others_could_have_written(
     memo_dir: Path, old_files: None
 ) -> None:
-    """A memo names a compiler that will be run."""
+    """A memo names a compiler that will run."""
     memo.remember(memo_dir, "key", "fact", [])
     memo_dir.parent.chmod(0o777)
     assert memo.recall(memo_dir, "key") is None

@@ -46,7 +46,7 @@ def test_the_text_is_pure_and_says_nothing_of_where_it_is(
 
 
 def _ninja_value(text: str) -> str:
-    """What ninja makes of a value; any other use of its escape character would be a variable."""
+    """Unescape a value as ninja does; any other use of ``$`` would be a variable."""
 
     def unescaped(escape: re.Match[str]) -> str:
         assert escape[1] in ("$", " ", ":"), text
@@ -68,7 +68,7 @@ def test_a_newline_in_a_flag_is_refused() -> None:
 
 
 def test_the_toolchain_is_a_file_of_its_own(tmp_path: Path) -> None:
-    """Who compiles is a part of the key by itself, and no path of it stands in the keyed text."""
+    """The key describes the compiler separately, so its text does not contain its path."""
     assert "toolchain.ninja" in render(cache_entries.spec(tmp_path))
     text = render_toolchain(["/opt/my gcc/g++", "-m64"], ["ccache"])
     assert text == "compile = ccache '/opt/my gcc/g++' -m64\nlink = '/opt/my gcc/g++' -m64\n"

@@ -1,4 +1,4 @@
-"""Starting programs: how they fail, how long they may take, and that none is left behind."""
+"""Starting programs: failures, time limits, and no process left behind."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ def test_output_and_errors_come_joined_and_in_order() -> None:
 
 def test_folder_environment_and_input_are_given(tmp_path: Path) -> None:
     code = "import os, sys; print(os.getcwd(), os.environ.get('HOME'), sys.stdin.read())"
-    said = process.run(_python(code), cwd=tmp_path, env={"X": "1"}, stdin="in")
-    assert said == f"{tmp_path} None in\n"
+    printed = process.run(_python(code), cwd=tmp_path, env={"X": "1"}, stdin="in")
+    assert printed == f"{tmp_path} None in\n"
 
 
 def test_bytes_that_are_no_text_do_no_harm() -> None:
@@ -70,7 +70,7 @@ def test_a_program_that_is_not_there(start: object, tmp_path: Path) -> None:
 
 
 def test_a_program_that_hangs_is_killed_after_the_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Also one that was not quick enough to do anything by then."""
+    """This includes a program that had no time to do anything yet."""
     started: list[int] = []
 
     class Recorded(subprocess.Popen[str]):
@@ -86,7 +86,7 @@ def test_a_program_that_hangs_is_killed_after_the_timeout(monkeypatch: pytest.Mo
 
 
 def test_a_stream_hands_over_each_line_as_it_comes(tmp_path: Path) -> None:
-    """The child waits for what the first line's listener does."""
+    """The child waits for what the listener does at the first line."""
     gate = tmp_path / "gate"
     code = f"""
         import pathlib, time
@@ -111,7 +111,7 @@ def test_a_stream_hands_over_each_line_as_it_comes(tmp_path: Path) -> None:
 def test_no_child_outlives_an_interrupt(
     obeys: bool, raised: type[BaseException], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Asked to end first, so that ninja can end its compilers; killed where it does not."""
+    """It is terminated, so that ninja can stop its compilers, and killed if it does not exit."""
     monkeypatch.setattr(process, "_PATIENCE_SECONDS", 0.2)
     ignoring = "" if obeys else "signal.signal(signal.SIGTERM, signal.SIG_IGN);"
     code = f"import os, signal, time; {ignoring} print(os.getpid(), flush=True); time.sleep(600)"

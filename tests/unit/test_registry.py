@@ -1,4 +1,4 @@
-"""Ops of other packages: found by entry point, and none of them can harm another."""
+"""Ops of other packages: found by entry point, and isolated from each other's errors."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ OWN = [cls.NAME for cls in ALL_OPS]
 
 @pytest.fixture
 def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A site-packages of the test's own."""
+    """Return a site-packages folder for this test."""
     folder = tmp_path / "site"
     folder.mkdir()
     monkeypatch.syspath_prepend(folder)

@@ -1,4 +1,4 @@
-"""Libraries that others require: built where these are, and loaded before them."""
+"""Required libraries: built whenever the ops that require them are, and loaded first."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Running ninja: what it builds, what it reports, which error is shown."""
+"""Running ninja: what it builds, its progress, the error that is shown."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from op_builder.recipe.spec import BuildSpec, Source
 
 
 def _run(tmp_path: Path, sources: list[str], *commands: str) -> tuple[list[Progress], BuildSpec]:
-    """Real ninja, and a shell script for a compiler."""
+    """Run the real ninja, with a shell script as the compiler."""
     root, work = tmp_path / "a 'root' $ ü", tmp_path / "work"
     for source in sources:
         (root / source).parent.mkdir(parents=True, exist_ok=True)
@@ -36,7 +36,7 @@ def _run(tmp_path: Path, sources: list[str], *commands: str) -> tuple[list[Progr
     return seen, spec
 
 
-# As GCC takes -MD -MF FILE -c SOURCE -o OBJECT, and -shared -o LIBRARY OBJECT...
+# Like GCC with -MD -MF FILE -c SOURCE -o OBJECT, and with -shared -o LIBRARY OBJECT...
 FAKE_COMPILE = r"""
 case "$1" in
 -MD)
@@ -63,7 +63,7 @@ def test_ninja_builds_paths_with_everything_in_them(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "first"),
+    ("printed", "first"),
     [
         ("source/a.cpp:3:1: error: expected ';'", "{root}/a.cpp:3:1: error: expected ';'"),
         ("In file:\nsource/b.h:1:9: fatal error: x: gone\nmore", "{root}/b.h:1:9: fatal error"),
@@ -73,15 +73,15 @@ def test_ninja_builds_paths_with_everything_in_them(tmp_path: Path) -> None:
         ("", "ninja exited with status 1"),
     ],
 )
-def test_the_first_error_is_found(tmp_path: Path, said: str, first: str) -> None:
+def test_the_first_error_is_found(tmp_path: Path, printed: str, first: str) -> None:
     with pytest.raises(BuildError) as caught:
-        _run(tmp_path, ["a.cpp"], f"cat <<'END'\n{said}\nEND", "exit 1")
+        _run(tmp_path, ["a.cpp"], f"cat <<'END'\n{printed}\nEND", "exit 1")
     root = tmp_path / "a 'root' $ ü"
     assert first.format(root=root) in caught.value.first_error
     assert "fake g++" in caught.value.command
     assert "-c source/a.cpp" in caught.value.command
     assert caught.value.log == tmp_path / "work" / "build.log"
-    assert said in caught.value.log.read_text(encoding="utf-8")
+    assert printed in caught.value.log.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("output", ["", "\n", "[1/3] compile source/a.cpp\n"])
@@ -95,7 +95,7 @@ def test_a_ninja_that_was_killed_is_an_error_too(
 
 
 def test_pain_15_ninja_is_the_packages_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    """DeepSpeed #1687, #1644: it was looked for on PATH."""
+    """DeepSpeed #1687, #1644: it was searched on PATH."""
     monkeypatch.setenv("PATH", "/nowhere")
     assert os.access(run_ninja.find_ninja(), os.X_OK)
 

@@ -1,4 +1,4 @@
-"""Which ops an install is asked to build, and how an impossible one ends it."""
+"""Which ops an install builds, and how an impossible one fails it."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ OPS = (MadeUpBuilder, ImpossibleBuilder)
 
 @pytest.fixture(autouse=True)
 def in_a_package(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As if the builders' module were one."""
+    """Treat the builders' module as a package."""
     inside = Path("/src/made_up_builders/prebuilt")
     monkeypatch.setattr(MadeUpBuilder, "prebuilt_dir", lambda self: inside)
 
 
 def _requested(**environ: str) -> dict[str, bool]:
-    """Op to whether it was asked for by name."""
+    """Return, per op, whether it was requested by name."""
     found = requested_extensions(OPS, environ)
     assert all(isinstance(extension, OpExtension) for extension in found)
     return {extension.builder.NAME: extension.by_name for extension in found}  # type: ignore[attr-defined]
@@ -54,7 +54,7 @@ def test_the_ops_own_variable_decides_before_the_one_for_all(
 def test_an_op_that_is_only_built_by_name_is_no_part_of_all(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """An image for real NPUs has no use for the emulated one."""
+    """An image for real NPUs does not need the emulated one."""
     monkeypatch.setattr(MadeUpBuilder, "ONLY_BY_NAME", True)
     assert "made_up" not in _requested(DS_BUILD_OPS="1")
     assert _requested(DS_BUILD_OPS="1", DS_BUILD_MADE_UP="1")["made_up"]
@@ -82,7 +82,7 @@ def _command(*extensions: OpExtension) -> BuildOps:
 
 
 def test_pain_19_asked_for_by_name_and_impossible_ends_the_install() -> None:
-    """DeepSpeed #1343, #8480, #8484, #6920: it was left out without a word."""
+    """DeepSpeed #1343, #8480, #8484, #6920: it was skipped silently."""
     extension = OpExtension(ImpossibleBuilder(), by_name=True)
     with pytest.raises(SystemExit) as caught:
         _command(extension).build_extension(extension)
@@ -96,12 +96,12 @@ def test_pain_19_asked_for_with_all_and_impossible_is_left_out_and_said(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """DeepSpeed #1343."""
-    said: list[str] = []
+    warnings: list[str] = []
     extension = OpExtension(ImpossibleBuilder())
     command = _command(extension)
-    monkeypatch.setattr(command, "warn", said.append)
+    monkeypatch.setattr(command, "warn", warnings.append)
     command.build_extension(extension)
-    (message,) = said
+    (message,) = warnings
     assert message.startswith("skipped: impossible cannot be built")
     assert "the moon is full" in message
 
@@ -154,7 +154,7 @@ def test_an_op_that_no_package_would_carry_is_refused(monkeypatch: pytest.Monkey
 
 
 def test_builder_hands_out_the_extension() -> None:
-    """DeepSpeed's name for it."""
+    """DeepSpeed calls the method ``builder`` too."""
     extension = MadeUpBuilder().builder()
     assert isinstance(extension, OpExtension)
     assert (extension.name, extension.sources) == ("made_up_builders.made_up", [])

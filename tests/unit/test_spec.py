@@ -13,7 +13,7 @@ from op_builder.cache import key
 from op_builder.recipe import ninja
 from op_builder.recipe.spec import BuildSpec, Source, torch_target_macro
 
-# For each field another value, and whether a build that differs in it alone is another build.
+# Another value for each field.
 OTHER_VALUES: dict[str, Any] = {
     "name": "another",
     "binding": "stable",
@@ -31,7 +31,7 @@ def test_every_field_decides_the_key_but_where_the_roots_are(tmp_path: Path, fie
     base = cache_entries.spec(tmp_path)
     (tmp_path / "b.cpp").write_text("// b.cpp\n", encoding="utf-8")
     toolchain = cache_entries.toolchain()
-    if field == "roots":  # an entry can move with its sources; their contents are in the key
+    if field == "roots":  # an entry can move with its sources, since the key contains their content
         moved = cache_entries.spec(tmp_path / "moved")
         assert key.recipe(moved, toolchain) == key.recipe(base, toolchain)
         return
@@ -61,7 +61,7 @@ def test_a_sources_content_decides(tmp_path: Path) -> None:
     "path", ["", "../a.cpp", "a/../../b.cpp", "/abs/a.cpp", "//abs/a.cpp", "a\nb.cpp", "."]
 )
 def test_a_source_outside_the_source_root_is_refused(tmp_path: Path, path: str) -> None:
-    """Ninja would normalise the path, and the object's depfile would not be found again."""
+    """Ninja would normalize the path, and the object's depfile would not be found."""
     with pytest.raises(ValueError, match=r"must be inside source_root\(\)"):
         cache_entries.spec(tmp_path, sources=(Source(path),))
 

@@ -1,4 +1,4 @@
-"""Finding and publishing: whole entries or none, and a lost race is success."""
+"""Finding and publishing: complete entries or none, and a lost race is a success."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def test_entries_of_one_key_are_told_apart_by_their_headers(shelf: Shelf) -> Non
 def test_publishing_is_one_rename_of_a_whole_entry(
     shelf: Shelf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whoever looks in between finds nothing, and then everything."""
+    """A search before the rename finds nothing, and one after it finds the complete entry."""
     real, into_place = os.rename, []
 
     def rename(source: str, target: str) -> None:
@@ -109,7 +109,7 @@ def test_publishing_is_one_rename_of_a_whole_entry(
 def test_pain_08_losing_the_race_is_success(
     shelf: Shelf, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
-    """DeepEP #683, DeepGEMM #301: losing the rename was an assertion."""
+    """DeepEP #683, DeepGEMM #301: losing the rename failed an assertion."""
     winner = shelf.publish(b"the winner")
     real = os.rename
 
@@ -164,7 +164,7 @@ def _lose_the_library(entry: Entry) -> None:
 def test_pain_25_a_damaged_entry_is_refused_and_its_rebuild_takes_its_place(
     shelf: Shelf, harm: object
 ) -> None:
-    """aiter #4799: a truncated file was used for ever."""
+    """aiter #4799: a truncated file was used forever."""
     published = shelf.publish()
     harm(published)  # type: ignore[operator]
     lookup = shelf.find()
@@ -219,7 +219,7 @@ def test_what_was_shipped_is_found_by_its_recipe_whoever_compiled_it(
 def test_pain_11_what_was_shipped_for_another_torch_is_refused_with_both_versions(
     tmp_path: Path,
 ) -> None:
-    """Ascend/pytorch #99; vllm-ascend #117, #750, #2244: nobody checked."""
+    """Ascend/pytorch #99; vllm-ascend #117, #750, #2244: versions were not checked."""
     Shelf.below(tmp_path, "prebuilt", bound_to={"torch": "2.12.0 abc, C++11 ABI 1"}).publish()
     here = Shelf.below(tmp_path, "prebuilt", bound_to={"torch": "2.13.0 def, C++11 ABI 1"})
     (refusal,) = here.find().refusals

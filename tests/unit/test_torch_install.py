@@ -1,4 +1,4 @@
-"""torch and torch_npu are found, and their versions read, without importing them."""
+"""torch, torch_npu and their versions are found without importing them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from op_builder.toolchain.torch_install import PackageInstall, find_package
 
 @pytest.fixture
 def packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A folder of packages that raise when they are imported."""
+    """Provide a folder of packages that raise when they are imported."""
     monkeypatch.syspath_prepend(tmp_path)
     yield tmp_path
     assert "fake_npu" not in sys.modules

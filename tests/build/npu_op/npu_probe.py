@@ -1,4 +1,4 @@
-"""Two NPU ops over one source: with torch_npu, and with AscendCL alone."""
+"""Two NPU ops with one source, one for torch_npu and one for AscendCL alone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An op whose header only the environment finds: through ``CPLUS_INCLUDE_PATH`` or ``CPATH``."""
+"""An op whose header is found through ``CPLUS_INCLUDE_PATH`` or ``CPATH`` only."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from op_builder import CPUOpBuilder
 
 
 class AmbientBuilder(CPUOpBuilder):
-    """``answer()`` is the number in whichever ``third_party.h`` the compiler meets."""
+    """``answer()`` is the number in the ``third_party.h`` that the compiler finds."""
 
     NAME = "ambient"
     BUILD_VAR = "DS_BUILD_AMBIENT"

@@ -1,4 +1,4 @@
-"""An op compiled for the very CPU that compiles it."""
+"""An op that is compiled for the CPU that compiles it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from op_builder import CPUOpBuilder
 
 
 class NativeBuilder(CPUOpBuilder):
-    """As ``answer``, with ``-march=native``."""
+    """``answer`` with ``-march=native``."""
 
     NAME = "native"
     BUILD_VAR = "DS_BUILD_NATIVE"

@@ -6,7 +6,7 @@ from op_builder import CPUOpBuilder
 
 
 class PythonAnswerBuilder(CPUOpBuilder):
-    """``answer()`` is 42 where torch's library could be called."""
+    """``answer()`` is 42 if torch's library can be called."""
 
     NAME = "python_answer"
     BUILD_VAR = "DS_BUILD_PYTHON_ANSWER"

@@ -1,4 +1,4 @@
-"""An op that compiles and links, and cannot be loaded: nobody defines what it calls."""
+"""An op that compiles and links but cannot be loaded: a symbol is undefined."""
 
 from __future__ import annotations
 

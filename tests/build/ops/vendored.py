@@ -1,4 +1,4 @@
-"""An op whose header is a system header to the compiler: found through ``-isystem``."""
+"""An op whose header is a system header for the compiler, because of ``-isystem``."""
 
 from __future__ import annotations
 
