@@ -62,7 +62,7 @@ def optimizers() -> Report:
         samples |= {"torch fused": [2 * second] * 7, "never seen": [3 * second] * 7}
         counts = {"ascend_ops, avx2": {"instructions_per_element": 3.125}}
         found += records_of("optimizers", case, samples, counts)
-    reason = "instructions: valgrind does not know avx512"
+    reason = "instructions: valgrind does not support avx512"
     absences = [Absence("optimizers", found[0].case, "ascend_ops", reason)]
     return Report("optimizers", False, MACHINE, found, absences)
 
@@ -129,7 +129,8 @@ def test_optimizers_have_a_roofline_and_a_column_of_instructions(
     text = text_of(optimizers)
     assert "instr." in text
     assert "3.12" in text
-    assert text.count("ascend_ops: no instructions: valgrind does not know avx512") == 1
+    assert text.count("ascend_ops: no instructions: valgrind does not support avx512") == 1
+    assert max(len(line.rstrip()) for line in text.splitlines()) <= 100
     assert "\N{HORIZONTAL ELLIPSIS}" not in text
 
 
