@@ -134,7 +134,7 @@ def _text(value: object) -> str:
 
 
 def _short(*texts: str) -> list[str]:
-    """Shorten long texts to the part where they first differ: flags are appended to lines."""
+    """Shorten long texts to the part around their first difference, often the end of a line."""
     if max(map(len, texts)) <= _LONGEST:
         return list(texts)
     start = max(0, len(os.path.commonprefix(texts)) - _CONTEXT)

@@ -40,8 +40,10 @@ _HELD_BY_ANOTHER = (errno.EWOULDBLOCK, errno.EAGAIN, errno.EINTR)
 class BuildLock:
     """The result of taking the lock.
 
-    ``held`` is False if the build runs without a lock. ``failure`` is the error of the build that
-    this process waited for, or None if it did not fail or this process did not wait.
+    Attributes:
+        held: False if the build runs without a lock.
+        failure: The error of the build that this process waited for; None if it did not fail or
+            this process did not wait.
     """
 
     held: bool
@@ -67,10 +69,15 @@ def lock_folder(environ: Mapping[str, str]) -> Path:
 
 @contextmanager
 def build_lock(op: str, name: str, environ: Mapping[str, str]) -> Iterator[BuildLock]:
-    """Hold the lock of one entry; ``name`` is its build key.
+    """Hold the lock of one entry for the duration of the context.
 
     Waits for at most ASCEND_OPS_LOCK_TIMEOUT seconds, and logs a warning with the holder every
     10 s.
+
+    Args:
+        op: The op's name, for messages.
+        name: The digest of the entry's build key.
+        environ: The environment with the lock folder and the timeout.
     """
     began_waiting = time.time()
     descriptor = _open(lock_folder(environ), name)

@@ -37,9 +37,12 @@ class CannInstall:
     would hide the real library.
 
     Example:
-        >>> install = CannInstall.find()  # doctest: +SKIP
-        >>> install.version  # doctest: +SKIP
-        CannVersion(text='9.1.0')
+        >>> from op_builder.cann import CannInstall
+        >>> from op_builder.errors import CannNotFoundError
+        >>> try:
+        ...     found = str(CannInstall.find().version)
+        ... except CannNotFoundError as error:
+        ...     found = error.refusals[0]
     """
 
     root: Path

@@ -30,9 +30,9 @@ def compile_jobs(
     environ: Mapping[str, str], *, filesystem_root: Path = Path("/"), cores: int | None = None
 ) -> JobLimit:
     """Return the smallest limit that applies to this process; MAX_JOBS overrides all of them."""
-    asked = envs.MAX_JOBS.get(environ)
-    if asked is not None:
-        return JobLimit(asked, "MAX_JOBS")
+    chosen = envs.MAX_JOBS.get(environ)
+    if chosen is not None:
+        return JobLimit(chosen, "MAX_JOBS")
     limits = [JobLimit(cores or len(os.sched_getaffinity(0)), "cores of this process")]
     cgroups = _cgroup_folders(filesystem_root)
     quota = _cpu_quota(cgroups)

@@ -78,14 +78,14 @@ def _package_root(name: str) -> Path | None:
     loaded = sys.modules.get(name)
     if loaded is not None and getattr(loaded, "__file__", None):
         return Path(str(loaded.__file__)).parent
-    asked = (name, *sys.path)
-    root = _roots.get(asked) or _look_for(name)
+    key = (name, *sys.path)
+    root = _roots.get(key) or _search(name)
     if root is not None:  # a missing package may be installed later
-        _roots[asked] = root
+        _roots[key] = root
     return root
 
 
-def _look_for(name: str) -> Path | None:
+def _search(name: str) -> Path | None:
     try:
         spec = importlib.util.find_spec(name)
     except (ImportError, ValueError):
