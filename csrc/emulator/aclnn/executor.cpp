@@ -1,6 +1,9 @@
 // The two phases: phase 1 makes an executor that holds everything by value, phase 2 queues it.
+#include "emulator/aclnn/executor.h"
+
 #include <dlfcn.h>
 
+#include <algorithm>
 #include <stdexcept>
 
 #include "emulator/aclnn/operation.h"
@@ -248,20 +251,12 @@ void DynamicOut::operator=(const Tensor& value) const {
     auto description = std::make_shared<TensorDescription>(*handle->description);
     const Tensor contiguous = value.contiguous();
     description->sizes = contiguous.sizes();
-    description->strides.assign(description->sizes.size(), 1);
-    for (std::size_t i = description->sizes.size(); i-- > 1;) {
-        description->strides[i - 1] =
-            description->strides[i] * std::max<std::int64_t>(description->sizes[i], 1);
-    }
+    description->strides = contiguous_strides(description->sizes);
     assign(tensor_of(*description), contiguous);
     handle->description = std::move(description);
 }
 
-}  // namespace ascend_emulator
-
-using namespace ascend_emulator;
-
-EMULATOR_EXPORT int aclSetAclOpExecutorRepeatable(aclOpExecutor* executor) {
+int set_repeatable(aclOpExecutor* executor) {
     const std::string problem = why_unusable(executor, HandleKind::executor);
     if (!problem.empty()) {
         return services().fail(invalid_argument, problem);
@@ -270,7 +265,7 @@ EMULATOR_EXPORT int aclSetAclOpExecutorRepeatable(aclOpExecutor* executor) {
     return 0;
 }
 
-EMULATOR_EXPORT int aclDestroyAclOpExecutor(aclOpExecutor* executor) {
+int destroy_executor(aclOpExecutor* executor) {
     const std::string problem = why_unusable(executor, HandleKind::executor);
     if (!problem.empty()) {
         return services().fail(invalid_argument, problem);
@@ -279,11 +274,4 @@ EMULATOR_EXPORT int aclDestroyAclOpExecutor(aclOpExecutor* executor) {
     return 0;
 }
 
-EMULATOR_EXPORT int aclnnInit(const char*) { return 0; }
-EMULATOR_EXPORT int aclnnFinalize() { return 0; }
-
-// torch_npu calls these around every operator. There is no memory pool of operators and, as
-// CanUsePTACache is absent, no cache of executors.
-EMULATOR_EXPORT int InitHugeMemThreadLocal(void*, bool) { return 0; }
-EMULATOR_EXPORT void UnInitHugeMemThreadLocal(void*, bool) {}
-EMULATOR_EXPORT void ReleaseHugeMem(void*, bool) {}
+}  // namespace ascend_emulator

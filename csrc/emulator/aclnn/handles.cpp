@@ -4,7 +4,6 @@
 #include <stdexcept>
 
 #include "emulator/interface/services.h"
-#include "emulator/interface/status.h"
 
 namespace ascend_emulator {
 namespace {
@@ -22,64 +21,6 @@ bool is_plain(aclFormat format) {
         default:
             return false;
     }
-}
-
-IntList contiguous_strides(const IntList& sizes) {
-    IntList strides(sizes.size());
-    std::int64_t stride = 1;
-    for (std::size_t i = sizes.size(); i-- > 0;) {
-        strides[i] = stride;
-        stride *= std::max<std::int64_t>(sizes[i], 1);
-    }
-    return strides;
-}
-
-template <class T>
-T* created(T* handle) {
-    services().count_handle(handle->kind, 1);
-    return handle;
-}
-
-template <class T>
-int destroy(const T* handle, HandleKind kind) {
-    static auto* const quarantine = new Quarantine<T>;
-    if (handle == nullptr) {
-        return 0;
-    }
-    const std::string problem = why_unusable(handle, kind);
-    if (!problem.empty()) {
-        return services().fail(invalid_handle, problem);
-    }
-    services().count_handle(kind, -1);
-    quarantine->put(const_cast<T*>(handle));
-    return 0;
-}
-
-template <class Array, class T>
-Array* create_array(const T* values, std::uint64_t count) {
-    auto* array = new Array;
-    array->values.assign(values, values + count);
-    return created(array);
-}
-
-/// Lists made of handles that are alive; a null member is an absent tensor.
-template <class List, class Member>
-List* create_list(const Member* const* members, std::uint64_t count) {
-    auto* list = new List;
-    list->members.assign(members, members + count);
-    return created(list);
-}
-
-template <class List>
-int destroy_list(const List* list, HandleKind member_kind) {
-    if (list != nullptr && why_unusable(list, HandleKind::list).empty()) {
-        for (const auto* member : list->members) {
-            if (const int code = destroy(member, member_kind)) {
-                return code;
-            }
-        }
-    }
-    return destroy(list, HandleKind::list);
 }
 
 template <class T>
@@ -102,6 +43,18 @@ Scalar read_as(const void* value) {
     Scalar scalar;
     scalar.value = static_cast<Wide>(*static_cast<const T*>(value));
     return scalar;
+}
+
+}  // namespace
+
+IntList contiguous_strides(const IntList& sizes) {
+    IntList strides(sizes.size());
+    std::int64_t stride = 1;
+    for (std::size_t i = sizes.size(); i-- > 0;) {
+        strides[i] = stride;
+        stride *= std::max<std::int64_t>(sizes[i], 1);
+    }
+    return strides;
 }
 
 Scalar read_scalar(void* value, aclDataType type) {
@@ -138,8 +91,6 @@ Scalar read_scalar(void* value, aclDataType type) {
                                      " is not emulated");
     }
 }
-
-}  // namespace
 
 DType dtype_of(aclDataType type) {
     switch (type) {
@@ -211,72 +162,3 @@ Tensor tensor_of(const TensorDescription& description) {
 }
 
 }  // namespace ascend_emulator
-
-using namespace ascend_emulator;
-
-EMULATOR_EXPORT aclTensor* aclCreateTensor(const std::int64_t* sizes, std::uint64_t rank,
-                                           aclDataType type, const std::int64_t* strides,
-                                           std::int64_t offset, aclFormat format,
-                                           const std::int64_t* storage_sizes,
-                                           std::uint64_t storage_rank, void* data) {
-    (void)storage_sizes;
-    (void)storage_rank;
-    auto* tensor = new aclTensor;
-    const IntList size_list(sizes, sizes + rank);
-    const IntList stride_list =
-        strides == nullptr ? contiguous_strides(size_list) : IntList(strides, strides + rank);
-    tensor->description = std::make_shared<TensorDescription>(
-        TensorDescription{size_list, stride_list, offset, type, format, data});
-    return created(tensor);
-}
-
-EMULATOR_EXPORT aclScalar* aclCreateScalar(void* value, aclDataType type) {
-    try {
-        auto scalar = std::make_unique<aclScalar>();
-        scalar->value = read_scalar(value, type);
-        return created(scalar.release());
-    } catch (const std::exception& error) {
-        services().fail(invalid_argument, error.what());
-        return nullptr;
-    }
-}
-
-EMULATOR_EXPORT aclIntArray* aclCreateIntArray(const std::int64_t* values, std::uint64_t count) {
-    return create_array<aclIntArray>(values, count);
-}
-EMULATOR_EXPORT aclFloatArray* aclCreateFloatArray(const float* values, std::uint64_t count) {
-    return create_array<aclFloatArray>(values, count);
-}
-EMULATOR_EXPORT aclBoolArray* aclCreateBoolArray(const bool* values, std::uint64_t count) {
-    return create_array<aclBoolArray>(values, count);
-}
-EMULATOR_EXPORT aclTensorList* aclCreateTensorList(const aclTensor* const* members,
-                                                   std::uint64_t count) {
-    return create_list<aclTensorList>(members, count);
-}
-EMULATOR_EXPORT aclScalarList* aclCreateScalarList(const aclScalar* const* members,
-                                                   std::uint64_t count) {
-    return create_list<aclScalarList>(members, count);
-}
-
-EMULATOR_EXPORT int aclDestroyTensor(const aclTensor* tensor) {
-    return destroy(tensor, HandleKind::tensor);
-}
-EMULATOR_EXPORT int aclDestroyScalar(const aclScalar* scalar) {
-    return destroy(scalar, HandleKind::scalar);
-}
-EMULATOR_EXPORT int aclDestroyIntArray(const aclIntArray* array) {
-    return destroy(array, HandleKind::array);
-}
-EMULATOR_EXPORT int aclDestroyFloatArray(const aclFloatArray* array) {
-    return destroy(array, HandleKind::array);
-}
-EMULATOR_EXPORT int aclDestroyBoolArray(const aclBoolArray* array) {
-    return destroy(array, HandleKind::array);
-}
-EMULATOR_EXPORT int aclDestroyTensorList(const aclTensorList* list) {
-    return destroy_list(list, HandleKind::tensor);
-}
-EMULATOR_EXPORT int aclDestroyScalarList(const aclScalarList* list) {
-    return destroy_list(list, HandleKind::scalar);
-}

@@ -30,6 +30,12 @@ using TensorDescriptionPtr = std::shared_ptr<const TensorDescription>;
 /// Throws std::runtime_error for a data type that is not emulated.
 DType dtype_of(aclDataType type);
 
+IntList contiguous_strides(const IntList& sizes);
+
+/// The scalar that a caller's `value` of the given type is. Throws std::runtime_error for a data
+/// type that is not emulated.
+Scalar read_scalar(void* value, aclDataType type);
+
 /// The tensor on the bytes that a device address stands for.
 Tensor tensor_of(const TensorDescription& description);
 

@@ -29,11 +29,7 @@ class Operands {
         }
         void* data = operand.host_bytes.empty() ? services().bytes_of(operand.data)
                                                 : const_cast<char*>(operand.host_bytes.data());
-        IntList strides(operand.sizes.size(), 1);
-        for (std::size_t i = strides.size(); i-- > 1;) {
-            strides[i - 1] = strides[i] * operand.sizes[i];
-        }
-        return tensor_at(data, operand.sizes, strides, dtype_of(type));
+        return tensor_at(data, operand.sizes, contiguous_strides(operand.sizes), dtype_of(type));
     }
 
     const SingleOpCall& call_;
