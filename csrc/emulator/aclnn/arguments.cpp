@@ -1,4 +1,4 @@
-// Keeping the arguments of phase 1, and handing them to a body in phase 2.
+// Keeps the arguments of phase 1 and hands them to a body in phase 2.
 #include "emulator/aclnn/operation.h"
 #include "emulator/interface/status.h"
 

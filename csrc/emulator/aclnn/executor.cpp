@@ -14,8 +14,8 @@
 namespace ascend_emulator {
 namespace {
 
-/// Workers compute with one thread unless told otherwise: two OpenMP teams that spin on two cores
-/// took 7.7 s for what takes 0.18 s.
+/// Let workers compute with one thread by default: two OpenMP teams that spin on two cores took
+/// 7.7 s for work that takes 0.18 s.
 void limit_threads() {
     thread_local const bool done = [] {
         const int threads = static_cast<int>(services().options().op_threads);
@@ -39,7 +39,7 @@ std::string describe(const TensorDescription& tensor) {
     return text + "],\"format\":" + std::to_string(tensor.format) + "}";
 }
 
-/// Calls `visit` with each tensor and the kind of its parameter.
+/// Call `visit` with each tensor, the kind of its parameter and its index.
 template <class Visit>
 void for_each_tensor(const Operation& operation, const Arguments& arguments, Visit visit) {
     for (std::size_t i = 0; i < operation.count; ++i) {
@@ -93,7 +93,7 @@ class Call : public Task {
                         });
         return "\"tensors\":[" + text + "]";
     }
-    /// "", or which operand is not in live memory that the stream's device reaches.
+    /// A message if an operand is not in live memory that the stream's device can access, or "".
     std::string why_out_of_reach(void* stream) const {
         std::string problem;
         for_each_tensor(operation_, arguments_,
@@ -146,7 +146,7 @@ std::string why_not_launchable(const Operation& operation, const aclOpExecutor* 
     }
     if (executor->state == Handle::destroyed) {
         return "executor " + address_text(executor) +
-               " was used before; one is good for one launch, or call "
+               " was launched before; make a new one for each launch, or call "
                "aclSetAclOpExecutorRepeatable";
     }
     std::string problem = why_unusable(executor, HandleKind::executor);
@@ -155,12 +155,13 @@ std::string why_not_launchable(const Operation& operation, const aclOpExecutor* 
     }
     const Call* call = executor->call.get();
     if (call == nullptr || &call->operation() != &operation) {
-        return std::string("the executor is one of ") +
+        return std::string("the executor must be one of ") + operation.name + ", got one of " +
                (call == nullptr ? "no operator" : call->operation().name);
     }
     if (bytes < executor->workspace_bytes || (workspace == nullptr && bytes != 0)) {
-        return "the workspace has " + std::to_string(workspace == nullptr ? 0 : bytes) +
-               " bytes, phase 1 asked for " + std::to_string(executor->workspace_bytes);
+        return "the workspace must have the bytes that phase 1 returned, " +
+               std::to_string(executor->workspace_bytes) + ", got " +
+               std::to_string(workspace == nullptr ? 0 : bytes);
     }
     if (executor->workspace_bytes != 0) {
         problem = services().why_out_of_reach(workspace, executor->workspace_bytes, stream);
@@ -171,7 +172,7 @@ std::string why_not_launchable(const Operation& operation, const aclOpExecutor* 
     return call->why_out_of_reach(stream);
 }
 
-/// Made when the operation is first run and never destroyed: workers outlive main.
+/// Created when the operation first runs, and never destroyed: workers outlive main.
 const SchemaCall& schema_call(const Operation& operation, const std::vector<Value>& inputs) {
     const SchemaCall* known = operation.call.load(std::memory_order_acquire);
     if (known != nullptr) {
@@ -192,7 +193,7 @@ int prepare(const Operation& operation, Arguments arguments, std::uint64_t* work
         return refused;
     }
     if (workspace_bytes == nullptr || executor == nullptr) {
-        return services().fail(null_argument, "a pointer to a result is null");
+        return services().fail(null_argument, "the pointers to the results must not be null");
     }
     if (!arguments.problem().empty()) {
         return services().fail(invalid_argument, arguments.problem());

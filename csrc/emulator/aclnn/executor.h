@@ -1,4 +1,4 @@
-// What an aclOpExecutor can be told between the two phases.
+// The executors that phase 1 of an aclnn function creates.
 #pragma once
 
 struct aclOpExecutor;

@@ -30,7 +30,7 @@ Scalar read(const void* value) {
     return scalar;
 }
 
-/// float16 and bfloat16 by way of a tensor of one element.
+/// Read float16 and bfloat16 by way of a tensor of one element.
 Scalar read_half(void* value, DType dtype) {
     Scalar scalar;
     scalar.value = tensor_at(value, {}, {}, dtype).item();
@@ -87,7 +87,7 @@ Scalar read_scalar(void* value, aclDataType type) {
         case ACL_COMPLEX128:
             return read<std::complex<double>>(value);
         default:
-            throw std::runtime_error("a scalar of data type " + std::to_string(type) +
+            throw std::runtime_error("a scalar of aclDataType " + std::to_string(type) +
                                      " is not emulated");
     }
 }
@@ -131,7 +131,7 @@ DType dtype_of(aclDataType type) {
         case ACL_FLOAT8_E5M2:
             return DType::float8_e5m2;
         default:
-            throw std::runtime_error("data type " + std::to_string(type) + " is not emulated");
+            throw std::runtime_error("aclDataType " + std::to_string(type) + " is not emulated");
     }
 }
 
@@ -154,7 +154,7 @@ std::size_t TensorDescription::bytes() const {
 
 Tensor tensor_of(const TensorDescription& description) {
     if (!is_plain(description.format)) {
-        throw std::runtime_error("the private tensor format " + std::to_string(description.format) +
+        throw std::runtime_error("private tensor format " + std::to_string(description.format) +
                                  " is not emulated");
     }
     void* bytes = services().bytes_of(description.begin());

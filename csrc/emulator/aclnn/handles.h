@@ -9,8 +9,8 @@
 
 namespace ascend_emulator {
 
-/// What an aclTensor describes. An executor keeps it by sharing: the caller destroys its handles
-/// as soon as phase 2 has returned.
+/// What an aclTensor describes. Executors share it, as the caller destroys its handles as soon as
+/// phase 2 has returned.
 struct TensorDescription {
     IntList sizes;
     IntList strides;      // in elements
@@ -20,23 +20,22 @@ struct TensorDescription {
     void* data;  // the beginning of the storage
 
     DType dtype() const;
-    /// The first byte, and how many from the first element to the last.
+    /// The first byte, and the number of bytes from the first element to the last.
     const void* begin() const;
     std::size_t bytes() const;
 };
 
 using TensorDescriptionPtr = std::shared_ptr<const TensorDescription>;
 
-/// Throws std::runtime_error for a data type that is not emulated.
+/// The dtype of an aclDataType. Throws std::runtime_error if it is not emulated.
 DType dtype_of(aclDataType type);
 
 IntList contiguous_strides(const IntList& sizes);
 
-/// The scalar that a caller's `value` of the given type is. Throws std::runtime_error for a data
-/// type that is not emulated.
+/// Read a scalar of the given type. Throws std::runtime_error for a type that is not emulated.
 Scalar read_scalar(void* value, aclDataType type);
 
-/// The tensor on the bytes that a device address stands for.
+/// A tensor on the bytes behind the description's device address.
 Tensor tensor_of(const TensorDescription& description);
 
 }  // namespace ascend_emulator

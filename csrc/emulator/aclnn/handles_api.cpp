@@ -37,7 +37,7 @@ Array* create_array(const T* values, std::uint64_t count) {
     return created(array);
 }
 
-/// Lists made of handles that are alive; a null member is an absent tensor.
+/// Create a list of handles; a null member stands for a tensor that is not given.
 template <class List, class Member>
 List* create_list(const Member* const* members, std::uint64_t count) {
     auto* list = new List;
@@ -57,7 +57,7 @@ int destroy_list(const List* list, HandleKind member_kind) {
     return destroy(list, HandleKind::list);
 }
 
-/// 0, or the code of a tensor that cannot be asked.
+/// 0, or the code, with an error noted, of a handle that is not a live tensor.
 int refuse(const aclTensor* tensor) {
     const std::string problem = why_unusable(tensor, HandleKind::tensor);
     return problem.empty() ? 0 : services().fail(invalid_handle, problem);

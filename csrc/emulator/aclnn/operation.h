@@ -1,14 +1,14 @@
 // How an aclnn function is written.
 //
-// Where ATen has the operator, it is a row:
+// If ATen has the operator, the function is a row:
 //
 //     ATEN(aclnnMul, "mul.Tensor", Tensor, Tensor, Out)
 //
-// names the function, ATen's schema and the function's parameters in order. Inputs go to the
-// schema's arguments by position and type (see SchemaCall); results go to the outputs in order. An
-// InOut is the first input and the output. `Unused<T>` is a parameter that changes nothing here.
+// The row names the function, ATen's schema and the function's parameters in order. Inputs go to
+// the schema's arguments by position and type (see SchemaCall); results go to the outputs in order.
+// An InOut is both the first input and the output. `Unused<T>` is a parameter without effect here.
 //
-// Where the meanings differ, it is a body:
+// If the two compute different things, the function is a body:
 //
 //     ACLNN(aclnnSwiGlu, Tensor x, std::int64_t dim, Out out) { out = ...; }
 //
@@ -28,7 +28,7 @@ namespace ascend_emulator {
 
 // ---- parameter types, besides Tensor, Scalar, numbers and the lists and names below
 
-/// An output. Assigning converts to its dtype and shape; to one that is null does nothing.
+/// An output. Assigning converts to its dtype and shape, and does nothing if the output is null.
 struct Out {
     Tensor tensor;
     void operator=(const Tensor& value) const { assign(tensor, value); }
@@ -41,17 +41,17 @@ struct InOut : Out {
 struct Outs {
     TensorList tensors;
 };
-/// Read and written, each of them.
+/// A list whose members are read and written.
 struct InOuts : Outs {};
 
-/// An output whose shape is known only after the run. The caller synchronises and then asks
+/// An output whose shape is known only after the run. The caller synchronises and then calls
 /// aclGetViewShape, so the handle stays alive.
 struct DynamicOut {
     aclTensor* handle;
     void operator=(const Tensor& value) const;
 };
 
-/// Dimensions, where an empty array means all.
+/// Dimensions; an empty array means all of them.
 struct Dims {
     std::optional<IntList> values;
     Value value() const { return values ? Value(*values) : Value(); }
@@ -85,7 +85,7 @@ using CubeMathType = Unused<std::int8_t>;
 
 enum class ParameterKind { input, output, in_out, dims, optional, unused };
 
-/// An argument as phase 1 keeps it. A DynamicOut keeps the handle.
+/// An argument as phase 1 stores it. A DynamicOut stores the handle.
 using Captured = std::variant<std::monostate, bool, std::int64_t, double, std::string, DType,
                               Scalar, TensorDescriptionPtr, IntList, DoubleList, BoolList,
                               std::vector<TensorDescriptionPtr>, ScalarList, aclTensor*>;
@@ -100,7 +100,7 @@ struct Operation {
     void (*run)(const Operation& operation, Arguments& arguments);
     const ParameterKind* kinds;
     std::size_t count;
-    /// The schema matched with the parameters, when it was first called.
+    /// The schema matched with the parameters; null before the first call.
     mutable std::atomic<const SchemaCall*> call{nullptr};
 };
 
@@ -108,7 +108,7 @@ class Arguments {
   public:
     Arguments() = default;
 
-    // Phase 1: keep, by value, what the caller passed.
+    // Phase 1: store, by value, what the caller passed.
     void add(const aclTensor* tensor);
     void add(const aclScalar* scalar);
     void add(const aclIntArray* array);
@@ -123,11 +123,11 @@ class Arguments {
     void add(std::int64_t value) { values_.emplace_back(value); }
     void add_dynamic(aclTensor* tensor);
 
-    /// What was wrong with a handle, "" where nothing was.
+    /// A message about the first unusable handle, or "".
     const std::string& problem() const { return problem_; }
     const std::vector<Captured>& values() const { return values_; }
 
-    // Phase 2: as the body wants them.
+    // Phase 2: the argument in the type that the body declares.
     template <class T>
     T get(std::size_t index) const;
 
@@ -151,7 +151,7 @@ int launch(const Operation& operation, void* workspace, std::uint64_t workspace_
            aclOpExecutor* executor, void* stream);
 void run_schema(const Operation& operation, Arguments& arguments);
 
-/// The C type of a parameter, its kind, and how it is kept.
+/// The C type of a parameter, its kind, and how it is stored.
 template <class T>
 struct Parameter {  // numbers
     using C = T;
@@ -259,7 +259,7 @@ using AnyFunction = void (*)();
 }  // namespace ascend_emulator
 
 // The exported phase 1 is a GNU indirect function: it resolves to the template's instance, which
-// has the C signature, and needs no list of parameter names here.
+// has the C signature, so that no list of parameter names is needed here.
 #define ACLNN_EXPORT(NAME, SIGNATURE)                                                              \
     extern "C" {                                                                                   \
     static ascend_emulator::AnyFunction NAME##_resolve() {                                         \

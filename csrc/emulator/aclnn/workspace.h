@@ -1,5 +1,5 @@
-// How much workspace phase 1 asks for. Nothing is computed in it; operators that need one on a
-// device ask for a little, so that a caller that passes none or too little is found.
+// The size of the workspace that phase 1 returns. Nothing is computed in it. Operators that need
+// one on a device return a small size, so that a caller that passes too little is found.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,5 @@
-// Calls of ATen's operators by schema, and tensors. With ivalue.cpp the only files that include
-// torch's C++ headers.
+// Calls of ATen's operators by schema, and tensors. Only this file and ivalue.cpp include torch's
+// C++ headers.
 #include <ATen/core/dispatch/Dispatcher.h>
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/from_blob.h>
@@ -14,7 +14,7 @@
 namespace ascend_emulator {
 namespace {
 
-/// Autograd has no part here: the caller's side of torch does that.
+/// Switch autograd off: torch does it on the caller's side.
 void leave_autograd_out() {
     thread_local const bool done = [] {
         at::GradMode::set_enabled(false);
@@ -42,7 +42,7 @@ c10::OperatorHandle find_operator(const std::string& schema) {
     const std::string overload = dot == std::string::npos ? "" : schema.substr(dot + 1);
     const auto found = c10::Dispatcher::singleton().findSchema({name, overload});
     if (!found) {
-        throw std::runtime_error("this torch has no operator " + name + "." + overload);
+        throw std::runtime_error("this torch does not have the operator " + name + "." + overload);
     }
     return *found;
 }
@@ -70,14 +70,14 @@ SchemaCall::SchemaCall(const char* function, const char* schema,
             plan_->sources.push_back({-1, type, *fallback});
         } else {
             throw std::runtime_error(std::string(function) + " does not match aten::" + schema +
-                                     ": nothing for its argument '" + wanted.name() + "' of type " +
-                                     wanted.type()->str());
+                                     ": no input for its argument '" + wanted.name() +
+                                     "' of type " + wanted.type()->str());
         }
     }
     if (next != arguments.size()) {
         throw std::runtime_error(std::string(function) + " does not match aten::" + schema +
-                                 ": its input " + std::to_string(next) + " (" +
-                                 describe(arguments[next]) + ") has no place in the schema");
+                                 ": no argument of the schema takes its input " +
+                                 std::to_string(next) + " (" + describe(arguments[next]) + ")");
     }
 }
 
@@ -110,8 +110,9 @@ TensorList call(const char* schema, std::vector<Value> arguments) {
             i < arguments.size() &&
             !(std::holds_alternative<std::monostate>(arguments[i]) && wanted[i].default_value());
         if (given && !fits(arguments[i], *wanted[i].type())) {
-            throw std::runtime_error("aten::" + std::string(schema) + ": argument '" +
-                                     wanted[i].name() + "' cannot be a " + describe(arguments[i]));
+            throw std::runtime_error("aten::" + std::string(schema) + ": " + wanted[i].name() +
+                                     " must be of type " + wanted[i].type()->str() + ", got " +
+                                     describe(arguments[i]));
         }
         stack.push_back(given ? to_ivalue(arguments[i], *wanted[i].type())
                               : wanted[i].default_value().value_or(c10::IValue()));
@@ -174,7 +175,7 @@ void assign(const Tensor& to, const Tensor& from) {
     const at::Tensor target = torch_tensor(to);
     const at::Tensor source = torch_tensor(from);
     if (target.numel() == 0) {
-        return;  // an output that the caller does not want
+        return;  // an empty tensor is an output that the caller does not want
     }
     if (target.sizes() == source.sizes()) {
         if (target.scalar_type() == source.scalar_type() && target.is_contiguous() &&

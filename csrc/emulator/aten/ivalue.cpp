@@ -27,7 +27,7 @@ static at::Scalar scalar_of(const Value& value) {
     return std::get<std::int64_t>(value);
 }
 
-/// A list or None is never tried where the schema wants something else.
+/// Whether a value is a list that may be given for a list of `element`.
 static bool fits_list(const Value& value, const c10::Type& element) {
     switch (element.kind()) {
         case Kind::IntType:

@@ -1,4 +1,4 @@
-// Between the emulator's values and torch's.
+// Conversions between the emulator's values and torch's.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -47,10 +47,11 @@ bool fits(const Value& value, const c10::Type& type);
 
 c10::IValue to_ivalue(const Value& value, const c10::Type& type);
 
-/// "mul.Tensor": aten::mul's overload Tensor; std::runtime_error where this torch has none.
+/// Look up "mul.Tensor", the overload Tensor of aten::mul. Throws std::runtime_error if this torch
+/// does not have it.
 c10::OperatorHandle find_operator(const std::string& schema);
 
-/// What an operator left on its stack, tensor lists one after the other.
+/// The tensors that an operator left on its stack, with lists of tensors flattened.
 TensorList results_of(std::vector<c10::IValue>& stack);
 
 }  // namespace ascend_emulator

@@ -1,4 +1,4 @@
-// An operator of ATen called with the arguments of an aclnn function, matched once.
+// A call of an ATen operator with the arguments of an aclnn function, which are matched once.
 #pragma once
 
 #include <memory>
@@ -7,11 +7,12 @@
 
 namespace ascend_emulator {
 
-/// Which of the given arguments goes to which argument of the schema. An argument that fits none
-/// takes the schema's default; one that is left over is an error.
+/// Which of the given arguments goes to which argument of the schema. An argument of the schema
+/// that none of them fits takes its default; a given argument that is left over is an error.
 class SchemaCall {
   public:
-    /// `arguments` have the types that run() will get; throws std::runtime_error.
+    /// Match `arguments`, which have the types that run() is called with. Throws std::runtime_error
+    /// if they do not fit the schema.
     SchemaCall(const char* function, const char* schema, const std::vector<Value>& arguments);
     ~SchemaCall();
     SchemaCall(const SchemaCall&) = delete;

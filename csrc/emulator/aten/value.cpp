@@ -13,7 +13,7 @@ double Scalar::to_double() const {
     return integer != nullptr ? static_cast<double>(*integer) : std::get<bool>(value) ? 1.0 : 0.0;
 }
 
-// SplitMix64's finaliser: near seeds give unlike streams.
+// SplitMix64's finaliser: similar seeds give unrelated streams.
 Seed::Seed(std::int64_t seed, std::int64_t offset) {
     std::uint64_t mixed = static_cast<std::uint64_t>(seed) * 0x9E3779B97F4A7C15U +
                           static_cast<std::uint64_t>(offset) + 1;

@@ -1,7 +1,8 @@
 // ATen as the operator bodies see it: tensors, values, and calls by schema name.
 //
-// Only aten.cpp includes torch's headers, which cost 5 s a file; whoever includes this costs less
-// than 1 s. A call finds its operator once and is boxed after that.
+// Only aten.cpp and ivalue.cpp include torch's headers, which cost 5 s per file; a file that
+// includes this header instead compiles in less than 1 s. An operator is looked up once and called
+// boxed.
 #pragma once
 
 #include <complex>
@@ -46,7 +47,7 @@ using BoolList = std::vector<bool>;
 class Tensor {
   public:
     Tensor() = default;
-    /// Takes over one reference to an at::TensorImpl.
+    /// Take over one reference to an at::TensorImpl.
     explicit Tensor(void* impl) : impl_(impl) {}
     Tensor(const Tensor& other);
     Tensor(Tensor&& other) noexcept : impl_(std::exchange(other.impl_, nullptr)) {}
@@ -64,7 +65,7 @@ class Tensor {
     IntList sizes() const;
     DType dtype() const;
     void* data() const;
-    /// The element of a tensor that has one.
+    /// The value of a tensor of one element.
     double item() const;
 
     Tensor to(DType dtype) const;
@@ -73,7 +74,7 @@ class Tensor {
     Tensor permute(const IntList& dimensions) const;
     Tensor transpose(std::int64_t a, std::int64_t b) const;
     Tensor sum(const IntList& dimensions, bool keep = false) const;
-    /// The first `length` of a dimension.
+    /// The first `length` elements of a dimension.
     Tensor narrow(std::int64_t dimension, std::int64_t length) const;
     Tensor contiguous() const;
 
@@ -89,17 +90,17 @@ struct Scalar {
 };
 using ScalarList = std::vector<Scalar>;
 
-/// Becomes a CPU generator of its own. A device's random numbers are others.
+/// Becomes a CPU generator. Its random numbers are not a device's.
 struct Seed {
     std::uint64_t value;
     Seed(std::int64_t seed, std::int64_t offset);
 };
 
-/// An argument or result of an operator; std::monostate is None, or "the schema's default".
+/// An argument or result of an operator; std::monostate is None or the schema's default.
 using Value = std::variant<std::monostate, bool, std::int64_t, double, std::string, DType, Scalar,
                            Seed, Tensor, IntList, DoubleList, BoolList, TensorList, ScalarList>;
 
-/// Of a body's argument, without the conversions that would make an int of a double.
+/// Convert a body's argument, without the conversion that would make an int of a double.
 template <class T>
 Value to_value(T&& value) {
     using Plain = std::decay_t<T>;
@@ -116,9 +117,9 @@ Value to_value(T&& value) {
     }
 }
 
-/// Calls "name" or "name.overload" of the namespace aten; arguments by position, trailing ones
-/// may be left out where the schema has defaults. `schema` has to be a literal: the operator is
-/// remembered by its address.
+/// Call "name" or "name.overload" of the namespace aten, with arguments by position. Trailing ones
+/// may be left out if the schema has defaults. `schema` must be a literal: operators are cached by
+/// its address.
 TensorList call(const char* schema, std::vector<Value> arguments);
 
 template <class... Arguments>
@@ -129,18 +130,18 @@ TensorList aten_all(const char* schema, Arguments&&... arguments) {
     return call(schema, std::move(values));
 }
 
-/// The first result.
+/// Call as aten_all does and return the first result.
 template <class... Arguments>
 Tensor aten(const char* schema, Arguments&&... arguments) {
     TensorList results = aten_all(schema, std::forward<Arguments>(arguments)...);
     return results.empty() ? Tensor() : std::move(results.front());
 }
 
-/// A tensor on memory that somebody else owns; strides in elements.
+/// A tensor on memory that it does not own; strides in elements.
 Tensor tensor_at(void* data, const IntList& sizes, const IntList& strides, DType dtype);
 Tensor full(const IntList& sizes, const Scalar& value, DType dtype);
 Tensor arange(std::int64_t end);
-/// Writes `from` into `to`, converted to its dtype, reshaped or expanded to its shape.
+/// Write `from` into `to`, converted to its dtype, reshaped or expanded to its shape.
 void assign(const Tensor& to, const Tensor& from);
 
 std::int64_t element_size(DType dtype);

@@ -1,4 +1,4 @@
-// What an aclDataBuffer points to; libascendcl makes it, libacl_op_compiler reads it.
+// What an aclDataBuffer points to. libascendcl creates it and libacl_op_compiler reads it.
 #pragma once
 
 #include <cstddef>

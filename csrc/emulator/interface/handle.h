@@ -1,4 +1,4 @@
-// Handles that know whether they are alive, so that a stale one is told from a good one.
+// Handles that know whether they are alive, so that the use of a stale one is reported.
 #pragma once
 
 #include <array>
@@ -48,26 +48,26 @@ inline std::string address_text(const void* address) {
     return text;
 }
 
-/// "", or what is wrong with a handle that a caller passed as one of `kind`.
+/// A message about a handle that cannot be used as one of `kind`, or "".
 inline std::string why_unusable(const Handle* handle, HandleKind kind) {
     const std::string what = name_of(kind);
     if (handle == nullptr) {
-        return "the " + what + " is null";
+        return "the " + what + " must not be null";
     }
     if (handle->state == Handle::destroyed && handle->kind == kind) {
         return what + " " + address_text(handle) + " was destroyed before this call";
     }
     if (handle->state != Handle::alive || handle->kind != kind) {
-        return address_text(handle) + " is no " + what;
+        return address_text(handle) + " is not a live " + what;
     }
     return {};
 }
 
-/// Keeps the last destroyed objects of a type, so that a use of their handles is recognised.
+/// Keeps the last destroyed objects of a type, so that uses of their handles are recognised.
 template <class T, std::size_t capacity = 256>
 class Quarantine {
   public:
-    /// Takes `object`, whose state becomes `destroyed`; deletes the one that came longest ago.
+    /// Mark `object` as destroyed and keep it; the oldest object that is kept is deleted.
     void put(T* object) {
         object->state = Handle::destroyed;
         T* oldest = nullptr;

@@ -1,5 +1,6 @@
 // What libascendcl.so offers to the emulator's other libraries (libopapi, libacl_op_compiler,
-// libhccl). They get it by name at run time and link nothing, so each is built and cached alone.
+// libhccl). They look it up by name at run time and link against nothing, so that each is built and
+// cached independently.
 #pragma once
 
 #include <dlfcn.h>
@@ -25,16 +26,16 @@ struct Access {
     bool writes;
 };
 
-/// A unit of work on a stream. A captured graph runs one again and again.
+/// A unit of work on a stream. A captured graph runs it once per replay.
 class Task {
   public:
     virtual ~Task() = default;
-    /// 0, or the code that the next synchronisation of the stream returns.
+    /// 0, or the code that the next synchronisation of the stream returns. Runs on the worker.
     virtual int run() = 0;
     virtual const char* name() const = 0;
-    /// Ranges for the race detector; asked only where it is on.
+    /// The ranges that the race detector checks; called only if it is on.
     virtual std::vector<Access> accesses() const { return {}; }
-    /// For the trace: the operands as JSON members, "" for none.
+    /// The operands as JSON members for the trace, or "".
     virtual std::string arguments() const { return {}; }
 };
 
@@ -43,18 +44,20 @@ using TaskPtr = std::shared_ptr<Task>;
 class Services {
   public:
     virtual ~Services() = default;
-    /// Initialised? A fault to inject? To be called first by every exported function.
+    /// 0, or a code that the caller returns at once. Every exported function calls this first.
     virtual int enter(const char* function) = 0;
-    /// Notes `message` for aclGetRecentErrMsg; returns `code`.
+    /// Note `message` for aclGetRecentErrMsg and return `code`.
     virtual int fail(int code, const std::string& message) = 0;
-    /// Appends to the stream's queue; null is the current device's default stream.
+    /// Append to the stream's queue; null is the current device's default stream.
     virtual int enqueue(void* stream, TaskPtr task) = 0;
-    /// Waits for all streams of this thread's device.
+    /// Wait for all streams of this thread's device.
     virtual int synchronize_device() = 0;
-    /// Where the bytes of a device address are; a host address passes unchanged.
+    /// The host address of the bytes at a device address; a host address is returned unchanged.
     virtual void* bytes_of(const void* address) = 0;
-    /// "", or why [address, address + bytes) is not live memory that the stream's device reaches.
+    /// A message if [address, address + bytes) is not live memory that the stream's device can
+    /// access, or "".
     virtual std::string why_out_of_reach(const void* address, std::size_t bytes, void* stream) = 0;
+    /// Add `change` to the number of live handles, which is checked for leaks at exit.
     virtual void count_handle(HandleKind kind, int change) = 0;
     virtual const Options& options() = 0;
 };
@@ -66,8 +69,8 @@ inline Services& services() {
         void* symbol = library == nullptr ? nullptr : dlsym(library, "ascend_emulator_services");
         if (symbol == nullptr) {
             std::fputs(
-                "[emulated NPU] this library works only beside the emulator's libascendcl.so; "
-                "the one that is loaded is another. Start with `ascend-ops emulate -- ...`.\n",
+                "[emulated NPU] this library requires the emulator's libascendcl.so, which is not "
+                "loaded. Start the program with `ascend-ops emulate -- ...`.\n",
                 stderr);
             std::abort();
         }

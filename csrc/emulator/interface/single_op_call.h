@@ -1,7 +1,7 @@
-// A single-operator (aclop) call, handed from libacl_op_compiler to the kernels in libopapi.
+// A single-operator (aclop) call, as libacl_op_compiler hands it to the kernels in libopapi.
 //
-// torch_npu takes this older path where an aclnn function is missing, and for a few operators that
-// have none.
+// torch_npu takes this older path if an aclnn function is missing, and for a few operators without
+// one.
 #pragma once
 
 #include <cstdint>
@@ -16,7 +16,7 @@ struct SingleOpTensor {
     int data_type = -1;  // aclDataType
     std::vector<std::int64_t> sizes;
     void* data = nullptr;
-    std::vector<char> host_bytes;  // a copy, of an operand that lies on the host
+    std::vector<char> host_bytes;  // a copy, if the operand is in host memory
 };
 
 struct SingleOpCall {
@@ -28,8 +28,8 @@ struct SingleOpCall {
     std::map<std::string, std::vector<std::int64_t>> lists;
 };
 
-/// Exported by libopapi as ascend_emulator_single_op: 0 or a code; `no_such_kernel` for a type
-/// that has none.
+/// Exported by libopapi as ascend_emulator_single_op. Returns 0 or a code, `no_such_kernel` if
+/// there is no kernel for the type.
 using SingleOpRunner = int (*)(const SingleOpCall& call, void* stream);
 constexpr int no_such_kernel = -1;
 

@@ -1,4 +1,4 @@
-// Codes that aclnn functions return, by CANN's documentation.
+// Codes that CANN documents for aclnn functions. The AscendCL headers do not name them.
 #pragma once
 
 namespace ascend_emulator {

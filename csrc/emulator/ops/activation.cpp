@@ -1,7 +1,6 @@
 // Activations and their gradients.
-#include <stdexcept>
-
 #include "emulator/aclnn/operation.h"
+#include "emulator/ops/checks.h"
 
 using namespace ascend_emulator;
 
@@ -61,8 +60,8 @@ ACLNN(aclnnLogSoftmaxBackward, Tensor grad, Tensor output, Int dim, Out out) {
     out = aten("_log_softmax_backward_data", grad, output, dim, output.dtype());
 }
 
-// CANN documents both with the tanh formula, and on Ascend910B torch_npu calls them whatever
-// `approximate` says, unless TORCH_NPU_USE_COMPATIBLE_IMPL=1 selects the V2 functions.
+// CANN documents both with the tanh formula. On Ascend910B torch_npu calls them whatever
+// `approximate` is, unless TORCH_NPU_USE_COMPATIBLE_IMPL=1 selects the V2 functions.
 ACLNN(aclnnGelu, Tensor x, Out y) { y = aten("gelu", x, "tanh"); }
 ACLNN(aclnnGeluBackward, Tensor grad, Tensor x, Out out) {
     out = aten("gelu_backward", grad, x, "tanh");
@@ -86,14 +85,11 @@ ACLNN(aclnnFastGeluBackward, Tensor grad, Tensor x, Out out) {
 
 namespace {
 
-/// As a device has it: contiguous, with two halves of one size.
+/// The halves of x in fp32. A device refuses an x that is not contiguous or cannot be halved.
 TensorList swiglu_halves(const Tensor& x, Int dim) {
-    if (x.contiguous().impl() != x.impl()) {
-        throw std::runtime_error("SwiGlu takes a contiguous x");
-    }
-    if (x.size(dim) % 2 != 0) {
-        throw std::runtime_error("SwiGlu takes an even dimension to split");
-    }
+    require(x.contiguous().impl() == x.impl(), "x must be contiguous");
+    require(x.size(dim) % 2 == 0,
+            "the size of dimension dim must be even, got " + std::to_string(x.size(dim)));
     return aten_all("chunk", x.to_float(), 2, dim);
 }
 
@@ -111,7 +107,7 @@ ACLNN(aclnnSwiGluGrad, Tensor grad, Tensor x, Int dim, Out out) {
     out = aten("cat", grads, dim);
 }
 
-// The gradient of both operands; of the weight it comes reduced to the weight's shape.
+// The gradients of both operands; the weight's is reduced to the weight's shape.
 ACLNN(aclnnPreluBackward, Tensor grad, Tensor self, Tensor weight, Out grad_self, Out grad_weight) {
     IntList shape(static_cast<std::size_t>(self.dim()), 1);
     if (self.dim() > 1 && weight.numel() > 1) {

@@ -31,7 +31,7 @@ ATEN(aclnnForeachTanh,       "_foreach_tanh",       Tensors, Outs)
 
 namespace {
 
-/// out[i] = function(i) for each.
+/// Assign function(i) to each out[i].
 template <class Function>
 void for_each(const Outs& outs, Function function) {
     for (std::size_t i = 0; i < outs.tensors.size(); ++i) {
@@ -50,8 +50,8 @@ FOREACH_POWER(aclnnForeachPowScalarV2, Scalar, "pow.Tensor_Scalar", exponent)
 FOREACH_POWER(aclnnForeachPowScalarList, Scalars, "pow.Tensor_Scalar", exponent[i])
 FOREACH_POWER(aclnnForeachPowList, Tensors, "pow.Tensor_Tensor", exponent[i])
 
-// Of each binary operator: with a scalar that comes as a tensor of one element, with an aclScalar
-// (V2), and with a list of scalars.
+// Three versions of each binary operator: with a scalar in a tensor of one element, with an
+// aclScalar (V2), and with a list of scalars.
 #define FOREACH_SCALAR(OP, SCHEMA)                                                    \
     ACLNN(aclnnForeach##OP##Scalar, Tensors x, Tensor scalar, Outs out) {             \
         const double value = scalar.item();                                           \
@@ -88,7 +88,7 @@ FOREACH_LIST(Div, "div.Tensor")
 FOREACH_LIST(Maximum, "maximum")
 FOREACH_LIST(Minimum, "minimum")
 
-// The lists of scalars come as one tensor.
+// A list of scalars is one tensor here.
 #define FOREACH_POINTWISE(OP, SCHEMA)                                                             \
     ACLNN(aclnnForeach##OP##Scalar, Tensors x, Tensors y, Tensors z, Tensor scalar, Outs out) {   \
         const double value = scalar.item();                                                       \

@@ -117,8 +117,8 @@ ACLNN(aclnnMaxPool3dWithArgmaxBackward, Tensor grad, Tensor x, Tensor indices, I
     out = aten("max_pool3d_with_indices_backward", grad, x, kernel, stride, padding, dilation,
                ceil_mode, indices.to(DType::int64));
 }
-// A device's mask has a layout of its own. Nobody but the gradient reads it, and that is computed
-// from x here.
+// A device's mask has a private layout. Only the gradient reads it, and here the gradient is
+// computed from x.
 ACLNN(aclnnMaxPool2dWithMask, Tensor x, Ints kernel, Ints stride, Ints padding, Ints dilation,
       bool ceil_mode, Out out, Unused<Out>) {
     out = aten("max_pool2d_with_indices", x, kernel, stride, padding, dilation, ceil_mode);

@@ -1,4 +1,4 @@
-// Gathering, scattering, embedding and what has a data-dependent shape.
+// Gathering, scattering, embeddings, and operators whose output shape depends on the data.
 #include "emulator/aclnn/operation.h"
 
 using namespace ascend_emulator;
@@ -74,7 +74,7 @@ ACLNN(aclnnEmbeddingRenorm, InOut self, Tensor indices, double max_norm, double 
 }
 ACLNN(aclnnSearchSorted, Tensor sorted, Tensor self, bool int32_result, bool right, Tensor sorter,
       Out out) {
-    (void)int32_result;  // the output's dtype
+    (void)int32_result;  // the output has the dtype
     out = aten("searchsorted.Tensor", sorted, self, false, right, Value(), sorter);
 }
 ACLNN(aclnnSearchSorteds, Tensor sorted, Scalar self, bool int32_result, bool right, Tensor sorter,

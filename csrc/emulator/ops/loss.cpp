@@ -47,7 +47,8 @@ ACLNN(aclnnMultilabelMarginLoss, Tensor self, Tensor target, Int reduction, Out 
 
 namespace {
 
-/// A device rounds the last dimension of log_alpha up to 8; of it this much holds values.
+/// The part of log_alpha's last dimension that holds values; a device rounds it up to a multiple
+/// of 8.
 Int alpha_width(const Ints& target_lengths) {
     Int longest = 0;
     for (const Int length : target_lengths) {

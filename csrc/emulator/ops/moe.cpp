@@ -1,17 +1,14 @@
 // Mixture of experts: grouped matmul, feed-forward networks of experts, gating.
 #include "emulator/aclnn/operation.h"
+#include "emulator/ops/checks.h"
 
 using namespace ascend_emulator;
 
-#include <stdexcept>
-
 namespace {
-
-[[noreturn]] void refuse(const std::string& what) { throw std::invalid_argument(what); }
 
 Tensor rows(const Tensor& x, Int begin, Int end) { return aten("slice.Tensor", x, 0, begin, end); }
 
-/// Where the groups end, from their ends (type 0) or their sizes (type 1).
+/// The ends of the groups, given their ends (type 0) or their sizes (type 1).
 IntList ends_of(const Tensor& group_list, Int type, Int total) {
     const Tensor list = group_list.to(DType::int64).contiguous();
     const auto* values = static_cast<const Int*>(list.data());
@@ -20,20 +17,21 @@ IntList ends_of(const Tensor& group_list, Int type, Int total) {
     for (Int i = 0; i < list.numel(); ++i) {
         const Int next = type == 0 ? values[i] : end + values[i];
         if (next < end) {
-            refuse("groupList decreases");
+            refuse("groupList must not decrease, got " + std::to_string(next) + " after " +
+                   std::to_string(end));
         }
         ends.push_back(end = next);
     }
     if (end > total) {
-        refuse("groupList ends at " + std::to_string(end) + ", of " + std::to_string(total));
+        refuse("groupList must end at most at " + std::to_string(total) + ", got " +
+               std::to_string(end));
     }
     return ends;
 }
 
 const Tensor& only(const TensorList& list, const char* name) {
     if (list.size() != 1) {
-        throw std::runtime_error(std::string(name) + " with " + std::to_string(list.size()) +
-                                 " tensors is not emulated");
+        not_emulated(std::string(name) + " with " + std::to_string(list.size()) + " tensors");
     }
     return list.front();
 }
@@ -43,7 +41,7 @@ void grouped_matmul(const TensorList& xs, const TensorList& weights, const Tenso
     const Tensor& x = only(xs, "x");
     const Tensor& weight = only(weights, "weight");
     if (!group_list.defined()) {
-        refuse("groupList is null");
+        refuse("groupList must be given");
     }
     const Tensor wide = x.to_float();
     TensorList parts;
@@ -51,7 +49,8 @@ void grouped_matmul(const TensorList& xs, const TensorList& weights, const Tenso
     if (group_type == 0) {
         const IntList ends = ends_of(group_list, list_type, x.size(0));
         if (static_cast<Int>(ends.size()) != weight.size(0) || x.size(1) != weight.size(1)) {
-            refuse("weight is not [groups, K, N]");
+            refuse("weight must be [groups, K, N]: groupList has " + std::to_string(ends.size()) +
+                   " groups and x has a K of " + std::to_string(x.size(1)));
         }
         for (std::size_t i = 0; i < ends.size(); ++i) {
             Tensor part = aten("matmul", rows(wide, begin, ends[i]),
@@ -67,7 +66,7 @@ void grouped_matmul(const TensorList& xs, const TensorList& weights, const Tenso
         return;
     }
     if (group_type != 2) {
-        throw std::runtime_error("groupType " + std::to_string(group_type) + " is not emulated");
+        not_emulated("groupType " + std::to_string(group_type));
     }
     for (const Int end : ends_of(group_list, list_type, x.size(1))) {
         parts.push_back(aten("matmul", aten("slice.Tensor", wide, 1, begin, end),
@@ -89,7 +88,8 @@ Tensor activated(const Tensor& x, const String& name) {
     }
     const String base = name == "geglu" ? "gelu" : name == "swiglu" ? "silu" : "relu";
     if (name != "geglu" && name != "swiglu" && name != "reglu") {
-        refuse("activation is " + name);
+        refuse("activation must be gelu, fastgelu, relu, silu, geglu, swiglu or reglu, got " +
+               name);
     }
     const TensorList halves = aten_all("chunk", x, 2, -1);
     return activated(halves[0], base) * halves[1];
@@ -119,7 +119,8 @@ struct Feed {
         const bool is_gated =
             activation.size() > 3 && activation.compare(activation.size() - 3, 3, "glu") == 0;
         if (is_gated && (counts || x.dtype() != DType::float16)) {
-            refuse(activation + " is for float16 without experts");
+            refuse("activation must be used with float16 and without expertTokens, got " +
+                   activation);
         }
         if (!counts) {
             return expert(x, std::nullopt);
@@ -132,7 +133,8 @@ struct Feed {
             begin = end;
         }
         if (begin != x.size(0)) {
-            refuse("expertTokens add up to " + std::to_string(begin));
+            refuse("expertTokens must add up to " + std::to_string(x.size(0)) + ", got " +
+                   std::to_string(begin));
         }
         return aten("cat", parts, 0);
     }
@@ -186,9 +188,11 @@ ACLNN(aclnnMoeGatingTopK, Tensor x, Tensor bias, Int k, Int k_group, Int group_c
       Int group_select_mode, Int renorm, Int norm_type, bool out_flag, double scaling, double eps,
       Out y, Out indices, Out out) {
     const Int experts = x.size(1);
-    if (experts > 2048 || k < 1 || k > experts || experts % group_count != 0) {
-        refuse("k or groupCount does not go with " + std::to_string(experts) + " experts");
-    }
+    require(experts <= 2048, "x must have at most 2048 experts, got " + std::to_string(experts));
+    require(k >= 1 && k <= experts,
+            "k must be 1 to " + std::to_string(experts) + ", got " + std::to_string(k));
+    require(experts % group_count == 0, "groupCount must divide the " + std::to_string(experts) +
+                                            " experts, got " + std::to_string(group_count));
     const Tensor norm =
         norm_type == 1 ? aten("sigmoid", x.to_float()) : aten("softmax.int", x.to_float(), Int{-1});
     Tensor scores = bias.defined() ? norm + bias.to_float() : norm;

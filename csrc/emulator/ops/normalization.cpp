@@ -17,7 +17,7 @@ Tensor widened(const Tensor& tensor, DType dtype) {
     return tensor.defined() ? tensor.to(dtype) : tensor;
 }
 
-/// The last `count` dimensions of x, and those before them.
+/// The indices of the last `count` dimensions of x, and of those before them.
 struct Split {
     Split(const Tensor& x, Int count) {
         for (Int i = 0; i < x.dim(); ++i) {

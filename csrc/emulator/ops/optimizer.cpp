@@ -1,12 +1,11 @@
 // Optimizer steps.
+#include <cmath>
+
 #include "emulator/aclnn/operation.h"
+#include "emulator/ops/adamw.h"
+#include "emulator/ops/checks.h"
 
 using namespace ascend_emulator;
-
-#include "emulator/ops/adamw.h"
-
-#include <cmath>
-#include <stdexcept>
 
 namespace ascend_emulator {
 
@@ -33,7 +32,7 @@ ACLNN(aclnnApplyAdamW, InOut var, InOut exp_avg, InOut exp_avg_sq, Tensor beta1_
     adamw.step(var, exp_avg, exp_avg_sq, amsgrad ? max_exp_avg_sq : Out(), grad);
 }
 
-// `step` is the number of steps before this one, whatever the documentation says.
+// `step` is the number of steps before this one, contrary to CANN's documentation.
 ACLNN(aclnnApplyAdamWV2, InOut var, InOut exp_avg, InOut exp_avg_sq, InOut max_exp_avg_sq,
       Tensor grad, Tensor step, float lr, float beta1, float beta2, float weight_decay, float eps,
       bool amsgrad, bool maximize) {
@@ -49,8 +48,8 @@ ACLNN(aclnnApplyAdamWV2, InOut var, InOut exp_avg, InOut exp_avg_sq, InOut max_e
     adamw.step(var, exp_avg, exp_avg_sq, amsgrad ? max_exp_avg_sq : Out(), grad);
 }
 
-// Each `step` is the number of steps before this one. A gradient scale is divided out; where
-// found_inf is not 0, nothing changes.
+// Each `step` is the number of steps before this one. A gradient scale is divided out; nothing
+// changes if found_inf is not 0.
 ACLNN(aclnnFusedAdamw, InOuts params, Tensors grads, InOuts exp_avgs, InOuts exp_avg_sqs,
       InOuts max_exp_avg_sqs, Tensors steps, Tensor grad_scale, Tensor found_inf, double lr,
       double beta1, double beta2, double weight_decay, double eps, bool amsgrad, bool maximize) {
@@ -59,8 +58,8 @@ ACLNN(aclnnFusedAdamw, InOuts params, Tensors grads, InOuts exp_avgs, InOuts exp
          {grads.size(), exp_avgs.tensors.size(), exp_avg_sqs.tensors.size(), steps.size(),
           amsgrad ? max_exp_avg_sqs.tensors.size() : count}) {
         if (size != count) {
-            throw std::invalid_argument("the lists have " + std::to_string(count) + " and " +
-                                        std::to_string(size) + " tensors");
+            refuse("all lists must have the length of params, " + std::to_string(count) +
+                   ", got one of " + std::to_string(size));
         }
     }
     if (found_inf.defined() && found_inf.item() != 0) {

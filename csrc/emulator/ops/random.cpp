@@ -1,10 +1,9 @@
-// Random numbers. The caller passes a Philox seed and offset; a CPU generator seeded from
-// both repeats, but its numbers are not a device's.
+// Random numbers. The caller passes a Philox seed and offset. A CPU generator that is seeded from
+// both gives the same numbers each time, but not a device's.
 #include "emulator/aclnn/operation.h"
+#include "emulator/ops/attention/packed_mask.h"
 
 using namespace ascend_emulator;
-
-#include "emulator/ops/attention/packed_mask.h"
 
 ACLNN(aclnnInplaceNormal, InOut self, float mean, float deviation, Int seed, Int offset) {
     aten("normal_", self.tensor, static_cast<double>(mean), static_cast<double>(deviation),
@@ -12,7 +11,7 @@ ACLNN(aclnnInplaceNormal, InOut self, float mean, float deviation, Int seed, Int
 }
 namespace {
 
-/// Of a shape, from the standard normal distribution.
+/// Draw from the standard normal distribution, in the shape of `like`.
 Tensor standard_normal(const Tensor& like, Int seed, Int offset) {
     const Tensor made = full(like.sizes(), Scalar{0.0}, DType::float32);
     aten("normal_", made, 0.0, 1.0, Seed(seed, offset));

@@ -29,11 +29,11 @@ ATEN(aclnnTriu,                   "triu",                          Tensor, Int, 
 ACLNN(aclnnInplaceOne, InOut self) { aten("fill_.Scalar", self.tensor, 1); }
 ACLNN(aclnnInplaceCopy, InOut self, Tensor source) { self = source; }
 ACLNN(aclnnCast, Tensor self, DType dtype, Out out) {
-    (void)dtype;  // the output's
+    (void)dtype;  // the output has it
     out = self;
 }
 
-// The last argument is the number of elements of the result, which its shape says too.
+// `size` is the number of elements of the result, which its shape gives as well.
 ACLNN(aclnnRepeatInterleave, Tensor self, Tensor repeats, Int size, Out out) {
     (void)size;
     out = aten("repeat_interleave.self_Tensor", aten("flatten.using_ints", self), repeats);

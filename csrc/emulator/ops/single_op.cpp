@@ -1,5 +1,5 @@
-// Kernels of the single-operator path: what torch_npu still sends there on Ascend910B when every
-// aclnn function that it asks for exists.
+// Kernels of the single-operator path: what torch_npu still sends there on Ascend910B although
+// every aclnn function that it looks up exists.
 #include "emulator/interface/single_op_call.h"
 
 #include <unordered_map>

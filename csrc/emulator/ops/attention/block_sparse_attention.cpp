@@ -1,19 +1,13 @@
 // Attention over blocks of scores that a mask chooses, and its gradient.
 #include "emulator/aclnn/operation.h"
+#include "emulator/ops/attention/flash_attention.h"
+#include "emulator/ops/checks.h"
 
 using namespace ascend_emulator;
 
-#include <stdexcept>
-
-#include "emulator/ops/attention/flash_attention.h"
-
 namespace {
 
-constexpr Int kColumns = 128;
-
-void refuse(const std::string& what) { throw std::invalid_argument(what); }
-
-/// The blocks' mask, which is 1 where a block counts, as one a score, which is 1 where it does not.
+/// One value per score, 1 if it is masked out, of `blocks`, which is 1 for a block that counts.
 Tensor masked_out(const Tensor& blocks, const IntList& block_shape, Int queries, Int keys) {
     Tensor seen = blocks.to(DType::boolean);
     const Int lengths[] = {queries, keys};
@@ -21,8 +15,9 @@ Tensor masked_out(const Tensor& blocks, const IntList& block_shape, Int queries,
         const Int block = block_shape[static_cast<std::size_t>(i)];
         const Int dimension = 2 + i;
         if (seen.size(dimension) != (lengths[i] + block - 1) / block) {
-            refuse("blockSparseMask has " + std::to_string(seen.size(dimension)) + " blocks of " +
-                   std::to_string(block) + " for a sequence of " + std::to_string(lengths[i]));
+            refuse("blockSparseMask must cover a sequence of " + std::to_string(lengths[i]) +
+                   " with blocks of " + std::to_string(block) + ", got " +
+                   std::to_string(seen.size(dimension)) + " blocks");
         }
         seen = aten("repeat_interleave.self_int", seen, block, dimension)
                    .narrow(dimension, lengths[i]);
@@ -35,25 +30,20 @@ AttentionInputs inputs_of(const Tensor& query, const Tensor& key, const Tensor& 
                           const std::string& query_layout, const std::string& key_layout,
                           Int shared_heads, double scale) {
     if (query_layout != "BNSD" || key_layout != "BNSD") {
-        throw std::runtime_error("the layouts " + query_layout + " and " + key_layout +
-                                 " are not emulated");
+        not_emulated("layout " + query_layout + " with " + key_layout);
     }
     const IntList shape = block_shape.values.value_or(IntList{});
-    if (!blocks.defined() || shape.size() != 2) {
-        refuse("blockSparseMask or blockShape is not given");
-    }
-    if (shape[1] % kColumns != 0) {
-        refuse("blockShapeY is no multiple of 128");
-    }
-    if (query.dtype() != DType::float16 && query.dtype() != DType::bfloat16) {
-        refuse(std::string("query is ") + name_of(query.dtype()) + ", not float16 or bfloat16");
-    }
-    if (query.size(3) != 64 && query.size(3) != 128) {
-        refuse("query has " + std::to_string(query.size(3)) + " elements a head, not 64 or 128");
-    }
-    if (shared_heads != key.size(1)) {
-        refuse("numKeyValueHeads is not the number of key's heads");
-    }
+    require(blocks.defined() && shape.size() == 2,
+            "blockSparseMask and a blockShape of two sizes must be given");
+    require(shape[1] % 128 == 0,
+            "blockShapeY must be a multiple of 128, got " + std::to_string(shape[1]));
+    require(query.dtype() == DType::float16 || query.dtype() == DType::bfloat16,
+            std::string("query must be float16 or bfloat16, got ") + name_of(query.dtype()));
+    require(query.size(3) == 64 || query.size(3) == 128,
+            "the head_dim of query must be 64 or 128, got " + std::to_string(query.size(3)));
+    require(shared_heads == key.size(1), "numKeyValueHeads must be the number of heads of key, " +
+                                             std::to_string(key.size(1)) + ", got " +
+                                             std::to_string(shared_heads));
     AttentionInputs in;
     in.query = query;
     in.key = key;
@@ -70,9 +60,8 @@ ACLNN(aclnnBlockSparseAttention, Tensor query, Tensor key, Tensor value, Tensor 
       Tensor atten_mask, OptionalInts block_shape, Unused<Ints>, Unused<Ints>, Tensor block_table,
       String query_layout, String key_layout, Int shared_heads, Unused<Int>, double scale,
       Unused<Int>, Unused<Int>, Unused<Int>, Unused<Int>, Int lse_flag, Out out, Out lse) {
-    if (atten_mask.defined() || block_table.defined()) {
-        refuse("attenMask or blockTable is given");
-    }
+    require(!atten_mask.defined() && !block_table.defined(),
+            "attenMask and blockTable must be null");
     const AttentionResult result = attention(inputs_of(
         query, key, value, blocks, block_shape, query_layout, key_layout, shared_heads, scale));
     out = result.output;
@@ -85,9 +74,7 @@ ACLNN(aclnnBlockSparseAttentionGrad, Tensor grad, Tensor query, Tensor key, Tens
       Unused<Tensor>, Unused<Tensor>, Tensor blocks, Tensor atten_mask, OptionalInts block_shape,
       Unused<Ints>, Unused<Ints>, String query_layout, String key_layout, Int shared_heads,
       Unused<Int>, double scale, Unused<Int>, Unused<Int>, Out dq, Out dk, Out dv) {
-    if (atten_mask.defined()) {
-        refuse("attenMask is given");
-    }
+    require(!atten_mask.defined(), "attenMask must be null");
     const AttentionGradients grads =
         attention_gradients(inputs_of(query, key, value, blocks, block_shape, query_layout,
                                       key_layout, shared_heads, scale),

@@ -1,11 +1,9 @@
 // Flash attention for training: the versions of CANN's functions, oldest first.
+#include "emulator/ops/attention/flash_attention.h"
 #include "emulator/aclnn/operation.h"
+#include "emulator/ops/checks.h"
 
 using namespace ascend_emulator;
-
-#include <stdexcept>
-
-#include "emulator/ops/attention/flash_attention.h"
 
 namespace ascend_emulator {
 
@@ -22,7 +20,7 @@ Tensor Layout::to_bnsd(const Tensor& x, Int count) const {
     if (name == "SBH") {
         return x.reshape({x.size(0), x.size(1), count, -1}).permute({1, 2, 0, 3});
     }
-    throw std::runtime_error("the attention layout " + name + " is not emulated");
+    not_emulated("layout " + name);
 }
 
 Tensor Layout::from_bnsd(const Tensor& x) const {
@@ -78,7 +76,7 @@ void backward(const Layout& layout, const AttentionInputs& inputs, const Tensor&
 
 }  // namespace
 
-// Parameters that all versions have; the padding mask and the inner precision change nothing here.
+// The parameters of all versions. The padding mask and the inner precision change nothing here.
 #define SCORE_INPUTS                                                                       \
     Tensor query, Tensor key, Tensor value, Tensor bias, Tensor drop_mask, Unused<Tensor>, \
         Tensor mask
@@ -111,7 +109,7 @@ void backward(const Layout& layout, const AttentionInputs& inputs, const Tensor&
 
 ACLNN(aclnnFlashAttentionScore, SCORE_INPUTS, OptionalInts prefix, SCORE_ATTRIBUTES,
       SCORE_OUTPUTS) {
-    FORWARD(Tensor(), kBiasBeforeScale);
+    FORWARD(Tensor(), bias_before_scale);
 }
 ACLNN(aclnnFlashAttentionScoreV2, SCORE_INPUTS, OptionalInts prefix, START_INDICES,
       SCORE_ATTRIBUTES, Int pse_type, SCORE_OUTPUTS) {
@@ -124,7 +122,7 @@ ACLNN(aclnnFlashAttentionScoreV3, SCORE_INPUTS, Tensor sink, OptionalInts prefix
 
 ACLNN(aclnnFlashAttentionScoreGrad, SCORE_GRAD_INPUTS, OptionalInts prefix, SCORE_ATTRIBUTES,
       Out dq, Out dk, Out dv, Unused<Out>) {
-    BACKWARD(Tensor(), Out(), kBiasBeforeScale);
+    BACKWARD(Tensor(), Out(), bias_before_scale);
 }
 ACLNN(aclnnFlashAttentionScoreGradV2, SCORE_GRAD_INPUTS, OptionalInts prefix, START_INDICES,
       SCORE_ATTRIBUTES, Int pse_type, Out dq, Out dk, Out dv, Unused<Out>) {

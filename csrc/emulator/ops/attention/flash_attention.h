@@ -6,31 +6,33 @@
 
 namespace ascend_emulator {
 
-/// Which scores count, besides those that an explicit mask takes out. `mode` is CANN's sparseMode.
+/// Which scores count, apart from those that an explicit mask takes out. `mode` is CANN's
+/// sparseMode.
 struct Window {
     Int mode = 0;
     Int before = 0;
     Int after = 0;
 };
 
-/// CANN's "pseType": scale * product + bias, or scale * (product + bias), as without a type.
-constexpr Int kBiasAfterScale = 0;
-constexpr Int kBiasBeforeScale = 1;
+/// CANN's "pseType": scale * product + bias, or scale * (product + bias). Functions without the
+/// parameter compute the latter.
+constexpr Int bias_after_scale = 0;
+constexpr Int bias_before_scale = 1;
 
-/// What both passes take. Undefined and empty tensors stand for what is not given.
+/// The inputs of both passes. Undefined and empty tensors are inputs that were not given.
 struct AttentionInputs {
     Tensor query;
     Tensor key;
     Tensor value;
-    Tensor bias;       // "pse", added to the scores where pse_type says
+    Tensor bias;       // "pse"; pse_type decides where it is added
     Tensor drop_mask;  // packed bits, 1 keeps
-    Tensor mask;       // 1 takes out
+    Tensor mask;       // 1 takes a score out
     Tensor sink;       // [heads], a score without a value
     std::optional<IntList> prefix;
     double scale = 1;
     double keep_probability = 1;
     Window window;
-    Int pse_type = kBiasBeforeScale;
+    Int pse_type = bias_before_scale;
 };
 
 /// How the heads lie in a tensor.
@@ -57,8 +59,11 @@ struct AttentionGradients {
     Tensor sink;  // undefined without one
 };
 
-/// A row in which nothing counts is 0. Throws std::runtime_error for what is not emulated, and
-/// std::invalid_argument for what a device refuses.
+/// Rows [begin, end) of a [T, N, D] tensor as [1, N, S, D], and such a result as [S, N, D].
+Tensor sequence(const Tensor& x, Int begin, Int end);
+Tensor tokens(const Tensor& x);
+
+/// A row in which no score counts is 0. Both throw as checks.h describes.
 AttentionResult attention(const AttentionInputs& inputs);
 AttentionGradients attention_gradients(const AttentionInputs& inputs, const Tensor& grad);
 

@@ -1,22 +1,23 @@
-// The formula of attention that the functions for training share.
+// The attention formula that the functions for training share.
 #include <limits>
-#include <stdexcept>
 
 #include "emulator/ops/attention/flash_attention.h"
 #include "emulator/ops/attention/packed_mask.h"
+#include "emulator/ops/checks.h"
 
 namespace ascend_emulator {
 namespace {
 
-constexpr double kMaskedOut = -1e30;
-constexpr double kInfinity = std::numeric_limits<double>::infinity();
+constexpr double masked_score = -1e30;
+constexpr double infinity = std::numeric_limits<double>::infinity();
 
 Tensor either(const Tensor& a, const Tensor& b) { return aten("logical_or", a, b); }
 Tensor below(const Tensor& x, Int limit) { return aten("lt.Scalar", x, limit); }
 Tensor above(const Tensor& x, Int limit) { return aten("gt.Scalar", x, limit); }
 Tensor given(const Tensor& x) { return x.defined() && x.numel() != 0 ? x : Tensor(); }
 
-/// Causal to the lower right, but for the first keys of each batch. [batch, 1, queries, keys]
+/// True where a score does not count, [batch, 1, queries, keys]: a causal mask aligned to the lower
+/// right, except for the first `prefix` keys of each batch.
 Tensor outside_prefix(const IntList& prefix, const Tensor& causal, Int keys) {
     TensorList batches;
     for (const Int length : prefix) {
@@ -26,8 +27,8 @@ Tensor outside_prefix(const IntList& prefix, const Tensor& causal, Int keys) {
     return aten("unsqueeze", aten("stack", batches, 0), 1);
 }
 
-/// True where a score does not count; undefined where all do. Modes 2, 3, 4 and 6 come with a
-/// compressed mask, which says no more than the mode.
+/// True where a score does not count; undefined if all count. Modes 2, 3, 4 and 6 come with a
+/// compressed mask, which holds nothing that the mode does not.
 Tensor masked_out(Int queries, Int keys, const AttentionInputs& in) {
     const Window& window = in.window;
     const Tensor mask = given(in.mask);
@@ -38,8 +39,7 @@ Tensor masked_out(Int queries, Int keys, const AttentionInputs& in) {
         return either(below(offset, from - window.before), above(offset, from + window.after));
     };
     if (window.mode != 0 && !mask.defined()) {
-        throw std::invalid_argument("attenMask is null in sparse mode " +
-                                    std::to_string(window.mode));
+        refuse("attenMask must be given in sparse mode " + std::to_string(window.mode));
     }
     switch (window.mode) {
         case 0:
@@ -55,12 +55,12 @@ Tensor masked_out(Int queries, Int keys, const AttentionInputs& in) {
         case 5:
         case 6:
             if (!in.prefix.has_value() || static_cast<Int>(in.prefix->size()) != in.query.size(0)) {
-                throw std::invalid_argument("prefix has not one length a batch");
+                refuse("prefix must have one length per batch, " +
+                       std::to_string(in.query.size(0)));
             }
             return outside_prefix(*in.prefix, above(offset, shift), keys);
         default:
-            throw std::runtime_error("sparse mode " + std::to_string(window.mode) +
-                                     " is not emulated");
+            not_emulated("sparse mode " + std::to_string(window.mode));
     }
 }
 
@@ -70,7 +70,7 @@ struct Probabilities {
     Tensor value;
     Tensor of_keys;
     Tensor of_sink;  // undefined without one
-    Tensor keep;     // of dropout, scaled; undefined without
+    Tensor keep;     // the scaled dropout mask; undefined without dropout
     Tensor max;
     Tensor sum;
     Int group;
@@ -88,12 +88,12 @@ void add_sink(Probabilities& a, const Tensor& sink) {
 
 Tensor scaled_bias(const AttentionInputs& in) {
     switch (in.pse_type) {
-        case kBiasAfterScale:
+        case bias_after_scale:
             return in.bias.to_float();
-        case kBiasBeforeScale:
+        case bias_before_scale:
             return in.bias.to_float() * in.scale;
         default:
-            throw std::runtime_error("pseType " + std::to_string(in.pse_type) + " is not emulated");
+            not_emulated("pseType " + std::to_string(in.pse_type));
     }
 }
 
@@ -110,11 +110,11 @@ Probabilities attend(const AttentionInputs& in) {
     Tensor out = masked_out(scores.size(2), scores.size(3), in);
     if (given(in.bias).defined()) {
         scores = scores + scaled_bias(in);
-        const Tensor nothing = aten("eq.Scalar", scores, -kInfinity);
+        const Tensor nothing = aten("eq.Scalar", scores, -infinity);
         out = out.defined() ? either(out, nothing) : nothing;
     }
     if (out.defined()) {
-        scores = aten("masked_fill.Scalar", scores, out, kMaskedOut);
+        scores = aten("masked_fill.Scalar", scores, out, masked_score);
     }
     a.max = aten("amax", scores, IntList{-1}, true);
     a.sum = aten("exp", scores - a.max).sum({-1}, true);
@@ -131,7 +131,7 @@ Probabilities attend(const AttentionInputs& in) {
     return a;
 }
 
-/// The gradient of a head that several query heads share.
+/// Sum the gradients of a key head over the `group` query heads that share it.
 Tensor sum_groups(const Tensor& x, Int group) {
     return group == 1
                ? x
@@ -139,6 +139,12 @@ Tensor sum_groups(const Tensor& x, Int group) {
 }
 
 }  // namespace
+
+Tensor sequence(const Tensor& x, Int begin, Int end) {
+    return aten("unsqueeze", aten("slice.Tensor", x, 0, begin, end).permute({1, 0, 2}), 0);
+}
+
+Tensor tokens(const Tensor& x) { return aten("squeeze.dim", x, 0).permute({1, 0, 2}); }
 
 AttentionResult attention(const AttentionInputs& inputs) {
     const Probabilities a = attend(inputs);

@@ -1,22 +1,14 @@
 // Flash attention over sequences of any lengths, which lie one after the other: layout TND.
 #include "emulator/aclnn/operation.h"
+#include "emulator/ops/attention/flash_attention.h"
+#include "emulator/ops/attention/packed_mask.h"
+#include "emulator/ops/checks.h"
 
 using namespace ascend_emulator;
 
-#include <stdexcept>
-
-#include "emulator/ops/attention/flash_attention.h"
-#include "emulator/ops/attention/packed_mask.h"
-
 namespace {
 
-/// [T, N, D] of one sequence as [1, N, S, D].
-Tensor sequence(const Tensor& x, Int begin, Int end) {
-    return aten("unsqueeze", aten("slice.Tensor", x, 0, begin, end).permute({1, 0, 2}), 0);
-}
-/// The inverse.
-Tensor tokens(const Tensor& x) { return aten("squeeze.dim", x, 0).permute({1, 0, 2}); }
-
+/// Where each sequence ends, as cumulative lengths.
 struct Ends {
     IntList query;
     IntList key;
@@ -24,8 +16,7 @@ struct Ends {
     Ends(const OptionalInts& of_query, const OptionalInts& of_key, const AttentionInputs& in) {
         if (!of_query.values || !of_key.values ||
             of_query.values->size() != of_key.values->size()) {
-            throw std::invalid_argument(
-                "actualSeqQLen and actualSeqKvLen have not one length a sequence");
+            refuse("actualSeqQLen and actualSeqKvLen must be given, with one length per sequence");
         }
         query = *of_query.values;
         key = *of_key.values;
@@ -37,18 +28,19 @@ struct Ends {
         Int before = 0;
         for (const Int end : ends) {
             if (end < before) {
-                throw std::invalid_argument(name + " decreases: its lengths are cumulative");
+                refuse(name + " must not decrease, as its lengths are cumulative, got " +
+                       std::to_string(end) + " after " + std::to_string(before));
             }
             before = end;
         }
         if (before != tokens) {
-            throw std::invalid_argument(name + " ends at " + std::to_string(before) + ", of " +
-                                        std::to_string(tokens) + " tokens");
+            refuse(name + " must end at the number of tokens, " + std::to_string(tokens) +
+                   ", got " + std::to_string(before));
         }
     }
 };
 
-/// The inputs of each sequence in turn, and where it begins and ends.
+/// Call `function` with the inputs of each sequence in turn, and where it begins and ends.
 template <class Function>
 void for_each_sequence(const AttentionInputs& in, const Ends& ends, Function function) {
     Int query = 0;
@@ -114,9 +106,7 @@ void backward(const AttentionInputs& in, const Ends& ends, const Tensor& dy, Out
 }
 
 void check_layout(const std::string& name) {
-    if (name != "TND") {
-        throw std::invalid_argument("expected the layout TND, found " + name);
-    }
+    require(name == "TND", "inputLayout must be TND, got " + name);
 }
 
 }  // namespace
@@ -148,7 +138,7 @@ void check_layout(const std::string& name) {
     check_layout(layout)
 
 ACLNN(aclnnFlashAttentionVarLenScore, VARLEN_INPUTS, VARLEN_ATTRIBUTES, VARLEN_OUTPUTS) {
-    INPUTS(kBiasBeforeScale);
+    INPUTS(bias_before_scale);
     forward(in, Ends(query_ends, key_ends, in), softmax_max, softmax_sum, out);
 }
 ACLNN(aclnnFlashAttentionVarLenScoreV2, VARLEN_INPUTS, Unused<Ints>, Unused<Ints>,
@@ -158,7 +148,7 @@ ACLNN(aclnnFlashAttentionVarLenScoreV2, VARLEN_INPUTS, Unused<Ints>, Unused<Ints
 }
 ACLNN(aclnnFlashAttentionUnpaddingScoreGrad, VARLEN_GRAD_INPUTS, VARLEN_ATTRIBUTES, Out dq, Out dk,
       Out dv, Unused<Out>) {
-    INPUTS(kBiasBeforeScale);
+    INPUTS(bias_before_scale);
     backward(in, Ends(query_ends, key_ends, in), dy, dq, dk, dv);
 }
 ACLNN(aclnnFlashAttentionUnpaddingScoreGradV2, VARLEN_GRAD_INPUTS, Unused<Ints>, Unused<Ints>,

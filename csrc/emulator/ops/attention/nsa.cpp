@@ -1,35 +1,26 @@
 // Native sparse attention: compression, attention over compressed keys, over selected blocks.
 #include "emulator/aclnn/operation.h"
+#include "emulator/ops/attention/flash_attention.h"
+#include "emulator/ops/checks.h"
 
 using namespace ascend_emulator;
 
-#include <stdexcept>
-
-#include "emulator/ops/attention/flash_attention.h"
-
 namespace {
 
-[[noreturn]] void refuse(const std::string& what) { throw std::invalid_argument(what); }
-
 Tensor rows(const Tensor& x, Int begin, Int end) { return aten("slice.Tensor", x, 0, begin, end); }
-/// [S, N, D] as [1, N, S, D], and back.
-Tensor heads_first(const Tensor& x) { return aten("unsqueeze", x.permute({1, 0, 2}), 0); }
-Tensor tokens_first(const Tensor& x) { return aten("squeeze.dim", x, 0).permute({1, 0, 2}); }
 
 const IntList& given(const OptionalInts& ends, Int tokens, const char* name) {
     if (!ends.values || ends.values->empty() || ends.values->back() != tokens) {
-        refuse(std::string(name) + " does not end at " + std::to_string(tokens));
+        refuse(std::string(name) + " must end at the number of tokens, " + std::to_string(tokens));
     }
     return *ends.values;
 }
 
 void check_layout(const String& layout) {
-    if (layout != "TND") {
-        refuse("inputLayout is " + layout + ", not TND");
-    }
+    require(layout == "TND", "inputLayout must be TND, got " + layout);
 }
 
-/// Pieces of one sequence after the other.
+/// Where the tokens of one sequence begin and end.
 struct Sequence {
     Int query;
     Int query_end;
@@ -38,9 +29,9 @@ struct Sequence {
 };
 
 std::vector<Sequence> sequences(const IntList& query_ends, const IntList& key_ends) {
-    if (query_ends.size() != key_ends.size()) {
-        refuse("there are not as many sequences of keys as of queries");
-    }
+    require(query_ends.size() == key_ends.size(),
+            "the lengths of keys must be as many as those of queries, " +
+                std::to_string(query_ends.size()) + ", got " + std::to_string(key_ends.size()));
     std::vector<Sequence> found;
     Int query = 0;
     Int key = 0;
@@ -55,16 +46,16 @@ std::vector<Sequence> sequences(const IntList& query_ends, const IntList& key_en
 AttentionInputs of_sequence(const Tensor& query, const Tensor& key, const Tensor& value,
                             const Sequence& s, const Tensor& mask, double scale) {
     AttentionInputs in;
-    in.query = heads_first(rows(query, s.query, s.query_end));
-    in.key = heads_first(rows(key, s.key, s.key_end));
-    in.value = heads_first(rows(value, s.key, s.key_end));
+    in.query = sequence(query, s.query, s.query_end);
+    in.key = sequence(key, s.key, s.key_end);
+    in.value = sequence(value, s.key, s.key_end);
     in.mask = mask;
     in.window.mode = mask.defined() ? 1 : 0;
     in.scale = scale;
     return in;
 }
 
-/// 1 where a key is in none of its query's blocks: [1, query heads, queries, keys].
+/// 1 for a key outside all blocks of its query: [1, query heads, queries, keys].
 Tensor outside_blocks(const Tensor& indices, const Sequence& s, Int block, Int heads) {
     const Int keys = s.key_end - s.key;
     const Tensor chosen = rows(indices, s.query, s.query_end).to(DType::int64);
@@ -78,13 +69,16 @@ Tensor outside_blocks(const Tensor& indices, const Sequence& s, Int block, Int h
 }
 
 void check_selection(const Tensor& query, const Tensor& value, Int block, Int count) {
-    if (query.size(2) != 192 || value.size(2) != 128 || block != 64 || count != 16) {
-        refuse("expected 192 and 128 elements a head, 16 blocks of 64");
-    }
+    require(query.size(2) == 192 && value.size(2) == 128,
+            "the head_dims of query and value must be 192 and 128, got " +
+                std::to_string(query.size(2)) + " and " + std::to_string(value.size(2)));
+    require(block == 64 && count == 16,
+            "selectBlockSize and selectBlockCount must be 64 and 16, got " + std::to_string(block) +
+                " and " + std::to_string(count));
 }
 
-/// How much each block of keys matters to a query: its head's probabilities of the compressed keys
-/// that overlap with it. [queries, key heads, blocks]
+/// How much each block of keys matters to a query, [queries, key heads, blocks]: the sum of its
+/// probabilities of the compressed keys that overlap with the block.
 Tensor importance(const AttentionInputs& in, const AttentionResult& result, Int per_block,
                   Int per_key, Int blocks) {
     const Int group = in.query.size(1) / in.key.size(1);
@@ -119,9 +113,13 @@ Tensor importance(const AttentionInputs& in, const AttentionResult& result, Int 
 ACLNN(aclnnNsaCompress, Tensor x, Tensor weight, OptionalInts ends, String layout, Int block,
       Int stride, Int, Out out) {
     check_layout(layout);
-    if (block % 16 != 0 || stride % 16 != 0 || block < stride || weight.size(0) != block) {
-        refuse("compressBlockSize and compressStride do not go together");
-    }
+    require(block % 16 == 0 && stride % 16 == 0 && block >= stride,
+            "compressBlockSize and compressStride must be multiples of 16, the stride at most the "
+            "block, got " +
+                std::to_string(block) + " and " + std::to_string(stride));
+    require(weight.size(0) == block, "weight must have one row per token of a block, " +
+                                         std::to_string(block) + ", got " +
+                                         std::to_string(weight.size(0)));
     const Tensor wide = x.to_float();
     const Tensor factor = aten("unsqueeze", weight.to_float(), -1);
     TensorList windows;
@@ -143,12 +141,12 @@ ACLNN(aclnnNsaCompressAttention, Tensor query, Tensor key, Tensor value, Tensor 
       Int compress_stride, Int select_block, Int select_count, Out softmax_max, Out softmax_sum,
       Out out, Out topk_indices) {
     check_layout(layout);
-    if (compress_block != 32 || compress_stride != 16 || select_block != 64 || select_count != 16) {
-        refuse("expected blocks of 32 at every 16, and 16 selected ones of 64");
-    }
+    require(
+        compress_block == 32 && compress_stride == 16 && select_block == 64 && select_count == 16,
+        "compressBlockSize, compressStride, selectBlockSize and selectBlockCount must be 32, "
+        "16, 64 and 16");
     if (sparse_mode != 1 || topk_mask.defined()) {
-        throw std::runtime_error("sparse mode " + std::to_string(sparse_mode) +
-                                 " or a topkMask is not emulated");
+        not_emulated("sparse mode " + std::to_string(sparse_mode) + " or a topkMask");
     }
     TensorList outputs;
     TensorList maxima;
@@ -170,9 +168,9 @@ ACLNN(aclnnNsaCompressAttention, Tensor query, Tensor key, Tensor value, Tensor 
         const Tensor scores = importance(in, result, select_block / compress_stride,
                                          compress_block / compress_stride, block_end - block_begin);
         block_begin = block_end;
-        outputs.push_back(tokens_first(result.output));
-        maxima.push_back(tokens_first(result.max));
-        sums.push_back(tokens_first(result.sum));
+        outputs.push_back(tokens(result.output));
+        maxima.push_back(tokens(result.max));
+        sums.push_back(tokens(result.sum));
         indices.push_back(aten_all("topk", scores, select_count)[1]);
     }
     out = aten("cat", outputs, 0);
@@ -186,9 +184,7 @@ ACLNN(aclnnNsaSelectedAttention, Tensor query, Tensor key, Tensor value, Tensor 
       String layout, Unused<Int>, Int block, Int count, Out softmax_max, Out softmax_sum, Out out) {
     check_layout(layout);
     check_selection(query, value, block, count);
-    if (mask.defined()) {
-        refuse("attenMask is given");
-    }
+    require(!mask.defined(), "attenMask must be null");
     TensorList outputs;
     TensorList maxima;
     TensorList sums;
@@ -196,9 +192,9 @@ ACLNN(aclnnNsaSelectedAttention, Tensor query, Tensor key, Tensor value, Tensor 
                                        given(key_ends, key.size(0), "actualSeqKvLen"))) {
         const Tensor outside = outside_blocks(indices, s, block, heads);
         const AttentionResult result = attention(of_sequence(query, key, value, s, outside, scale));
-        outputs.push_back(tokens_first(result.output));
-        maxima.push_back(tokens_first(result.max));
-        sums.push_back(tokens_first(result.sum));
+        outputs.push_back(tokens(result.output));
+        maxima.push_back(tokens(result.max));
+        sums.push_back(tokens(result.sum));
     }
     out = aten("cat", outputs, 0);
     softmax_max = aten("cat", maxima, 0);
@@ -219,10 +215,10 @@ ACLNN(aclnnNsaSelectedAttentionGrad, Tensor query, Tensor key, Tensor value, Unu
         const Tensor outside = outside_blocks(indices, s, block, heads);
         const AttentionGradients grads =
             attention_gradients(of_sequence(query, key, value, s, outside, scale),
-                                heads_first(rows(grad, s.query, s.query_end)));
-        queries.push_back(tokens_first(grads.query));
-        keys.push_back(tokens_first(grads.key));
-        values.push_back(tokens_first(grads.value));
+                                sequence(grad, s.query, s.query_end));
+        queries.push_back(tokens(grads.query));
+        keys.push_back(tokens(grads.key));
+        values.push_back(tokens(grads.value));
     }
     dq = aten("cat", queries, 0);
     dk = aten("cat", keys, 0);

@@ -1,25 +1,17 @@
-// The arithmetic of attention for serving; its aclnn functions are in serving_functions.cpp.
+// The arithmetic of serving attention; its aclnn functions are in serving_functions.cpp.
 #include "emulator/ops/attention/serving_attention.h"
 
 #include <cmath>
 #include <limits>
-#include <stdexcept>
 
 #include "emulator/ops/attention/serving_operands.h"
+#include "emulator/ops/checks.h"
 
 namespace ascend_emulator {
 
-void require_serving(bool holds, const std::string& what) {
-    if (!holds) {
-        throw std::runtime_error("attention for serving: " + what);
-    }
-}
-
-bool is_ascend950() { return services().options().soc.rfind("Ascend950", 0) == 0; }
-
 namespace {
 
-constexpr double kInfinity = std::numeric_limits<double>::infinity();
+constexpr double infinity = std::numeric_limits<double>::infinity();
 
 /// The first query, the queries and the keys of each sequence.
 struct Sequence {
@@ -31,10 +23,12 @@ struct Sequence {
 std::vector<Sequence> sequences_of(const ServingAttention& a, const Rows& query, const Cache& key) {
     const bool ragged = a.layout == "TND";
     const Int count = ragged ? static_cast<Int>(a.query_lengths.size()) : query.sequences;
-    require_serving(!ragged || (key.paged() && count > 0 && a.query_lengths.back() == query.length),
-                    "layout TND: expected a block table and lengths that end at T");
-    require_serving(!key.paged() || static_cast<Int>(a.key_lengths.size()) == count,
-                    "block table: expected a length of keys for each sequence");
+    require(!ragged || (key.paged() && count > 0 && a.query_lengths.back() == query.length),
+            "layout TND must come with a block table and with query lengths that end at T, " +
+                std::to_string(query.length));
+    require(!key.paged() || static_cast<Int>(a.key_lengths.size()) == count,
+            "a block table must come with one length of keys per sequence, " +
+                std::to_string(count) + ", got " + std::to_string(a.key_lengths.size()));
     std::vector<Sequence> all;
     Int begin = 0;
     for (Int i = 0; i < count; ++i) {
@@ -48,26 +42,26 @@ std::vector<Sequence> sequences_of(const ServingAttention& a, const Rows& query,
         if (!a.key_lengths.empty()) {
             one.keys = a.key_lengths[at(a.key_lengths.size() == 1 ? 0 : i)];
         }
-        require_serving(one.queries >= 0 && one.begin + one.queries <= query.length &&
-                            one.keys >= 0 && one.keys <= key.capacity(),
-                        "expected lengths that fit, found " + std::to_string(one.queries) +
-                            " queries and " + std::to_string(one.keys) + " keys of sequence " +
-                            std::to_string(i));
+        require(one.queries >= 0 && one.begin + one.queries <= query.length && one.keys >= 0 &&
+                    one.keys <= key.capacity(),
+                "lengths must fit query and key, got " + std::to_string(one.queries) +
+                    " queries and " + std::to_string(one.keys) + " keys for sequence " +
+                    std::to_string(i));
         all.push_back(one);
     }
     return all;
 }
 
-/// The softmax of one query over its keys, rescaled whenever a larger score comes.
+/// The softmax of one query over its keys, rescaled by every new maximum.
 struct Softmax {
     explicit Softmax(Int size) : sum(at(size), 0.0) {}
     void add(double score, const float* value) {
-        if (score == -kInfinity) {
+        if (score == -infinity) {
             return;
         }
         seen = true;
         const double larger = score > max ? score : max;
-        const double shrink = max == -kInfinity ? 0 : std::exp(max - larger);
+        const double shrink = max == -infinity ? 0 : std::exp(max - larger);
         const double weight = std::exp(score - larger);
         for (std::size_t d = 0; d < sum.size(); ++d) {
             sum[d] = sum[d] * shrink + weight * value[d];
@@ -77,8 +71,8 @@ struct Softmax {
     }
     std::vector<double> sum;
     double total = 0;
-    double max = -kInfinity;
-    bool seen = false;  // a key that is not masked out, if of a score that is NaN
+    double max = -infinity;
+    bool seen = false;  // whether a key is not masked out, even if its score is NaN
 };
 
 double dot(const float* a, const float* b, Int size) {
@@ -99,9 +93,10 @@ class Computation {
           bias_(Plane::of_bias(a_, q_.sequences, q_.length, k_.capacity())),
           results_(at(a_.query.numel()), 0.0F),
           logarithms_(at(q_.sequences * q_.length * a_.heads), INFINITY) {
-        require_serving(
-            a_.key.sizes() == a_.value.sizes() && k_.size() == q_.size && q_.size <= 512,
-            "expected one head size of at most 512, key and value of one shape");
+        require(a_.key.sizes() == a_.value.sizes(), "key and value must have one shape");
+        require(k_.size() == q_.size && q_.size <= 512,
+                "query and key must have one head_dim of at most 512, got " +
+                    std::to_string(q_.size) + " and " + std::to_string(k_.size()));
         if (a_.sparse_mode == 0) {
             mask_ = Plane::of_mask(a_.mask, q_.sequences, q_.length, k_.capacity());
         } else {
@@ -125,15 +120,16 @@ class Computation {
         out = tensor_at(results_.data(), {count}, {1}, DType::float32).reshape(a_.query.sizes());
         if (lse.defined() && lse.tensor.numel() != 0) {
             const auto rows = static_cast<Int>(logarithms_.size());
-            require_serving(lse.tensor.numel() == rows && lse.tensor.dtype() == DType::float32,
-                            "expected log-sum-exps as fp32 for each head of each query");
+            require(lse.tensor.numel() == rows && lse.tensor.dtype() == DType::float32,
+                    "softmaxLse must be float32 with one value per head and query, " +
+                        std::to_string(rows));
             lse = tensor_at(logarithms_.data(), {rows}, {1}, DType::float32)
                       .reshape(lse.tensor.sizes());
         }
     }
 
   private:
-    /// How many keys query i may see, whatever the mask.
+    /// The number of keys that query i may see, apart from the mask.
     Int visible(Int i, const Sequence& one) const {
         const Int past = a_.sparse_mode == 2 ? i + 1 : i + 1 + one.keys - one.queries;
         return a_.sparse_mode == 0 || past > one.keys ? one.keys : past;
@@ -151,10 +147,10 @@ class Computation {
                             v_.row(b, group, j));
             }
         }
-        require_serving(softmax.seen || a_.corrects_masked_rows || one.keys == 0,
-                        "query " + std::to_string(i) + " of sequence " + std::to_string(b) +
-                            ": expected a key that is not masked out, found none");
         if (!softmax.seen) {
+            require(a_.corrects_masked_rows || one.keys == 0,
+                    "mask must leave every query a key, got none for query " + std::to_string(i) +
+                        " of sequence " + std::to_string(b));
             return;  // 0, and infinity for the logarithm
         }
         const Int first = static_cast<Int>(query - static_cast<const float*>(q_.values.data()));
@@ -179,12 +175,14 @@ class Computation {
 }  // namespace
 
 void ServingAttention::run(const Out& out, const Out& lse) const {
-    require_serving(heads > 0 && key_heads > 0 && heads % key_heads == 0 &&
-                        heads / key_heads <= 64 && heads <= 256,
-                    "expected at most 256 heads, at most 64 for each key head");
-    require_serving(sparse_mode == 0 || sparse_mode == 2 || sparse_mode == 3,
-                    "sparse mode " + std::to_string(sparse_mode) + " is not emulated");
-    require_serving(out.tensor.sizes() == query.sizes(), "expected a result of the query's shape");
+    require(heads > 0 && key_heads > 0 && heads % key_heads == 0 && heads / key_heads <= 64 &&
+                heads <= 256,
+            "numHeads must be at most 256, and a multiple of numKeyValueHeads by at most 64, got " +
+                std::to_string(heads) + " and " + std::to_string(key_heads));
+    if (sparse_mode != 0 && sparse_mode != 2 && sparse_mode != 3) {
+        not_emulated("sparse mode " + std::to_string(sparse_mode));
+    }
+    require(out.tensor.sizes() == query.sizes(), "attentionOut must have the shape of query");
     Computation computation(*this);
     computation.run();
     computation.write(out, lse);

@@ -5,8 +5,8 @@
 
 namespace ascend_emulator {
 
-/// What FusedInferAttentionScore, PromptFlashAttention and IncreFlashAttention have in common.
-/// Undefined tensors and empty arrays are what the caller did not pass.
+/// The arguments that FusedInferAttentionScore, PromptFlashAttention and IncreFlashAttention share.
+/// Undefined tensors and empty arrays are arguments that the caller did not pass.
 struct ServingAttention {
     Tensor query;
     Tensor key;
@@ -22,16 +22,10 @@ struct ServingAttention {
     String layout;
     Int sparse_mode = 0;
     Int block_size = 0;
-    bool corrects_masked_rows = false;  // to 0; else a row without any key is an error here
+    bool corrects_masked_rows = false;  // to 0; otherwise a row without any key is an error here
 
-    /// Checks what a device checks, and what it does not, then writes both results.
+    /// Check the arguments, more strictly than a device, and write both results.
     void run(const Out& out, const Out& lse) const;
 };
-
-/// Throws std::runtime_error with `what` unless it holds.
-void require_serving(bool holds, const std::string& what);
-
-/// Whether the emulated SoC is an Ascend 950.
-bool is_ascend950();
 
 }  // namespace ascend_emulator

@@ -1,14 +1,16 @@
-// FusedInferAttentionScore, PromptFlashAttention and IncreFlashAttention, oldest version first.
-// Unused: what quantised, left-padded and shared-prefix caches and MLA need.
+// FusedInferAttentionScore, PromptFlashAttention and IncreFlashAttention, oldest version first. The
+// unused parameters are those of quantised, left-padded and shared-prefix caches and of MLA.
 #include "emulator/ops/attention/serving_attention.h"
+#include "emulator/ops/checks.h"
 
 using namespace ascend_emulator;
 
 namespace {
 
 const Tensor& only(const char* name, const Tensors& list) {
-    require_serving(list.size() == 1 && list[0].defined(),
-                    std::string(name) + ": expected a list of one tensor");
+    require(
+        list.size() == 1 && list[0].defined(),
+        std::string(name) + " must be a list of one tensor, got " + std::to_string(list.size()));
     return list[0];
 }
 
@@ -31,15 +33,27 @@ struct Attributes {
     Int block_size;
 };
 
-/// What of all versions of FusedInferAttentionScore is emulated.
+void check_no_window(const Attributes& with) {
+    constexpr Int whole = 2147483647;
+    if (with.before < whole || with.after < whole) {
+        not_emulated("a window of preTokens and nextTokens");
+    }
+}
+
+void check_block_size(const Attributes& with, Int max) {
+    require(with.block_size > 0 && with.block_size <= max && with.block_size % 16 == 0,
+            "blockSize must be a multiple of 16 of at most " + std::to_string(max) + ", got " +
+                std::to_string(with.block_size));
+}
+
+/// The emulated part of all versions of FusedInferAttentionScore.
 void fused_infer(bool wants_950, const Tensor& query, const Tensors& key, const Tensors& value,
                  const Tensor& bias, const Tensor& mask, const Lengths& lengths,
                  const Tensor& block_table, const Attributes& with, bool wants_lse, const Out& out,
                  const Out& lse) {
-    require_serving(wants_950 == is_ascend950(),
-                    wants_950 ? "V5 is for Ascend 950" : "V1 to V4 are not for Ascend 950");
-    require_serving(with.before >= 2147483647 && with.after >= 2147483647,
-                    "windows of tokens are not emulated");
+    require(wants_950 == is_ascend950(),
+            wants_950 ? "V5 requires an Ascend 950" : "V1 to V4 do not exist on an Ascend 950");
+    check_no_window(with);
     ServingAttention attention;
     attention.query = query;
     attention.key = only("key", key);
@@ -57,10 +71,9 @@ void fused_infer(bool wants_950, const Tensor& query, const Tensors& key, const 
     attention.block_size = with.block_size;
     attention.corrects_masked_rows = with.sparse_mode == 3 || with.inner_precise >= 2;
     if (block_table.defined()) {
-        require_serving(with.block_size > 0 && with.block_size <= 1024 && with.block_size % 16 == 0,
-                        "block size: expected a multiple of 16 of at most 1024");
+        check_block_size(with, 1024);
     }
-    require_serving(!wants_lse || lse.tensor.numel() > 0, "expected a tensor for log-sum-exps");
+    require(!wants_lse || lse.tensor.numel() > 0, "softmaxLse must be given with softmaxLseFlag");
     attention.run(out, wants_lse ? lse : Out());
 }
 
@@ -86,12 +99,12 @@ void fused_infer(bool wants_950, const Tensor& query, const Tensors& key, const 
         wants_lse, out, lse)
 
 ACLNN(aclnnFusedInferAttentionScore, FUSED_INFER_INPUTS, FUSED_INFER_ATTRIBUTES, Out out, Out lse) {
-    require_serving(layout != "TND", "V1 has no layout TND");
+    require(layout != "TND", "layout TND requires V3 or newer");
     FUSED_INFER(false);
 }
 ACLNN(aclnnFusedInferAttentionScoreV2, FUSED_INFER_INPUTS, SHARED_PREFIX_TENSORS,
       FUSED_INFER_ATTRIBUTES, Unused<Int>, Unused<Int>, Out out, Out lse) {
-    require_serving(layout != "TND", "V2 has no layout TND");
+    require(layout != "TND", "layout TND requires V3 or newer");
     FUSED_INFER(false);
 }
 ACLNN(aclnnFusedInferAttentionScoreV3, FUSED_INFER_INPUTS, SHARED_PREFIX_TENSORS, Unused<Tensor>,
@@ -115,10 +128,11 @@ namespace {
 
 void prompt(const Tensor& query, const Tensor& key, const Tensor& value, const Tensor& bias,
             const Tensor& mask, const Lengths& lengths, const Attributes& with, const Out& out) {
-    require_serving(!is_ascend950(), "PromptFlashAttention is not for Ascend 950");
-    require_serving(with.before >= 2147483647 && with.after >= 2147483647,
-                    "windows of tokens are not emulated");
-    require_serving(with.layout != "TND", "TND is not emulated for PromptFlashAttention");
+    require(!is_ascend950(), "PromptFlashAttention does not exist on an Ascend 950");
+    check_no_window(with);
+    if (with.layout == "TND") {
+        not_emulated("layout TND of PromptFlashAttention");
+    }
     ServingAttention attention;
     attention.query = query;
     attention.key = key;
@@ -139,10 +153,11 @@ void prompt(const Tensor& query, const Tensor& key, const Tensor& value, const T
 void incre(const Tensor& query, const Tensors& key, const Tensors& value, const Tensor& bias,
            const Tensor& mask, const Ints& lengths, const Tensor& block_table,
            const Attributes& with, const Out& out) {
-    require_serving(!is_ascend950(), "IncreFlashAttention is not for Ascend 950");
-    require_serving(with.inner_precise == 0 || with.inner_precise == 1,
-                    "expected 0 or 1 as inner precision");
-    require_serving(query.size(with.layout == "BNSD" ? 2 : 1) == 1, "expected one query");
+    require(!is_ascend950(), "IncreFlashAttention does not exist on an Ascend 950");
+    require(with.inner_precise == 0 || with.inner_precise == 1,
+            "innerPrecise must be 0 or 1, got " + std::to_string(with.inner_precise));
+    const Int queries = query.size(with.layout == "BNSD" ? 2 : 1);
+    require(queries == 1, "query must have one token, got " + std::to_string(queries));
     ServingAttention attention;
     attention.query = query;
     attention.key = only("key", key);
@@ -157,15 +172,14 @@ void incre(const Tensor& query, const Tensors& key, const Tensors& value, const 
     attention.layout = with.layout;
     attention.block_size = with.block_size;
     if (block_table.defined()) {
-        require_serving(with.block_size > 0 && with.block_size <= 512 && with.block_size % 16 == 0,
-                        "block size: expected a multiple of 16 of at most 512");
+        check_block_size(with, 512);
     }
     attention.run(out, Out());
 }
 
 }  // namespace
 
-// V1 and V2 have no correction of rows that are masked out as a whole.
+// V1 and V2 do not correct rows that are masked out as a whole.
 ACLNN(aclnnPromptFlashAttention, Tensor query, Tensor key, Tensor value, Tensor bias, Tensor mask,
       Ints query_lengths, Int heads, double scale, Int before, Int after, String layout,
       Int key_heads, Out out) {

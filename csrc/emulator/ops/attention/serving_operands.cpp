@@ -1,16 +1,18 @@
 #include "emulator/ops/attention/serving_operands.h"
 
-#include <stdexcept>
+#include "emulator/ops/checks.h"
 
 namespace ascend_emulator {
 
 Rows rows_of(const char* name, const Tensor& x, const String& layout, Int heads) {
-    require_serving(
-        x.dtype() == DType::float16 || x.dtype() == DType::bfloat16,
-        std::string(name) + ": expected float16 or bfloat16, found " + name_of(x.dtype()));
-    require_serving(x.contiguous().impl() == x.impl(), std::string(name) + ": expected contiguous");
-    const bool three = layout == "BSH" || layout == "TND";
-    require_serving(x.dim() == (three ? 3 : 4), std::string(name) + ": expected " + layout);
+    const std::string argument = name;
+    require(x.dtype() == DType::float16 || x.dtype() == DType::bfloat16,
+            argument + " must be float16 or bfloat16, got " + name_of(x.dtype()));
+    require(x.contiguous().impl() == x.impl(), argument + " must be contiguous");
+    const Int rank = layout == "BSH" || layout == "TND" ? 3 : 4;
+    require(x.dim() == rank, argument + " must have the " + std::to_string(rank) +
+                                 " dimensions of layout " + layout + ", got " +
+                                 std::to_string(x.dim()));
     Rows rows;
     rows.values = x.to_float().contiguous();
     rows.heads = heads;
@@ -20,8 +22,9 @@ Rows rows_of(const char* name, const Tensor& x, const String& layout, Int heads)
     const Int found = layout == "BSH"    ? x.size(2) / rows.size
                       : layout == "BNSD" ? x.size(1)
                                          : x.size(-2);
-    require_serving(found == heads && (layout != "BSH" || heads * rows.size == x.size(2)),
-                    std::string(name) + ": expected " + std::to_string(heads) + " heads");
+    require(
+        found == heads && (layout != "BSH" || heads * rows.size == x.size(2)),
+        argument + " must have " + std::to_string(heads) + " heads, got " + std::to_string(found));
     const bool heads_first = layout == "BNSD";
     rows.head_stride = heads_first ? rows.length * rows.size : rows.size;
     rows.row_stride = heads_first ? rows.size : heads * rows.size;
@@ -35,18 +38,21 @@ Cache::Cache(const char* name, const ServingAttention& a, const Tensor& x)
         rows_ = rows_of(name, x, a.layout, a.key_heads);
         return;
     }
-    // [blocks, heads, block size, head size], or with heads and head size in one dimension.
-    require_serving(x.dim() == 3 || x.dim() == 4, std::string(name) + ": expected a cache");
+    // [blocks, heads, block size, head_dim], or with heads and head_dim in one dimension.
+    const std::string argument = name;
+    require(x.dim() == 3 || x.dim() == 4,
+            argument + " must be a cache of 3 or 4 dimensions, got " + std::to_string(x.dim()));
     rows_ = rows_of(name, x, x.dim() == 4 ? "BNSD" : "BSH", a.key_heads);
-    require_serving(rows_.length == a.block_size, "expected the block size " +
-                                                      std::to_string(rows_.length) + ", found " +
-                                                      std::to_string(a.block_size));
-    require_serving(x.dim() == 4 || x.size(2) <= 65535,
-                    std::string(name) + ": expected at most 65535 elements a token");
-    require_serving(x.dim() == 3 || (a.layout != "BSND" && a.layout != "BSH"),
-                    std::string(name) + ": expected [blocks, block size, H] in layout " + a.layout);
-    require_serving(a.block_table.dim() == 2 && a.block_table.dtype() == DType::int32,
-                    "block table: expected int32 [B, blocks]");
+    require(rows_.length == a.block_size, "blockSize must be that of the cache, " +
+                                              std::to_string(rows_.length) + ", got " +
+                                              std::to_string(a.block_size));
+    require(x.dim() == 4 || x.size(2) <= 65535,
+            argument + " must have at most 65535 elements per token, got " +
+                std::to_string(x.size(-1)));
+    require(x.dim() == 3 || (a.layout != "BSND" && a.layout != "BSH"),
+            argument + " must be [blocks, block size, H] in layout " + a.layout);
+    require(a.block_table.dim() == 2 && a.block_table.dtype() == DType::int32,
+            "blockTable must be int32 and [B, blocks]");
     const Tensor wide = a.block_table.to(DType::int64).contiguous();
     const auto* first = static_cast<const Int*>(wide.data());
     blocks_.assign(first, first + wide.numel());
@@ -58,10 +64,10 @@ const float* Cache::row(Int sequence, Int head, Int position) const {
         return rows_.row(sequence, head, position);
     }
     const Int block = blocks_[at(sequence * columns_ + position / rows_.length)];
-    require_serving(block >= 0 && block < rows_.sequences,
-                    "block table: expected blocks of 0 to " + std::to_string(rows_.sequences - 1) +
-                        ", found " + std::to_string(block) + " of sequence " +
-                        std::to_string(sequence));
+    if (block < 0 || block >= rows_.sequences) {
+        refuse("blockTable must hold blocks of 0 to " + std::to_string(rows_.sequences - 1) +
+               ", got " + std::to_string(block) + " for sequence " + std::to_string(sequence));
+    }
     return rows_.row(block, head, position % rows_.length);
 }
 
@@ -79,9 +85,9 @@ Plane Plane::of_mask(const Tensor& mask, Int sequences, Int queries, Int keys) {
     if (!mask.defined()) {
         return plane;
     }
-    require_serving(mask.dtype() == DType::boolean || mask.dtype() == DType::uint8 ||
-                        mask.dtype() == DType::int8,
-                    "mask: expected bool, int8 or uint8");
+    require(mask.dtype() == DType::boolean || mask.dtype() == DType::uint8 ||
+                mask.dtype() == DType::int8,
+            std::string("attenMask must be bool, int8 or uint8, got ") + name_of(mask.dtype()));
     IntList sizes = mask.sizes();
     if (sizes.size() == 2 && queries == 1) {
         sizes = {sizes[0], 1, 1, sizes[1]};
@@ -90,9 +96,10 @@ Plane Plane::of_mask(const Tensor& mask, Int sequences, Int queries, Int keys) {
     } else if (sizes.size() == 3) {
         sizes.insert(sizes.begin() + 1, 1);
     }
-    require_serving(sizes.size() == 4 && (sizes[0] == sequences || sizes[0] == 1) &&
-                        sizes[1] == 1 && sizes[2] == queries && sizes[3] >= keys,
-                    "mask: expected it to be [B, 1, queries, keys] or less of that");
+    require(
+        sizes.size() == 4 && (sizes[0] == sequences || sizes[0] == 1) && sizes[1] == 1 &&
+            sizes[2] == queries && sizes[3] >= keys,
+        "attenMask must be [B or 1, 1, queries, keys], [B or 1, queries, keys] or [queries, keys]");
     plane.values_ = mask.to_float().contiguous();
     plane.sizes_ = sizes;
     return plane;
@@ -103,11 +110,11 @@ Plane Plane::of_bias(const ServingAttention& a, Int sequences, Int queries, Int 
     if (!a.bias.defined()) {
         return plane;
     }
-    require_serving(a.bias.dtype() == a.query.dtype(), "bias: expected the dtype of query");
+    require(a.bias.dtype() == a.query.dtype(), "pseShift must have the dtype of query");
     const IntList sizes = a.bias.sizes();
-    require_serving(sizes.size() == 4 && (sizes[0] == sequences || sizes[0] == 1) &&
-                        sizes[1] == a.heads && sizes[2] == queries && sizes[3] >= keys,
-                    "bias: expected [B or 1, heads, queries, keys]");
+    require(sizes.size() == 4 && (sizes[0] == sequences || sizes[0] == 1) && sizes[1] == a.heads &&
+                sizes[2] == queries && sizes[3] >= keys,
+            "pseShift must be [B or 1, heads, queries, keys]");
     plane.values_ = a.bias.to_float().contiguous();
     plane.sizes_ = sizes;
     return plane;
@@ -115,12 +122,12 @@ Plane Plane::of_bias(const ServingAttention& a, Int sequences, Int queries, Int 
 
 void check_compressed(const Tensor& mask) {
     constexpr Int side = 2048;
-    require_serving(mask.defined() && mask.numel() == side * side,
-                    "sparse modes 2 and 3: expected a mask of [2048, 2048]");
+    require(mask.defined() && mask.numel() == side * side,
+            "attenMask must be [2048, 2048] in sparse modes 2 and 3");
     const Tensor wanted = aten("triu", full({side, side}, Scalar{1.0}, DType::float32), Int{1});
     const Tensor wrong = aten("abs", mask.to_float().reshape({side, side}) - wanted);
-    require_serving(wrong.reshape({-1}).sum({0}).item() == 0,
-                    "sparse modes 2 and 3: expected a mask of ones above its diagonal");
+    require(wrong.reshape({-1}).sum({0}).item() == 0,
+            "attenMask must be 1 above its diagonal and 0 elsewhere in sparse modes 2 and 3");
 }
 
 }  // namespace ascend_emulator

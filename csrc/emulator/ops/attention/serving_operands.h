@@ -1,4 +1,4 @@
-// The operands of attention for serving: where their elements lie.
+// The operands of serving attention: where their elements lie.
 #pragma once
 
 #include "emulator/ops/attention/serving_attention.h"
@@ -7,7 +7,7 @@ namespace ascend_emulator {
 
 inline std::size_t at(Int index) { return static_cast<std::size_t>(index); }
 
-/// Elements of a tensor in fp32, and how far apart its sequences, heads and positions are.
+/// The elements of a tensor in fp32, and the strides of its sequences, heads and positions.
 struct Rows {
     Tensor values;
     Int sequence_stride = 0;
@@ -15,8 +15,8 @@ struct Rows {
     Int row_stride = 0;
     Int sequences = 0;
     Int heads = 0;
-    Int length = 0;  // positions of a sequence, or of all of them in layout TND
-    Int size = 0;    // of a head
+    Int length = 0;  // positions of a sequence, or of all sequences in layout TND
+    Int size = 0;    // head_dim
 
     const float* row(Int sequence, Int head, Int position) const {
         return static_cast<const float*>(values.data()) + sequence * sequence_stride +
@@ -26,12 +26,12 @@ struct Rows {
 
 Rows rows_of(const char* name, const Tensor& x, const String& layout, Int heads);
 
-/// Keys or values, straight or through the block table.
+/// Keys or values, addressed directly or through the block table.
 class Cache {
   public:
     Cache(const char* name, const ServingAttention& a, const Tensor& x);
     const float* row(Int sequence, Int head, Int position) const;
-    /// How many positions a sequence can have.
+    /// The largest number of positions of a sequence.
     Int capacity() const { return paged_ ? columns_ * rows_.length : rows_.length; }
     bool paged() const { return paged_; }
     Int size() const { return rows_.size; }
@@ -43,7 +43,7 @@ class Cache {
     Int columns_ = 0;
 };
 
-/// Element [sequence][head][query][key] of a tensor that has 1 where it is repeated.
+/// A tensor addressed as [sequence][head][query][key]; dimensions of size 1 are broadcast.
 class Plane {
   public:
     /// The mask: (Q, K), (B, Q, K), (1, Q, K), (B, 1, Q, K) or (1, 1, Q, K); of one query (B, K).
@@ -57,7 +57,7 @@ class Plane {
     IntList sizes_;
 };
 
-/// Sparse modes 2 and 3 come with one mask for all lengths, which has to be the one they mean.
+/// Check the mask of sparse modes 2 and 3, which is the same for all lengths.
 void check_compressed(const Tensor& mask);
 
 }  // namespace ascend_emulator

@@ -1,0 +1,32 @@
+// What the bodies of operators check, and how they refuse what they do not compute.
+#pragma once
+
+#include <stdexcept>
+#include <string>
+
+#include "emulator/interface/services.h"
+
+namespace ascend_emulator {
+
+/// Throw, for arguments that a device refuses as well. `problem` has the form
+/// "<argument> must be <what>, got <value>".
+[[noreturn]] inline void refuse(const std::string& problem) {
+    throw std::invalid_argument(problem);
+}
+
+/// Refuse unless `holds`.
+inline void require(bool holds, const std::string& problem) {
+    if (!holds) {
+        refuse(problem);
+    }
+}
+
+/// Throw, for arguments that a device takes and the emulator does not.
+[[noreturn]] inline void not_emulated(const std::string& what) {
+    throw std::runtime_error(what + " is not emulated");
+}
+
+/// Whether the emulated SoC is an Ascend 950.
+inline bool is_ascend950() { return services().options().soc.rfind("Ascend950", 0) == 0; }
+
+}  // namespace ascend_emulator
