@@ -1,2 +1,2 @@
-// The whole of libge_runner, libgraph and libacl_tdt_channel: torch_npu's libraries name them as
-// needed and call nothing in them.
+// The only source of libge_runner, libgraph and libacl_tdt_channel: torch_npu's libraries are
+// linked against them and call nothing in them.

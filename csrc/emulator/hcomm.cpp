@@ -1,5 +1,5 @@
-// libhcomm.so: torch_npu looks for the grouping of sends and receives here. CANN's library has
-// them from the libhccl that it depends on; this one passes them on.
+// libhcomm.so: torch_npu looks up the functions that group sends and receives here. CANN's library
+// has them through its dependency libhccl; this one calls libhccl's.
 #include <dlfcn.h>
 
 #include "emulator/interface/export.h"

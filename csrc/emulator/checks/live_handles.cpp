@@ -40,9 +40,10 @@ void report_leaks() {
     }
     const std::string leaks = describe_leaks();
     if (!leaks.empty()) {
-        std::fprintf(stderr, "[emulated NPU] left at the end of the process%s:\n%s",
-                     has_failed() ? " (torch_npu destroys nothing of a call that failed)" : "",
-                     leaks.c_str());
+        std::fprintf(
+            stderr, "[emulated NPU] left at the end of the process%s:\n%s",
+            has_failed() ? " (torch_npu does not destroy the handles of a failed call)" : "",
+            leaks.c_str());
     }
 }
 

@@ -1,4 +1,4 @@
-// How many handles of each kind are alive, and the report of what is left at exit.
+// The number of live handles of each kind, and the report at exit of what is left.
 #pragma once
 
 #include <string>
@@ -10,10 +10,10 @@ namespace ascend_emulator {
 void count_handle(HandleKind kind, int change);
 long live_handles(HandleKind kind);
 
-/// What the end of the process finds undestroyed and unfreed; "" for nothing.
+/// A list of what was not destroyed or freed, or "".
 std::string describe_leaks();
 
-/// Prints describe_leaks() once, where ASCEND_EMULATOR_LEAKS asks for it.
+/// Print describe_leaks() once, if ASCEND_EMULATOR_LEAKS is on.
 void report_leaks();
 
 }  // namespace ascend_emulator

@@ -30,15 +30,15 @@ std::uint32_t at(const VectorClock& clock, Actor actor) {
 
 struct Visit {
     Actor actor = host;
-    std::uint32_t time = 0;  // 0: none
+    std::uint32_t time = 0;  // 0: no visit
     std::string task;
 };
 
-/// What is known of a range of bytes.
+/// The last accesses to a range of bytes.
 struct Cell {
     std::uintptr_t end = 0;
     Visit write;
-    std::vector<Visit> reads;  // the last of each actor since the write
+    std::vector<Visit> reads;  // the last read of each actor since the write
 };
 
 class Detector {
@@ -53,7 +53,7 @@ class Detector {
         return added.first->second;
     }
 
-    /// The next moment of `actor`; a stream's knows what the host knows.
+    /// Advance the clock of `actor`. A stream's clock includes the host's.
     Visit begin(Actor actor, const char* task) {
         VectorClock& clock = clocks_[actor];
         join(clock, clocks_[host]);
@@ -137,8 +137,8 @@ class Detector {
         ++races;
         std::fprintf(stderr,
                      "[emulated NPU] race: %s on %s %s %zu bytes at %p, which %s on %s %s; nothing "
-                     "orders the second after the first. Record an event behind the first and "
-                     "wait for it before the second, or synchronise.\n",
+                     "orders the two. Record an event after the earlier one and wait for it before "
+                     "the later one, or synchronise.\n",
                      later.task.c_str(), names_[later.actor].c_str(),
                      access.writes ? "writes" : "reads", access.bytes, access.address,
                      earlier.task.c_str(), names_[earlier.actor].c_str(), earlier_does);

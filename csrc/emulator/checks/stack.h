@@ -1,4 +1,4 @@
-// Call stacks, kept cheaply and turned into text only for a report.
+// Call stacks, which are cheap to record and are turned into text only for a report.
 #pragma once
 
 #include <array>
@@ -11,10 +11,10 @@ class Stack {
     /// The callers of this function.
     static Stack here();
 
-    /// A line a frame, library, function and offset; without the emulator's own innermost ones.
+    /// One line per frame, without here(): library, function and offset.
     std::string text() const;
 
-    /// Whether the innermost callers outside of the emulator are torch_npu's.
+    /// Whether one of the innermost frames is torch_npu's.
     bool is_of_torch_npu() const;
 
   private:
@@ -22,8 +22,8 @@ class Stack {
     int count_ = 0;
 };
 
-/// Whether the code at an address is torch_npu's own. It keeps a few streams, events and blocks
-/// until the process ends, which are no leaks of the program's.
+/// Whether the code at an address is torch_npu's. It keeps a few streams, events and blocks until
+/// the process ends, which are not leaks of the program.
 bool is_torch_npu(const void* code);
 
 }  // namespace ascend_emulator

@@ -44,7 +44,7 @@ bool parse_one(const std::string& text, Fault* fault) {
     return parse_number(what, &fault->value) && fault->value != 0;
 }
 
-/// Codes of aclnn functions come from phase 1; hangs and delays happen in phase 2.
+/// Make the code of an aclnn function that of its phase 1. Hangs and delays happen in phase 2.
 void aim_at_phase_one(Fault* fault) {
     if (fault->kind == Fault::Kind::code && fault->function.rfind("aclnn", 0) == 0 &&
         fault->function.find(phase_one) == std::string::npos) {
@@ -52,7 +52,7 @@ void aim_at_phase_one(Fault* fault) {
     }
 }
 
-/// Whether a hang or a delay is one of the work that the function queues, and not of the call.
+/// Whether a hang or delay applies to the work that the function queues, and not to the call.
 bool queues_work(const std::string& function) {
     const auto begins = [&function](const char* text) { return function.rfind(text, 0) == 0; };
     if (begins("aclnn")) {
@@ -73,7 +73,7 @@ const std::vector<Fault>& plan() {
     return *faults;
 }
 
-/// The calls of a function so far, with `added` ones.
+/// Add to the number of calls of a function and return it.
 long count_calls(const std::string& function, long added) {
     static std::mutex mutex;
     static auto* const counts = new std::map<std::string, long>;
@@ -85,7 +85,7 @@ int apply(const Fault& fault) {
     if (fault.kind == Fault::Kind::code) {
         return fail(static_cast<int>(fault.value),
                     "call " + std::to_string(fault.nth) +
-                        " fails because ASCEND_EMULATOR_FAULT asks for code " +
+                        " fails because ASCEND_EMULATOR_FAULT sets code " +
                         std::to_string(fault.value));
     }
     if (queues_work(fault.function)) {
@@ -115,9 +115,10 @@ std::vector<Fault> parse_faults(const std::string& text, std::string* problem) {
             aim_at_phase_one(&fault);
             faults.push_back(fault);
         } else {
-            *problem = "ASCEND_EMULATOR_FAULT: '" + one +
-                       "' cannot be read; expected function:n:code, function:n:hang or "
-                       "function:n:delay=milliseconds, n from 1";
+            *problem =
+                "ASCEND_EMULATOR_FAULT must be function:n:code, function:n:hang or "
+                "function:n:delay=milliseconds, with n from 1 and several joined by ';', got '" +
+                one + "'";
         }
     }
     return faults;

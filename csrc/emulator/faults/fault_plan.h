@@ -9,24 +9,25 @@ namespace ascend_emulator {
 struct Fault {
     enum class Kind { code, hang, delay };
     std::string function;
-    long nth = 1;  // of the calls of that function, from 1
+    long nth = 1;  // call of that function, counted from 1
     Kind kind = Kind::code;
     long value = 0;  // the code, or the delay in ms
 };
 
-/// The plan in `text`; `problem` says what cannot be read.
+/// Parse a plan; `problem` becomes a message if a part of it cannot be read.
 std::vector<Fault> parse_faults(const std::string& text, std::string* problem);
 
 bool has_faults();
 
-/// Counts a call of `function`: 0, or the code that it has to return. A hang or a delay of a
-/// function that queues work is left for take_task_fault; any other sleeps here.
+/// Count a call of `function`. Returns 0, or the code that the function must return. The hang or
+/// delay of a function that queues work is left for take_task_fault; that of any other happens
+/// here.
 int inject_fault(const char* function);
 
-/// Says on standard error which faults of the plan did not happen: a name may be misspelt.
+/// Print the faults of the plan that did not happen, as their names may be misspelt.
 void report_missed_faults();
 
-/// The hang or delay that the work being queued by this thread has to suffer.
+/// Take the hang or delay of the work that this thread is queueing; false if there is none.
 bool take_task_fault(Fault* fault);
 
 }  // namespace ascend_emulator

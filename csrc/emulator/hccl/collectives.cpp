@@ -137,7 +137,7 @@ int reduce_to(Communicator& group, const Blocks& outgoing, void* result,
     if (combine == nullptr) {
         return services().fail(
             collective_failed,
-            "no reduction of HCCL data type " + std::to_string(reduction.type) + " is emulated");
+            "a reduction of HCCL data type " + std::to_string(reduction.type) + " is not emulated");
     }
     const std::size_t size = reduction.count * width_of(reduction.type);
     std::vector<std::vector<char>> received(group.size(), std::vector<char>(size));

@@ -1,4 +1,5 @@
-// The collectives, of transfers. Reductions go by rank, 0 first, so they repeat bit for bit.
+// The collectives, made of transfers. Reductions run in the order of ranks, so that their results
+// are reproducible bit for bit.
 #pragma once
 
 #include <vector>
@@ -12,16 +13,16 @@ struct Block {
     char* bytes = nullptr;
     std::size_t size = 0;
 };
-/// What goes to, or comes from, each rank.
+/// What is sent to, or received from, each rank.
 using Blocks = std::vector<Block>;
 
 std::size_t width_of(HcclDataType type);
 
-/// The same bytes for every rank; or a stretch of `size` bytes for each, one behind the other.
+/// The same bytes for every rank, or consecutive blocks of `size` bytes.
 Blocks same_for_all(const Communicator& group, void* bytes, std::size_t size);
 Blocks split_by_rank(const Communicator& group, void* bytes, std::size_t size);
 
-/// Every rank sends its outgoing[k] to rank k.
+/// Send outgoing[k] to every rank k, and receive incoming[k] from it.
 int exchange(Communicator& group, const Blocks& outgoing, const Blocks& incoming);
 
 struct Reduction {
@@ -30,7 +31,7 @@ struct Reduction {
     std::size_t count;
 };
 
-/// `result` becomes the reduction of what the ranks sent here, each its outgoing[this rank].
+/// Exchange, and reduce what all ranks sent to this one into `result`.
 int reduce_to(Communicator& group, const Blocks& outgoing, void* result,
               const Reduction& reduction);
 

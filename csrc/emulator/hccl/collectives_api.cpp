@@ -13,7 +13,7 @@ namespace {
 
 void* bytes_of(const void* address) { return services().bytes_of(address); }
 
-/// 0 where the handle is none: queue refuses it.
+/// The number of ranks; 0 if the handle is not a communicator, which queue refuses.
 std::size_t size_of(HcclComm handle) {
     const Communicator* group = group_of(handle);
     return group == nullptr ? 0 : group->size();
@@ -24,7 +24,7 @@ bool has_rank(HcclComm handle, std::uint32_t rank) {
     return group != nullptr && group->rank() == rank;
 }
 
-/// From the first byte of the blocks to the last.
+/// The range from the first byte of the blocks to the last.
 Access extent(const void* base, const Blocks& blocks, bool writes) {
     const char* begin = static_cast<char*>(bytes_of(base));
     std::size_t size = 0;
@@ -34,7 +34,7 @@ Access extent(const void* base, const Blocks& blocks, bool writes) {
     return {base, size, writes};
 }
 
-// ---- sends and receives of a group run together, else two ranks that send first would block
+// ---- sends and receives of a group run together: otherwise two ranks that send first would block
 
 struct Pending {
     HcclComm group;
@@ -204,7 +204,7 @@ EMULATOR_EXPORT HcclResult HcclAlltoAll(const void* from, std::uint64_t send_cou
                  });
 }
 
-// The arrays of counts belong to the caller: they are read now.
+// The arrays of counts are read now, as they belong to the caller.
 EMULATOR_EXPORT HcclResult HcclAlltoAllV(const void* from, const void* send_counts,
                                          const void* send_offsets, HcclDataType send_type,
                                          const void* to, const void* receive_counts,

@@ -18,7 +18,7 @@ using Clock = std::chrono::steady_clock;
 constexpr std::size_t header_bytes = 4096;
 static_assert(sizeof(SharedHeader) <= header_bytes);
 
-/// Whether the process runs; one that ended and was not waited for does not.
+/// Whether the process runs. A zombie does not.
 bool is_running(int pid) {
     std::ifstream file("/proc/" + std::to_string(pid) + "/stat");
     std::string text;
@@ -87,7 +87,7 @@ std::string Communicator::wait_for_all() const {
             return broken;
         }
         if (Clock::now() > deadline) {
-            return "only " + std::to_string(header_->joined) + " of " + std::to_string(size_) +
+            return std::to_string(header_->joined) + " of " + std::to_string(size_) +
                    " ranks joined within " + std::to_string(services().options().hccl_timeout_s) +
                    " s (ASCEND_EMULATOR_HCCL_TIMEOUT_S)";
         }
@@ -100,9 +100,11 @@ Communicator* Communicator::join(std::uint32_t size, std::uint32_t rank,
                                  const std::string& root_info, std::string* problem) {
     int pid = 0;
     int descriptor = 0;
-    if (size == 0 || size > most_ranks || rank >= size ||
+    if (size == 0 || size > max_ranks || rank >= size ||
         std::sscanf(root_info.c_str(), "emulated-%d-%d", &pid, &descriptor) != 2) {
-        *problem = "no emulated group: " + of_rank(rank, size) + ", root info '" + root_info + "'";
+        *problem = "rank, size and root info must be those of an emulated group of at most " +
+                   std::to_string(max_ranks) + ", got " + of_rank(rank, size) + " and '" +
+                   root_info + "'";
         return nullptr;
     }
     const std::string path = "/proc/" + std::to_string(pid) + "/fd/" + std::to_string(descriptor);
@@ -111,7 +113,7 @@ Communicator* Communicator::join(std::uint32_t size, std::uint32_t rank,
     if (file < 0 || !group->map(file)) {
         *problem = "the group of process " + std::to_string(pid) +
                    " cannot be joined: " + std::strerror(errno) +
-                   ". All ranks run on one machine, as one user";
+                   ". All ranks must run on one machine, as one user";
         if (file >= 0) {
             close(file);
         }
@@ -125,7 +127,7 @@ Communicator* Communicator::join(std::uint32_t size, std::uint32_t rank,
         return nullptr;
     }
     if (pid == getpid()) {
-        close(descriptor);  // everybody has it mapped
+        close(descriptor);  // all ranks have it mapped
     }
     services().count_handle(HandleKind::communicator, 1);
     return group.release();
@@ -133,7 +135,7 @@ Communicator* Communicator::join(std::uint32_t size, std::uint32_t rank,
 
 std::string Communicator::why_broken() const {
     if (const std::uint32_t failed = header_->failed) {
-        return of_rank(failed - 1, size_) + " ended or answered no more";
+        return of_rank(failed - 1, size_) + " ended or stopped responding";
     }
     for (std::uint32_t peer = 0; peer < size_; ++peer) {
         const int pid = header_->pids[peer];

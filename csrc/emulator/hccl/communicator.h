@@ -1,7 +1,7 @@
 // A group of processes on one machine that communicate through shared memory.
 //
-// The memory is a file without a name, made by the process that makes the root info; the others
-// open it through /proc/<pid>/fd. So nothing is left behind, however the processes end.
+// The memory is a file without a name that the process which creates the root info makes; the
+// others open it through /proc/<pid>/fd. Nothing is left behind, however the processes end.
 #pragma once
 
 #include <atomic>
@@ -13,10 +13,10 @@
 
 namespace ascend_emulator {
 
-constexpr std::uint32_t most_ranks = 64;
+constexpr std::uint32_t max_ranks = 64;
 constexpr int collective_failed = 507899;
 
-/// Bytes from one rank to another: one writes, one reads.
+/// A ring buffer from one rank, which writes, to another, which reads.
 struct Channel {
     static constexpr std::size_t capacity = 256 << 10;
     std::atomic<std::uint64_t> written;
@@ -28,17 +28,16 @@ struct Channel {
 struct SharedHeader {
     std::atomic<std::uint32_t> joined;
     std::atomic<std::uint32_t> failed;  // 1 + the rank that ended or waited too long
-    std::atomic<int> pids[most_ranks];  // 0: not joined yet; -1: has left
+    std::atomic<int> pids[max_ranks];   // 0: not joined yet; -1: has left
 };
 
 class Communicator : public Handle {
   public:
-    /// Joins as `rank` of `size`; waits for the others. Null, with `problem` set, where that
-    /// fails.
+    /// Join as `rank` of `size` and wait for the others. Null, with `problem` set, if that fails.
     static Communicator* join(std::uint32_t size, std::uint32_t rank, const std::string& root_info,
                               std::string* problem);
     ~Communicator();
-    /// Tells the others and lets go of the memory; the handle stays recognisable.
+    /// Tell the others and unmap the memory; the handle stays recognisable.
     void leave();
     Communicator(const Communicator&) = delete;
     Communicator& operator=(const Communicator&) = delete;
@@ -50,9 +49,9 @@ class Communicator : public Handle {
     std::uint32_t rank() const { return rank_; }
     const std::string& name() const { return name_; }
 
-    /// "", or which rank has ended, left or failed, so that waiting for it is in vain.
+    /// A message if a rank has ended, left or failed, so that waiting for it is pointless, or "".
     std::string why_broken() const;
-    /// Tells the other ranks that this one gave up on `rank`.
+    /// Tell the other ranks that this one gave up on `rank`.
     void fail_all(std::uint32_t rank) const { header_->failed = rank + 1; }
 
     std::atomic<bool> has_failed{false};
@@ -73,7 +72,7 @@ class Communicator : public Handle {
 /// The communicator of a handle; null, with an error noted, if the handle is not a live one.
 Communicator* group_of(void* handle);
 
-/// Makes the shared memory of a new group; what the other ranks find it by.
+/// Create the shared memory of a new group; returns the text by which the other ranks find it.
 std::string make_root_info();
 
 }  // namespace ascend_emulator

@@ -1,4 +1,4 @@
-// From a function of HCCL to a task on the caller's stream.
+// Turns a call of an HCCL function into a task on the caller's stream.
 #pragma once
 
 #include <functional>
@@ -11,11 +11,11 @@ namespace ascend_emulator {
 
 using Work = std::function<int(Communicator&)>;
 
-/// Enters the function `name`, checks the handle and the memory, and queues the work.
+/// Enter the function `name`, check the handle and the memory, and queue the work.
 HcclResult queue(const char* name, HcclComm handle, void* stream, std::vector<Access> accesses,
                  Work work);
 
-/// The same for what was entered before.
+/// The same for a function that was entered before.
 HcclResult queue_entered(const char* name, HcclComm handle, void* stream,
                          std::vector<Access> accesses, Work work);
 

@@ -12,10 +12,10 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr int looks_before_sleep = 200;
-constexpr int looks_between_checks = 400;  // of 50 us each
+constexpr int polls_before_sleep = 200;
+constexpr int polls_between_checks = 400;  // of 50 us each
 
-/// Moves what fits now; whether anything moved.
+/// Move the bytes that fit now; returns whether any moved.
 bool move_some(const Communicator& group, Transfer& transfer) {
     Channel& channel = transfer.sends ? group.channel(group.rank(), transfer.peer)
                                       : group.channel(transfer.peer, group.rank());
@@ -86,23 +86,23 @@ int run_transfers(Communicator& group, std::vector<Transfer> transfers) {
             deadline = Clock::now() + std::chrono::seconds(timeout);
             continue;
         }
-        if (idle < looks_before_sleep) {
+        if (idle < polls_before_sleep) {
             sched_yield();
             continue;
         }
         usleep(50);
-        if (idle % looks_between_checks != 0) {
+        if (idle % polls_between_checks != 0) {
             continue;
         }
         const std::string broken = group.why_broken();
-        // What a rank sent before it left is still to be read.
+        // The bytes that a rank sent before it left must still be read.
         if (!broken.empty() && !advance_all(group, transfers).moved) {
             return give_up(group, broken);
         }
         if (Clock::now() > deadline) {
             group.fail_all(round.waits_for);
             return give_up(group, "rank " + std::to_string(round.waits_for) +
-                                      " did not answer within " + std::to_string(timeout) +
+                                      " did not respond within " + std::to_string(timeout) +
                                       " s (ASCEND_EMULATOR_HCCL_TIMEOUT_S)");
         }
     }

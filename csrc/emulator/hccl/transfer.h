@@ -1,4 +1,4 @@
-// Moving bytes between ranks.
+// Transfers of bytes between ranks.
 #pragma once
 
 #include <vector>
@@ -15,9 +15,9 @@ struct Transfer {
     std::size_t done = 0;
 };
 
-/// Runs all transfers to their end. They make progress together, so no order of them on the ranks
-/// can block; those with one peer in one direction follow each other. 0, or collective_failed
-/// with a message, where a rank ended or the timeout passed.
+/// Run all transfers to their end. They make progress together, so that no order of them on the
+/// ranks can deadlock; those with one peer in one direction follow each other. Returns 0, or
+/// collective_failed with a message if a rank ended or the timeout passed.
 int run_transfers(Communicator& group, std::vector<Transfer> transfers);
 
 }  // namespace ascend_emulator

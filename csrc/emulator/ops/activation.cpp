@@ -60,8 +60,8 @@ ACLNN(aclnnLogSoftmaxBackward, Tensor grad, Tensor output, Int dim, Out out) {
     out = aten("_log_softmax_backward_data", grad, output, dim, output.dtype());
 }
 
-// CANN documents both with the tanh formula. On Ascend910B torch_npu calls them whatever
-// `approximate` is, unless TORCH_NPU_USE_COMPATIBLE_IMPL=1 selects the V2 functions.
+// CANN documents both with the tanh formula. On Ascend910B torch_npu calls them for every value of
+// `approximate`, unless TORCH_NPU_USE_COMPATIBLE_IMPL=1 selects the V2 functions.
 ACLNN(aclnnGelu, Tensor x, Out y) { y = aten("gelu", x, "tanh"); }
 ACLNN(aclnnGeluBackward, Tensor grad, Tensor x, Out out) {
     out = aten("gelu_backward", grad, x, "tanh");

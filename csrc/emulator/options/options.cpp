@@ -18,36 +18,36 @@ struct Row {
     const char* name;  // after the prefix
     Field field;
     const char* meaning;
-    long least = 0;  // of a number
-    long most = 1'000'000'000;
+    long min = 0;  // if it is a number
+    long max = 1'000'000'000;
 };
 
 const Row table[] = {
     {"DEVICES", &Options::devices, "number of devices", 1, 64},
     {"MEMORY_MB", &Options::memory_mb, "memory of each device", 1},
-    {"SOC", &Options::soc, "what aclrtGetSocName says: Ascend910B2, Ascend910_9382, Ascend950 ..."},
-    {"CANN_VERSION", &Options::cann_version, "what aclsysGetCANNVersion says"},
-    {"DRIVER_VERSION", &Options::driver_version, "what it says of the driver"},
+    {"SOC", &Options::soc, "result of aclrtGetSocName: Ascend910B2, Ascend910_9382, Ascend950 ..."},
+    {"CANN_VERSION", &Options::cann_version, "result of aclsysGetCANNVersion"},
+    {"DRIVER_VERSION", &Options::driver_version, "its result for the driver"},
     {"WINDOW_GB", &Options::window_gb, "device addresses reserved, for all devices together", 1},
-    {"SYNCHRONOUS", &Options::synchronous, "1: each task ends before the call that queued it"},
-    {"TASK_DELAY_US", &Options::task_delay_us, "sleep before each task, to make races show"},
-    {"OP_THREADS", &Options::op_threads, "threads that one operator computes with", 1},
-    {"HCCL_TIMEOUT_S", &Options::hccl_timeout_s, "how long a collective waits for its peers"},
+    {"SYNCHRONOUS", &Options::synchronous, "1: each task ends before the call that queues it"},
+    {"TASK_DELAY_US", &Options::task_delay_us, "sleep before each task, to provoke races"},
+    {"OP_THREADS", &Options::op_threads, "threads per operator", 1},
+    {"HCCL_TIMEOUT_S", &Options::hccl_timeout_s, "seconds that a collective waits for its peers"},
     {"POISON", &Options::poison, "0: do not fill new memory with 0xCB"},
-    {"LEAKS", &Options::leaks, "0: no report at exit of what was not freed or destroyed"},
-    {"RACES", &Options::races, "1: report accesses that nothing orders after an earlier one"},
+    {"LEAKS", &Options::leaks, "0: do not report at exit what was not freed or destroyed"},
+    {"RACES", &Options::races, "1: report accesses that no stream or event orders"},
     {"FAULT", &Options::fault, "function:n:code|hang|delay=ms, several joined by ';'"},
-    {"BANNER", &Options::banner, "0: do not say at aclInit that the NPU is emulated"},
-    {"TRACE", &Options::trace, "1: each call on standard error"},
+    {"BANNER", &Options::banner, "0: do not print at aclInit that the NPU is emulated"},
+    {"TRACE", &Options::trace, "1: print each call and task on standard error"},
     {"TRACE_FILE", &Options::trace_file, "Chrome trace of the tasks; %p is the process id"},
-    {"LOG_LEVEL", &Options::log_level, "torch_npu's log from this level on: 0 debug ... 4 none", 0,
-     4},
+    {"LOG_LEVEL", &Options::log_level,
+     "print torch_npu's log from this level on: 0 debug ... 4 none", 0, 4},
     {"HOME", &Options::home, "the emulated CANN in use; set by ascend_ops.emulator"},
 };
 
-std::string wanted(const Row& row, std::string_view value, const std::string& kind) {
-    return "environment variable " + std::string(prefix) + row.name + "='" + std::string(value) +
-           "': expected " + kind;
+std::string wrong(const Row& row, const std::string& must_be, std::string_view value) {
+    return "environment variable " + std::string(prefix) + row.name + " must be " + must_be +
+           ", got '" + std::string(value) + "'";
 }
 
 void set(Options& options, const Row& row, std::string_view value) {
@@ -58,15 +58,16 @@ void set(Options& options, const Row& row, std::string_view value) {
         if (text == "0" || text == "1") {
             options.*(*flag) = text == "1";
         } else {
-            options.problem = wanted(row, value, "0 or 1");
+            options.problem = wrong(row, "0 or 1", value);
         }
     } else {
         char* end = nullptr;
         const long number = std::strtol(text.c_str(), &end, 10);
-        if (*end != '\0' || number < row.least || number > row.most) {  // also what overflows
-            options.problem = wanted(row, value,
-                                     "a whole number from " + std::to_string(row.least) + " to " +
-                                         std::to_string(row.most));
+        if (*end != '\0' || number < row.min || number > row.max) {  // or overflows
+            options.problem = wrong(
+                row,
+                "an integer from " + std::to_string(row.min) + " to " + std::to_string(row.max),
+                value);
         } else {
             options.*std::get<long Options::*>(row.field) = number;
         }
@@ -83,7 +84,7 @@ void set_by_name(Options& options, std::string_view name, std::string_view value
         }
     }
     options.problem = "environment variable " + std::string(prefix) + std::string(name) +
-                      " is none of the emulator's. These are:\n" + describe_options();
+                      " is not one of the emulator's, which are:\n" + describe_options();
 }
 
 std::string default_text(const Row& row) {

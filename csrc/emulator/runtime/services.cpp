@@ -1,4 +1,4 @@
-// The interface of the emulator's other libraries to this one.
+// Implements the interface that the emulator's other libraries use.
 #include "emulator/interface/services.h"
 
 #include "acl/acl_rt.h"
@@ -14,7 +14,7 @@
 namespace ascend_emulator {
 namespace {
 
-/// "", or that the block is of a device to which the stream's has no access.
+/// A message if the stream's device may not access the block's device, or "".
 std::string why_of_another_device(const BlockInfo& block, const void* address, void* handle) {
     const Stream* stream = stream_of(handle);
     if (stream == nullptr || block.device == stream->device() ||
@@ -27,8 +27,8 @@ std::string why_of_another_device(const BlockInfo& block, const void* address, v
         return {};
     }
     return address_text(address) + " is memory of device " + std::to_string(block.device) +
-           ", the stream is one of device " + std::to_string(stream->device()) +
-           ", and aclrtDeviceEnablePeerAccess was not called there";
+           ", which device " + std::to_string(stream->device()) +
+           " of the stream cannot access; call aclrtDeviceEnablePeerAccess first";
 }
 
 class RuntimeServices : public Services {

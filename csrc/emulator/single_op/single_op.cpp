@@ -79,7 +79,7 @@ SingleOpCall call_of(const char* type, int input_count,
     return call;
 }
 
-/// 0, or the code of a descriptor that is none.
+/// 0, or a code, with an error noted, if one is not a live descriptor.
 int check(int count, const aclTensorDesc* const descriptors[]) {
     for (int i = 0; i < count; ++i) {
         const std::string problem = why_unusable(descriptors[i], HandleKind::descriptor);
@@ -153,7 +153,7 @@ aclError aclSetTensorFormat(aclTensorDesc* descriptor, aclFormat format) {
     descriptor->format = format;
     return 0;
 }
-// The storage's shape; it differs from the tensor's only in private formats.
+// Sets the storage's shape, which differs from the tensor's only in private formats.
 aclError aclSetTensorShape(aclTensorDesc* descriptor, int rank, const int64_t* sizes) {
     (void)descriptor;
     (void)rank;
@@ -171,7 +171,9 @@ size_t aclGetTensorDescNumDims(const aclTensorDesc* descriptor) { return descrip
 aclError aclGetTensorDescDimV2(const aclTensorDesc* descriptor, size_t index, int64_t* size) {
     if (index >= descriptor->sizes.size()) {
         return services().fail(ACL_ERROR_INVALID_PARAM,
-                               "there is no dimension " + std::to_string(index));
+                               "index must be below the number of dimensions, " +
+                                   std::to_string(descriptor->sizes.size()) + ", got " +
+                                   std::to_string(index));
     }
     *size = descriptor->sizes[index];
     return 0;
@@ -204,7 +206,7 @@ aclError aclopSetAttrListBool(aclopAttr* attribute, const char* name, int count,
     attribute->values.lists[name].assign(values, values + count);
     return 0;
 }
-// No kernel here takes a list of these yet; one that does has to keep them first.
+// No kernel reads such a list yet; for one that does, the values would have to be stored here.
 aclError aclopSetAttrListFloat(aclopAttr* attribute, const char* name, int count,
                                const float* values) {
     (void)values;
@@ -226,12 +228,12 @@ size_t aclGetCompileoptSize(aclCompileOpt option) {
     (void)option;
     return sizeof "disable";
 }
-aclError aclGetCompileopt(aclCompileOpt option, char* value, size_t room) {
+aclError aclGetCompileopt(aclCompileOpt option, char* value, size_t capacity) {
     (void)option;
-    std::snprintf(value, room, "disable");  // nothing is compiled just in time
+    std::snprintf(value, capacity, "disable");  // nothing is compiled just in time
     return 0;
 }
-// torch_npu looks these up here; CANN's library has them from the libascendcl that it depends on.
+// torch_npu looks these up here; CANN's library has them through its dependency libascendcl.
 aclError aclrtSetSysParamOpt(aclSysParamOpt option, int64_t value) {
     (void)option;
     (void)value;

@@ -27,7 +27,7 @@ std::string file_name() {
     return found == std::string::npos ? name : name.replace(found, 2, std::to_string(getpid()));
 }
 
-/// Null, with a line on standard error, where it cannot be written.
+/// Open and lock the file; null, with a message on standard error, if it cannot be written.
 std::FILE* open_alone(const std::string& path) {
     const int descriptor = open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
     if (descriptor < 0) {
@@ -36,8 +36,8 @@ std::FILE* open_alone(const std::string& path) {
     }
     if (flock(descriptor, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
         std::fprintf(stderr,
-                     "[emulated NPU] process %d is not traced: another process writes %s. A name "
-                     "with %%p in it is one a process.\n",
+                     "[emulated NPU] process %d is not traced: another process writes %s. Use %%p "
+                     "in the name for one file per process.\n",
                      getpid(), path.c_str());
         close(descriptor);
         return nullptr;
@@ -45,8 +45,8 @@ std::FILE* open_alone(const std::string& path) {
     return ftruncate(descriptor, 0) == 0 ? fdopen(descriptor, "w") : nullptr;
 }
 
-/// The "JSON array format": the closing bracket may be missing, so a killed process leaves a
-/// trace that can be read.
+/// Writes the "JSON array format", in which the closing bracket may be missing, so that the trace
+/// of a killed process can be read.
 class ChromeTrace {
   public:
     explicit ChromeTrace(const std::string& path) : file_(open_alone(path)) {
@@ -104,7 +104,7 @@ class ChromeTrace {
     std::set<std::pair<int, int>> named_;
 };
 
-/// Made with the first task of the process; null before.
+/// Created with the first task of the process; null before.
 std::atomic<ChromeTrace*> chrome_trace{nullptr};
 
 }  // namespace

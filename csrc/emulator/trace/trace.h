@@ -1,5 +1,5 @@
-// What happens, as text on standard error (ASCEND_EMULATOR_TRACE=1) and as a Chrome trace
-// (ASCEND_EMULATOR_TRACE_FILE), which Perfetto and chrome://tracing open.
+// Traces of calls and tasks, as text on standard error (ASCEND_EMULATOR_TRACE=1) and as a Chrome
+// trace (ASCEND_EMULATOR_TRACE_FILE), which Perfetto and chrome://tracing open.
 #pragma once
 
 #include <chrono>
@@ -11,15 +11,15 @@ void trace_text(const std::string& line);
 
 bool tracing_tasks();
 
-/// One task that ran on a stream; `arguments` are JSON members, "" for none.
+/// Trace a task that ran on a stream; `arguments` are JSON members, or "".
 void trace_task(const char* name, int device, int stream,
                 std::chrono::steady_clock::time_point begin,
                 std::chrono::steady_clock::time_point end, const std::string& arguments);
 
-/// Ends the Chrome trace where one was begun; later tasks are not in it.
+/// End the Chrome trace, if one was begun; it does not contain later tasks.
 void end_trace();
 
-/// `text` as the inside of a JSON string.
+/// Escape `text` for use in a JSON string.
 std::string json_escaped(const std::string& text);
 
 }  // namespace ascend_emulator

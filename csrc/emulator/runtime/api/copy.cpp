@@ -6,7 +6,7 @@
 
 using namespace ascend_emulator;
 
-// Not ordered after what streams have queued, as on a device: the caller synchronises first.
+// As on a device, not ordered after the tasks of streams: the caller synchronises first.
 aclError aclrtMemcpy(void* to, size_t capacity, const void* from, size_t bytes,
                      aclrtMemcpyKind kind) {
     ACL_ENTER();
@@ -45,7 +45,7 @@ aclError aclrtMemsetAsync(void* to, size_t capacity, int32_t value, size_t bytes
     return code != 0 ? code : enqueue(stream, fill_task(to, value, bytes));
 }
 
-// A hint to prefetch into a cache that is not there.
+// A hint to prefetch into a cache, which the emulator does not have.
 aclError aclrtCmoAsync(void* address, size_t bytes, aclrtCmoType type, aclrtStream stream) {
     (void)type;
     (void)stream;

@@ -1,3 +1,4 @@
+// The AscendCL functions of data buffers.
 #include "emulator/interface/data_buffer.h"
 
 #include "acl/acl_base.h"

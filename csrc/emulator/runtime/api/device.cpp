@@ -12,7 +12,7 @@
 
 using namespace ascend_emulator;
 
-// Also before aclInit: torch's autograd engine asks when it starts, whoever uses it first.
+// Allowed before aclInit: torch's autograd engine calls it when it starts.
 aclError aclrtGetDeviceCount(uint32_t* count) {
     *count = static_cast<uint32_t>(options().devices);
     return 0;
@@ -27,7 +27,7 @@ aclError aclrtSetDevice(int32_t device) {
     return 0;
 }
 
-// A probe: where no device is set, that is the answer and no error to remember.
+// A probe: having no device is a result, and not an error to remember.
 aclError aclrtGetDevice(int32_t* device) {
     if (current_device_or_none() < 0) {
         return ACL_ERROR_RT_CONTEXT_NULL;
@@ -69,7 +69,7 @@ aclError aclrtGetCurrentContext(aclrtContext* context) {
 aclError aclrtSetCurrentContext(aclrtContext context) {
     ACL_ENTER();
     if (context == nullptr) {
-        return fail(ACL_ERROR_RT_CONTEXT_NULL, "the context is null");
+        return fail(ACL_ERROR_RT_CONTEXT_NULL, "the context must not be null");
     }
     set_current_device(static_cast<DeviceState*>(context)->id);
     return 0;

@@ -13,7 +13,7 @@
 
 using namespace ascend_emulator;
 
-// Timing is always kept: the flags mean nothing.
+// Events always record the time, so that the flags have no effect.
 aclError aclrtCreateEventExWithFlag(aclrtEvent* event, uint32_t flag) {
     (void)flag;
     ACL_ENTER();
@@ -103,7 +103,7 @@ aclError aclrtQueryEventStatus(aclrtEvent handle, aclrtEventRecordedStatus* stat
         return ACL_ERROR_RT_INVALID_HANDLE;
     }
     const bool complete = event->is_complete();
-    if (complete && options().races) {  // the host knows now: torch reuses memory by this
+    if (complete && options().races) {  // the host knows now; torch reuses memory after this call
         note_host_wait(event->clock());
     }
     *status = complete ? ACL_EVENT_RECORDED_STATUS_COMPLETE : ACL_EVENT_RECORDED_STATUS_NOT_READY;
@@ -132,7 +132,7 @@ aclError aclrtEventElapsedTime(float* milliseconds, aclrtEvent begin, aclrtEvent
     Event::Clock::time_point ended;
     if (!first->time(&began) || !last->time(&ended)) {
         return fail(ACL_ERROR_RT_PARAM_INVALID,
-                    "an event has not completed; record and synchronise both first");
+                    "both events must have completed; record and synchronise them first");
     }
     *milliseconds = std::chrono::duration<float, std::milli>(ended - began).count();
     return 0;

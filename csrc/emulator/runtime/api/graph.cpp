@@ -21,7 +21,8 @@ aclError aclmdlRICaptureBegin(aclrtStream handle, aclmdlRICaptureMode mode) {
     ACL_ENTER();
     capture_mode = mode;
     if (handle == nullptr) {
-        return fail(ACL_ERROR_RT_STREAM_CONTEXT, "the default stream cannot be captured");
+        return fail(ACL_ERROR_RT_STREAM_CONTEXT,
+                    "the stream must not be the default stream, which cannot be captured");
     }
     Stream* stream = stream_of(handle);
     return stream == nullptr ? ACL_ERROR_RT_INVALID_HANDLE : begin_capture(*stream);

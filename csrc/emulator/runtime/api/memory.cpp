@@ -1,4 +1,4 @@
-// The AscendCL functions of memory: allocation, pinned host memory, and what an address is.
+// The AscendCL functions of memory: allocation, pinned host memory, attributes of addresses.
 #include <cstring>
 
 #include "acl/acl_rt.h"
@@ -12,10 +12,10 @@ namespace {
 
 int check_request(void** address, std::size_t bytes) {
     if (address == nullptr) {
-        return fail(ACL_ERROR_RT_PARAM_INVALID, "the pointer to the result is null");
+        return fail(ACL_ERROR_RT_PARAM_INVALID, "the pointer to the result must not be null");
     }
     *address = nullptr;
-    return bytes != 0 ? 0 : fail(ACL_ERROR_RT_PARAM_INVALID, "0 bytes asked");
+    return bytes != 0 ? 0 : fail(ACL_ERROR_RT_PARAM_INVALID, "size must be positive, got 0");
 }
 
 int allocate_on_current(void** address, std::size_t bytes) {
@@ -66,7 +66,7 @@ aclError aclrtFreeHost(void* address) {
     return free_block(address, BlockKind::pinned);
 }
 
-// Host memory is memory of the emulated device: registering it needs nothing.
+// The emulated device can access all host memory, so that registering it has no effect.
 aclError aclrtHostRegister(void* address, uint64_t bytes, aclrtHostRegisterType type,
                            void** device_address) {
     (void)bytes;

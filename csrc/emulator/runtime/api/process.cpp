@@ -1,4 +1,4 @@
-// The life of the process on the NPU, what the machine says of itself, and its log.
+// The AscendCL functions of initialisation, versions, device properties and the log.
 #include <unistd.h>
 
 #include <cstdarg>
@@ -37,11 +37,11 @@ std::string why_options_are_bad() {
     return problem;
 }
 
-void say_emulated() {
+void print_banner() {
     if (options().banner) {
         std::fprintf(stderr,
                      "[emulated NPU] process %d: %ld emulated %s, CANN %s; computed on the CPU, "
-                     "no measure of an NPU's speed\n",
+                     "not a measure of an NPU's speed\n",
                      getpid(), options().devices, options().soc.c_str(),
                      options().cann_version.c_str());
     }
@@ -69,11 +69,11 @@ aclError aclInit(const char* config_path) {
         return code;
     }
     if (state() == State::initialised) {
-        return fail(ACL_ERROR_REPEAT_INITIALIZE, "was called before");
+        return fail(ACL_ERROR_REPEAT_INITIALIZE, "was called before; call aclFinalize first");
     }
     if (state() == State::fresh) {
         std::atexit(report_at_exit);
-        say_emulated();
+        print_banner();
     }
     set_state(State::initialised);
     return 0;
@@ -137,7 +137,7 @@ aclError aclrtGetDeviceUtilizationRate(int32_t device, aclrtUtilizationInfo* rat
     return 0;
 }
 
-// Settings of a device that mean nothing here.
+// Settings of a device without effect here.
 aclError aclrtSetDeviceSatMode(aclrtFloatOverflowMode mode) {
     (void)mode;
     return 0;
@@ -187,5 +187,5 @@ void aclAppLog(aclLogLevel level, const char* function, const char* file, uint32
                  line, text);
 }
 
-/// For tests: races reported so far.
+/// The number of races reported so far, for tests.
 EMULATOR_EXPORT long ascend_emulator_race_count() { return race_count(); }

@@ -15,7 +15,7 @@ namespace {
 
 int destroy(aclrtStream handle, bool drop) {
     if (handle == nullptr) {
-        return fail(ACL_ERROR_RT_PARAM_INVALID, "the stream is null");
+        return fail(ACL_ERROR_RT_PARAM_INVALID, "the stream must not be null");
     }
     Stream* stream = stream_of(handle);
     return stream == nullptr ? ACL_ERROR_RT_INVALID_HANDLE : destroy_stream(stream, drop);
@@ -28,7 +28,7 @@ int synchronize(aclrtStream handle, int timeout_ms) {
     }
     if (capture_of(*stream) != nullptr) {
         return fail(ACL_ERROR_RT_MODEL_CAPTURED,
-                    "a stream cannot be waited for while it is being captured");
+                    "the stream must not be waited for while it is being captured");
     }
     return stream->synchronize(timeout_ms);
 }
@@ -150,7 +150,7 @@ aclError aclrtLaunchCallback(aclrtCallback function, void* argument, aclrtCallba
     return launch(handle, function, argument);
 }
 
-// Callbacks run on the stream's own worker: there is nothing to subscribe to.
+// Callbacks run on the stream's own worker, so that subscribing has no effect.
 aclError aclrtSubscribeReport(uint64_t thread, aclrtStream handle) {
     (void)thread;
     ACL_ENTER();

@@ -1,26 +1,26 @@
-// Functions that torch_npu's libraries are linked against, so that they do not load without them,
-// and that the emulator does not do. Each fails when it is called, and says so. Every other
-// function that is not emulated is absent: torch_npu finds out and does without.
+// Functions that are not emulated, but that torch_npu's libraries are linked against and do not
+// load without. Each fails with a message when it is called. All other functions that are not
+// emulated are absent: torch_npu looks them up and falls back.
 #include <cstdio>
 
-#include "emulator/interface/services.h"
+#include "acl/acl_base.h"
+#include "emulator/interface/export.h"
 #include "emulator/runtime/objects/error.h"
 
 namespace ascend_emulator {
 namespace {
 
-constexpr int not_supported = 200001;  // ACL_ERROR_API_NOT_SUPPORT
-
 int refuse(const char* function) {
     set_current_function(function);
-    std::fprintf(stderr, "[emulated NPU] %s was called; it is not emulated\n", function);
-    return fail(not_supported, "is not emulated (csrc/emulator/runtime/api/unavailable.cpp)");
+    std::fprintf(stderr, "[emulated NPU] %s is not emulated\n", function);
+    return fail(ACL_ERROR_API_NOT_SUPPORT,
+                "is not emulated; see csrc/emulator/runtime/api/unavailable.cpp");
 }
 
 }  // namespace
 }  // namespace ascend_emulator
 
-// The arguments of the real ones are not needed to refuse the call.
+// The arguments of the real functions are not needed to refuse the call.
 #define NOT_EMULATED(NAME) \
     EMULATOR_EXPORT int NAME() { return ascend_emulator::refuse(#NAME); }
 

@@ -26,7 +26,7 @@ const char* name_of_kind(aclrtMemcpyKind kind) {
         case ACL_MEMCPY_DEVICE_TO_DEVICE:
             return "ACL_MEMCPY_DEVICE_TO_DEVICE";
         default:
-            return "this kind";
+            return "another kind";
     }
 }
 
@@ -50,8 +50,8 @@ bool fits(aclrtMemcpyKind kind, bool to_device, bool from_device) {
 int check_capacity(std::size_t capacity, std::size_t bytes) {
     return bytes <= capacity ? 0
                              : fail(ACL_ERROR_RT_PARAM_INVALID,
-                                    std::to_string(bytes) + " bytes do not fit the " +
-                                        std::to_string(capacity) + " of the destination");
+                                    "count must be at most destMax, " + std::to_string(capacity) +
+                                        ", got " + std::to_string(bytes));
 }
 
 void move_bytes(void* to, const void* from, std::size_t bytes) {
@@ -119,16 +119,17 @@ int check_copy(void* to, std::size_t capacity, const void* from, std::size_t byt
         return code;
     }
     if (bytes != 0 && (to == nullptr || from == nullptr)) {
-        return fail(ACL_ERROR_RT_PARAM_INVALID,
-                    std::string("the ") + (to == nullptr ? "destination" : "source") + " is null");
+        return fail(
+            ACL_ERROR_RT_PARAM_INVALID,
+            std::string("the ") + (to == nullptr ? "destination" : "source") + " must not be null");
     }
     const Window& window = Window::instance();
     if (!fits(kind, window.holds(to), window.holds(from))) {
-        return fail(ACL_ERROR_RT_PARAM_INVALID,
-                    std::string(name_of_kind(kind)) + " does not fit its addresses: the " +
-                        "destination " + address_text(to) + " is " + side_of(to) +
-                        " memory, the source " + address_text(from) + " is " + side_of(from) +
-                        " memory");
+        return fail(ACL_ERROR_RT_PARAM_INVALID, std::string("kind must fit the addresses, got ") +
+                                                    name_of_kind(kind) + ": the destination " +
+                                                    address_text(to) + " is " + side_of(to) +
+                                                    " memory, the source " + address_text(from) +
+                                                    " is " + side_of(from) + " memory");
     }
     const int code = check_live("destination", to, bytes);
     return code != 0 ? code : check_live("source", from, bytes);

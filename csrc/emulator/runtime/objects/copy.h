@@ -1,5 +1,5 @@
-// Copies and fills, synchronous and on a stream. A copy's kind has to fit its addresses, and
-// device addresses have to be of live memory.
+// Copies and fills, synchronous and on a stream. A copy's kind must fit its addresses, and device
+// addresses must be of live memory.
 #pragma once
 
 #include <cstddef>
@@ -9,16 +9,16 @@
 
 namespace ascend_emulator {
 
-/// 0, or the code, with an error noted, of a device address outside live memory.
+/// 0, or a code, with an error noted, for a device address outside live memory.
 int check_live(const char* what, const void* address, std::size_t bytes);
 
-/// 0, or the code, with an error noted, of a copy that the destination cannot take or whose kind
+/// 0, or a code, with an error noted, for a copy that the destination cannot hold or whose kind
 /// does not fit its addresses. `capacity` is the size of the destination.
 int check_copy(void* to, std::size_t capacity, const void* from, std::size_t bytes,
                aclrtMemcpyKind kind);
 int check_fill(void* to, std::size_t capacity, std::size_t bytes);
 
-/// Copy or fill on the calling thread; the race detector sees it as an access of the host.
+/// Copy or fill on the calling thread, which is an access of the host for the race detector.
 void copy_now(void* to, const void* from, std::size_t bytes);
 void fill_now(void* to, int value, std::size_t bytes);
 

@@ -34,9 +34,10 @@ bool device_exists(int device) { return device >= 0 && device < options().device
 int check_device(int device) {
     return device_exists(device)
                ? 0
-               : fail(ACL_ERROR_INVALID_DEVICE, "there is no device " + std::to_string(device) +
-                                                    ": ASCEND_EMULATOR_DEVICES is " +
-                                                    std::to_string(options().devices));
+               : fail(ACL_ERROR_INVALID_DEVICE,
+                      "device must be 0 to " + std::to_string(options().devices - 1) + ", got " +
+                          std::to_string(device) +
+                          " (ASCEND_EMULATOR_DEVICES sets the number of devices)");
 }
 
 std::size_t total_memory() { return static_cast<std::size_t>(options().memory_mb) << 20; }

@@ -33,11 +33,11 @@ bool has_failed() { return any_failed; }
 
 void note_task_error(const char* task, int code) {
     const std::lock_guard<std::mutex> lock(task_mutex);
-    if (message_of_tasks.empty()) {  // what came first is the cause
-        message_of_tasks =
-            message_of_thread.empty()
-                ? "[emulated NPU] " + std::string(task) + " ended with code " + std::to_string(code)
-                : message_of_thread;
+    if (message_of_tasks.empty()) {  // the first failure is the cause of the others
+        message_of_tasks = message_of_thread.empty()
+                               ? "[emulated NPU] " + std::string(task) + " failed with code " +
+                                     std::to_string(code)
+                               : message_of_thread;
     }
     message_of_thread.clear();
 }

@@ -5,16 +5,16 @@
 
 namespace ascend_emulator {
 
-/// Names the function that this thread is in, for messages. The text must outlive the call.
+/// Name the function that this thread is in, for messages. The text must outlive the call.
 void set_current_function(const char* name);
 
-/// Notes the message, headed by the current function; returns `code`.
+/// Note the message, prefixed with the current function, and return `code`.
 int fail(int code, const std::string& message);
 
-/// Whether anything failed in this process.
+/// Whether any call or task failed in this process.
 bool has_failed();
 
-/// As fail, from a stream's worker: any thread may fetch the message.
+/// Note the failure of a task on a stream's worker. Any thread may fetch its message.
 void note_task_error(const char* task, int code);
 
 /// Return the message of this thread's last failure, or else of a failed task, and forget it; null

@@ -12,7 +12,7 @@ namespace ascend_emulator {
 namespace {
 
 std::mutex capture_mutex;
-std::atomic<int> captures{0};  // so that nobody takes the mutex if nothing is captured
+std::atomic<int> captures{0};  // so that the mutex is not taken if nothing is captured
 
 /// What an aclmdlRI points to.
 struct GraphHandle : Handle {
@@ -56,7 +56,7 @@ class Replay : public Task {
 int begin_capture(Stream& stream) {
     const std::lock_guard<std::mutex> lock(capture_mutex);
     if (stream.capturing != nullptr) {
-        return fail(ACL_ERROR_RT_MODEL_CAPTURED, "the stream is being captured already");
+        return fail(ACL_ERROR_RT_MODEL_CAPTURED, "the stream must not be captured already");
     }
     stream.capturing = std::make_shared<Graph>();
     stream.capturing->streams.push_back(&stream);
@@ -70,7 +70,8 @@ int end_capture(Stream& stream, void** handle) {
     const std::lock_guard<std::mutex> lock(capture_mutex);
     const std::shared_ptr<Graph> graph = stream.capturing;
     if (graph == nullptr || graph->streams.front() != &stream) {
-        return fail(ACL_ERROR_RT_PARAM_INVALID, "no capture began on this stream");
+        return fail(ACL_ERROR_RT_PARAM_INVALID,
+                    "the stream must be the one that the capture began on");
     }
     for (Stream* captured : graph->streams) {
         captured->capturing = nullptr;

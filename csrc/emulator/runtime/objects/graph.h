@@ -1,7 +1,7 @@
-// Captured graphs (aclmdlRI*): the tasks of one or more streams, kept instead of run.
+// Captured graphs (aclmdlRI*): the tasks of one or more streams, stored instead of run.
 //
-// A replay runs them one after another in the order of their capture, which every dependency
-// among them agrees with.
+// A replay runs them one after another in the order of their capture, which satisfies every
+// dependency among them.
 #pragma once
 
 #include <memory>
@@ -17,8 +17,8 @@ class Stream;
 class Graph {
   public:
     std::vector<TaskPtr> tasks;
-    std::vector<Stream*> streams;  // that are being captured; the first is where it began
-    Handle* handle = nullptr;      // what the caller knows it by, from the beginning of the capture
+    std::vector<Stream*> streams;  // being captured; the capture began on the first
+    Handle* handle = nullptr;      // valid from the beginning of the capture
 };
 
 /// Begin to capture the stream into a new graph. 0, or a code if it is being captured already.

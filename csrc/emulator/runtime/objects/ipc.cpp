@@ -25,7 +25,7 @@ constexpr const char* file_name = "emulated NPU memory";
 
 struct Export {
     int file;
-    long number;  // descriptors are used again
+    long number;  // distinguishes exports, as descriptors are reused
 };
 
 struct Sharing {
@@ -40,7 +40,7 @@ Sharing& sharing() {
     return *only;
 }
 
-/// Puts the block's bytes into a file and the file in their place; its descriptor, or -1.
+/// Move the block's bytes into a file and map it in their place. Returns its descriptor, or -1.
 int move_to_file(const BlockInfo& block) {
     const int descriptor = memfd_create(file_name, MFD_CLOEXEC);
     void* address = const_cast<void*>(block.begin);
@@ -57,10 +57,11 @@ int move_to_file(const BlockInfo& block) {
 
 int refuse_key(const char* key, const char* why) {
     return fail(ACL_ERROR_RT_PARAM_INVALID,
-                "memory '" + std::string(key) + "' cannot be imported: " + why);
+                "the memory of key '" + std::string(key) + "' cannot be imported: " + why);
 }
 
-/// The file of a key, or -1 where its process has none by that descriptor any more.
+/// Open the file of a key. Returns -1 if the process does not have it under that descriptor any
+/// more.
 int open_export(int pid, int descriptor, std::size_t bytes) {
     const std::string path = "/proc/" + std::to_string(pid) + "/fd/" + std::to_string(descriptor);
     char name[256] = {};
@@ -84,7 +85,7 @@ int export_block(const void* address, char* key, std::size_t capacity) {
     BlockInfo block;
     if (!find_block(address, &block) || block.begin != address) {
         return fail(ACL_ERROR_RT_PARAM_INVALID,
-                    address_text(address) + " is not the beginning of a block of device memory");
+                    address_text(address) + " must be the beginning of a block of device memory");
     }
     synchronize_device(block.device, -1);
     Sharing& all = sharing();
@@ -93,7 +94,8 @@ int export_block(const void* address, char* key, std::size_t capacity) {
     if (found == all.exported.end()) {
         const int file = move_to_file(block);
         if (file < 0) {
-            return fail(ACL_ERROR_RT_MEMORY_ALLOCATION, "no memory to share the block in");
+            return fail(ACL_ERROR_RT_MEMORY_ALLOCATION,
+                        "the host has no memory for sharing the block");
         }
         found = all.exported.emplace(address, Export{file, all.exports++}).first;
     }
@@ -117,19 +119,19 @@ int import_block(void** address, const char* key) {
     int descriptor = 0;
     std::size_t bytes = 0;
     if (std::sscanf(key, "emulated-%d-%d-%zu-", &pid, &descriptor, &bytes) != 3) {
-        return refuse_key(key, "it is no key of the emulator's");
+        return refuse_key(key, "it is not a key of the emulator");
     }
     const int file = open_export(pid, descriptor, bytes);
     if (file < 0) {
         return refuse_key(key,
-                          "the process that exported it has ended, or is another user's, or has "
+                          "the process that exported it has ended, belongs to another user, or has "
                           "freed the memory");
     }
     void* reserved = Window::instance().reserve(bytes);
     const bool mapped = reserved != nullptr && Window::instance().map_file(reserved, bytes, file);
     close(file);
     if (!mapped) {
-        return refuse_key(key, "there are no device addresses left to map it at");
+        return refuse_key(key, "no device addresses are left (ASCEND_EMULATOR_WINDOW_GB)");
     }
     add_block({reserved, bytes, BlockKind::imported, current_device()});
     Sharing& all = sharing();
@@ -144,7 +146,7 @@ void close_import(const char* key) {
     const std::lock_guard<std::mutex> lock(all.mutex);
     const auto found = all.imported.find(key);
     if (found == all.imported.end()) {
-        return;  // the exporter's own: it ends with the block
+        return;  // exported by this process: it is unmapped with the block
     }
     BlockInfo block;
     if (remove_block(found->second, BlockKind::imported, &block)) {

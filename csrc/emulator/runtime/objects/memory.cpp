@@ -25,7 +25,7 @@ constexpr std::size_t freed_remembered = 4096;
 
 struct Block {
     BlockInfo info;
-    Stack stack;  // of the allocation, later of the free
+    Stack stack;  // of the allocation; of the free once it is freed
 };
 
 std::uintptr_t key_of(const void* address) { return reinterpret_cast<std::uintptr_t>(address); }
@@ -74,7 +74,7 @@ int take_from_device(int device, std::size_t bytes) {
     if (bytes > total - state.used) {
         return fail(ACL_ERROR_RT_MEMORY_ALLOCATION,
                     "device " + std::to_string(device) +
-                        " is out of memory: " + std::to_string(bytes) + " bytes asked, " +
+                        " is out of memory: " + std::to_string(bytes) + " bytes requested, " +
                         std::to_string(state.used) + " of " + std::to_string(total) +
                         " used (ASCEND_EMULATOR_MEMORY_MB sets the total)");
     }
@@ -96,7 +96,7 @@ void poison(void* address, std::size_t bytes) {
 }
 
 int allocate_device(void** address, std::size_t bytes, int device) {
-    if (bytes <= total_memory()) {  // more is refused, and must not wrap round to little
+    if (bytes <= total_memory()) {  // more is refused, and rounding up must not overflow
         bytes = (bytes + granule - 1) / granule * granule;
     }
     if (const int refused = take_from_device(device, bytes)) {
@@ -107,7 +107,7 @@ int allocate_device(void** address, std::size_t bytes, int device) {
     if (reserved == nullptr || !window.make_usable(reserved, bytes)) {
         give_to_device(device, bytes);
         return fail(ACL_ERROR_RT_MEMORY_ALLOCATION,
-                    "no device addresses or host memory left for " + std::to_string(bytes) +
+                    "no device addresses or host memory are left for " + std::to_string(bytes) +
                         " bytes (ASCEND_EMULATOR_WINDOW_GB sets the addresses)");
     }
     poison(reserved, bytes);
@@ -119,7 +119,7 @@ int allocate_device(void** address, std::size_t bytes, int device) {
 int allocate_pinned(void** address, std::size_t bytes) {
     if (posix_memalign(address, 4096, bytes) != 0) {
         return fail(ACL_ERROR_RT_MEMORY_ALLOCATION,
-                    "the host has no " + std::to_string(bytes) + " bytes to pin");
+                    "the host cannot pin " + std::to_string(bytes) + " bytes");
     }
     poison(*address, bytes);
     add_block({*address, bytes, BlockKind::pinned, 0});
@@ -187,7 +187,8 @@ bool find_block(const void* address, BlockInfo* found) {
 
 namespace {
 
-/// Mapped blocks that follow each other without a gap count as one.
+/// A message if the range ends behind the block. Mapped blocks without a gap between them count as
+/// one.
 std::string why_overrun(const Blocks& all, const Block& first, const void* address,
                         std::size_t bytes) {
     const std::uintptr_t end = key_of(address) + bytes;
@@ -222,12 +223,12 @@ std::string why_not_live(const void* address, std::size_t bytes, BlockInfo* foun
         }
     }
     if (find_in(all.ranges, address) != nullptr) {
-        return address_text(address) + " lies in a reserved range, where no memory is mapped";
+        return address_text(address) + " lies in a reserved range where no memory is mapped";
     }
     if (Window::instance().holds(address)) {
-        return address_text(address) + " is a device address that no allocation holds";
+        return address_text(address) + " is a device address outside all allocations";
     }
-    return address_text(address) + " is no address that AscendCL gave out";
+    return address_text(address) + " is not an address that AscendCL returned";
 }
 
 std::string describe_live_blocks() {

@@ -27,7 +27,7 @@ void write_hexadecimal(std::uintptr_t number) {
     write_text(text);
 }
 
-// Only what is safe in a signal handler.
+// Calls only functions that are safe in a signal handler.
 void on_fault(int signal, siginfo_t* info, void* context) {
     (void)signal;
     (void)context;
@@ -37,7 +37,7 @@ void on_fault(int signal, siginfo_t* info, void* context) {
         write_hexadecimal(reinterpret_cast<std::uintptr_t>(address));
         write_text(": copy it to the host first (aclrtMemcpy, tensor.cpu()).\n");
     }
-    sigaction(SIGSEGV, &handler_before, nullptr);  // the access repeats and meets it
+    sigaction(SIGSEGV, &handler_before, nullptr);  // the access is repeated and reaches it
 }
 
 }  // namespace

@@ -1,11 +1,11 @@
-// Says in words what a segmentation fault was, where it was a host access to device memory.
+// Reports segmentation faults that are host accesses to device memory.
 #pragma once
 
 #include <cstddef>
 
 namespace ascend_emulator {
 
-/// From now on; whatever handled SIGSEGV before handles it after the words.
+/// Report them from now on. The previous handler of SIGSEGV runs after the report.
 void report_host_accesses(const char* begin, std::size_t size);
 
 }  // namespace ascend_emulator

@@ -22,12 +22,12 @@
 namespace ascend_emulator {
 namespace {
 
-// How often a worker looks for work before it sleeps: waking a sleeper costs more than an op.
-constexpr int looks_before_sleep = 400;
+// How often a worker polls before it sleeps: waking a sleeping thread costs more than an operator.
+constexpr int polls_before_sleep = 400;
 
-// Where so many tasks were queued and nobody waited for one, nobody is in a hurry: the worker takes
-// a nap instead of looking, and does what has come in one go. While it looks it takes turns with
-// the threads that queue: with two cores that made an add of 16 floats 8 us instead of 4.
+// If so many tasks were queued and nobody waited for any, latency does not matter: the worker naps
+// instead of polling, and then runs all tasks that have arrived. Polling competes with the threads
+// that queue: on two cores it made an add of 16 floats take 8 us instead of 4.
 constexpr int tasks_before_naps = 16;
 constexpr std::chrono::microseconds nap(30);
 constexpr int naps_before_sleep = 100;
@@ -132,8 +132,8 @@ int Stream::synchronize(int timeout_ms) {
 }
 
 TaskPtr Stream::next() {
-    for (int look = 0;
-         look < looks_before_sleep && unfinished_ == 0 && unwaited_ < tasks_before_naps; ++look) {
+    for (int polls = 0;
+         polls < polls_before_sleep && unfinished_ == 0 && unwaited_ < tasks_before_naps; ++polls) {
         sched_yield();
     }
     std::unique_lock<std::mutex> lock(mutex_);
@@ -161,11 +161,11 @@ void Stream::work() {
     char name[16];
     std::snprintf(name, sizeof name, "npu%d-s%d", device_, id_);
     pthread_setname_np(pthread_self(), name);
-    prctl(PR_SET_TIMERSLACK, 1000);  // ns; a nap would be 50 us longer
+    prctl(PR_SET_TIMERSLACK, 1000);  // ns; the default makes a nap 50 us longer
     set_current_device(device_);
     while (TaskPtr task = next()) {
         run(*task);
-        task.reset();  // before the waiters are told: what it holds is theirs
+        task.reset();  // before waiters are notified, as they may free what it holds
         const std::lock_guard<std::mutex> lock(mutex_);
         if (--unfinished_ == 0 && waiters_ != 0) {
             is_done_.notify_all();
@@ -240,7 +240,8 @@ int destroy_stream(Stream* stream, bool drop) {
     {
         const std::lock_guard<std::mutex> lock(state.mutex);
         if (stream == state.default_stream) {
-            return fail(ACL_ERROR_RT_PARAM_INVALID, "the default stream cannot be destroyed");
+            return fail(ACL_ERROR_RT_PARAM_INVALID,
+                        "the stream must not be the default stream, which cannot be destroyed");
         }
         state.streams.erase(stream);
     }
@@ -250,7 +251,7 @@ int destroy_stream(Stream* stream, bool drop) {
     }
     const int id = stream->id();
     quarantine->put(stream);
-    if (options().races) {  // it has run to its end
+    if (options().races) {  // all its tasks have ended
         note_host_wait(state.id, id);
     }
     return 0;

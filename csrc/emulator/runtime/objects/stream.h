@@ -1,5 +1,5 @@
-// Streams: ordered queues of tasks, each served by a worker thread of its own, so that work is
-// really asynchronous to the caller.
+// Streams: ordered queues of tasks, each served by its own worker thread, so that work is really
+// asynchronous to the caller.
 #pragma once
 
 #include <atomic>
@@ -16,20 +16,20 @@ class Graph;
 
 class Stream : public Handle {
   public:
-    /// `counted` streams are leaks where they are not destroyed.
+    /// A `counted` stream that is never destroyed is a leak.
     Stream(int device, int id, bool counted);
-    /// Runs what is queued, unless the stream was told to drop it, and ends the worker.
+    /// Run what is queued and end the worker, unless finish has done so.
     ~Stream();
     Stream(const Stream&) = delete;
     Stream& operator=(const Stream&) = delete;
 
-    /// Queues the task; in a capture, adds it to the graph instead.
+    /// Queue the task, or add it to the graph if the stream is being captured.
     int push(TaskPtr task);
-    /// 0, the first error since the last call, or the code of a timeout. A negative timeout
-    /// waits for ever.
+    /// Wait for all tasks. Returns 0, the first error since the last call, or the code of a
+    /// timeout; with a negative timeout it waits forever.
     int synchronize(int timeout_ms);
     bool is_idle();
-    /// Runs or drops what is queued and ends the worker.
+    /// Run or drop what is queued, and end the worker.
     void finish(bool drop);
 
     int device() const { return device_; }
@@ -52,7 +52,7 @@ class Stream : public Handle {
     std::condition_variable is_done_;
     std::deque<TaskPtr> queue_;
     std::atomic<int> unfinished_{0};
-    std::atomic<int> unwaited_{0};  // tasks since somebody last waited or asked
+    std::atomic<int> unwaited_{0};  // tasks queued since the last wait or query
     int waiters_ = 0;
     bool worker_sleeps_ = false;
     bool worker_naps_ = false;
@@ -61,11 +61,11 @@ class Stream : public Handle {
     std::thread worker_;
 };
 
-/// The stream of a handle, null being the current device's default one. Null, with an error
-/// noted, where the handle is none or was destroyed.
+/// The stream of a handle; null stands for the current device's default stream. Returns null, with
+/// an error noted, if the handle is not a live stream.
 Stream* stream_of(void* handle);
 
-/// Queues the task on a handle's stream, with the hang or delay that a fault asks for.
+/// Queue the task on a handle's stream, with the hang or delay of a fault. 0 or a code.
 int enqueue(void* handle, TaskPtr task);
 
 /// Create a stream on the current device.

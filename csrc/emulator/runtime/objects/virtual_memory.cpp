@@ -58,7 +58,7 @@ int reserve_range(void** address, std::size_t bytes) {
     if (reserved == nullptr) {
         return fail(ACL_ERROR_RT_MEMORY_ALLOCATION,
                     "no range of " + std::to_string(bytes) +
-                        " device addresses is left (ASCEND_EMULATOR_WINDOW_GB)");
+                        " device addresses is left (ASCEND_EMULATOR_WINDOW_GB sets their number)");
     }
     add_block({reserved, bytes, BlockKind::reserved, current_device()});
     *address = reserved;
@@ -68,7 +68,8 @@ int reserve_range(void** address, std::size_t bytes) {
 int release_range(void* address) {
     BlockInfo block;
     if (!remove_block(address, BlockKind::reserved, &block)) {
-        return fail(ACL_ERROR_RT_PARAM_INVALID, address_text(address) + " is no reserved range");
+        return fail(ACL_ERROR_RT_PARAM_INVALID,
+                    address_text(address) + " must be the beginning of a reserved range");
     }
     Window::instance().release(address, block.bytes);
     return 0;
@@ -77,11 +78,11 @@ int release_range(void* address) {
 int map_range(void* address, std::size_t bytes, const PhysicalMemory& physical) {
     if (!may_be_mapped(address, bytes)) {
         return fail(ACL_ERROR_RT_PARAM_INVALID,
-                    std::to_string(bytes) + " bytes at " + address_text(address) +
-                        " are not in a reserved range, or something is mapped there");
+                    "the range must lie in a reserved one where nothing is mapped, got " +
+                        std::to_string(bytes) + " bytes at " + address_text(address));
     }
     if (!Window::instance().make_usable(address, bytes)) {
-        return fail(ACL_ERROR_RT_MEMORY_ALLOCATION, "the host has no memory to map");
+        return fail(ACL_ERROR_RT_MEMORY_ALLOCATION, "the host has no memory left to map");
     }
     poison(address, bytes);
     add_block({address, bytes, BlockKind::mapped, physical.device});

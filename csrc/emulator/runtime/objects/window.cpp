@@ -23,8 +23,8 @@ char* reserve_range(std::size_t size) {
                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (range == MAP_FAILED) {
         std::fprintf(stderr,
-                     "[emulated NPU] %zu GB of addresses cannot be reserved: %m. Set "
-                     "ASCEND_EMULATOR_WINDOW_GB to less, or raise `ulimit -v`.\n",
+                     "[emulated NPU] %zu GB of addresses cannot be reserved: %m. Lower "
+                     "ASCEND_EMULATOR_WINDOW_GB or raise `ulimit -v`.\n",
                      size >> 30);
         std::abort();
     }
@@ -101,7 +101,7 @@ bool Window::make_usable(void* address, std::size_t bytes) {
 }
 
 void Window::make_unusable(void* address, std::size_t bytes) {
-    // Mapped anew: this also lets go of a file that IPC put there.
+    // A new mapping, which also releases a file that IPC mapped there.
     void* const mapped = mmap(bytes_of(address), rounded_up(bytes, page), PROT_NONE,
                               MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
     if (mapped == MAP_FAILED) {

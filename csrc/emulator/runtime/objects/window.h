@@ -1,7 +1,7 @@
 // The addresses of device memory.
 //
-// A device address lies in a range that nobody can access; its byte lies at the same offset of a
-// second range, the shadow, which only the emulator uses. So a host access to device memory
+// A device address lies in a range that cannot be accessed. Its byte lies at the same offset of a
+// second range, the shadow, which only the emulator uses. A host access to device memory therefore
 // faults, as it does with a device.
 #pragma once
 
@@ -19,22 +19,22 @@ class Window {
     bool holds(const void* address) const {
         return static_cast<std::size_t>(static_cast<const char*>(address) - device_) < size_;
     }
-    /// Where the byte of `address` is; a host address passes unchanged.
+    /// The address of the byte in the shadow; a host address is returned unchanged.
     void* bytes_of(const void* address) const {
         return holds(address) ? shadow_ + (static_cast<const char*>(address) - device_)
                               : const_cast<void*>(address);
     }
 
-    /// Addresses for `bytes`, not usable yet; null where none are left. A page that stays
-    /// unusable follows, so that an overrun faults. Addresses are given out in rising order and
-    /// come back only after the whole window went round, which is how a stale one is recognised.
+    /// Reserve addresses for `bytes`, not usable yet; null if none are left. A page that stays
+    /// unusable follows them, so that an overrun faults. Addresses are handed out in ascending
+    /// order and are reused only after the whole window was, so that a stale one is recognised.
     void* reserve(std::size_t bytes);
     void release(void* address, std::size_t bytes);
 
-    /// Backs reserved addresses with memory; false where the system has none.
+    /// Back reserved addresses with memory; false if the system has none.
     bool make_usable(void* address, std::size_t bytes);
     void make_unusable(void* address, std::size_t bytes);
-    /// Backs them with the file `descriptor`, which other processes can map too.
+    /// Back them with the file `descriptor`, which other processes can map as well.
     bool map_file(void* address, std::size_t bytes, int descriptor);
 
   private:
