@@ -49,7 +49,7 @@ def test_two_processes_do_not_write_into_one_trace(tmp_path):
     """
     done = run(code, ASCEND_EMULATOR_TRACE_FILE=str(path))
     assert f"is not traced: another process writes {path}" in done.stderr, done.stderr[-2000:]
-    assert "A name with %p in it is one a process" in done.stderr
+    assert "Use %p in the name for one file per process" in done.stderr
     assert len({event["pid"] for event in json.loads(path.read_text())}) == 1
 
 

@@ -84,7 +84,7 @@ TEST(an_executor_is_good_for_one_launch) {
     aclOpExecutor* executor = operands.negate();
     CHECK_EQUAL(aclnnNeg(nullptr, 0, executor, nullptr), 0);
     CHECK_REFUSED(aclnnNeg(nullptr, 0, executor, nullptr), 161002,
-                  "was used before; one is good for one launch");
+                  "was launched before; make a new one for each launch");
 }
 
 TEST(a_repeatable_executor_is_good_for_many) {
@@ -102,7 +102,7 @@ TEST(an_executor_of_another_operator_is_refused) {
     begin();
     const Operands operands;
     CHECK_REFUSED(aclnnAbs(nullptr, 0, operands.negate(), nullptr), 161002,
-                  "the executor is one of aclnnNeg");
+                  "the executor must be one of aclnnAbs, got one of aclnnNeg");
 }
 
 TEST(a_workspace_that_is_too_small_is_refused) {
@@ -116,8 +116,8 @@ TEST(a_workspace_that_is_too_small_is_refused) {
     CHECK_EQUAL(workspace, 1024);
     void* memory = device_memory(512);
     CHECK_REFUSED(aclnnMatmul(memory, 512, executor, nullptr), 161002,
-                  "the workspace has 512 bytes, phase 1 asked for 1024");
-    CHECK_REFUSED(aclnnMatmul(nullptr, 1024, executor, nullptr), 161002, "the workspace has 0");
+                  "the workspace must have the bytes that phase 1 returned, 1024, got 512");
+    CHECK_REFUSED(aclnnMatmul(nullptr, 1024, executor, nullptr), 161002, "1024, got 0");
     CHECK_REFUSED(aclnnMatmul(memory, 1024, executor, nullptr), 161002, "reach past the end");
     CHECK_EQUAL(aclnnMatmul(device_memory(1024), 1024, executor, nullptr), 0);
     CHECK(operands.result(0) == 7);
@@ -142,7 +142,7 @@ TEST(a_tensor_that_was_destroyed_cannot_be_asked) {
     CHECK_EQUAL(type, ACL_FLOAT);
     CHECK_EQUAL(aclDestroyTensor(operands.in), 0);
     CHECK_REFUSED(aclGetDataType(operands.in, &type), 161002, "was destroyed before this call");
-    CHECK_REFUSED(aclGetFormat(nullptr, &format), 161002, "the tensor is null");
+    CHECK_REFUSED(aclGetFormat(nullptr, &format), 161002, "the tensor must not be null");
 }
 
 TEST(a_fault_delays_phase_one) {  // run with aclnnNegGetWorkspaceSize:1:delay=80

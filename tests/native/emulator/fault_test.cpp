@@ -35,7 +35,7 @@ TEST(a_fault_delays_a_replay_and_not_its_call) {
 }
 
 TEST(a_fault_fails_aclInit) {
-    CHECK_REFUSED(aclInit(nullptr), 500000, "asks for code 500000");
+    CHECK_REFUSED(aclInit(nullptr), 500000, "sets code 500000");
     CHECK_EQUAL(aclInit(nullptr), 0);
 }
 

@@ -62,7 +62,7 @@ TEST(a_group_that_is_left_is_a_leak) {
 TEST(a_fault_fails_a_collective_with_its_code) {
     begin();
     void* group = new_group();
-    CHECK_REFUSED(reduce(device_memory(512), group), 4, "asks for code 4");
+    CHECK_REFUSED(reduce(device_memory(512), group), 4, "sets code 4");
 }
 
 TEST(a_thousand_groups_lose_nothing) {

@@ -48,13 +48,13 @@ TEST(copies_of_the_wrong_kind_are_refused) {
     auto* memory = device_memory(512);
     char host[512] = {};
     CHECK_REFUSED(aclrtMemcpy(memory, 512, host, 512, ACL_MEMCPY_DEVICE_TO_HOST), 107000,
-                  "ACL_MEMCPY_DEVICE_TO_HOST does not fit its addresses: the destination");
+                  "kind must fit the addresses, got ACL_MEMCPY_DEVICE_TO_HOST: the destination");
     CHECK_REFUSED(aclrtMemcpyAsync(host, 512, memory, 512, ACL_MEMCPY_HOST_TO_DEVICE, nullptr),
                   107000, "is device memory");
     CHECK_REFUSED(aclrtMemcpy(memory, 512, memory, 512, ACL_MEMCPY_HOST_TO_HOST), 107000,
                   "ACL_MEMCPY_HOST_TO_HOST");
     CHECK_REFUSED(aclrtMemcpy(memory, 100, host, 512, ACL_MEMCPY_HOST_TO_DEVICE), 107000,
-                  "512 bytes do not fit the 100 of the destination");
+                  "count must be at most destMax, 100, got 512");
     CHECK_EQUAL(aclrtFree(memory), 0);
 }
 
@@ -91,7 +91,7 @@ TEST(freeing_twice_or_what_was_never_allocated_is_refused) {
     CHECK_EQUAL(aclrtFree(memory), 0);
     CHECK_REFUSED(aclrtFree(memory), 107000, "is freed memory");
     int local = 0;
-    CHECK_REFUSED(aclrtFree(&local), 107000, "is no address that AscendCL gave out");
+    CHECK_REFUSED(aclrtFree(&local), 107000, "is not an address that AscendCL returned");
     void* pinned = nullptr;
     CHECK_EQUAL(aclrtMallocHost(&pinned, 512), 0);
     CHECK_REFUSED(aclrtFree(pinned), 107000, "cannot free");
@@ -121,16 +121,16 @@ TEST(more_than_there_can_be_is_out_of_memory_too) {
                   "is out of memory");
     CHECK_REFUSED(aclrtMalloc(&memory, SIZE_MAX - 1000, ACL_MEM_MALLOC_HUGE_FIRST), 207001,
                   "is out of memory");
-    CHECK_REFUSED(aclrtMallocHost(&pinned, SIZE_MAX), 207001, "the host has no");
+    CHECK_REFUSED(aclrtMallocHost(&pinned, SIZE_MAX), 207001, "the host cannot pin");
 }
 
 TEST(a_copy_from_or_to_nowhere_is_refused) {
     begin();
     auto* memory = device_memory(512);
     CHECK_REFUSED(aclrtMemcpy(memory, 512, nullptr, 512, ACL_MEMCPY_HOST_TO_DEVICE), 107000,
-                  "the source is null");
+                  "the source must not be null");
     CHECK_REFUSED(aclrtMemcpyAsync(nullptr, 8, memory, 8, ACL_MEMCPY_DEVICE_TO_HOST, nullptr),
-                  107000, "the destination is null");
+                  107000, "the destination must not be null");
 }
 
 TEST(addresses_tell_what_they_are) {
@@ -182,8 +182,10 @@ TEST(physical_memory_is_checked_as_other_handles_are) {
     aclrtPhysicalMemProp properties = {};
     CHECK_EQUAL(aclrtReserveMemAddress(&range, bytes, 0, nullptr, 0), 0);
     CHECK_EQUAL(aclrtMallocPhysical(&handle, bytes, &properties, 0), 0);
-    CHECK_REFUSED(aclrtMapMem(range, 2 * bytes, 0, handle, 0), 107000, "not in a reserved range");
-    CHECK_REFUSED(aclrtMapMem(&range, 8, 0, handle, 0), 107000, "not in a reserved range");
+    CHECK_REFUSED(aclrtMapMem(range, 2 * bytes, 0, handle, 0), 107000,
+                  "the range must lie in a reserved one where nothing is mapped");
+    CHECK_REFUSED(aclrtMapMem(&range, 8, 0, handle, 0), 107000,
+                  "the range must lie in a reserved one where nothing is mapped");
     CHECK_EQUAL(aclrtFreePhysical(handle), 0);
     CHECK_REFUSED(aclrtFreePhysical(handle), 107000, "was destroyed before this call");
     CHECK_REFUSED(aclrtMapMem(range, bytes, 0, handle, 0), 107000, "physical memory 0x");
@@ -229,7 +231,7 @@ TEST(a_fault_fails_the_nth_call) {  // run with aclrtMalloc:3:207001
     device_memory(512);
     void* address = nullptr;
     CHECK_REFUSED(aclrtMalloc(&address, 512, ACL_MEM_MALLOC_HUGE_FIRST), 207001,
-                  "call 3 fails because ASCEND_EMULATOR_FAULT asks for code 207001");
+                  "call 3 fails because ASCEND_EMULATOR_FAULT sets code 207001");
     device_memory(512);
 }
 

@@ -24,7 +24,7 @@ TEST(a_descriptor_that_was_destroyed_is_recognised) {
     aclDestroyTensorDesc(described);
     CHECK_REFUSED(run("Anything", described), 100000,
                   "aclopCompileAndExecute: operand 0: descriptor 0x");
-    CHECK_REFUSED(run("Anything", nullptr), 100000, "the descriptor is null");
+    CHECK_REFUSED(run("Anything", nullptr), 100000, "the descriptor must not be null");
 }
 
 TEST(a_single_operator_that_is_not_emulated_says_where_to_add_it) {

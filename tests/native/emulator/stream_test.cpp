@@ -115,7 +115,7 @@ TEST(events_measure_the_time_between) {
     float milliseconds = 0;
     const auto sleep = [](void*) { std::this_thread::sleep_for(std::chrono::milliseconds(30)); };
     CHECK_REFUSED(aclrtEventElapsedTime(&milliseconds, before, after), 107000,
-                  "an event has not completed");
+                  "both events must have completed");
     const auto began = Clock::now();
     CHECK_EQUAL(aclrtRecordEvent(before, stream), 0);
     CHECK_EQUAL(aclrtLaunchHostFunc(stream, sleep, nullptr), 0);
@@ -135,7 +135,7 @@ TEST(handles_that_were_destroyed_are_recognised) {
     CHECK_REFUSED(aclrtSynchronizeStream(stream), 107017, "was destroyed before this call");
     CHECK_REFUSED(aclrtDestroyStream(stream), 107017, "stream 0x");
     CHECK_REFUSED(aclrtRecordEvent(event, nullptr), 107017, "event 0x");
-    CHECK_REFUSED(aclrtRecordEvent(new_stream(), nullptr), 107017, "is no event");
+    CHECK_REFUSED(aclrtRecordEvent(new_stream(), nullptr), 107017, "is not a live event");
 }
 
 TEST(many_threads_share_streams_and_events) {
@@ -215,7 +215,7 @@ TEST(a_captured_graph_runs_when_it_is_replayed) {
     CHECK_EQUAL(aclrtStreamWaitEvent(side, event), 0);
     CHECK_EQUAL(aclrtLaunchHostFunc(side, increment, &counter), 0);
     CHECK_REFUSED(aclrtSynchronizeStream(stream), 107026,
-                  "cannot be waited for while it is being captured");
+                  "must not be waited for while it is being captured");
     CHECK_EQUAL(aclmdlRICaptureEnd(stream, &graph), 0);
     CHECK_EQUAL(aclrtSynchronizeDevice(), 0);
     CHECK_EQUAL(counter, 0);
@@ -258,7 +258,7 @@ TEST(memory_is_shared_with_another_process) {
     CHECK_EQUAL(status, 0);
     void* imported = nullptr;
     CHECK_REFUSED(aclrtIpcMemImportByKey(&imported, "emulated-1-99-4096", 0), 107000,
-                  "the process that exported it has ended, or is another user's");
+                  "the process that exported it has ended, belongs to another user");
 }
 
 TEST(a_fault_delays_what_is_queued) {  // run with aclrtMemsetAsync:2:delay=80

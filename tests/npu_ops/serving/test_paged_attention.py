@@ -336,4 +336,4 @@ def test_a_block_out_of_range_is_reported(device, capfd):
         return
     with pytest.raises(RuntimeError, match="561103"):
         paged_attention(*arguments, lengths).cpu()
-    assert "expected blocks of 0 to 7, found 8 of sequence 1" in capfd.readouterr().err
+    assert "blockTable must hold blocks of 0 to 7, got 8 for sequence 1" in capfd.readouterr().err

@@ -149,8 +149,8 @@ class Computation {
         }
         if (!softmax.seen) {
             require(a_.corrects_masked_rows || one.keys == 0,
-                    "mask must leave every query a key, got none for query " + std::to_string(i) +
-                        " of sequence " + std::to_string(b));
+                    "attenMask must leave every query a key, got none for query " +
+                        std::to_string(i) + " of sequence " + std::to_string(b));
             return;  // 0, and infinity for the logarithm
         }
         const Int first = static_cast<Int>(query - static_cast<const float*>(q_.values.data()));
