@@ -1,18 +1,26 @@
-"""The host side of an NPU by AscendCL: pinned memory, streams, events, copies, device facts.
+"""The host side of an NPU through AscendCL: pinned memory, streams, events, copies, device facts.
 
->>> from ascend_ops import acl
->>> host = acl.empty_pinned((1024, 1024), torch.bfloat16)
->>> side = acl.Stream()
->>> done = acl.copy_async(device, host, side)      # overlaps with what the current stream does
->>> acl.Stream.current().wait_event(done)          # what comes after it sees the copy
+It works beside torch_npu, which you import first. Importing this module imports no torch; the C++
+module behind it is built, or loaded from the cache, at the first call.
 
-It works beside torch_npu: ``import torch_npu`` comes first. Importing it imports no torch; the
-module behind it is built, or taken from the cache, at the first call.
+Every function raises NotInitializedError if torch_npu is not imported or finds no NPU, and AclError
+if AscendCL reports a failure. Threads may share all objects. A process that was forked after the
+first use cannot use the module, because a device's streams and pinned memory stay with the parent:
+every call raises AclError. When the process ends, streams and events are destroyed and free pinned
+memory is freed before torch_npu finalises the device; an object that lives longer makes no more
+calls.
 
-Threads may share everything here. A process that was forked after the first use cannot use it: a
-device's streams and pinned memory stay with the parent, and each call says so. At the end of the
-process streams and events are destroyed and free pinned memory is freed before torch_npu ends the
-device; an object that lives longer calls nothing.
+Example:
+    >>> import torch, torch_npu
+    >>> from ascend_ops import acl
+    >>> host = acl.empty_pinned((2, 3)).fill_(1.5)
+    >>> device = torch.zeros(2, 3, device="npu")
+    >>> side = acl.Stream()
+    >>> side.wait_stream(acl.Stream.current())    # device is filled before it is overwritten
+    >>> done = acl.copy_async(device, host, side)  # overlaps with the current stream's work
+    >>> acl.Stream.current().wait_event(done)      # later work on it sees the copy
+    >>> device.sum().item()
+    9.0
 """
 
 from __future__ import annotations
@@ -57,6 +65,6 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("AclError", "PinnedBuffer"):  # C++ classes: they are there once it is loaded
+    if name in ("AclError", "PinnedBuffer"):  # C++ classes, which the module has once it is loaded
         return getattr(native(), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

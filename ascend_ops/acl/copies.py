@@ -1,4 +1,4 @@
-"""Copies of tensors between host and device that overlap with other work."""
+"""Asynchronous copies of tensors between host and device."""
 
 from __future__ import annotations
 
@@ -14,26 +14,45 @@ if TYPE_CHECKING:
     import torch
 
 _HOST_TO_DEVICE, _DEVICE_TO_HOST, _DEVICE_TO_DEVICE = 1, 2, 3
-# ND, and the formats whose bytes are those of the elements in order.
+# ND, and the other formats whose bytes are the elements in order.
 _PLAIN_FORMATS = (-1, 0, 1, 2, 27, 30)
 
 
 def copy_async(dst: torch.Tensor, src: torch.Tensor, stream: Stream | None = None) -> Event:
-    """Start copying ``src`` to ``dst`` on ``stream``; returns the event of their arrival.
+    """Start copying ``src`` to ``dst`` on ``stream``, and return the event of the copy's end.
 
-    One of them or both are on an NPU, ``stream``'s (torch_npu's current one by default). Shape,
-    dtype and contiguity have to fit, as bytes are copied and nothing is converted; a CPU tensor has
-    to be in pinned memory. Both tensors may be dropped at once: the memory is reused after the
-    copy. The copy comes after what the stream was given before; what runs on other streams is
-    ordered by events, as always. A CPU ``dst`` may be read after ``event.synchronize()``.
+    Bytes are copied and nothing is converted. You may drop both tensors at once: their memory is
+    not reused before the copy is done. The copy runs after the work that the stream already has;
+    use events to order it with other streams. Read a CPU ``dst`` after ``event.synchronize()``.
 
-    Raises TypeError and ValueError for tensors that do not fit, AclError where AscendCL refuses.
+    Args:
+        dst: a contiguous tensor on an NPU, or on the CPU in pinned memory.
+        src: a tensor of the same shape and dtype. At least one of the two is on an NPU.
+        stream: a stream of that NPU; torch_npu's current one if None.
+
+    Returns:
+        An event that you can wait for, on the host or on another stream.
+
+    Raises:
+        TypeError: an argument is not a tensor, or the dtypes differ.
+        ValueError: the shapes differ, a tensor is not contiguous or not pinned, or the devices of
+            the tensors and the stream differ.
+        AclError: AscendCL reports a failure.
+
+    Example:
+        >>> import torch, torch_npu
+        >>> from ascend_ops import acl
+        >>> device = torch.arange(4.0, device="npu")
+        >>> host = acl.empty_pinned(4)
+        >>> acl.copy_async(host, device).synchronize()
+        >>> host
+        tensor([0., 1., 2., 3.])
     """
     runtime()
     device = _check(dst, src)
     stream = Stream.current(device) if stream is None else stream
     if stream.device != device:
-        raise ValueError(f"stream: expected one of npu:{device}, found npu:{stream.device}")
+        raise ValueError(f"stream must be one of npu:{device}, got one of npu:{stream.device}")
     import torch
 
     torch.autograd.graph.increment_version(dst)
@@ -48,17 +67,34 @@ def copy_async(dst: torch.Tensor, src: torch.Tensor, stream: Stream | None = Non
 
 
 def record_stream(tensor: torch.Tensor, stream: Stream | None = None) -> None:
-    """Tell the pool that ``stream`` uses a tensor of :func:`acl.empty_pinned`.
+    """Tell the pool that ``stream`` uses a tensor from :func:`empty_pinned`.
 
-    For a copy that was not started by :func:`copy_async`, as torch's own
-    ``copy_(..., non_blocking=True)``: its memory is not reused before the stream has done what it
-    was given so far. Raises ValueError for memory that is none of the pool's.
+    Call it for copies that :func:`copy_async` did not start, for example torch's
+    ``copy_(..., non_blocking=True)``. The memory is then not reused before the stream has finished
+    the work that it has now.
+
+    Args:
+        tensor: a tensor from :func:`empty_pinned`, or a view of one.
+        stream: the stream of the copy; torch_npu's current one if None.
+
+    Raises:
+        ValueError: the tensor is not in the pool's memory.
+
+    Example:
+        >>> import torch, torch_npu
+        >>> from ascend_ops import acl
+        >>> device, host = torch.zeros(4, device="npu"), acl.empty_pinned(4).fill_(2)
+        >>> _ = device.copy_(host, non_blocking=True)
+        >>> acl.record_stream(host)
+        >>> del host  # not reused before the copy is done
+        >>> device.sum().item()
+        8.0
     """
     stream = Stream.current() if stream is None else stream
     if tensor.device.type != "cpu" or not runtime().record_stream(
         tensor.data_ptr(), tensor.nbytes, stream.handle, stream.device
     ):
-        raise ValueError("tensor: expected one of acl.empty_pinned, found other memory")
+        raise ValueError("tensor must be one from acl.empty_pinned, got one in other memory")
 
 
 def _direction(dst: torch.Tensor, src: torch.Tensor) -> int:
@@ -68,10 +104,10 @@ def _direction(dst: torch.Tensor, src: torch.Tensor) -> int:
 
 
 def _keep(done: NativeEvent, stream: Stream, handle: int, *tensors: torch.Tensor) -> None:
-    """Keeps memory from reuse until the copy is done, where the pool's events do not see to it.
+    """Protect the memory that the pool does not protect until the copy is done.
 
-    torch_npu's allocator takes the note where it knows the stream; else a reference is kept, and
-    given up when a later copy finds the event done.
+    If torch_npu knows the stream, its allocator is told; otherwise a reference is held until a
+    later copy finds the event done.
     """
     held = []
     for tensor in tensors:
@@ -85,23 +121,26 @@ def _keep(done: NativeEvent, stream: Stream, handle: int, *tensors: torch.Tensor
 
 
 def _check(dst: torch.Tensor, src: torch.Tensor) -> int:
-    """The number of the NPU; raises TypeError or ValueError."""
+    """Return the number of the NPU. Raises TypeError or ValueError."""
     import torch
 
     for name, tensor in (("dst", dst), ("src", src)):
         if not isinstance(tensor, torch.Tensor):
-            raise TypeError(f"{name}: expected a tensor, found {type(tensor).__name__}")
+            raise TypeError(f"{name} must be a tensor, got {type(tensor).__name__}")
         _check_one(name, tensor)
     if dst.dtype != src.dtype:
-        raise TypeError(f"src: expected {dst.dtype}, as dst, found {src.dtype}")
+        raise TypeError(f"src must have the dtype of dst, {dst.dtype}, got {src.dtype}")
     if dst.shape != src.shape:
-        raise ValueError(f"src: expected shape {list(dst.shape)}, as dst, found {list(src.shape)}")
+        shapes = f"{list(dst.shape)}, got {list(src.shape)}"
+        raise ValueError(f"src must have the shape of dst, {shapes}")
     if dst.requires_grad and dst.is_leaf and torch.is_grad_enabled():
-        raise ValueError("dst: expected no leaf that requires grad, found one: use torch.no_grad()")
+        raise ValueError("dst must not be a leaf that requires grad: use torch.no_grad()")
     devices = {tensor.device for tensor in (dst, src) if tensor.device.type == "npu"}
     if len(devices) != 1:
-        found = f"{src.device} to {dst.device}"
-        raise ValueError(f"dst, src: expected one NPU, or one and the host, found {found}")
+        devices_text = f"{dst.device} and {src.device}"
+        raise ValueError(
+            f"dst and src must be on one NPU, or one NPU and the CPU, got {devices_text}"
+        )
     return int(devices.pop().index)
 
 
@@ -109,18 +148,20 @@ def _check_one(name: str, tensor: torch.Tensor) -> None:
     import torch
 
     if tensor.device.type not in ("cpu", "npu"):
-        raise ValueError(f"{name}: expected a tensor on cpu or npu, found {tensor.device}")
+        raise ValueError(f"{name} must be on cpu or npu, got {tensor.device}")
     if tensor.layout != torch.strided or not tensor.is_contiguous():
-        raise ValueError(f"{name}: expected a contiguous tensor")
+        raise ValueError(f"{name} must be a contiguous tensor")
     if tensor.is_conj() or tensor.is_neg():
-        raise ValueError(f"{name}: expected no lazy conjugate or negation: resolve it first")
+        raise ValueError(
+            f"{name} must not be a lazy conjugate or negation: call resolve_conj() or resolve_neg()"
+        )
     if tensor.device.type == "cpu":
         if tensor.numel() and not is_pinned(tensor):
             raise ValueError(
-                f"{name}: expected pinned memory, found memory that can be paged out while a "
-                "device copies: use acl.empty_pinned or tensor.pin_memory()"
+                f"{name} must be in pinned memory, got memory that can be paged out during the "
+                "copy: use acl.empty_pinned or tensor.pin_memory()"
             )
         return
-    found = sys.modules["torch_npu"].get_npu_format(tensor)
-    if found not in _PLAIN_FORMATS:
-        raise ValueError(f"{name}: expected a plain format (ND), found private format {found}")
+    layout = sys.modules["torch_npu"].get_npu_format(tensor)
+    if layout not in _PLAIN_FORMATS:
+        raise ValueError(f"{name} must have a plain format such as ND, got private format {layout}")

@@ -1,4 +1,4 @@
-"""Tensors that a copy still reads or writes, and that nothing else keeps from being reused."""
+"""Keeps tensors that a copy still reads or writes, and whose memory nothing else protects."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ if TYPE_CHECKING:
 
 _Entry = tuple[NativeEvent, tuple["torch.Tensor", ...]]
 
-#: By device and stream: the events of one stream are done in their order.
+#: Entries per device and stream, because the events of one stream complete in order.
 _kept: dict[tuple[int, int], deque[_Entry]] = {}
 _guard = threading.Lock()
 
 
 def keep(done: NativeEvent, stream: int, tensors: tuple[torch.Tensor, ...]) -> None:
-    """Refer to ``tensors`` until a later call finds that ``done``, on ``stream``, is done."""
+    """Hold ``tensors`` until a later call finds that ``done``, recorded on ``stream``, is done."""
     with _guard:
         _kept.setdefault((done.device, stream), deque()).append((done, tensors))
 
 
 def release_finished() -> None:
-    """Give up what is not used any more."""
-    finished = []  # tensors die outside the lock: what they hold may call back
+    """Drop the tensors whose copies are done."""
+    finished = []  # tensors are destroyed outside the lock, because their destructors may call back
     with _guard:
         for where, entries in list(_kept.items()):
             while entries and entries[0][0].query():

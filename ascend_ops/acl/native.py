@@ -1,4 +1,4 @@
-"""The C++ module behind ascend_ops.acl: when it is loaded, and the types of what it has."""
+"""Loads the C++ module behind ascend_ops.acl, and declares its types."""
 
 from __future__ import annotations
 
@@ -14,17 +14,42 @@ _guard = threading.Lock()
 
 
 class AclError(RuntimeError):
-    """AscendCL refused a call, or cannot be called. For type checkers: the class is C++'s."""
+    """AscendCL reported a failure, or cannot be called.
+
+    This declaration is for type checkers; ``ascend_ops.acl.AclError`` is a C++ class.
+
+    Example:
+        >>> import torch_npu
+        >>> from ascend_ops import acl
+        >>> try:
+        ...     acl.pinned_buffer(1 << 62)
+        ... except acl.AclError as error:
+        ...     print("aclrtMallocHost" in str(error))
+        True
+    """
 
 
 class NotInitializedError(AscendOpsError, RuntimeError):
-    """torch_npu has not been imported, or finds no NPU."""
+    """torch_npu is not imported, or finds no NPU."""
 
 
 class PinnedBuffer(Protocol):
-    """Pinned host memory with the buffer protocol; the block goes back with the last view of it.
+    """Pinned host memory with the buffer protocol, from :func:`ascend_ops.acl.pinned_buffer`.
 
-    ``address``, ``nbytes`` as asked for and the ``capacity`` of its block.
+    The block returns to the pool with the last view of it. This declaration is for type checkers;
+    ``ascend_ops.acl.PinnedBuffer`` is a C++ class.
+
+    Attributes:
+        address: the address of the first byte.
+        nbytes: the size that was requested.
+        capacity: the size of the block.
+
+    Example:
+        >>> import torch_npu
+        >>> from ascend_ops import acl
+        >>> buffer = acl.pinned_buffer(40)
+        >>> isinstance(buffer, acl.PinnedBuffer), buffer.nbytes, buffer.capacity
+        (True, 40, 512)
     """
 
     address: int
@@ -44,13 +69,13 @@ class NativeEvent(Protocol):
 
 
 class NativeStream(Protocol):
-    """A stream that is destroyed with this object, after what it was given."""
+    """A stream that is destroyed with this object, after its work is done."""
 
     handle: int
 
 
 class Native(Protocol):
-    """The module; handles and addresses are numbers."""
+    """The C++ module. Handles and addresses are integers."""
 
     def PinnedBuffer(self, bytes: int, device: int) -> PinnedBuffer: ...  # noqa: N802
     def Stream(self, device: int, priority: int) -> NativeStream: ...  # noqa: N802
@@ -75,7 +100,7 @@ class Native(Protocol):
 
 
 def native() -> Native:
-    """The module, built first where no cache has it; raises BuildError and the like."""
+    """Return the module, building it first if it is not cached. Raises what ``load`` raises."""
     global _module
     if _module is None:
         with _guard:
@@ -85,19 +110,20 @@ def native() -> Native:
                 from ..dispatch.loading import load
 
                 module = cast(Native, load(AclRuntimeBuilder))
-                # Run before torch_npu's own, which was registered earlier: it ends the device.
+                # It runs before torch_npu's handler, which was registered earlier and finalises
+                # the device.
                 atexit.register(_shut_down, module)
                 _module = module
     return _module
 
 
 def runtime() -> Native:
-    """The module with AscendCL initialised by torch_npu; raises NotInitializedError."""
+    """Return the module, with AscendCL initialised by torch_npu. Raises NotInitializedError."""
     if "torch_npu" not in sys.modules:
         raise NotInitializedError(
-            "expected torch_npu in this process, found it not imported: import torch_npu before "
-            "ascend_ops.acl is used. `ascend-ops report` says what is installed; `ascend-ops "
-            "emulate -- <program>` runs it on the emulated NPU where there is none"
+            "torch_npu must be imported before ascend_ops.acl is used: add `import torch_npu`. "
+            "`ascend-ops report` lists what is installed; `ascend-ops emulate -- <program>` runs a "
+            "program on the emulated NPU, without a real one"
         )
     npu = torch_npu_module()
     if not npu.is_initialized():
@@ -105,21 +131,22 @@ def runtime() -> Native:
             npu.init()
         except Exception as error:
             raise NotInitializedError(
-                f"expected an NPU that torch_npu can use, found: {error}\n`ascend-ops report` says "
-                "what is installed; `ascend-ops emulate -- <program>` runs it on the emulated NPU"
+                f"ascend_ops.acl requires an NPU that torch_npu can use: {error}\n`ascend-ops "
+                "report` lists what is installed; `ascend-ops emulate -- <program>` runs a program "
+                "on the emulated NPU"
             ) from error
     return native()
 
 
 def torch_npu_module() -> Any:
-    """``torch.npu``."""
+    """Return ``torch.npu``."""
     import torch
 
     return torch.npu  # type: ignore[attr-defined]
 
 
 def device_index(device: Any = None) -> int:
-    """The number of an NPU: of the current one for None, else of an int, text or torch.device."""
+    """Return the number of an NPU, given an int, text, a torch.device, or None for the current."""
     import torch
 
     runtime()
@@ -130,13 +157,13 @@ def device_index(device: Any = None) -> int:
     else:
         wanted = torch.device(device)
         if wanted.type != "npu":
-            raise ValueError(f"device: expected an NPU, found {wanted}")
+            raise ValueError(f"device must be an NPU, got {wanted}")
         index = wanted.index
     if index is None:
         return int(torch_npu_module().current_device())
     count = native().device_count()
     if not 0 <= index < count:
-        raise ValueError(f"device: expected 0 to {count - 1}, as there are {count}, found {index}")
+        raise ValueError(f"device must be 0 to {count - 1}, got {index}")
     return index
 
 

@@ -1,4 +1,4 @@
-"""Pinned host memory from a pool, as torch tensors and buffers."""
+"""Pinned host memory from a pool, as torch tensors and as buffers."""
 
 from __future__ import annotations
 
@@ -14,29 +14,58 @@ if TYPE_CHECKING:
 
 
 def pinned_buffer(nbytes: int) -> PinnedBuffer:
-    """``nbytes`` of pinned memory with the buffer protocol, for numpy.frombuffer and the like.
+    """Return pinned memory with the buffer protocol, for numpy.frombuffer and the like.
 
-    The contents are undefined. The block goes back to the pool when the buffer and everything that
-    views it is gone, and is handed out again once the copies that :func:`copy_async` started on it,
-    or :func:`record_stream` was told of, are done.
+    Its contents are undefined. The block returns to the pool when the buffer and all views of it
+    are gone. The pool reuses it once the copies that :func:`copy_async` started on it, or that
+    :func:`record_stream` reported, are done.
+
+    Args:
+        nbytes: the size in bytes, at least 0.
+
+    Raises:
+        ValueError: ``nbytes`` is negative.
+        AclError: the memory cannot be pinned.
+
+    Example:
+        >>> import numpy as np, torch_npu
+        >>> from ascend_ops import acl
+        >>> array = np.frombuffer(acl.pinned_buffer(16), dtype=np.float32)
+        >>> array[:] = 2
+        >>> array.sum().item()
+        8.0
     """
     if nbytes < 0:
-        raise ValueError(f"nbytes: expected 0 or more, found {nbytes}")
+        raise ValueError(f"nbytes must be at least 0, got {nbytes}")
     return runtime().PinnedBuffer(nbytes, device_index())
 
 
 def empty_pinned(shape: int | Sequence[int], dtype: torch.dtype | None = None) -> torch.Tensor:
-    """A contiguous CPU tensor in pinned memory of :func:`pinned_buffer`, undefined contents.
+    """Return a contiguous CPU tensor in pinned memory of :func:`pinned_buffer`.
 
-    ``dtype`` is torch's default dtype by default. Raises ValueError for a negative size and
-    AclError where the memory cannot be pinned.
+    Its contents are undefined.
+
+    Args:
+        shape: the sizes, or one size for a tensor with one dimension.
+        dtype: torch's default dtype if None.
+
+    Raises:
+        ValueError: a size is negative.
+        AclError: the memory cannot be pinned.
+
+    Example:
+        >>> import torch, torch_npu
+        >>> from ascend_ops import acl
+        >>> x = acl.empty_pinned((2, 3), torch.bfloat16).zero_()
+        >>> acl.is_pinned(x), x.device.type
+        (True, 'cpu')
     """
     import torch
 
     sizes = (shape,) if isinstance(shape, int) else tuple(shape)
     kind = torch.get_default_dtype() if dtype is None else dtype
     if any(size < 0 for size in sizes):
-        raise ValueError(f"shape: expected sizes of 0 or more, found {list(sizes)}")
+        raise ValueError(f"shape must have sizes of at least 0, got {list(sizes)}")
     elements = math.prod(sizes)
     if elements == 0:
         return torch.empty(sizes, dtype=kind)
@@ -45,31 +74,72 @@ def empty_pinned(shape: int | Sequence[int], dtype: torch.dtype | None = None) -
 
 
 def is_pinned(tensor: torch.Tensor) -> bool:
-    """Whether a CPU tensor is in pinned memory, this pool's or torch's."""
+    """Return whether a CPU tensor is in pinned memory, this pool's or torch's.
+
+    Example:
+        >>> import torch, torch_npu
+        >>> from ascend_ops import acl
+        >>> acl.is_pinned(torch.zeros(3)), acl.is_pinned(torch.zeros(3).pin_memory())
+        (False, True)
+    """
     if tensor.device.type != "cpu":
         return False
     return is_pooled(tensor) or tensor.is_pinned()
 
 
 def is_pooled(tensor: torch.Tensor) -> bool:
-    """Whether a CPU tensor is in a block of this pool."""
+    """Return whether a CPU tensor is in a block of this pool."""
     return runtime().is_pooled(tensor.data_ptr(), tensor.nbytes)
 
 
 def empty_cache() -> None:
-    """Free the blocks that nobody holds and no copy uses; give up what finished copies held."""
+    """Free the blocks that no buffer holds and no copy uses.
+
+    Tensors that were kept for copies which are done since are released as well.
+
+    Example:
+        >>> import torch_npu
+        >>> from ascend_ops import acl
+        >>> x = acl.empty_pinned(1000)
+        >>> del x
+        >>> acl.empty_cache()
+        >>> acl.memory_statistics()["blocks"]
+        0
+    """
     in_flight.release_finished()
     runtime().empty_cache()
 
 
 def memory_statistics() -> dict[str, int]:
-    """Of the pool: ``bytes_in_use``, ``bytes_waiting`` (given back, but a copy may still run),
-    ``bytes_cached``, ``bytes_peak`` (of all three), and the counts ``blocks`` (now),
-    ``blocks_pinned`` (by aclrtMallocHost) and ``blocks_reused``.
+    """Return the pool's statistics.
+
+    Returns:
+        ``bytes_in_use``, ``bytes_waiting`` (released, but a copy may still run), ``bytes_cached``
+        and ``bytes_peak`` (the maximum of the sum of these three), and the counts ``blocks`` (now),
+        ``blocks_pinned`` (by aclrtMallocHost) and ``blocks_reused``.
+
+    Example:
+        >>> import torch_npu
+        >>> from ascend_ops import acl
+        >>> acl.empty_cache()
+        >>> x = acl.empty_pinned(1000)  # 4000 bytes in a block of 4096
+        >>> acl.memory_statistics()["bytes_in_use"]
+        4096
     """
     return runtime().pool_statistics()
 
 
 def reset_peak_memory_statistics() -> None:
-    """``bytes_peak`` starts again from what is pinned now."""
+    """Restart ``bytes_peak`` of :func:`memory_statistics` from what is pinned now.
+
+    Example:
+        >>> import torch_npu
+        >>> from ascend_ops import acl
+        >>> x = acl.empty_pinned(1000)
+        >>> del x
+        >>> acl.empty_cache()
+        >>> acl.reset_peak_memory_statistics()
+        >>> acl.memory_statistics()["bytes_peak"]
+        0
+    """
     runtime().reset_peak()

@@ -1,5 +1,5 @@
-// The Python module acl_runtime: addresses and handles are numbers here, which ascend_ops.acl gives
-// their types. The one file that includes pybind11, whose headers take most of the build's time.
+// The Python module acl_runtime. Addresses and handles are integers here; ascend_ops.acl wraps them
+// in typed objects. Only this file includes pybind11, whose headers take most of the build time.
 //
 // No call holds the GIL: some wait for a device, and others for the lock of one that does.
 #include <pybind11/pybind11.h>
@@ -23,7 +23,7 @@ void* pointer(Number number) {
 
 Number number(const void* pointer) { return reinterpret_cast<Number>(pointer); }
 
-/// Held by whoever views the memory; gives the block back when the last of them is gone.
+/// A pinned block that every view of the memory holds; the last one returns it to the pool.
 class PinnedBuffer {
   public:
     PinnedBuffer(std::size_t bytes, int device)
@@ -41,7 +41,7 @@ class PinnedBuffer {
     PinnedPool::Block* block_;
 };
 
-/// A stream waits for its work when it goes, and must not keep Python waiting meanwhile.
+/// A stream waits for its work when it is destroyed, so its deleter releases the GIL.
 std::shared_ptr<Stream> make_stream(int device, unsigned priority) {
     return {new Stream(device, priority), [](Stream* stream) {
                 if (PyGILState_Check() != 0) {
@@ -70,7 +70,7 @@ py::dict pool_statistics() {
     return dict;
 }
 
-/// Before torch_npu's own end of the device: after it, nothing of AscendCL may be called.
+/// Runs before torch_npu finalises the device, after which AscendCL must not be called.
 void shut_down() {
     if (is_usable()) {
         pinned_pool().drain();

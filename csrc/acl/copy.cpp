@@ -24,11 +24,11 @@ const char* name_of(Direction direction) {
 std::shared_ptr<Event> copy_async(void* to, const void* from, std::size_t bytes,
                                   Direction direction, void* stream, int device) {
     const DeviceGuard guard(device);
-    // First all that may fail: nothing is queued then.
+    // Everything that may fail comes first, while nothing is queued yet.
     auto done = std::make_shared<Event>(device, false);
     check(functions().memcpy_async(to, bytes, from, bytes, static_cast<int>(direction), stream),
           "aclrtMemcpyAsync",
-          std::to_string(bytes) + " bytes, " + name_of(direction) + ", on device " +
+          "copy " + std::to_string(bytes) + " bytes, " + name_of(direction) + ", on device " +
               std::to_string(device));
     try {
         done->record(stream);

@@ -8,10 +8,10 @@
 namespace ascend_ops::acl {
 namespace {
 
-constexpr std::size_t kSmallest = 512;
-constexpr std::size_t kPowersOfTwoUpTo = std::size_t{1} << 20;
+constexpr std::size_t smallest_block = 512;
+constexpr std::size_t powers_of_two_up_to = std::size_t{1} << 20;
 
-/// Whether nothing uses the block any more. One whose state cannot be asked for stays in use.
+/// Whether all uses of the block are done. A block whose state cannot be queried stays in use.
 bool is_done(PinnedPool::Block& block) {
     auto& uses = block.uses;
     for (auto use = uses.begin(); use != uses.end();) {
@@ -27,8 +27,8 @@ bool is_done(PinnedPool::Block& block) {
 }  // namespace
 
 std::size_t size_class(std::size_t bytes) {
-    std::size_t power = kSmallest;
-    while (power < bytes && power < kPowersOfTwoUpTo) {
+    std::size_t power = smallest_block;
+    while (power < bytes && power < powers_of_two_up_to) {
         power *= 2;
     }
     if (bytes <= power) {
@@ -44,8 +44,7 @@ std::size_t size_class(std::size_t bytes) {
 PinnedPool::Block* PinnedPool::allocate(std::size_t bytes, int device) {
     const std::size_t capacity = size_class(bytes);
     if (capacity < bytes) {
-        throw Error("expected a number of bytes that can be pinned, found " +
-                    std::to_string(bytes));
+        throw Error("nbytes must be a size that can be pinned, got " + std::to_string(bytes));
     }
     functions();
     Block* block = take_cached(capacity);
@@ -85,7 +84,7 @@ PinnedPool::Block* PinnedPool::pin(std::size_t capacity, int device) {
             status = functions().malloc_host(&block->address, capacity);
         }
     }
-    check(status, "aclrtMallocHost", std::to_string(capacity) + " bytes of pinned host memory");
+    check(status, "aclrtMallocHost", "pin " + std::to_string(capacity) + " bytes of host memory");
     const std::lock_guard<std::mutex> lock(mutex_);
     ++statistics_.blocks;
     ++statistics_.pinned;
@@ -96,7 +95,7 @@ PinnedPool::Block* PinnedPool::pin(std::size_t capacity, int device) {
 
 void PinnedPool::release(Block* block) noexcept {
     if (!is_usable()) {
-        return;  // the memory goes with the process; a lock may be another thread's for ever
+        return;  // the process frees the memory; after a fork the lock may be held forever
     }
     const std::lock_guard<std::mutex> lock(mutex_);
     in_use_.erase(static_cast<const char*>(block->address));
@@ -218,8 +217,8 @@ void PinnedPool::reset_peak() {
 }
 
 PinnedPool& pinned_pool() {
-    static auto* const the = new PinnedPool;
-    return *the;
+    static auto* const only = new PinnedPool;
+    return *only;
 }
 
 }  // namespace ascend_ops::acl

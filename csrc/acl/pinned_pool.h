@@ -1,4 +1,4 @@
-// Pinned host memory, reused once the copies that read or write it are done.
+// A pool of pinned host memory. Blocks are reused once the copies that use them are done.
 #pragma once
 
 #include <cstddef>
@@ -12,46 +12,47 @@
 
 namespace ascend_ops::acl {
 
-/// Bytes, but for the counts of blocks.
+/// Bytes, except for the counts of blocks.
 struct PoolStatistics {
-    std::size_t in_use = 0;   // of blocks that somebody holds
-    std::size_t waiting = 0;  // given back, but a copy may still run
-    std::size_t cached = 0;   // free to be handed out again
-    std::size_t peak = 0;     // the most that was pinned at a time, whatever for
+    std::size_t in_use = 0;   // held by buffers and their views
+    std::size_t waiting = 0;  // released, but a copy may still run
+    std::size_t cached = 0;   // ready for reuse
+    std::size_t peak = 0;     // the maximum of the sum of these three
     std::size_t blocks = 0;   // pinned now
-    std::size_t pinned = 0;   // calls of aclrtMallocHost that gave a block
-    std::size_t reused = 0;   // requests that a cached block answered
+    std::size_t pinned = 0;   // successful calls of aclrtMallocHost
+    std::size_t reused = 0;   // requests served from the cache
 };
 
-/// What a request of `bytes` gets: a power of two up to 1 MiB, from there an eighth of one, so that
-/// at most an eighth is wasted where it counts.
+/// The capacity of the block for a request of `bytes`: a power of two up to 1 MiB, beyond that a
+/// multiple of an eighth of one, so that large requests waste at most an eighth.
 std::size_t size_class(std::size_t bytes);
 
 class PinnedPool {
   public:
     struct Block;
 
-    /// At least `bytes` bytes at Block::address. Throws Error where they cannot be pinned, even
-    /// after all that is cached was given up.
+    /// Return a block of at least `bytes` bytes. Throws Error if they cannot be pinned, even after
+    /// freeing all cached blocks.
     Block* allocate(std::size_t bytes, int device);
 
-    /// The block may be handed out again once its uses are done.
+    /// Return a block to the pool, which reuses it once its uses are done.
     void release(Block* block) noexcept;
 
-    /// The block that has all of `bytes` at `address`, or null; blocks in use only.
+    /// The block in use that contains the `bytes` at `address`, or null.
     Block* find(const void* address, std::size_t bytes);
 
-    /// Work recorded by `done` reads or writes the block that has `address`; false if none does.
+    /// Note that the work which `done` records uses the block that contains `address`. False if no
+    /// block does.
     bool note_use(const void* address, std::size_t bytes, std::shared_ptr<Event> done,
                   void* stream);
 
-    /// For work whose end cannot be known any more: the block is never handed out again.
+    /// Never reuse the block that contains `address`: its use is under way and its end is unknown.
     void abandon(const void* address, std::size_t bytes) noexcept;
 
-    /// Frees what is cached, and what waits once it is done. Waits for nothing.
+    /// Free the cached blocks, and those released ones whose uses are done. Does not wait.
     void empty_cache();
 
-    /// Waits for every use and frees every block that nobody holds.
+    /// Wait for every use and free every released block.
     void drain() noexcept;
 
     PoolStatistics statistics();
@@ -82,7 +83,7 @@ struct PinnedPool::Block {
     std::map<std::pair<int, void*>, std::shared_ptr<Event>> uses;
 };
 
-/// The one of this process, never destroyed.
+/// The pool of this process, which is never destroyed.
 PinnedPool& pinned_pool();
 
 }  // namespace ascend_ops::acl

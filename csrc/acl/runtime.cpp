@@ -8,19 +8,18 @@
 namespace ascend_ops::acl {
 namespace {
 
-constexpr int kDeviceMemory = 1;  // ACL_HBM_MEM
+constexpr int device_memory = 1;  // ACL_HBM_MEM
 
 std::atomic<bool> is_closed{false};
 std::atomic<bool> is_forked_child{false};
 
 const char* unusable_because() noexcept {
     if (is_forked_child) {
-        return "AscendCL was used before this process was forked, and a device's streams and "
-               "pinned "
-               "memory stay with the parent: start workers with spawn, or fork before the first "
-               "use";
+        return "AscendCL cannot be used in a forked child of a process that used it, as streams "
+               "and pinned memory stay with the parent: start workers with spawn, or fork before "
+               "the first use";
     }
-    return is_closed ? "the interpreter is shutting down: AscendCL cannot be called any more"
+    return is_closed ? "AscendCL cannot be called any more: the interpreter is shutting down"
                      : nullptr;
 }
 
@@ -28,9 +27,9 @@ void* loaded_library() {
     void* library = dlopen("libascendcl.so", RTLD_LAZY | RTLD_NOLOAD);
     if (library == nullptr) {
         throw Error(
-            "expected libascendcl.so in this process, found it not loaded: import torch_npu first. "
-            "`ascend-ops report` says which CANN and torch_npu are installed; `ascend-ops emulate "
-            "-- <program>` runs it on the emulated NPU where there is none");
+            "libascendcl.so is not loaded in this process: import torch_npu first. `ascend-ops "
+            "report` lists the CANN and torch_npu that are installed; `ascend-ops emulate -- "
+            "<program>` runs a program on the emulated NPU, without a real one");
     }
     return library;
 }
@@ -44,9 +43,9 @@ template <class Signature>
 void require(void* library, const char* name, Signature*& target) {
     find(library, name, target);
     if (target == nullptr) {
-        throw Error(std::string("expected ") + name +
-                    " in libascendcl.so, found none: this CANN is not one that acl knows "
-                    "(`ascend-ops report` says which it is)");
+        throw Error(std::string("ascend_ops.acl requires ") + name +
+                    ", which the libascendcl.so of this CANN lacks; `ascend-ops report` prints its "
+                    "version");
     }
 }
 
@@ -95,14 +94,14 @@ bool is_usable() noexcept { return unusable_because() == nullptr; }
 
 void close_runtime() noexcept { is_closed = true; }
 
-void check(int status, const char* function, const std::string& asked) {
+void check(int status, const char* function, const std::string& purpose) {
     if (status == 0) {
         return;
     }
-    const char* words = functions().recent_message();
-    throw Error(std::string(function) + " (" + asked + ") failed with status " +
-                std::to_string(status) +
-                (words == nullptr || *words == '\0' ? std::string() : std::string(": ") + words));
+    const char* message = functions().recent_message();
+    const bool has_message = message != nullptr && *message != '\0';
+    throw Error(std::string(function) + " (" + purpose + ") failed with status " +
+                std::to_string(status) + (has_message ? std::string(": ") + message : ""));
 }
 
 DeviceGuard::DeviceGuard(int device) {
@@ -110,7 +109,8 @@ DeviceGuard::DeviceGuard(int device) {
         previous_ = -1;  // a thread that has used no device yet
     }
     if (previous_ != device) {
-        check(functions().set_device(device), "aclrtSetDevice", "device " + std::to_string(device));
+        check(functions().set_device(device), "aclrtSetDevice",
+              "select device " + std::to_string(device));
         changed_ = true;
     }
 }
@@ -123,14 +123,14 @@ DeviceGuard::~DeviceGuard() {
 
 int device_count() {
     std::uint32_t count = 0;
-    check(functions().device_count(&count), "aclrtGetDeviceCount", "how many devices there are");
+    check(functions().device_count(&count), "aclrtGetDeviceCount", "count the devices");
     return static_cast<int>(count);
 }
 
 std::string soc_name() {
     const char* name = functions().soc_name();
     if (name == nullptr) {
-        throw Error("aclrtGetSocName says nothing: expected a device, found none");
+        throw Error("aclrtGetSocName returned null: there is no device");
     }
     return name;
 }
@@ -138,8 +138,8 @@ std::string soc_name() {
 Memory memory_info(int device) {
     const DeviceGuard guard(device);
     Memory memory{0, 0};
-    check(functions().memory_info(kDeviceMemory, &memory.free, &memory.total), "aclrtGetMemInfo",
-          "memory of device " + std::to_string(device));
+    check(functions().memory_info(device_memory, &memory.free, &memory.total), "aclrtGetMemInfo",
+          "query the memory of device " + std::to_string(device));
     return memory;
 }
 
@@ -155,16 +155,16 @@ std::string runtime_version() {
 }
 
 std::string cann_version() {
-    constexpr std::size_t kRoom = 4096;  // more than any version of the struct or the string takes
+    constexpr std::size_t capacity = 4096;  // more than any version of the struct or string takes
     if (const auto call = functions().version_string) {
         char package[] = "runtime";
-        char version[kRoom] = {};
+        char version[capacity] = {};
         if (call(package, version) == 0 && version[0] != '\0') {
             return version;
         }
     }
     if (const auto call = functions().package_version) {
-        char version[kRoom] = {};  // aclCANNPackageVersion begins with the version's text
+        char version[capacity] = {};  // aclCANNPackageVersion begins with the version's text
         if (call(0, version) == 0) {
             return version;
         }

@@ -1,7 +1,8 @@
-// AscendCL's runtime, found by name in the libascendcl.so that the process has loaded.
+// AscendCL's runtime functions, looked up by name in the libascendcl.so that the process has
+// loaded.
 //
-// Neither CANN nor its headers are needed to compile this, and it runs with every CANN: what an
-// older one lacks is a null pointer here.
+// This compiles without CANN and its headers and runs with every CANN version: a function that an
+// older version lacks is a null pointer.
 #pragma once
 
 #include <cstddef>
@@ -11,13 +12,13 @@
 
 namespace ascend_ops::acl {
 
-/// A call that AscendCL refused, with its own message and what was asked.
+/// A failed call of AscendCL, with AscendCL's message and the purpose of the call.
 class Error : public std::runtime_error {
   public:
     using std::runtime_error::runtime_error;
 };
 
-/// The functions of AscendCL that are used here, under their names without `aclrt`.
+/// The AscendCL functions that are used here, under their names without `aclrt`.
 struct Functions {
     Functions();
 
@@ -51,16 +52,17 @@ struct Functions {
     int (*package_version)(int, void*);
 };
 
-/// Throws Error where AscendCL is not loaded, in a forked child and after shut_down().
+/// The functions. Throws Error if AscendCL is not loaded, in a forked child and after shut_down().
 const Functions& functions();
 
-/// Whether functions() can be called: what destructors ask, which then do nothing.
+/// Whether functions() can be called. If not, destructors do nothing.
 bool is_usable() noexcept;
 
-/// Throws Error for a status other than 0. `asked` says what for.
-void check(int status, const char* function, const std::string& asked);
+/// Throw Error for a status other than 0. `purpose` describes the call, as "pin 512 bytes".
+void check(int status, const char* function, const std::string& purpose);
 
-/// Whether `work` ran without an exception: for ends of things, which nobody can be told of.
+/// Run `work` and return whether it threw no exception, for destructors, which cannot report
+/// errors.
 template <class Work>
 bool attempt(const Work& work) noexcept {
     try {
@@ -71,10 +73,10 @@ bool attempt(const Work& work) noexcept {
     }
 }
 
-/// From here on AscendCL is not called any more, also not by destructors.
+/// Never call AscendCL again, not even in destructors.
 void close_runtime() noexcept;
 
-/// Makes `device` the thread's current one, and puts back what was.
+/// Makes `device` the thread's current one, and restores the previous one.
 class DeviceGuard {
   public:
     explicit DeviceGuard(int device);
@@ -96,7 +98,7 @@ struct Memory {
 };
 Memory memory_info(int device);
 
-/// "" where this CANN does not say.
+/// "" if this CANN does not report it.
 std::string runtime_version();
 std::string cann_version();
 

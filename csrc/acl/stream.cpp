@@ -8,29 +8,29 @@
 namespace ascend_ops::acl {
 namespace {
 
-// ACL_STREAM_FAST_LAUNCH | ACL_STREAM_FAST_SYNC, as torch_npu's own streams.
-constexpr unsigned kFastStream = 0x1U | 0x2U;
-// ACL_EVENT_SYNC | ACL_EVENT_CAPTURE_STREAM_PROGRESS: streams wait for it, the host asks.
-constexpr unsigned kEvent = 0x1U | 0x2U;
-constexpr unsigned kTimedEvent = 0x8U;  // ACL_EVENT_TIME_LINE
+// ACL_STREAM_FAST_LAUNCH | ACL_STREAM_FAST_SYNC, the flags of torch_npu's own streams.
+constexpr unsigned fast_stream = 0x1U | 0x2U;
+// ACL_EVENT_SYNC | ACL_EVENT_CAPTURE_STREAM_PROGRESS: streams wait for it and the host queries it.
+constexpr unsigned plain_event = 0x1U | 0x2U;
+constexpr unsigned timed_event = 0x8U;  // ACL_EVENT_TIME_LINE
 
 struct Registry {
     std::mutex mutex;
     std::set<Owned*> living;
 };
 
-/// Never destroyed: objects of Python may outlive any static.
+/// Never destroyed: Python objects may outlive any static object.
 Registry& registry() {
-    static auto* const the = new Registry;
-    return *the;
+    static auto* const only = new Registry;
+    return *only;
 }
 
 std::string on(int device) { return " on device " + std::to_string(device); }
 
 int create_event(void** handle, bool timing) {
-    const unsigned flags = timing ? kEvent | kTimedEvent : kEvent;
+    const unsigned flags = timing ? plain_event | timed_event : plain_event;
     const Functions& acl = functions();
-    if (acl.create_event_ex_with_flag != nullptr) {  // one that may be recorded again as it is
+    if (acl.create_event_ex_with_flag != nullptr) {  // such an event can be recorded again
         return acl.create_event_ex_with_flag(handle, flags);
     }
     return acl.create_event_with_flag != nullptr ? acl.create_event_with_flag(handle, flags)
@@ -45,7 +45,7 @@ Owned::Owned() {
 }
 
 void Owned::forget() noexcept {
-    if (is_usable()) {  // in a forked child another thread's lock would never be given back
+    if (is_usable()) {  // in a forked child the lock may be held by a thread of the parent
         const std::lock_guard<std::mutex> lock(registry().mutex);
         registry().living.erase(this);
     }
@@ -63,18 +63,18 @@ Stream::Stream(int device, unsigned priority) : device_(device) {
     try {
         const DeviceGuard guard(device);
         const auto with_config = functions().create_stream_with_config;
-        const std::string asked = "a stream of priority " + std::to_string(priority) + on(device);
+        const std::string purpose =
+            "create a stream of priority " + std::to_string(priority) + on(device);
         void* handle = nullptr;
         if (with_config != nullptr) {
-            check(with_config(&handle, priority, kFastStream), "aclrtCreateStreamWithConfig",
-                  asked);
+            check(with_config(&handle, priority, fast_stream), "aclrtCreateStreamWithConfig",
+                  purpose);
         } else if (priority == 0) {
-            check(functions().create_stream(&handle), "aclrtCreateStream", asked);
+            check(functions().create_stream(&handle), "aclrtCreateStream", purpose);
         } else {
             throw Error(
-                "priority: expected 0, as this CANN has no aclrtCreateStreamWithConfig; "
-                "found " +
-                std::to_string(priority));
+                "priority must be 0, got " + std::to_string(priority) +
+                ": other priorities require aclrtCreateStreamWithConfig, which this CANN lacks");
         }
         handle_ = handle;
     } catch (...) {
@@ -93,7 +93,7 @@ void Stream::close() noexcept {
     if (handle == nullptr || !is_usable()) {
         return;
     }
-    attempt([&] {  // where the device is gone, so are its streams
+    attempt([&] {  // fails if the device is gone, and its streams with it
         const DeviceGuard guard(device_);
         functions().synchronize_stream(handle);
         functions().destroy_stream(handle);
@@ -109,7 +109,7 @@ Event::Event(int device, bool timing) : device_(device), timing_(timing) {
     try {
         const DeviceGuard guard(device);
         void* handle = nullptr;
-        check(create_event(&handle, timing), "aclrtCreateEvent", "an event" + on(device));
+        check(create_event(&handle, timing), "aclrtCreateEvent", "create an event" + on(device));
         handle_ = handle;
     } catch (...) {
         forget();
@@ -141,7 +141,7 @@ void* Event::handle() const {
 void Event::record(void* stream) {
     const DeviceGuard guard(device_);
     check(functions().record_event(handle(), stream), "aclrtRecordEvent",
-          "an event on a stream" + on(device_));
+          "record an event on a stream" + on(device_));
     recorded_ = true;
 }
 
@@ -152,7 +152,7 @@ bool Event::query() const {
     const DeviceGuard guard(device_);
     int status = 0;
     check(functions().query_event(handle(), &status), "aclrtQueryEventStatus",
-          "whether an event is done" + on(device_));
+          "query an event" + on(device_));
     return status == 1;  // ACL_EVENT_RECORDED_STATUS_COMPLETE
 }
 
@@ -167,16 +167,17 @@ void Event::synchronize() const {
 
 float Event::elapsed_time(const Event& end) const {
     if (!timing_ || !end.timing_) {
-        throw std::invalid_argument("elapsed_time: expected two events made with timing=True");
+        throw std::invalid_argument("both events of elapsed_time must be created with timing=True");
     }
     if (!query() || !end.query() || !recorded_ || !end.recorded_) {
         throw std::invalid_argument(
-            "elapsed_time: expected two events that were recorded and are done; synchronize first");
+            "both events of elapsed_time must be recorded and done; synchronize the later one "
+            "first");
     }
     const DeviceGuard guard(device_);
     float milliseconds = 0;
     check(functions().elapsed_time(&milliseconds, handle(), end.handle()), "aclrtEventElapsedTime",
-          "the time between two events" + on(device_));
+          "measure the time between two events" + on(device_));
     return milliseconds;
 }
 
@@ -195,7 +196,7 @@ bool query_stream(void* stream, int device) {
     }
     int status = 0;
     check(functions().query_stream(stream, &status), "aclrtStreamQuery",
-          "whether a stream is done" + on(device));
+          "query a stream" + on(device));
     return status == 0;  // ACL_STREAM_STATUS_COMPLETE
 }
 
@@ -205,7 +206,7 @@ void wait_event(void* stream, int device, const Event& event) {
     }
     const DeviceGuard guard(device);
     check(functions().stream_wait_event(stream, event.handle()), "aclrtStreamWaitEvent",
-          "let a stream wait for an event" + on(device));
+          "make a stream wait for an event" + on(device));
 }
 
 }  // namespace ascend_ops::acl

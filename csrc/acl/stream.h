@@ -1,4 +1,4 @@
-// Streams and events that belong to whoever made them, on a device that they remember.
+// Streams and events that are destroyed with their C++ object. Each remembers its device.
 #pragma once
 
 #include <atomic>
@@ -7,7 +7,8 @@
 
 namespace ascend_ops::acl {
 
-/// What destroys a handle of AscendCL, once: when it dies, or at shut_down() if that is earlier.
+/// Owns a handle of AscendCL, which is destroyed with this object, or at shut_down() if that is
+/// earlier.
 class Owned {
   public:
     Owned();
@@ -15,24 +16,24 @@ class Owned {
     Owned(const Owned&) = delete;
     Owned& operator=(const Owned&) = delete;
 
-    /// Destroys the handle; nothing where that has happened, or AscendCL cannot be called.
+    /// Destroy the handle; do nothing if it is destroyed or AscendCL cannot be called.
     virtual void close() noexcept = 0;
 
-    /// close() of all there are.
+    /// Close all living objects.
     static void close_all() noexcept;
 
   protected:
-    /// For the destructor of a derived class, before its own close().
+    /// Called by the destructor of a derived class before its own close().
     void forget() noexcept;
 };
 
 class Stream : public Owned {
   public:
-    /// `priority` is AscendCL's: 0 comes first. A CANN without priorities takes 0 only.
+    /// `priority` is AscendCL's: 0 is the highest. A CANN without priorities accepts only 0.
     Stream(int device, unsigned priority);
     ~Stream() override;
 
-    void close() noexcept override;  // waits for what is queued
+    void close() noexcept override;  // waits for the queued work
     void* handle() const;
     int device() const { return device_; }
 
@@ -48,7 +49,7 @@ class Event : public Owned {
 
     void close() noexcept override;
     void record(void* stream);
-    /// Whether everything before the newest record is done; true where there is none.
+    /// Whether everything before the newest record is done; true if there is no record.
     bool query() const;
     void synchronize() const;
     float elapsed_time(const Event& end) const;  // ms
@@ -63,7 +64,7 @@ class Event : public Owned {
     std::atomic<void*> handle_{nullptr};
 };
 
-// Of any stream of `device`, torch_npu's too.
+// These take any stream of `device`, including torch_npu's.
 void synchronize_stream(void* stream, int device);
 bool query_stream(void* stream, int device);
 void wait_event(void* stream, int device, const Event& event);

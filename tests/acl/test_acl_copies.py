@@ -1,4 +1,4 @@
-"""ascend_ops.acl.copy_async: every direction, what it refuses, and failures of AscendCL."""
+"""ascend_ops.acl.copy_async: every direction, the arguments it refuses, failures of AscendCL."""
 
 from __future__ import annotations
 
@@ -49,20 +49,30 @@ def test_what_does_not_fit_is_refused_in_words():
     device = torch.zeros(4, 6, device="npu")
     host = acl.empty_pinned((4, 6))
     refusals = [
-        ((device, [1.0]), TypeError, "src: expected a tensor, found list"),
-        ((device, host.to(torch.int32)), ValueError, "src: expected pinned memory"),
-        ((device, acl.empty_pinned((4, 6), torch.int32)), TypeError, "expected torch.float32"),
-        ((device, host.view(6, 4)), ValueError, r"src: expected shape \[4, 6\], as dst"),
-        ((device.t(), host.view(6, 4)), ValueError, "dst: expected a contiguous tensor"),
-        ((host, host.clone()), ValueError, "src: expected pinned memory"),
-        ((host, host), ValueError, "expected one NPU, or one and the host, found cpu to cpu"),
-        ((device, torch.zeros(4, 6, device="meta")), ValueError, "on cpu or npu, found meta"),
-        ((torch.nn.Parameter(device), host), ValueError, "no leaf that requires grad"),
+        ((device, [1.0]), TypeError, "src must be a tensor, got list"),
+        ((device, host.to(torch.int32)), ValueError, "src must be in pinned memory"),
+        (
+            (device, acl.empty_pinned((4, 6), torch.int32)),
+            TypeError,
+            r"must have the dtype of dst, torch\.float32, got torch\.int32",
+        ),
+        ((device, host.view(6, 4)), ValueError, r"src must have the shape of dst, \[4, 6\]"),
+        ((device.t(), host.view(6, 4)), ValueError, "dst must be a contiguous tensor"),
+        ((host, host.clone()), ValueError, "src must be in pinned memory"),
+        ((host, host), ValueError, "one NPU, or one NPU and the CPU, got cpu and cpu"),
+        ((device, torch.zeros(4, 6, device="meta")), ValueError, "on cpu or npu, got meta"),
+        (
+            (torch.nn.Parameter(device), host),
+            ValueError,
+            "dst must not be a leaf that requires grad",
+        ),
     ]
     for arguments, kind, words in refusals:
         with pytest.raises(kind, match=words):
             acl.copy_async(*arguments)
-    with pytest.raises(ValueError, match=r"expected one of acl.empty_pinned, found other memory"):
+    with pytest.raises(
+        ValueError, match=r"must be one from acl.empty_pinned, got one in other memory"
+    ):
         acl.record_stream(torch.zeros(3).pin_memory())
     with torch.no_grad():
         acl.copy_async(torch.nn.Parameter(device), host).synchronize()

@@ -1,4 +1,4 @@
-"""ascend_ops.acl's streams and events, beside torch_npu's; and what it says of the device."""
+"""ascend_ops.acl's streams and events beside torch_npu's, and its facts about the device."""
 
 from __future__ import annotations
 
@@ -92,12 +92,14 @@ def test_two_devices_have_streams_and_memory_of_their_own():
     for target, stream in zip(targets, streams, strict=True):
         stream.synchronize()
         assert (target.cpu() == 4).all()
-    with pytest.raises(ValueError, match="expected one of npu:1, found npu:0"):
+    with pytest.raises(ValueError, match="stream must be one of npu:1, got one of npu:0"):
         acl.copy_async(targets[1], host, streams[0])
-    with pytest.raises(ValueError, match="expected one NPU, or one and the host"):
+    with pytest.raises(ValueError, match="must be on one NPU, or one NPU and the CPU"):
         acl.copy_async(targets[1], targets[0])
     event = streams[0].record_event()
-    with pytest.raises(ValueError, match="expected one of device 0, where this event was made"):
+    with pytest.raises(
+        ValueError, match="stream must be one of device 0, on which this event was recorded first"
+    ):
         event.record(streams[1])
     streams[1].wait_event(event)
 
@@ -108,15 +110,15 @@ def test_what_does_not_fit_is_refused_in_words():
 
     from ascend_ops import acl
 
-    with pytest.raises(ValueError, match=r"priority: expected 0 \(first\) to 7, found 8"):
+    with pytest.raises(ValueError, match=r"priority must be 0 \(the highest\) to 7, got 8"):
         acl.Stream(priority=8)
-    with pytest.raises(ValueError, match=r"device: expected 0 to \d+, as there are \d+, found 99"):
+    with pytest.raises(ValueError, match=r"device must be 0 to \d+, got 99"):
         acl.Stream(99)
-    with pytest.raises(ValueError, match="device: expected an NPU, found cpu"):
+    with pytest.raises(ValueError, match="device must be an NPU, got cpu"):
         acl.memory_info("cpu")
-    with pytest.raises(ValueError, match="handle: expected an aclrtStream, found 0"):
+    with pytest.raises(ValueError, match="handle must be an aclrtStream, got 0"):
         acl.Stream.from_handle(0)
-    with pytest.raises(TypeError, match=r"expected a torch\.npu\.Stream, found int"):
+    with pytest.raises(TypeError, match=r"must be a torch\.npu\.Stream, got int"):
         acl.Stream.from_torch(3)
     untimed = acl.Event()
     with pytest.raises(ValueError, match="two events that were recorded"):
