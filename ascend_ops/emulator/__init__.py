@@ -1,8 +1,9 @@
-"""An emulated NPU: the real torch_npu on a machine that has no NPU and no CANN.
+"""An emulated NPU: the real torch_npu on a machine without an NPU and without CANN.
 
-``activate()`` before ``import torch_npu`` (with torch_npu installed, before ``import torch``: torch
-imports it) turns this process over to it; ``ascend-ops emulate -- python train.py`` does so for a
-program. It computes on the CPU and is no measure of an NPU's speed. See docs/emulator.md.
+Call :func:`activate` before ``import torch_npu``, or run a program with ``ascend-ops emulate --
+python train.py``. If torch_npu is installed, ``import torch`` imports it as well, so call
+:func:`activate` before that. The emulated NPU computes on the CPU; its timings are not a measure of
+an NPU's speed. See docs/emulator.md.
 """
 
 from __future__ import annotations

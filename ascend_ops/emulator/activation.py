@@ -1,4 +1,4 @@
-"""Turning a process over to the emulated NPU."""
+"""Makes torch_npu in this process find the emulated NPU."""
 
 from __future__ import annotations
 
@@ -14,23 +14,43 @@ from ..dispatch.loading import build_progress
 from . import missing_functions
 from .cann_folder import EmulatedCann, emulated_cann
 
-#: torch's own libraries, which the operators are linked against, in the order of loading.
+#: torch's libraries that the operators are linked against, in loading order.
 _TORCH_LIBRARIES = ("libtorch_global_deps.so", "libtorch_cpu.so", "libtorch.so")
 
 _active: EmulatedCann | None = None
 
 
 class ActivationError(AscendOpsError):
-    """The emulated NPU cannot be put under a torch_npu that is loaded already."""
+    """The emulated NPU cannot be activated, because torch_npu is imported already."""
 
 
 def activate(**options: object) -> EmulatedCann:
-    """Make torch_npu find the emulated NPU in this process and in those it starts.
+    """Make torch_npu find the emulated NPU in this process and in processes that it starts.
 
-    Before ``import torch_npu``. ``options`` are the emulator's variables without their prefix, in
-    lower case: ``activate(devices=2, races=True)`` sets ASCEND_EMULATOR_DEVICES and _RACES. The
-    second call of a process only sets options. Raises ActivationError where torch_npu was imported
-    before and does not run on the emulated NPU, or has read other options.
+    Call it before ``import torch_npu``. A second call in a process only sets options.
+
+    Args:
+        options: the emulator's environment variables without their prefix, in lower case.
+            ``activate(devices=2, races=True)`` sets ASCEND_EMULATOR_DEVICES=2 and
+            ASCEND_EMULATOR_RACES=1.
+
+    Returns:
+        The CANN folder that torch_npu finds.
+
+    Raises:
+        ActivationError: torch_npu was imported before and does not run on the emulated NPU, or has
+            read other options.
+        IncompatibleOpError: torch_npu is not installed.
+        BuildError: a library of the emulator does not compile.
+
+    Example:
+        >>> from ascend_ops.emulator import activate
+        >>> cann = activate(devices=2, banner=False)
+        >>> import torch, torch_npu
+        >>> torch.npu.device_count()
+        2
+        >>> (torch.ones(3).npu() + 1).tolist()
+        [2.0, 2.0, 2.0]
     """
     global _active
     _set(options)
@@ -42,9 +62,9 @@ def activate(**options: object) -> EmulatedCann:
         return _active
     if "torch_npu" in sys.modules:
         raise ActivationError(
-            "torch_npu was imported before ascend_ops.emulator.activate(). Call it first; where "
-            "torch_npu is installed, `import torch` imports it too, so also before that, or set "
-            "TORCH_DEVICE_BACKEND_AUTOLOAD=0."
+            "torch_npu was imported before ascend_ops.emulator.activate(). Call activate first. If "
+            "torch_npu is installed, `import torch` imports it: call activate before that as well, "
+            "or set TORCH_DEVICE_BACKEND_AUTOLOAD=0."
         )
     if sys.stderr.isatty():
         with build_progress() as on_progress:
@@ -64,8 +84,8 @@ def _set(options: dict[str, object]) -> None:
     late = [f"{name}={text}" for name, text in wanted.items() if current.get(name) != text]
     if late and is_active() and "torch_npu" in sys.modules:
         raise ActivationError(
-            "torch_npu was imported before ascend_ops.emulator.activate() and read its options. "
-            f"Set {' '.join(late)} in the environment, or activate first."
+            "torch_npu was imported before ascend_ops.emulator.activate() and has read its "
+            f"options. Set {' '.join(late)} in the environment, or call activate first."
         )
     envs.export(wanted)
 
@@ -75,14 +95,23 @@ def _text(value: object) -> str:
 
 
 def is_active() -> bool:
-    """Whether this process's NPU is the emulated one."""
+    """Return whether this process's NPU is the emulated one.
+
+    Example:
+        >>> from ascend_ops.emulator import activate, is_active
+        >>> is_active()
+        False
+        >>> cann = activate()
+        >>> is_active()
+        True
+    """
     return _active is not None or envs.EMULATOR_HOME.get() is not None
 
 
 def _preload(cann: EmulatedCann) -> None:
-    """Load the libraries by path: the loader read LD_LIBRARY_PATH when the process began.
+    """Load the libraries by path, because the loader read LD_LIBRARY_PATH when the process began.
 
-    Whoever needs one of them later gets it by its soname.
+    Libraries that depend on one of them later find it by its soname.
     """
     torch = find_torch()
     assert torch is not None

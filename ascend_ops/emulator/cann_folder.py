@@ -1,4 +1,4 @@
-"""The emulated CANN: a folder with the layout of a real one, made of the libraries in the cache."""
+"""The emulated CANN: a folder with the layout of a real one, assembled from cached libraries."""
 
 from __future__ import annotations
 
@@ -36,7 +36,18 @@ path={path}
 
 @dataclass(frozen=True)
 class EmulatedCann:
-    """A CANN folder whose libraries are the emulator's."""
+    """A CANN folder whose libraries are the emulator's.
+
+    Attributes:
+        root: the folder, as ASCEND_HOME_PATH names it.
+        version: the version of CANN that it reports.
+
+    Example:
+        >>> from ascend_ops.emulator import emulated_cann
+        >>> cann = emulated_cann()
+        >>> cann.library_dir.name, (cann.library_dir / "libascendcl.so").exists()
+        ('lib64', True)
+    """
 
     root: Path
     version: str
@@ -48,11 +59,11 @@ class EmulatedCann:
 
     @property
     def libraries(self) -> list[Path]:
-        """The libraries, in the order in which they can be loaded."""
+        """The libraries in loading order."""
         return [self.library_dir / cls.LIBRARY for cls in EMULATOR_LIBRARIES]
 
     def variables(self) -> dict[str, str]:
-        """What a process has to have in its environment to find it as its CANN."""
+        """Return the environment variables with which a process finds the folder as its CANN."""
         root = str(self.root)
         return {
             envs.ASCEND_HOME_PATH.name: root,
@@ -62,13 +73,13 @@ class EmulatedCann:
         }
 
     def child_environment(self, environ: Mapping[str, str]) -> dict[str, str]:
-        """``environ`` for a new process, whose loader then finds the libraries."""
+        """Return ``environ`` for a new process whose loader finds the libraries."""
         name = envs.LD_LIBRARY_PATH.name
         path = os.pathsep.join(filter(None, [str(self.library_dir), environ.get(name, "")]))
         return {**environ, **self.variables(), name: path}
 
     def program_environment(self, environ: Mapping[str, str]) -> dict[str, str]:
-        """The same for a program that is started on it: its Python says what is not emulated."""
+        """Return the same for a program, whose Python also explains what is not emulated."""
         name = envs.PYTHONPATH.name
         startup = str(Path(__file__).resolve().parent / "startup")
         path = os.pathsep.join(filter(None, [startup, environ.get(name, "")]))
@@ -78,10 +89,23 @@ class EmulatedCann:
 def emulated_cann(
     environ: Mapping[str, str] | None = None, on_progress: ProgressListener | None = None
 ) -> EmulatedCann:
-    """The folder in the user's cache, made first where it is not there.
+    """Return the folder in the user's cache, assembling it first if it does not exist.
 
-    What of it is not in the cache of ops is built. Raises IncompatibleOpError without torch_npu,
-    and whatever :meth:`op_builder.builder.OpBuilder.load` raises.
+    Libraries that are not in the cache of ops are built.
+
+    Args:
+        environ: the environment to read; this process's if None.
+        on_progress: is called for each step of a build.
+
+    Raises:
+        IncompatibleOpError: torch_npu is not installed.
+        BuildError: a library does not compile. :meth:`op_builder.builder.OpBuilder.load` lists the
+            other errors.
+
+    Example:
+        >>> from ascend_ops.emulator import emulated_cann
+        >>> emulated_cann().variables()["ASCEND_HOME_PATH"] == str(emulated_cann().root)
+        True
     """
     environ = envs.process_environment() if environ is None else environ
     package = find_torch_npu()
@@ -98,7 +122,7 @@ def emulated_cann(
     root = cache / EMULATED_CANNS / digest / f"cann-{version}"
     if root.is_dir():
         with contextlib.suppress(OSError):
-            os.utime(root)  # note the use, for pruning
+            os.utime(root)  # pruning goes by the time of the last use
     else:
         Layer("user", cache, shipped=False).prepare()
         _assemble(root, version, headers, entries)
@@ -106,7 +130,7 @@ def emulated_cann(
 
 
 def _entries(environ: Mapping[str, str], on_progress: ProgressListener | None) -> dict[str, Entry]:
-    """The libraries by name: looked for together, then built where they were not found."""
+    """Return the libraries by name: look all of them up, then build the missing ones."""
     builders = [cls() for cls in EMULATOR_LIBRARIES]
     toolchain = builders[0].toolchain(environ)
     plans = {builder.LIBRARY: builder.plan(toolchain=toolchain) for builder in builders}
@@ -118,7 +142,7 @@ def _entries(environ: Mapping[str, str], on_progress: ProgressListener | None) -
 
 
 def _assemble(root: Path, version: str, headers: Path, entries: Mapping[str, Entry]) -> None:
-    """Everything in a draft, then one rename; losing it to another process is success."""
+    """Assemble the folder in a draft and rename it once; losing the race is success."""
     draft = root.parent.with_name(f"{root.parent.name}.{uuid.uuid4().hex[:12]}")
     folder = draft / root.name
     for name in ("lib64", "opp", "runtime", "compiler"):
@@ -138,7 +162,7 @@ def _assemble(root: Path, version: str, headers: Path, entries: Mapping[str, Ent
 
 
 def _place(library: Path, place: Path) -> None:
-    """A hard link where the file system allows one: it outlives the entry that is pruned."""
+    """Hard-link the file if possible, so that it outlives a pruned entry, or copy it."""
     with contextlib.suppress(OSError):
         place.hardlink_to(library)
         return

@@ -1,8 +1,9 @@
-"""Tests in processes of their own, for the pytest plugin.
+"""Runs tests in processes of their own, for the pytest plugin.
 
-A server, forked before the first test runs, forks a process a test. So none of them has what tests
-in pytest's own process leave behind: autograd's threads, with which ``backward`` refuses to work
-after a fork, an OpenMP team, fixtures of a wide scope that it would tear down for all.
+A server, which is forked before the first test runs, forks one process per test. A test's process
+therefore has nothing that tests in pytest's own process leave behind: autograd's threads, with
+which ``backward`` does not work after a fork, an OpenMP team, or wide-scope fixtures that it would
+tear down for all.
 """
 
 from __future__ import annotations
@@ -22,9 +23,9 @@ _READ_BYTES = 65536
 
 
 class ForkServer:
-    """Runs each of ``items`` on demand, in a fork of the process that the constructor forks.
+    """Runs ``items`` on demand, each in a fork of the process that the constructor forks.
 
-    Raises ImportError where torch_npu cannot be imported; it is there and not in this process.
+    That process imports torch_npu, and this one does not. Raises ImportError if the import fails.
     """
 
     def __init__(self, items: Sequence[pytest.Item]) -> None:
@@ -43,7 +44,7 @@ class ForkServer:
             raise ImportError(problem)
 
     def run(self, item: pytest.Item, timeout: float) -> list[pytest.TestReport]:
-        """The item's reports; a failed one where its process ended, or took too long."""
+        """Return the item's reports, or a failed one if its process died or timed out."""
         started = time.monotonic()
         self._channel.write(json.dumps([self._numbers[item], timeout]).encode() + b"\n")
         self._channel.flush()
@@ -64,7 +65,7 @@ class ForkServer:
 
 
 def _serve(channel: socket.socket, items: Sequence[pytest.Item]) -> NoReturn:
-    """Until pytest's process closes its end. A Ctrl-C is for that one and for the test."""
+    """Serve until pytest's process closes its end. Ctrl-C is left to pytest and to the test."""
     interrupt = signal.signal(signal.SIGINT, signal.SIG_IGN)
     with channel.makefile("rwb") as stream:
         try:
@@ -90,7 +91,7 @@ def _why_no_torch_npu() -> str:
 
 
 def _run(item: pytest.Item, timeout: float, channel: socket.socket, interrupt: Any) -> Any:
-    """Reports as JSON, in a list."""
+    """Return the reports as a list of JSON values."""
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
@@ -106,14 +107,14 @@ def _run(item: pytest.Item, timeout: float, channel: socket.socket, interrupt: A
     _, status = os.waitpid(child, 0)
     if text and not timed_out:
         return json.loads(text)
-    ended = f"no end within {timeout:g} s" if timed_out else f"ended by {_ending(status)}"
-    report = _failure(item, f"the test's process: {ended}", time.monotonic() - started)
+    ended = f"did not end within {timeout:g} s" if timed_out else _ending(status)
+    report = _failure(item, f"the test's process {ended}", time.monotonic() - started)
     report.sections.extend(_left_output(item))
     return [report._to_json()]
 
 
 def _run_in_child(item: pytest.Item, writer: int) -> NoReturn:
-    """No exit handler of pytest runs twice."""
+    """Run the item and exit without pytest's exit handlers, which the parent runs."""
     import torch
     from _pytest.runner import runtestprotocol
 
@@ -128,7 +129,7 @@ def _run_in_child(item: pytest.Item, writer: int) -> NoReturn:
 
 
 def _read(reader: int, timeout: float) -> tuple[bytes, bool]:
-    """Everything up to the end of the pipe, and whether the time was up before."""
+    """Read the pipe to its end. Returns what was read, and whether the time ran out."""
     chunks: list[bytes] = []
     deadline = time.monotonic() + timeout
     with os.fdopen(reader, "rb", buffering=0) as pipe:
@@ -144,14 +145,14 @@ def _read(reader: int, timeout: float) -> tuple[bytes, bool]:
 
 def _ending(status: int) -> str:
     if os.WIFSIGNALED(status):
-        return signal.Signals(os.WTERMSIG(status)).name
-    return f"exit with status {os.WEXITSTATUS(status)}"
+        return f"was killed by {signal.Signals(os.WTERMSIG(status)).name}"
+    return f"exited with status {os.WEXITSTATUS(status)}"
 
 
 def _left_output(item: pytest.Item) -> list[tuple[str, str]]:
-    """What a test that did not end by itself had written: why it died is in there.
+    """Return the output of a test whose process died, which usually explains why.
 
-    pytest's files of captured output are shared by all forks; unread, it would be the next test's.
+    All forks share pytest's files of captured output: unread, it would appear in the next test.
     """
     capture = item.config.pluginmanager.getplugin("capturemanager")
     if capture is None or not capture.is_globally_capturing():
@@ -162,7 +163,7 @@ def _left_output(item: pytest.Item) -> list[tuple[str, str]]:
 
 
 def _report(data: dict[str, Any]) -> pytest.TestReport:
-    if isinstance(data["longrepr"], list):  # of a skipped one; JSON has no tuples
+    if isinstance(data["longrepr"], list):  # of a skipped test; JSON has no tuples
         data["longrepr"] = tuple(data["longrepr"])
     return pytest.TestReport._from_json(data)
 

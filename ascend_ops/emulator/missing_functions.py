@@ -1,8 +1,8 @@
-"""What to do about an aclnn function that is not emulated, said where its error is.
+"""Adds advice to the error about an aclnn function that is not emulated.
 
-torch_npu raises the error, from C++, and names the function; here is added where it would have to
-be. Imports nothing of this package: a program that was started by ``ascend-ops emulate`` loads this
-file before its own first line.
+torch_npu raises the error in C++ and names the function; the advice names the place to add it. This
+file imports nothing of the package, because a program that ``ascend-ops emulate`` starts loads it
+before its own first line.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ _installed = False
 
 
 def advice(text: str) -> str | None:
-    """Where to add the function that an error's text says is missing; None for other errors."""
+    """Return where to add the function that an error reports as missing; None for other errors."""
     found = _MISSING.search(text)
     if found is None:
         return None
     name = found[1]
     return (
-        f"ascend_ops: {name} is not emulated. To add it: a row ATEN({name}, ...) or a body "
-        f"ACLNN({name}, ...) in the file of its family in csrc/emulator/ops/, and its line in "
+        f"ascend_ops: {name} is not emulated. To add it, write a row ATEN({name}, ...) or a body "
+        f"ACLNN({name}, ...) in the file of its family in csrc/emulator/ops/ and add its line to "
         "tests/emulator/checked_by_opinfo.py or checked_by_tests.py; see 'Adding an operator' in "
         "docs/emulator.md."
     )
 
 
 def install() -> None:
-    """Add the advice to uncaught exceptions of this process, of any thread. Once is enough."""
+    """Print the advice below uncaught exceptions of all threads. Later calls do nothing."""
     global _installed
     if _installed:
         return
@@ -42,16 +42,16 @@ def install() -> None:
         kind: type[BaseException], error: BaseException, traceback: TracebackType | None
     ) -> None:
         previous(kind, error, traceback)
-        _say(error)
+        _print_advice(error)
 
     def thread_hook(arguments: threading.ExceptHookArgs) -> None:
         of_threads(arguments)
-        _say(arguments.exc_value)
+        _print_advice(arguments.exc_value)
 
     sys.excepthook, threading.excepthook = hook, thread_hook
 
 
-def _say(error: BaseException | None) -> None:
+def _print_advice(error: BaseException | None) -> None:
     text = advice(str(error))
     if text is not None:
-        print(text, file=sys.stderr)  # noqa: T201 - below the traceback that it is about
+        print(text, file=sys.stderr)  # noqa: T201 - below the traceback

@@ -2,12 +2,12 @@
 
     pytest --npu=emulated
 
-Each marked test runs in a process of its own, because torch_npu runs nothing any more after a first
-failed operator, and because an NPU cannot be used on both sides of a fork. ``none``, the default,
-skips them. The processes are forked from one that was set aside before the first test, so tests
-without the marker may come before, between and after, and may use autograd; a fixture of a wide
-scope is set up for each marked test anew. ``--npu=emulated`` turns pytest over to the emulated NPU
-before conftest files and tests are imported: they may import torch and torch_npu as usual.
+Each marked test runs in a process of its own, because torch_npu runs nothing after a first failed
+operator, and because an NPU cannot be used on both sides of a fork. ``none``, the default, skips
+them. The processes are forked from one that is set aside before the first test, so that tests
+without the marker may run before, between and after, and may use autograd. Wide-scope fixtures are
+set up anew for each marked test. ``--npu=emulated`` activates the emulated NPU before conftest
+files and tests are imported, so that they may import torch and torch_npu as usual.
 """
 
 from __future__ import annotations
@@ -29,24 +29,24 @@ _server: pytest.StashKey[ForkServer] = pytest.StashKey()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """``--npu``."""
+    """Add the option ``--npu``."""
     parser.getgroup("ascend_ops").addoption(
         "--npu",
         choices=("emulated", "real", "none"),
         default=None,
         help="what tests with the marker npu run on: the emulated NPU of ascend_ops, a real one, "
-        "or nothing (default: they are skipped)",
+        "or none, which skips them (default)",
     )
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
-    """Before a conftest file imports torch, which imports torch_npu by itself."""
+    """Activate the emulator before a conftest file imports torch, which imports torch_npu."""
     _activate(early_config.known_args_namespace.npu)
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """The marker; and the NPU, where a conftest file brought this plugin."""
+    """Declare the marker, and activate the emulator if a conftest file loaded this plugin."""
     config.addinivalue_line(
         "markers", "npu(timeout=120): needs an NPU, see --npu; runs in a process of its own"
     )
@@ -65,7 +65,7 @@ def _activate(chosen: str | None) -> None:
 
 
 def pytest_report_header(config: pytest.Config) -> str:
-    """Says what the NPU is in the report, also where the whole of pytest was started on it."""
+    """Report which NPU the tests use, also if pytest itself was started on the emulated one."""
     from . import is_active
 
     chosen = config.getoption("npu") or "none"
@@ -74,10 +74,10 @@ def pytest_report_header(config: pytest.Config) -> str:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Skip the marked tests where there is no NPU for them."""
+    """Skip the marked tests without ``--npu``."""
     if config.getoption("npu") in ("emulated", "real"):
         return
-    skip = pytest.mark.skip(reason="needs an NPU: give --npu=emulated or --npu=real")
+    skip = pytest.mark.skip(reason="needs an NPU: use --npu=emulated or --npu=real")
     for item in items:
         if item.get_closest_marker("npu"):
             item.add_marker(skip)
@@ -112,7 +112,7 @@ def _has_own_process(item: pytest.Item) -> bool:
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
-    """Below a failure for want of an emulated function: where to add it."""
+    """Add advice to the report of a failure whose cause is a function that is not emulated."""
     outcome = yield
     report = outcome.get_result()  # type: ignore[attr-defined]
     text = advice(report.longreprtext) if report.failed and _has_own_process(item) else None
@@ -122,7 +122,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
-    """Have a marked test run in its process and take over its reports."""
+    """Run a marked test in its own process and log its reports."""
     if not _has_own_process(item):
         return None
     marker = item.get_closest_marker("npu")
@@ -132,7 +132,7 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> 
     server = item.config.stash[_server]
     for report in server.run(item, float(marker.kwargs.get("timeout", _SECONDS))):
         hook.pytest_runtest_logreport(report=report)
-    # What a test in this process left set up for this one's module, the next may not belong to.
+    # A test in this process may have left fixtures set up that the next test does not use.
     item.session._setupstate.teardown_exact(nextitem)
     hook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
     return True

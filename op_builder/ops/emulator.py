@@ -1,7 +1,7 @@
-"""Builders of the emulated NPU: the CANN libraries that torch_npu is linked against, on the host.
+"""Builders of the emulated NPU: host versions of the CANN libraries that torch_npu needs.
 
-Each is an op of its own, so that a change builds little and each is found in the cache like any
-other; none is linked against another. ``ascend_ops.emulator`` makes a CANN folder of them.
+Each library is an op of its own, so that a change rebuilds little and each is cached like any other
+op. None is linked against another. ``ascend_ops.emulator`` assembles a CANN folder from them.
 """
 
 from __future__ import annotations
@@ -16,29 +16,29 @@ from ..toolchain.detect import Toolchain
 from ..toolchain.torch_install import find_torch_npu
 from .own_op import OwnOp
 
-#: The AscendCL headers come with the wheel; CANN's own are not needed and not copied.
+#: The AscendCL headers in the torch_npu wheel. CANN's own are not needed.
 ACL_HEADERS = Path("include", "third_party", "acl", "inc")
 _HCCL_HEADERS = Path("include", "third_party", "hccl", "inc")
 
-# The headers export what they declare only so; deprecated functions have to be there too.
+# FUNC_VISIBILITY makes the headers export what they declare, deprecated functions included.
 _ACL_FLAGS = ("-DFUNC_VISIBILITY", "-Wno-deprecated-declarations")
 
 
 class EmulatorLibrary(OwnOp, CPUOpBuilder):
     """One library. ``LIBRARY`` is its name in CANN's ``lib64``, and its soname.
 
-    ``SOURCES`` are files and folders of ``csrc/emulator``: a file that is added to such a folder is
+    ``SOURCES`` are files and folders of ``csrc/emulator``. A file that you add to such a folder is
     compiled without being listed.
     """
 
     BUILD_VAR = "DS_BUILD_EMULATOR"
     BINDING = "ctypes"
-    ONLY_BY_NAME = True  # an image for real NPUs has no use for it
+    ONLY_BY_NAME = True  # an image for real NPUs does not need it
     LIBRARY: ClassVar[str]
     SOURCES: ClassVar[tuple[str, ...]]
 
     def sources(self) -> list[str]:
-        """The files of ``csrc/emulator`` that make it, in the order of ``SOURCES``."""
+        """Return the library's C++ files, in the order of ``SOURCES``."""
         root = self.source_root()
         found: list[str] = []
         for name in self.SOURCES:
@@ -48,28 +48,28 @@ class EmulatorLibrary(OwnOp, CPUOpBuilder):
         return found
 
     def include_paths(self) -> list[str | Path]:
-        """This project's headers, then the AscendCL ones of the torch_npu wheel."""
+        """Return the folders of this project's headers and of the wheel's AscendCL headers."""
         package = find_torch_npu()
         headers = [] if package is None else [package.root / ACL_HEADERS]
         return [".", *headers]
 
     def cxx_args(self) -> list[str]:
-        """Of all libraries."""
+        """Return the flags of all libraries."""
         return ["-O2", *_ACL_FLAGS]
 
     def extra_ldflags(self) -> list[str]:
-        """The soname by which torch_npu's libraries find it once it is loaded."""
+        """Return the flags, with the soname by which torch_npu's libraries find the library."""
         return [f"-Wl,-soname,{self.LIBRARY}", "-Wl,-z,defs", "-ldl", "-lpthread"]
 
     def compatibility(self, toolchain: Toolchain) -> list[str]:
-        """It is of use only beside torch_npu, and compiled against its headers."""
+        """Return the base's reasons, and whether torch_npu, whose headers it needs, is missing."""
         reasons = super().compatibility(toolchain)
         if toolchain.torch_npu is None:
             reasons.append("torch_npu is not installed: `pip install torch_npu`")
         return reasons
 
     def spec(self, toolchain: Toolchain) -> BuildSpec:
-        """Bound to the torch_npu whose headers it was compiled against."""
+        """Bind the library to the torch_npu whose headers it is compiled against."""
         spec = super().spec(toolchain)
         package = toolchain.torch_npu
         version = "none" if package is None else f"{package.version} {package.revision[:12]}"
@@ -92,11 +92,11 @@ class EmulatorOperatorsBuilder(EmulatorLibrary):
     SOURCES = ("aten", "aclnn", "ops")  # the longest compile first
 
     def uses_torch(self) -> bool:
-        """Two files in ``aten/`` include its headers."""
+        """Return True: two files in ``aten/`` include torch's headers."""
         return True
 
     def cxx_args(self) -> list[str]:
-        """The time goes into ATen and not in here: -O1 compiles a third faster."""
+        """Return -O1, which compiles a third faster: the run time is spent in ATen, not here."""
         return ["-O1", *_ACL_FLAGS, "-DAT_PER_OPERATOR_HEADERS"]
 
 
@@ -116,7 +116,7 @@ class EmulatorHcclBuilder(EmulatorLibrary):
     SOURCES: ClassVar[tuple[str, ...]] = ("hccl",)
 
     def include_paths(self) -> list[str | Path]:
-        """HCCL's headers lie apart from AscendCL's."""
+        """Return the base's folders and that of HCCL's headers."""
         package = find_torch_npu()
         return [
             *super().include_paths(),
@@ -125,7 +125,7 @@ class EmulatorHcclBuilder(EmulatorLibrary):
 
 
 class EmulatorHcommBuilder(EmulatorHcclBuilder):
-    """``emulator_hcomm``: what torch_npu looks for there, passed on to libhccl."""
+    """``emulator_hcomm``: the functions that torch_npu looks up there, passed on to libhccl."""
 
     NAME = "emulator_hcomm"
     LIBRARY = "libhcomm.so"
@@ -133,7 +133,7 @@ class EmulatorHcommBuilder(EmulatorHcclBuilder):
 
 
 class _EmptyLibrary(EmulatorLibrary):
-    """A library that torch_npu's libraries name as needed and call nothing in."""
+    """A library that torch_npu's libraries are linked against without calling it."""
 
     SOURCES = ("empty.cpp",)
 
@@ -159,7 +159,7 @@ class EmulatorTdtChannelBuilder(_EmptyLibrary):
     LIBRARY = "libacl_tdt_channel.so"
 
 
-#: In the order in which they can be loaded one after another.
+#: All libraries, in loading order.
 EMULATOR_LIBRARIES: tuple[type[EmulatorLibrary], ...] = (
     EmulatorRuntimeBuilder,
     EmulatorSingleOpBuilder,

@@ -92,7 +92,7 @@ def test_autograd_sees_that_a_tensor_was_overwritten():
         product.backward()
 
 
-# Torch calls some of these functions itself while it starts: the faults come later.
+# The faults come late, because torch itself calls some of these functions while it starts.
 FAULTS = {
     "aclrtMallocHost": 30,
     "aclrtCreateStreamWithConfig": 80,

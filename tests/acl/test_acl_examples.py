@@ -10,7 +10,7 @@ import pytest
 from ascend_ops import acl
 from ascend_ops.acl import native
 
-#: C++ classes; their docstrings stand where they are declared for type checkers.
+#: C++ classes; their docstrings are in the declarations for type checkers.
 DECLARED = {"AclError": native.AclError, "PinnedBuffer": native.PinnedBuffer}
 
 

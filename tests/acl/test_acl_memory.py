@@ -133,7 +133,7 @@ with HeldStream(stream.handle):
     done = acl.copy_async(device, host, stream)
     del host
     assert acl.memory_statistics()["bytes_waiting"] == 1 << 18
-    early = acl.empty_pinned(1 << 16).fill_(-1.0)      # would overwrite what is being copied
+    early = acl.empty_pinned(1 << 16).fill_(-1.0)      # would overwrite the source of the copy
     assert early.data_ptr() != address
     acl.empty_cache()                                  # nor is it freed
     assert acl.memory_statistics()["blocks"] == 2
@@ -144,7 +144,7 @@ assert late.data_ptr() == address
 late.fill_(-1.0)
 assert (device == 7).all().item()
 
-# A copy of torch's own, of which the pool is told.
+# A copy that torch starts and record_stream reports.
 target = torch.zeros(1 << 16, device="npu")
 torch.npu.synchronize()
 late.fill_(5.0)
@@ -225,7 +225,7 @@ def test_living_objects_at_the_end_and_in_a_forked_child_are_safe():
     assert "aclFinalize" not in done.stderr, done.stderr[-3000:]
 
 
-def test_without_torch_npu_it_says_what_to_do_and_importing_imports_no_torch():
+def test_without_torch_npu_there_is_advice_and_importing_imports_no_torch():
     code = """
 import sys
 import ascend_ops

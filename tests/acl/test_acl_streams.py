@@ -22,7 +22,7 @@ def test_streams_and_events_order_work_and_measure_it():
     begin, end = acl.Event(timing=True), acl.Event(timing=True)
     assert begin.query()
     begin.synchronize()
-    second.wait_event(begin)  # recorded nowhere: nothing to wait for
+    second.wait_event(begin)  # never recorded, so there is nothing to wait for
     first.wait_stream(acl.Stream.current())
     begin.record(first)
     copied = acl.copy_async(y, x, first)
@@ -132,7 +132,7 @@ def test_what_does_not_fit_is_refused_in_words():
 
 
 @npu
-def test_the_device_says_what_it_is():
+def test_the_device_reports_what_it_is():
     import torch
 
     from ascend_ops import acl
@@ -167,14 +167,14 @@ for step in range(3):
     assert (back == 2 * step).all(), (step, back)
     assert (y == 2 * step + 1).all().item()
 
-# On this module's stream by torch: what torch has queued is handed over before it is waited for.
+# torch uses this module's stream: its task queue is submitted before anybody waits for the stream.
 with torch.npu.stream(side.to_torch()):
     z = y * 10
 side.synchronize()
 acl.copy_async(back, z, side).synchronize()
 assert (back == 50).all(), back
 
-# The device tensor is dropped while its copy is queued; its memory is not taken by another.
+# The device tensor is dropped while its copy is queued; its memory must not be reused.
 source = torch.full((1 << 12,), 9.0, device="npu")
 side.wait_stream(current)
 arrived = acl.copy_async(back, source, side)
@@ -183,8 +183,8 @@ other = torch.full((1 << 12,), -9.0, device="npu")
 arrived.synchronize()
 assert (back == 9).all(), back
 
-# Other threads run while one waits: what it waits for is released by one. The long interval keeps
-# the interpreter from running that thread before the wait.
+# Other threads run while one of them waits: one of them releases the stream that it waits for. The
+# long switch interval keeps the interpreter from running that thread before the wait.
 sys.setswitchinterval(1000)
 held, waits = HeldStream(side.handle), threading.Event()
 thread = threading.Thread(target=lambda: waits.wait() and held.release())

@@ -1,6 +1,6 @@
-"""Calls an aclnn function by name, with no torch_npu between: both phases, through ctypes.
+"""Calls both phases of an aclnn function by name, through ctypes and without torch_npu.
 
-For functions that torch_npu calls only on another version of CANN or another SoC, or not at all.
+It is for functions that torch_npu calls only with another CANN version or SoC, or not at all.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import ctypes
 from dataclasses import dataclass
 from typing import Any
 
-#: aclDataType by torch's name.
+#: aclDataType per torch dtype.
 _DATA_TYPES = {"float32": 0, "float16": 1, "int8": 2, "int32": 3, "uint8": 4, "int64": 9}
 _DATA_TYPES |= {"float64": 11, "bool": 12, "bfloat16": 27}
 _FORMAT_ND = 2
@@ -30,9 +30,12 @@ class Float:
 
 
 def call(name: str, *arguments: Any) -> None:
-    """``name`` with its parameters in order: tensors on the NPU and lists of them, Scalar and lists
-    of it, lists of int (an aclIntArray), numbers by value. Waits until it is done. Raises
-    RuntimeError with the emulator's message."""
+    """Call ``name`` and wait until it is done.
+
+    ``arguments`` are its parameters in order: tensors on the NPU and lists of them, Scalar and
+    lists of it, lists of int (an aclIntArray), and numbers by value. Raises RuntimeError with the
+    emulator's message.
+    """
     import torch
 
     library = ctypes.CDLL("libopapi.so")

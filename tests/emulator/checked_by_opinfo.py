@@ -1,7 +1,7 @@
 """Which OpInfo entry checks which function of the emulator's libopapi, without ``aclnn``.
 
-test_checked_functions.py runs these entries, and an entry has to come out right and to call what
-stands beside it. A function that is not here is in checked_by_tests.py, or is not exported.
+test_checked_functions.py runs these entries. An entry must be right and must call the functions
+beside it. A function that is not listed here is in checked_by_tests.py, or is not exported.
 """
 
 from __future__ import annotations
@@ -113,7 +113,7 @@ FORWARD = {
     "var_mean": "VarMean",
 }
 
-#: Entries whose in-place variant is.
+#: Entries whose in-place variants are compared.
 INPLACE = {
     "acos": "InplaceAcos",
     "acosh": "InplaceAcosh",
@@ -170,7 +170,7 @@ INPLACE = {
     "triu": "InplaceTriu",
 }
 
-#: Entries whose gradients are.
+#: Entries whose gradients are compared.
 GRADIENTS = {
     "__rpow__": "Log LogicalAnd PowTensorTensor",
     "_upsample_bilinear2d_aa": "UpsampleBilinear2dAA UpsampleBilinear2dAABackward",

@@ -1,17 +1,17 @@
-"""Which test of tests/emulator checks which function of the emulator's libopapi, without ``aclnn``.
+"""Which test checks which function of the emulator's libopapi, without ``aclnn``.
 
-For what no OpInfo entry reaches (checked_by_opinfo.py). test_checked_functions.py runs these tests
-once more, and they have to call what stands beside them.
+These are the functions that no OpInfo entry reaches (checked_by_opinfo.py).
+test_checked_functions.py runs the tests once more, and they must call the functions beside them.
 """
 
 from __future__ import annotations
 
 from test_direct_calls import CHECKED as CALLED_BY_NAME
 
-#: What test_direct_calls.py calls by name.
+#: The functions that test_direct_calls.py calls by name.
 DIRECT = " ".join(name.removeprefix("aclnn") for name in CALLED_BY_NAME)
 
-#: Tests by their place below ``tests``.
+#: Functions per test; the tests' paths are relative to ``tests``.
 TESTS = {
     "npu_ops/activation/test_activation.py::test_the_kernels_agree_with_fp64[float16]": "GeluBackwardV2 GeluV2",
     "npu_ops/sparse_attention/test_block_sparse_attention.py::test_the_kernels_agree_with_the_loops[float16]": (

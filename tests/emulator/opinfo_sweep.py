@@ -1,14 +1,15 @@
-"""PyTorch's OpInfo entries on the emulated NPU against torch on the CPU.
+"""Compares PyTorch's OpInfo entries on the emulated NPU with torch on the CPU.
 
     python tests/emulator/opinfo_sweep.py [--only NAME ...] [--out FILE] [--mode MODE]
         [--every-dtype]
 
-prints a line an entry and a count of the outcomes: ``right``; ``differs``; ``random`` (differs, as
-random numbers do); ``fails``; ``crash``. One forked process an entry, because torch_npu runs
-nothing any more after a first failed operator. ``--out`` also keeps which aclnn functions each
-entry called. ``--mode`` is ``forward``, ``inplace`` or ``gradients``. A minute or two for all 702.
-An entry runs in float32, or the first dtype that it takes; with ``--every-dtype`` in each that both
-the CPU and an NPU take, and is right only where all of them are.
+The program prints one line per entry and a count of the outcomes: ``right``, ``differs``,
+``random`` (differs, as random numbers do), ``fails`` and ``crash``. Each entry runs in a forked
+process, because torch_npu runs nothing after a first failed operator. ``--out`` also stores which
+aclnn functions each entry called. ``--mode`` is ``forward``, ``inplace`` or ``gradients``. All 702
+entries take a minute or two. An entry runs in float32, or in the first dtype that it supports. With
+``--every-dtype`` it runs in each dtype that both the CPU and an NPU support, and is right only if
+all of them are.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ SAMPLES = 6
 MODES = ("forward", "inplace", "gradients")
 MODE = "forward"
 EVERY_DTYPE = False
-#: What an NPU computes in, and how far a result may be from the CPU's in it.
+#: The dtypes of an NPU, and the tolerances of a comparison with the CPU.
 DTYPES = ("float32", "float16", "bfloat16", "int64", "int32", "int16", "int8", "uint8", "bool")
 _TOLERANCES = {"float16": 2e-2, "bfloat16": 6e-2}
 SECONDS = 900
@@ -43,7 +44,7 @@ _RANDOM = re.compile(
 
 @dataclass
 class Outcome:
-    """What one entry gave; ``functions`` are the aclnn functions that ran."""
+    """The outcome of one entry; ``functions`` are the aclnn functions that ran."""
 
     name: str
     outcome: str
@@ -52,12 +53,12 @@ class Outcome:
 
 
 def full_name(op: Any) -> str:
-    """Of an OpInfo, with its variant."""
+    """Return the name of an OpInfo with its variant."""
     return f"{op.name}.{op.variant_test_name}" if op.variant_test_name else str(op.name)
 
 
 def compare(op: Any, dtype: Any) -> int:
-    """Compare up to SAMPLES samples; how many. Raises AssertionError where one differs."""
+    """Return the number of samples compared, at most SAMPLES. AssertionError if one differs."""
     import torch
     from torch.utils._pytree import tree_map
 
@@ -80,7 +81,7 @@ def compare(op: Any, dtype: Any) -> int:
         on_npu = moved(sample.input), moved(sample.args), keywords(moved(sample.kwargs), "npu")
         try:
             wanted = results(op, sample.input, sample.args, keywords(sample.kwargs, "cpu"))
-        except Exception:  # noqa: BLE001 - a sample that the CPU refuses says nothing
+        except Exception:  # noqa: BLE001 - a sample that the CPU refuses proves nothing
             continue
         pairs = zip(wanted, results(op, *on_npu), strict=False)
         for expected, actual in pairs:
@@ -99,7 +100,7 @@ def compare(op: Any, dtype: Any) -> int:
 
 
 def results(op: Any, x: Any, args: Any, kwargs: Any) -> list[Any]:
-    """What MODE compares: the outputs, the changed input, or the inputs' gradients."""
+    """Return what MODE compares: the outputs, the changed input, or the inputs' gradients."""
     import torch
     from torch.utils._pytree import tree_flatten
 
@@ -116,7 +117,7 @@ def results(op: Any, x: Any, args: Any, kwargs: Any) -> list[Any]:
 
 
 def dtypes_of(op: Any) -> list[Any]:
-    """fp32 where the entry takes it, else the next that a device has; or all of them."""
+    """Return the dtypes to run the entry in: the best one, or all with EVERY_DTYPE."""
     import torch
 
     if EVERY_DTYPE:
@@ -126,7 +127,7 @@ def dtypes_of(op: Any) -> list[Any]:
 
 
 def best_dtype(op: Any) -> list[Any]:
-    """One that the entry takes; none where it takes none on the CPU."""
+    """Return the preferred dtype of the entry, in a list; empty if the CPU supports none."""
     import torch
 
     wanted = (torch.float32, torch.int64, torch.bool, *sorted(op.dtypes, key=str))
@@ -134,7 +135,7 @@ def best_dtype(op: Any) -> list[Any]:
 
 
 def in_child(op: Any, folder: Path) -> Outcome:
-    """The entry's outcome, from a forked process of its own; its trace lies in ``folder``."""
+    """Run the entry in a forked process, which writes its trace to ``folder``."""
     sys.stdout.flush()
     reader, writer = os.pipe()
     child = os.fork()
@@ -156,7 +157,7 @@ def in_child(op: Any, folder: Path) -> Outcome:
 
 
 def attempt(op: Any) -> tuple[str, str]:
-    """In the child."""
+    """Return the outcome and its detail; runs in the child."""
     import torch
 
     torch.set_num_threads(1)
@@ -168,20 +169,20 @@ def attempt(op: Any) -> tuple[str, str]:
             random = _RANDOM.search(full_name(op))
             outcome = "random" if random else "differs"
             return outcome, f"{dtype}: {' '.join(str(error).split())[:200]}"
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is the outcome
+        except Exception as error:  # noqa: BLE001 - any error is the outcome
             return "fails", f"{dtype}: {' '.join(str(error).split())[:400]}"
     return "right" if compared else "fails", f"{compared} samples"
 
 
 def functions_in(trace: Path) -> list[str]:
-    """The aclnn functions that a Chrome trace names."""
+    """Return the aclnn functions that a Chrome trace names."""
     if not trace.exists():
         return []
     return sorted(set(re.findall(r'"name":"(aclnn\w+)"', trace.read_text(errors="replace"))))
 
 
 def entries(only: list[str]) -> Iterator[Any]:
-    """The OpInfo entries of those names, or all."""
+    """Yield the OpInfo entries of those names, or all."""
     from torch.testing._internal.common_methods_invocations import op_db
 
     for op in op_db:
@@ -195,7 +196,7 @@ def entries(only: list[str]) -> Iterator[Any]:
 
 
 def sweep(only: list[str]) -> Iterator[Outcome]:
-    """Each entry's outcome, as it comes. Activates the emulator."""
+    """Activate the emulator and yield each entry's outcome."""
     from ascend_ops.emulator import activate
 
     with tempfile.TemporaryDirectory() as folder:
@@ -208,7 +209,7 @@ def sweep(only: list[str]) -> Iterator[Outcome]:
 
 
 def main() -> None:
-    """The program."""
+    """Run the sweep."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", nargs="*", default=[])
     parser.add_argument("--out", type=Path)

@@ -1,4 +1,4 @@
-"""Runs a function on several ranks: forked processes, each with an emulated device of its own."""
+"""Runs a function on several ranks: forked processes, each with its own emulated device."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from limits import HANG_SECONDS
 
 
 def run_ranks(size: int, function: Callable[[int, int], None]) -> dict[int, int]:
-    """``function(rank, size)`` with a process group of hccl; the exit status by rank.
+    """Run ``function(rank, size)`` in a process group of hccl. Returns the exit status per rank.
 
-    A function that raises ends with status 1 and its traceback on standard error. The ranks meet
-    in a file: a port that was free a moment ago may be another program's now.
+    A function that raises exits with status 1 and prints its traceback to standard error. The ranks
+    rendezvous in a file, because another program may take a port that was free a moment ago.
     """
     children = {}
     with tempfile.TemporaryDirectory() as folder:
@@ -43,7 +43,7 @@ def _become_rank(rank: int, size: int, store: Path, function: Callable[[int, int
         dist.init_process_group("hccl", init_method=f"file://{store}", rank=rank, world_size=size)
         function(rank, size)
         status = 0
-    except BaseException:  # noqa: BLE001 - shown, and told by the status
+    except BaseException:  # noqa: BLE001 - printed, and reported by the status
         traceback.print_exc()
     finally:
         sys.stderr.flush()

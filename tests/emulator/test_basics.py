@@ -46,7 +46,7 @@ def test_a_linear_layer_trains_as_on_the_cpu():
 
 
 @npu
-def test_an_operator_that_fails_says_why_and_names_itself():
+def test_a_failing_operator_reports_its_name_and_the_reason():
     import torch
 
     with pytest.raises(Exception, match=r"561103|index out of range"):
@@ -62,7 +62,7 @@ def test_a_missing_operator_is_an_error_with_its_name():
 
 
 @npu
-def test_a_missing_single_operator_is_an_error_that_says_where_to_add_it(capfd):
+def test_the_error_of_a_missing_single_operator_names_where_to_add_it(capfd):
     import torch
     import torch_npu
 
@@ -122,7 +122,7 @@ def test_out_of_memory_is_torchs_own_error():
 
 
 @npu
-def test_host_access_to_device_memory_faults_and_says_so(capfd):
+def test_host_access_to_device_memory_faults_with_a_message(capfd):
     import ctypes
     import faulthandler
 
@@ -132,7 +132,7 @@ def test_host_access_to_device_memory_faults_and_says_so(capfd):
     torch.npu.synchronize()
     child = os.fork()
     if child == 0:
-        # The report of this crash is the emulator's, and not pytest's.
+        # The emulator reports this crash, so that pytest need not.
         faulthandler.enable(file=os.open(os.devnull, os.O_WRONLY))
         ctypes.string_at(x.data_ptr(), 4)
         os._exit(0)
@@ -147,7 +147,7 @@ def test_a_graph_replays_with_new_input():
 
     x = torch.zeros(8).npu()
     side = torch.npu.Stream()
-    with torch.npu.stream(side):  # warm up, as torch asks for
+    with torch.npu.stream(side):  # the warm-up that torch requires
         y = x * 2 + 1
     torch.npu.synchronize()
     graph = torch.npu.NPUGraph()
@@ -160,7 +160,7 @@ def test_a_graph_replays_with_new_input():
 
 
 @npu
-def test_the_device_says_what_was_chosen_and_the_memory_it_has():
+def test_the_device_reports_its_options():
     import torch
 
     assert torch.npu.get_device_name(0).startswith("Ascend910B")
@@ -201,7 +201,7 @@ def test_an_unknown_option_is_refused_with_the_table():
 
 
 @pytest.mark.parametrize("soc", ["Ascend910_9382", "Ascend950PR_9599", "Ascend910B4"])
-def test_soc_and_devices_are_what_the_options_say(soc):
+def test_soc_and_devices_follow_the_options(soc):
     code = """
     import torch, torch_npu
     print(torch.npu.get_device_name(), torch.npu.device_count())
@@ -228,7 +228,7 @@ def test_memory_of_another_device_is_out_of_an_operators_reach(segments):
     done = run(TWO_DEVICES.format(before=""), **variables)
     assert done.returncode == 1
     assert re.search(r"argument 1: \S+ is memory of device 1, which device 0 of the", done.stderr)
-    done = run(TWO_DEVICES.format(before="b.to('npu:0')"), **variables)  # gives it access
+    done = run(TWO_DEVICES.format(before="b.to('npu:0')"), **variables)  # allows access
     assert "sum 8.0" in done.stdout, done.stderr[-2000:]
 
 

@@ -1,8 +1,7 @@
-"""Every function that the emulator's libopapi exports was checked: a gate, not a promise.
+"""Every function that the emulator's libopapi exports has a check.
 
-A function that is exported and in no record fails the first test, so one that was only derived from
-a signature does not come in. The others run what the records name and read the traces: what is said
-to check a function has to pass, and to call it.
+An exported function that no record names fails the first test. The other tests run the checks that
+the records name and read the traces: a check must pass, and must call the function.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ MODES = {
     "inplace": checked_by_opinfo.INPLACE,
     "gradients": checked_by_opinfo.GRADIENTS,
 }
-#: Exported, and no operators.
+#: Exported functions that are not operators.
 NO_OPERATORS = {"aclnnInit", "aclnnFinalize"}
 
 
@@ -86,7 +85,7 @@ def test_the_opinfo_entries_are_right_and_call_what_they_check(mode, tmp_path):
 
 
 def test_the_tests_pass_and_call_what_they_check(tmp_path):
-    """The processes that a test starts count for it, hence one file of traces for each of them."""
+    """Processes that a test starts count as part of it, so that each writes its own trace."""
     done = outside(
         ["-m", "pytest", "--npu=emulated", "-q", "-p", "no:cacheprovider", *checked_by_tests.TESTS],
         folder=HERE.parent,

@@ -1,6 +1,6 @@
-"""aclnn functions that no torch function reaches here, called by name and compared with the CPU's.
+"""Calls aclnn functions that no torch function reaches, by name, and compares with the CPU.
 
-They are of other versions of CANN than the emulated one, of other SoCs, or for a caller other than
+They belong to other CANN versions than the emulated one, to other SoCs, or to callers other than
 torch_npu. ``checked_by_tests.py`` takes the names from here.
 """
 
@@ -11,7 +11,7 @@ from aclnn_call import Float, Scalar, call
 
 pytestmark = pytest.mark.npu
 
-#: A function's inputs, and what it has to give: its outputs follow the inputs.
+#: The inputs of a function and its expected outputs, which follow the inputs.
 CASES = {
     "aclnnAddRelu": lambda t: ([t.x, t.y, Scalar(2)], [(t.x + 2 * t.y).relu()]),
     "aclnnAddV3": lambda t: ([Scalar(2), t.x, Scalar(3)], [2 + 3 * t.x]),
@@ -75,7 +75,8 @@ CASES = {
     ),
 }
 
-#: A gradient: the inputs for a gradient and an input of the forward function, which is torch's.
+#: The inputs of a gradient, given the output's gradient and an input of torch's forward function;
+#: that function; and the shape of the input.
 GRADIENTS = {
     "aclnnAdaptiveMaxPool3dBackward": (
         lambda t, grad, x: [grad, x, t.f.adaptive_max_pool3d(x, 2, return_indices=True)[1].int()],
@@ -123,8 +124,8 @@ GRADIENTS = {
 }
 
 
-#: Random functions: the arguments before the seed and the offset, and what has to hold of the
-#: 4,096 values that they give (in place, or in an output).
+#: Random functions: the arguments before the seed and the offset, and a condition on the 4,096
+#: values that they draw (in place, or into an output).
 RANDOM = {
     "aclnnInplaceBernoulli": (
         lambda t: [t.many, Scalar(0.25)],
@@ -172,11 +173,11 @@ class Operands:
         self.qkv, self.bias = torch.randn(2, 3, 24), torch.randn(24)
 
     def one(self, value):
-        """What CANN's first multi-tensor functions take for a scalar."""
+        """Return a scalar as CANN's first multi-tensor functions take it."""
         return self.torch.tensor([float(value)])
 
     def rescaled(self):
-        """q, k and v of two heads, q divided by the square root of their width, 4."""
+        """Return q, k and v of two heads, with q divided by the square root of head_dim, 4."""
         parts = (self.qkv + self.bias).view(2, 3, 3, 2, 4).permute(2, 0, 3, 1, 4)
         return [(parts[0] / 2).contiguous(), parts[1].contiguous(), parts[2].contiguous()]
 
@@ -190,7 +191,7 @@ def on_npu(value):
 
 
 def check(name, inputs, wanted):
-    """Call the function with outputs of the wanted shapes that hold something else."""
+    """Call the function with outputs of the expected shapes and other contents, and compare."""
     import torch
 
     def empty(value):
@@ -208,7 +209,7 @@ def check(name, inputs, wanted):
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_a_function_gives_what_its_formula_says(name):
+def test_a_function_agrees_with_its_formula(name):
     check(name, *CASES[name](Operands()))
 
 
@@ -276,5 +277,5 @@ def test_apply_adam_w_is_torchs_step(amsgrad):
     torch.testing.assert_close(second.cpu(), state["exp_avg_sq"])
 
 
-#: All that this file checks.
+#: All functions that this file checks.
 CHECKED = (*CASES, *GRADIENTS, *RANDOM, "aclnnInplaceAddRelu", "aclnnApplyAdamW")

@@ -1,4 +1,4 @@
-"""torch.distributed with the backend hccl, over processes."""
+"""torch.distributed with the backend hccl, over several processes."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def all_collectives(rank: int, size: int) -> None:
 
 
 def big_exchange_in_both_directions(rank: int, size: int) -> None:
-    """More bytes than a channel holds: two ranks that send first must not block each other."""
+    """Send more bytes than a channel holds: two ranks that send first must not deadlock."""
     import torch
     import torch.distributed as dist
 
@@ -147,7 +147,7 @@ def one_rank_dies(all_have_reduced: Barrier, rank: int, size: int) -> None:
         os.kill(os.getpid(), 9)
     with pytest.raises(RuntimeError) as caught:
         reduce_and_wait(x)
-    assert "did not answer within" not in str(caught.value)
+    assert "did not respond within" not in str(caught.value)
     print(f"rank {rank} was told: {caught.value}", flush=True)  # noqa: T201
 
 

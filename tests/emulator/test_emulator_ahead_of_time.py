@@ -1,4 +1,4 @@
-"""``DS_BUILD_EMULATOR=1``: a wheel that brings the emulated NPU to a machine without a compiler."""
+"""``DS_BUILD_EMULATOR=1`` makes a wheel that emulates on a machine without a compiler."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.skipif(find_torch_npu() is None, reason="torch_npu is n
 
 
 def found_cases() -> dict[str, str]:
-    """The names in the sources and their files: collecting compiles nothing."""
+    """Return the file of each case, from the sources, so that collecting compiles nothing."""
     found = {}
     for file in sorted(HERE.glob("*_test.cpp")):
         for line in file.read_text(encoding="utf-8").splitlines():
@@ -30,7 +30,7 @@ CASES = found_cases()
 
 
 def build(folder: Path, name: str, tests: list[str], libraries: list[str]) -> Path:
-    """A program, linked against the emulated CANN as an op is against a real one."""
+    """Build a program, linked against the emulated CANN as an op is against a real one."""
     cann = emulated_cann()
     out = folder / name
     command = [
@@ -46,7 +46,7 @@ def build(folder: Path, name: str, tests: list[str], libraries: list[str]) -> Pa
 
 @pytest.fixture(scope="session")
 def programs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """The program that has a case, by the case's name. Only aclnn's loads torch's libraries."""
+    """Build the programs; maps cases to them. Only that of aclnn loads torch's libraries."""
     folder = tmp_path_factory.mktemp("native")
     torch = find_torch()
     assert torch is not None
@@ -79,9 +79,9 @@ def run(
 
 FAULTING = "a_host_access_to_device_memory_faults"
 THOUSANDS = [case for case in CASES if case.startswith("a_thousand")]
-#: What a case is run with, and what it has to say on standard error, by its name.
+#: The options of a case, and what it must print on standard error, per name.
 OPTIONS: dict[str, dict[str, object]] = {
-    "a_device_has_as_much_memory_as_was_said": {"MEMORY_MB": 64},
+    "a_device_has_the_memory_of_its_option": {"MEMORY_MB": 64},
     "a_fault_fails_the_nth_call": {"FAULT": "aclrtMalloc:3:207001"},
     "a_fault_delays_what_is_queued": {"FAULT": "aclrtMemsetAsync:2:delay=80"},
     "a_fault_hangs_what_is_queued": {"FAULT": "aclrtMemsetAsync:1:hang"},

@@ -1,4 +1,4 @@
-"""The emulator's C API under valgrind and ThreadSanitizer: what is lost, and who meets whom."""
+"""The emulator's C API under valgrind and ThreadSanitizer: leaks and data races."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def threaded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     "case", [case for case, file in CASES.items() if file in THREADED and case != FAULTING]
 )
 def test_no_race_that_threadsanitizer_sees(threaded, case, monkeypatch):
-    """Those that a case provokes it does see, as the emulator's own detector does."""
+    """ThreadSanitizer reports the races that a case provokes, and no others."""
     monkeypatch.setenv("TSAN_OPTIONS", "allocator_may_return_null=1")
     options = {"WINDOW_GB": 4, **OPTIONS.get(case, {})}
     done = run({case: threaded}, case, **options)

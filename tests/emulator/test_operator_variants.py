@@ -1,4 +1,4 @@
-"""Variants of operators that OpInfo's samples do not reach: scalar operands, in place, sizes."""
+"""Operator variants that OpInfo's samples do not reach: scalar operands, in place, sizes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Operators on the emulated NPU against torch on the CPU, and gradients against autograd's."""
+"""Operators on the emulated NPU agree with torch on the CPU, and gradients with autograd's."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ npu = pytest.mark.npu
 
 
 def gradients(function, *shapes, dtype=None):
-    """The inputs' gradients on both devices; ``function`` gets the inputs."""
+    """Return the gradients of the inputs of ``function`` on both devices."""
     import torch
 
     torch.manual_seed(0)

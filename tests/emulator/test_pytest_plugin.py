@@ -1,4 +1,4 @@
-"""The pytest plugin, as a project that has tests of both kinds meets it."""
+"""The pytest plugin in a project with marked and unmarked tests."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.skipif(find_torch_npu() is None, reason="torch_npu is n
 BOTH_KINDS = """
 import os
 import pytest
-import torch  # imports torch_npu by itself
+import torch  # imports torch_npu as well
 
 
 def backward(device):
@@ -98,7 +98,7 @@ def test_is_skipped():
 def run_pytest(
     folder: Path, content: str, *arguments: str, program: str = "-m pytest", **variables: str
 ) -> subprocess.CompletedProcess[str]:
-    """pytest on one file, in an environment that knows of no NPU."""
+    """Run pytest on one file, in an environment without an NPU."""
     (folder / "test_it.py").write_text(textwrap.dedent(content))
     return subprocess.run(
         [sys.executable, *program.split(" ", 1), "-p", "no:cacheprovider", "-rA", *arguments],
@@ -125,27 +125,27 @@ def test_a_module_may_end_with_a_marked_test_and_another_follow(tmp_path):
     assert "5 passed" in done.stdout
 
 
-def test_a_test_whose_process_dies_is_a_failure_that_says_why(tmp_path):
+def test_a_test_whose_process_dies_fails_with_the_reason(tmp_path):
     done = run_pytest(tmp_path, DYING, "--npu=emulated")
     assert "4 failed, 1 passed, 1 skipped" in done.stdout, done.stdout[-3000:] + done.stderr
     sections = re.split(r"^_+ (test_\w+) _+$", done.stdout, flags=re.MULTILINE)
     said = dict(zip(sections[1::2], sections[2::2], strict=True))
-    assert "the test's process: ended by SIGSEGV" in said["test_touches_device_memory"]
+    assert "the test's process was killed by SIGSEGV" in said["test_touches_device_memory"]
     assert "host access to device memory at 0x" in said["test_touches_device_memory"]
     assert "AssertionError: as it should" in said["test_fails"]
-    assert "the test's process: ended by exit with status 7" in said["test_exits"]
-    assert "the test's process: no end within 1 s" in said["test_takes_long"]
+    assert "the test's process exited with status 7" in said["test_exits"]
+    assert "the test's process did not end within 1 s" in said["test_takes_long"]
     assert "not today" in done.stdout
 
 
-def test_none_skips_the_marked_ones_and_says_how_not_to(tmp_path):
+def test_none_skips_the_marked_tests_with_advice(tmp_path):
     done = run_pytest(tmp_path, DYING, "--npu=none")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "6 skipped" in done.stdout
-    assert "needs an NPU: give --npu=emulated or --npu=real" in done.stdout
+    assert "needs an NPU: use --npu=emulated or --npu=real" in done.stdout
 
 
-def test_without_torch_npu_it_is_one_line_that_says_so(tmp_path):
+def test_without_torch_npu_it_is_an_error_of_one_line(tmp_path):
     program = (
         "-c import pytest; from ascend_ops.emulator import cann_folder;"
         "cann_folder.find_torch_npu = lambda: None; raise SystemExit(pytest.main())"
@@ -157,7 +157,7 @@ def test_without_torch_npu_it_is_one_line_that_says_so(tmp_path):
     assert "Traceback" not in done.stderr + done.stdout
 
 
-def test_a_real_npu_that_is_not_there_is_one_line_that_says_so(tmp_path):
+def test_a_missing_real_npu_is_an_error_of_one_line(tmp_path):
     done = run_pytest(tmp_path, DYING, "--npu=real", TORCH_DEVICE_BACKEND_AUTOLOAD="0")
     assert done.returncode == pytest.ExitCode.USAGE_ERROR
     assert "--npu=real: torch_npu cannot be imported: " in done.stderr
@@ -165,7 +165,7 @@ def test_a_real_npu_that_is_not_there_is_one_line_that_says_so(tmp_path):
 
 
 def test_it_may_be_named_on_the_command_line_where_it_is_installed_as_well():
-    """pytest refuses one module as two plugins, and takes one name twice."""
+    """pytest refuses one module as two plugins, but accepts one name twice."""
     project = Path(__file__).resolve().parents[2] / "pyproject.toml"
     (entry,) = re.findall(
         r'pytest11\]\n"(.+)" = "ascend_ops.emulator.pytest_plugin"', project.read_text()
@@ -173,7 +173,7 @@ def test_it_may_be_named_on_the_command_line_where_it_is_installed_as_well():
     assert entry == "ascend_ops.emulator.pytest_plugin"
 
 
-def test_a_function_that_is_not_emulated_is_said_where_to_add(tmp_path):
+def test_the_report_of_a_missing_function_names_where_to_add_it(tmp_path):
     done = run_pytest(
         tmp_path,
         """
@@ -187,4 +187,4 @@ def test_a_function_that_is_not_emulated_is_said_where_to_add(tmp_path):
         "--npu=emulated",
     )
     assert done.returncode == 1
-    assert "aclStft is not emulated. To add it: a row" in done.stdout
+    assert "aclStft is not emulated. To add it, write a row" in done.stdout

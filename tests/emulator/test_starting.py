@@ -1,4 +1,4 @@
-"""How a process gets its emulated NPU: the program ``emulate``, ``activate``, and the folder."""
+"""How a process gets its emulated NPU: ``ascend-ops emulate``, ``activate``, and the folder."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import textwrap
 import pytest
 from emulated_process import ascend_ops, outside, run
 
+from ascend_ops import emulator
 from ascend_ops.emulator import emulated_cann
 from op_builder.cann import CannInstall
 from op_builder.toolchain.torch_install import find_torch_npu
@@ -60,7 +61,21 @@ def test_activate_takes_options_as_python_writes_them():
     assert "emulated Ascend910B2" not in done.stderr
 
 
-def test_activate_after_torch_npu_says_what_to_do():
+@pytest.mark.parametrize("name", emulator.__all__)
+def test_the_example_in_the_docstring_runs(name):
+    done = program(
+        f"""
+        import doctest
+        from ascend_ops import emulator
+        (test,) = doctest.DocTestFinder(recurse=False).find(emulator.{name}, globs={{}})
+        assert "Example:" in test.docstring
+        print(doctest.DocTestRunner(verbose=False).run(test))
+        """
+    )
+    assert "TestResults(failed=0" in done.stdout, done.stdout + done.stderr
+
+
+def test_activate_after_torch_npu_is_refused_with_advice():
     done = program(
         """
         import torch_npu
@@ -72,7 +87,7 @@ def test_activate_after_torch_npu_says_what_to_do():
         **emulated_cann().child_environment({}),
     )
     assert "ActivationError: torch_npu was imported before" in done.stderr
-    assert "Call it first" in done.stderr
+    assert "Call activate first" in done.stderr
 
 
 def test_options_that_come_too_late_are_refused_and_not_ignored():
@@ -86,13 +101,13 @@ def test_options_that_come_too_late_are_refused_and_not_ignored():
     activate(devices=4)
     """)
     assert done.stdout.startswith("3\n"), done.stderr
-    assert "Set ASCEND_EMULATOR_DEVICES=4 in the environment, or activate first" in done.stderr
+    assert "Set ASCEND_EMULATOR_DEVICES=4 in the environment, or call activate first" in done.stderr
     late = run("import torch; from ascend_ops.emulator import activate; activate(races=True)")
     assert "Set ASCEND_EMULATOR_RACES=1 in the environment" in late.stderr, late.stderr
 
 
 @pytest.mark.parametrize("version", ["abc", "../../x"])
-def test_a_version_that_is_none_is_refused(version):
+def test_a_malformed_version_is_refused(version):
     done = ascend_ops("emulate", ASCEND_EMULATOR_CANN_VERSION=version)
     assert done.returncode == 1
     message = "ASCEND_EMULATOR_CANN_VERSION must be a version like 9.1.0 or 8.3.RC1"
@@ -138,7 +153,7 @@ STFT = """
 import torch, torch_npu
 torch.stft(torch.randn(64).npu(), 16, return_complex=True)
 """
-WHERE_TO_ADD = "aclStft is not emulated. To add it: a row ATEN(aclStft, ...)"
+WHERE_TO_ADD = "aclStft is not emulated. To add it, write a row ATEN(aclStft, ...)"
 
 
 def test_a_function_that_is_not_emulated_is_named_with_where_to_add_it():

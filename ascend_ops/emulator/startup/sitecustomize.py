@@ -1,6 +1,6 @@
-"""Imported by every Python that ``ascend-ops emulate`` starts, since it is first on its path.
+"""Imported by every Python that ``ascend-ops emulate`` starts, as it is first on its path.
 
-It hands over to the ``sitecustomize`` that would have been imported without it.
+It then runs the ``sitecustomize`` that would have been imported without it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def _install_advice() -> None:
     module.install()
 
 
-def _hand_over() -> None:
+def _run_the_next_one() -> None:
     others = [entry for entry in sys.path if not entry or Path(entry).resolve() != _HERE]
     spec = PathFinder.find_spec("sitecustomize", others)
     if spec is not None and spec.loader is not None:
@@ -33,4 +33,4 @@ def _hand_over() -> None:
 
 
 _install_advice()
-_hand_over()
+_run_the_next_one()

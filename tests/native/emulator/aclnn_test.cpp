@@ -133,7 +133,7 @@ TEST(a_tensor_that_was_destroyed_is_refused) {
                   161002, "argument 0: tensor 0x");
 }
 
-TEST(a_tensor_that_was_destroyed_cannot_be_asked) {
+TEST(a_tensor_that_was_destroyed_cannot_be_queried) {
     begin();
     const Operands operands;
     aclDataType type = ACL_DT_UNDEFINED;
@@ -195,7 +195,7 @@ TEST(a_thousand_handles_lose_nothing) {
         aclTensorList* tensors = aclCreateTensorList(&in, 1);
         aclScalarList* scalars = aclCreateScalarList(&scalar, 1);
         const bool flag = true;
-        CHECK_EQUAL(aclDestroyTensorList(tensors), 0);  // with what is in it
+        CHECK_EQUAL(aclDestroyTensorList(tensors), 0);  // destroys its members as well
         CHECK_EQUAL(aclDestroyScalarList(scalars), 0);
         CHECK_EQUAL(aclDestroyScalar(aclCreateScalar(&value, ACL_FLOAT)), 0);
         CHECK_EQUAL(aclDestroyTensor(tensor(data)), 0);

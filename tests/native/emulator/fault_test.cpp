@@ -1,5 +1,4 @@
-// Failures on demand, where the name of a case does not say it, with ASCEND_EMULATOR_FAULT as in
-// test_native.py.
+// Failures on demand; test_native.py sets ASCEND_EMULATOR_FAULT for each case.
 #include <chrono>
 
 #include "check.h"

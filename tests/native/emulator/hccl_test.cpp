@@ -1,5 +1,5 @@
-// HCCL's handles and what it refuses, in a group of one rank. What several ranks compute is in
-// test_distributed.py.
+// HCCL's handles and the arguments it refuses, in a group of one rank. test_distributed.py tests
+// several ranks.
 #include "check.h"
 
 extern "C" {

@@ -1,4 +1,4 @@
-// Device memory: addresses, limits, poison, copies, and every way of using it wrongly.
+// Device memory: addresses, limits, poison, copies, and the ways of misusing it.
 #include <string>
 
 #include "check.h"
@@ -98,7 +98,7 @@ TEST(freeing_twice_or_what_was_never_allocated_is_refused) {
     CHECK_EQUAL(aclrtFreeHost(pinned), 0);
 }
 
-TEST(a_device_has_as_much_memory_as_was_said) {  // run with 64 MB
+TEST(a_device_has_the_memory_of_its_option) {  // run with 64 MB
     begin();
     std::size_t free_bytes = 0;
     std::size_t total = 0;
@@ -163,7 +163,7 @@ TEST(mapped_memory_works_and_unmapped_memory_does_not) {
     char* base = static_cast<char*>(range);
     CHECK_EQUAL(aclrtMapMem(base, bytes, 0, first, 0), 0);
     CHECK_EQUAL(aclrtMapMem(base + bytes, bytes, 0, second, 0), 0);
-    // A block may lie over the seam of two segments that follow each other.
+    // An access may cross from one segment into the next.
     CHECK_EQUAL(aclrtMemset(base + bytes - 64, 128, 1, 128), 0);
     CHECK_REFUSED(aclrtMemset(base + 2 * bytes, 64, 1, 64), 107000, "no memory is mapped");
     CHECK_EQUAL(aclrtUnmapMem(base), 0);

@@ -1,4 +1,4 @@
-// The older single-operator calls: their descriptors, and an operator that is not there.
+// The older single-operator calls: their descriptors, and an operator that is not emulated.
 #include <acl/acl_op_compiler.h>
 
 #include "check.h"
@@ -27,7 +27,7 @@ TEST(a_descriptor_that_was_destroyed_is_recognised) {
     CHECK_REFUSED(run("Anything", nullptr), 100000, "the descriptor must not be null");
 }
 
-TEST(a_single_operator_that_is_not_emulated_says_where_to_add_it) {
+TEST(the_error_of_a_missing_single_operator_names_where_to_add_it) {
     begin();
     aclTensorDesc* described = descriptor();
     CHECK_REFUSED(run("Anything", described), 100024, "csrc/emulator/ops/single_op.cpp");

@@ -61,7 +61,7 @@ TEST(the_synchronous_mode_runs_each_task_at_once) {  // run with SYNCHRONOUS=1
     }
 }
 
-TEST(a_synchronise_that_takes_too_long_says_so) {
+TEST(a_synchronise_that_takes_too_long_is_refused) {
     begin();
     aclrtStream stream = new_stream();
     Flag go_on;
@@ -187,7 +187,7 @@ TEST(a_thousand_of_each_lose_nothing) {
     }
 }
 
-TEST(a_forked_child_is_told_that_it_cannot_use_the_npu) {
+TEST(a_forked_child_cannot_use_the_npu) {
     begin();
     new_stream();
     const pid_t child = fork();
