@@ -179,8 +179,7 @@ inline void check_overlaps(const Roles& roles) {
     std::vector<MemoryRange> ranges;
     ranges.reserve(roles.all().size());
     for (const HostTensor& tensor : roles.all()) {
-        if (ranges.size() <
-            roles.written_count()) {  // grads are only read, so they may be expanded
+        if (ranges.size() < roles.written_count()) {  // grads may be expanded
             check_no_self_overlap(tensor);
         }
         ranges.emplace_back(tensor);
