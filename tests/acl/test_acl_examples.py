@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from ascend_ops import acl
-from ascend_ops.acl import native
+from ascend_ops.acl.native import AclError, PinnedBuffer
 
 #: C++ classes; their docstrings are in the declarations for type checkers.
-DECLARED = {"AclError": native.AclError, "PinnedBuffer": native.PinnedBuffer}
+DECLARED = {"AclError": AclError, "PinnedBuffer": PinnedBuffer}
 
 
 def documented(name: str) -> Any:

@@ -121,11 +121,11 @@ def test_what_does_not_fit_is_refused_in_words():
     with pytest.raises(TypeError, match=r"must be a torch\.npu\.Stream, got int"):
         acl.Stream.from_torch(3)
     untimed = acl.Event()
-    with pytest.raises(ValueError, match="two events that were recorded"):
+    with pytest.raises(ValueError, match="both events of elapsed_time must be recorded first"):
         untimed.elapsed_time(untimed)
     untimed.record()
     torch.npu.synchronize()
-    with pytest.raises(ValueError, match="made with timing=True"):
+    with pytest.raises(ValueError, match="must be created with timing=True"):
         untimed.elapsed_time(untimed)
     with pytest.raises(AttributeError, match="no attribute 'strem'"):
         acl.strem  # noqa: B018

@@ -185,10 +185,10 @@ def test_errors_of_apply_name_the_argument_and_its_value():
 @pytest.mark.parametrize(
     ("shapes", "words"),
     [
-        (((4, 3, 896), (4, 1, 896)), "an even D below 896"),
-        (((4, 3, 8), (2, 1, 8)), "cos that x's shape holds"),
-        (((4, 3, 8), (1, 4, 1, 8)), "cos and sin of one shape"),
-        (((8,), (8,)), "3 or 4 dimensions"),
+        (((4, 3, 896), (4, 1, 896)), "D must be a multiple of 2 below 896, got 896"),
+        (((4, 3, 8), (2, 1, 8)), "the shape of cos must broadcast to that of x"),
+        (((4, 3, 8), (1, 4, 1, 8)), "cos and sin must have one shape and as many dimensions as x"),
+        (((8,), (8,)), "x must have 3 or 4 dimensions, got 1"),
     ],
 )
 def test_the_emulated_device_refuses_what_a_device_refuses(shapes, words, capfd):

@@ -221,7 +221,7 @@ def test_bad_arguments_are_refused():
 @npu
 @pytest.mark.parametrize(
     ("slots", "words"),
-    [([0, 64], "slots of 0 to 63, found slot 64 of token 1"), ([5, 5], "found again slot 5")],
+    [([0, 64], "slots of 0 to 63, got 64 for token 1"), ([5, 5], "got again 5 for token 1")],
 )
 def test_the_emulated_device_checks_slots(slots, words, capfd):
     import torch
@@ -239,9 +239,9 @@ def test_the_emulated_device_checks_slots(slots, words, capfd):
 @pytest.mark.parametrize(
     ("table", "lengths", "words"),
     [
-        ([[0, 4], [1, 1]], ([17, 1], 18), "blocks of 0 to 3, found 4 of sequence 0"),
-        ([[0, 9], [1, 1]], ([16, 2], 20), "as the lengths have, 18, found 20"),
-        ([[0, 1], [1, 1]], ([33, 1], 34), "lengths of 0 to 32, found 33 of sequence 0"),
+        ([[0, 4], [1, 1]], ([17, 1], 18), "blocks of 0 to 3, got 4 for sequence 0"),
+        ([[0, 9], [1, 1]], ([16, 2], 20), "as seq_lens add up to, 18, got 20"),
+        ([[0, 1], [1, 1]], ([33, 1], 34), "seq_lens must be 0 to 32, got 33 for sequence 0"),
     ],
 )
 def test_the_emulated_device_checks_blocks_and_lengths(table, lengths, words, capfd):
