@@ -71,7 +71,7 @@ def test_a_rewrite_of_the_same_size_and_mtime_shows_in_the_status(tmp_path: Path
 def test_a_file_just_written_is_not_settled(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Two writes within one tick result in the same status, so a recent status is no proof."""
+    """Two writes within one tick result in the same status, so a recent status proves nothing."""
     file = tmp_path / "a"
     file.write_bytes(b"one")
     os.utime(file, (1_000, 1_000))  # an old mtime does not make the file old
