@@ -3,7 +3,7 @@
 
 #include <vector>
 
-#include "emulator/hccl/communicator.h"
+#include "emulator/hccl/objects/communicator.h"
 
 namespace ascend_emulator {
 

@@ -4,7 +4,7 @@
 #include <functional>
 #include <vector>
 
-#include "emulator/hccl/communicator.h"
+#include "emulator/hccl/objects/communicator.h"
 #include "hccl/hccl_types.h"
 
 namespace ascend_emulator {

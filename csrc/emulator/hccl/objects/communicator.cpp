@@ -1,4 +1,4 @@
-#include "emulator/hccl/communicator.h"
+#include "emulator/hccl/objects/communicator.h"
 
 #include <fcntl.h>
 #include <sys/mman.h>

@@ -1,9 +1,9 @@
-#include "emulator/hccl/collectives.h"
+#include "emulator/hccl/objects/collectives.h"
 
 #include <algorithm>
 #include <cstring>
 
-#include "emulator/hccl/transfer.h"
+#include "emulator/hccl/objects/transfer.h"
 
 namespace ascend_emulator {
 namespace {

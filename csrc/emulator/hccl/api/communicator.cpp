@@ -2,7 +2,7 @@
 #include <cstdio>
 #include <cstring>
 
-#include "emulator/hccl/communicator.h"
+#include "emulator/hccl/objects/communicator.h"
 #include "hccl/hccl_types.h"
 
 using namespace ascend_emulator;

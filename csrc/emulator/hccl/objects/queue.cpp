@@ -1,4 +1,4 @@
-#include "emulator/hccl/queue.h"
+#include "emulator/hccl/objects/queue.h"
 
 using namespace ascend_emulator;
 

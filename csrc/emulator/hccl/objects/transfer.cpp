@@ -1,4 +1,4 @@
-#include "emulator/hccl/transfer.h"
+#include "emulator/hccl/objects/transfer.h"
 
 #include <sched.h>
 #include <unistd.h>

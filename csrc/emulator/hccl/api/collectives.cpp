@@ -2,10 +2,10 @@
 #include <algorithm>
 #include <cstring>
 
-#include "emulator/hccl/collectives.h"
-#include "emulator/hccl/communicator.h"
-#include "emulator/hccl/queue.h"
-#include "emulator/hccl/transfer.h"
+#include "emulator/hccl/objects/collectives.h"
+#include "emulator/hccl/objects/communicator.h"
+#include "emulator/hccl/objects/queue.h"
+#include "emulator/hccl/objects/transfer.h"
 
 using namespace ascend_emulator;
 
