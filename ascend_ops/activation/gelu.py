@@ -12,6 +12,7 @@ from op_builder.ops.activation import ActivationBuilder
 from ..dispatch.arithmetic import wide_dtype
 from ..dispatch.npu_op import NPUOp
 from ..dispatch.public import public_op
+from ..dispatch.sharding import Sharding
 from .checks import check_gelu
 
 Tensor = torch.Tensor
@@ -55,10 +56,19 @@ def _gradient(ctx: Any, grad: Tensor) -> tuple[Any, ...]:
     return _gelu_backward_op(grad.contiguous(), x, ctx.approximate), None
 
 
+def _sharding(x: Tensor, approximate: str) -> list[Sharding]:  # noqa: ARG001
+    return [((d,), (d,)) for d in range(x.ndim)]
+
+
+def _backward_sharding(grad: Tensor, x: Tensor, approximate: str) -> list[Sharding]:  # noqa: ARG001
+    return [((d,), (d, d)) for d in range(x.ndim)]
+
+
 _gelu_backward_op = NPUOp(
     "gelu_backward(Tensor grad, Tensor x, str approximate) -> Tensor",
     ActivationBuilder,
     _gelu_backward,
+    sharding=_backward_sharding,
 )
 _gelu_op = NPUOp(
     "gelu(Tensor x, str approximate) -> Tensor",
@@ -66,6 +76,7 @@ _gelu_op = NPUOp(
     _gelu,
     backward=_gradient,
     setup_context=_setup,
+    sharding=_sharding,
 )
 
 

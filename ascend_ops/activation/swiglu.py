@@ -11,6 +11,7 @@ from op_builder.ops.activation import ActivationBuilder
 from ..dispatch.arithmetic import wide_dtype
 from ..dispatch.npu_op import NPUOp
 from ..dispatch.public import public_op
+from ..dispatch.sharding import Sharding
 from .checks import check_swiglu
 
 Tensor = torch.Tensor
@@ -40,10 +41,19 @@ def _gradient(ctx: Any, grad: Tensor) -> tuple[Any, ...]:
     return _swiglu_backward_op(grad.contiguous(), x, ctx.dim), None
 
 
+def _sharding(x: Tensor, dim: int) -> list[Sharding]:
+    return [((d,), (d,)) for d in range(x.ndim) if d != dim % x.ndim]
+
+
+def _backward_sharding(grad: Tensor, x: Tensor, dim: int) -> list[Sharding]:  # noqa: ARG001
+    return [((d,), (d, d)) for d in range(x.ndim) if d != dim % x.ndim]
+
+
 _swiglu_backward_op = NPUOp(
     "swiglu_backward(Tensor grad, Tensor x, int dim) -> Tensor",
     ActivationBuilder,
     _swiglu_backward,
+    sharding=_backward_sharding,
 )
 _swiglu_op = NPUOp(
     "swiglu(Tensor x, int dim) -> Tensor",
@@ -51,6 +61,7 @@ _swiglu_op = NPUOp(
     _swiglu,
     backward=_gradient,
     setup_context=_setup,
+    sharding=_sharding,
 )
 
 

@@ -23,6 +23,7 @@ from op_builder.errors import AscendOpsError
 
 from .derivatives import once_differentiable, refuse_tangents
 from .loading import load
+from .sharding import ShardingRule, add_rule, register_waiting
 
 NAMESPACE = "ascend_ops"
 
@@ -186,6 +187,7 @@ class NPUOp:
         autocast: the dtype to which ``torch.autocast`` casts floating-point arguments: ``"lower"``
             for autocast's own, ``"float32"`` for that, None for none. Autocast is off within the
             op, because it would lower the products of a reference implementation.
+        sharding: how DTensor may split the call over the ranks; None for not at all.
         tags: further tags of the op.
     """
 
@@ -199,6 +201,7 @@ class NPUOp:
         setup_context: Callable[..., Any] | None = None,
         twice_differentiable: bool = False,
         autocast: str | None = None,
+        sharding: ShardingRule | None = None,
         tags: Sequence[torch.Tag] = (),
     ) -> None:
         self.name = schema.partition("(")[0]
@@ -216,6 +219,8 @@ class NPUOp:
         self.overload = getattr(torch.ops.ascend_ops, self.name).default
         self._call = self.overload._op  # what the overload calls, without a call in Python
         self._tensors = _tensor_positions(self.overload)
+        if sharding is not None:
+            add_rule(self.overload, sharding)
         self.reference = reference
         self.family = family_of(builder)
         self.family.add(self.name)
@@ -227,6 +232,7 @@ class NPUOp:
 
     def __call__(self, *arguments: Any) -> Any:
         """Call the op with checked arguments in the order of the schema."""
+        register_waiting()
         if forward_ad._current_level >= 0:  # within torch.autograd.forward_ad, or torch.func.jvp
             refuse_tangents(self.name, arguments)
         # torch's Python autograd kernel costs as much as the rest of the call: skip it if no

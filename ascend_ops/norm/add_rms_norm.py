@@ -10,6 +10,7 @@ from op_builder.ops.norm import NormBuilder
 
 from ..dispatch.npu_op import NPUOp
 from ..dispatch.public import public_op
+from ..dispatch.sharding import Sharding, outer_dimensions
 from .checks import check_add_rms_norm
 from .rms_norm import rms_norm_backward_op, rms_norm_reference
 
@@ -27,13 +28,23 @@ def _setup(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> Non
     _, rstd, total = output
     ctx.mark_non_differentiable(rstd)
     ctx.save_for_backward(total, rstd, inputs[2])
+    ctx.set_materialize_grads(False)  # torch makes plain zeros, which do not add to a DTensor
 
 
-def _gradient(ctx: Any, grad: Tensor, _: Tensor, grad_total: Tensor) -> tuple[Any, ...]:
+def _gradient(
+    ctx: Any, grad: Tensor | None, _: Tensor | None, grad_total: Tensor | None
+) -> tuple[Any, ...]:
     total, rstd, weight = ctx.saved_tensors
+    if grad is None:  # only the sum is used
+        return grad_total, grad_total, None, None
     grad_x, grad_weight = rms_norm_backward_op(grad.contiguous(), total, rstd, weight)
-    grad_x = grad_x + grad_total
+    if grad_total is not None:
+        grad_x = grad_x + grad_total
     return grad_x, grad_x, grad_weight.to(weight.dtype), None
+
+
+def _sharding(x: Tensor, residual: Tensor, weight: Tensor, eps: float) -> list[Sharding]:  # noqa: ARG001
+    return [((d, d, d), (d, d, None)) for d in outer_dimensions(x, weight.shape)]
 
 
 _add_rms_norm_op = NPUOp(
@@ -43,6 +54,7 @@ _add_rms_norm_op = NPUOp(
     backward=_gradient,
     setup_context=_setup,
     autocast="float32",
+    sharding=_sharding,
 )
 
 

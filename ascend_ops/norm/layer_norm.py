@@ -12,6 +12,7 @@ from op_builder.ops.norm import NormBuilder
 from ..dispatch.arithmetic import wide_dtype
 from ..dispatch.npu_op import NPUOp
 from ..dispatch.public import public_op
+from ..dispatch.sharding import Sharding, outer_dimensions
 from .checks import check_norm
 
 Tensor = torch.Tensor
@@ -78,11 +79,25 @@ def _gradient(ctx: Any, grad: Tensor, *_: Tensor) -> tuple[Any, ...]:
     )
 
 
+def _sharding(x: Tensor, shape: Sequence[int], *_: Any) -> list[Sharding]:
+    return [((d, d, d), (d, None, None)) for d in outer_dimensions(x, shape)]
+
+
+def _backward_sharding(
+    grad: Tensor,  # noqa: ARG001
+    x: Tensor,
+    shape: Sequence[int],
+    *_: Any,
+) -> list[Sharding]:
+    return [((d, "sum", "sum"), (d, d, d, d, None, None)) for d in outer_dimensions(x, shape)]
+
+
 _layer_norm_backward_op = NPUOp(
     "layer_norm_backward(Tensor grad, Tensor x, SymInt[] normalized_shape, Tensor mean, "
     "Tensor rstd, Tensor? weight, Tensor? bias) -> (Tensor, Tensor, Tensor)",
     NormBuilder,
     _layer_norm_backward,
+    sharding=_backward_sharding,
 )
 _layer_norm_op = NPUOp(
     "layer_norm(Tensor x, SymInt[] normalized_shape, Tensor? weight, Tensor? bias, float eps) "
@@ -92,6 +107,7 @@ _layer_norm_op = NPUOp(
     backward=_gradient,
     setup_context=_setup,
     autocast="float32",
+    sharding=_sharding,
 )
 
 

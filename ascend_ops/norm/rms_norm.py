@@ -11,6 +11,7 @@ from op_builder.ops.norm import NormBuilder
 from ..dispatch.arithmetic import wide_dtype
 from ..dispatch.npu_op import NPUOp
 from ..dispatch.public import public_op
+from ..dispatch.sharding import Sharding, outer_dimensions
 from .checks import check_norm
 
 Tensor = torch.Tensor
@@ -54,10 +55,19 @@ def _gradient(ctx: Any, grad: Tensor, _: Tensor) -> tuple[Any, ...]:
     return grad_x, grad_weight.to(weight.dtype), None
 
 
+def _sharding(x: Tensor, weight: Tensor, eps: float) -> list[Sharding]:  # noqa: ARG001
+    return [((d, d), (d, None)) for d in outer_dimensions(x, weight.shape)]
+
+
+def _backward_sharding(grad: Tensor, x: Tensor, rstd: Tensor, weight: Tensor) -> list[Sharding]:  # noqa: ARG001
+    return [((d, "sum"), (d, d, d, None)) for d in outer_dimensions(x, weight.shape)]
+
+
 rms_norm_backward_op = NPUOp(
     "rms_norm_backward(Tensor grad, Tensor x, Tensor rstd, Tensor weight) -> (Tensor, Tensor)",
     NormBuilder,
     _rms_norm_backward,
+    sharding=_backward_sharding,
 )
 _rms_norm_op = NPUOp(
     "rms_norm(Tensor x, Tensor weight, float eps) -> (Tensor, Tensor)",
@@ -66,6 +76,7 @@ _rms_norm_op = NPUOp(
     backward=_gradient,
     setup_context=_setup,
     autocast="float32",
+    sharding=_sharding,
 )
 
 

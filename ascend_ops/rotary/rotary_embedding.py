@@ -11,6 +11,7 @@ from op_builder.ops.rotary import RotaryBuilder
 from ..dispatch.arithmetic import wide_dtype
 from ..dispatch.npu_op import NPUOp
 from ..dispatch.public import public_op
+from ..dispatch.sharding import Placement, Sharding
 from .checks import MODES, check_rotary
 
 Tensor = torch.Tensor
@@ -75,11 +76,39 @@ def _gradient(ctx: Any, grad: Tensor) -> tuple[Any, ...]:
     return (*(found if need else None for found, need in zip(grads, needed, strict=False)), None)
 
 
+def _of_factor(x: Tensor, cos: Tensor, dimension: int) -> int | None:
+    """Return how cos is placed if x is sharded on ``dimension``: replicated if it is repeated."""
+    return dimension if cos.shape[dimension] == x.shape[dimension] else None
+
+
+def _sharding(x: Tensor, cos: Tensor, sin: Tensor, mode: int) -> list[Sharding]:  # noqa: ARG001
+    factors = [_of_factor(x, cos, d) for d in range(x.ndim - 1)]
+    return [((d,), (d, factor, factor)) for d, factor in enumerate(factors)]
+
+
+def _backward_sharding(
+    grad: Tensor,
+    cos: Tensor,
+    sin: Tensor,  # noqa: ARG001
+    x: Tensor | None,
+    mode: int,  # noqa: ARG001
+) -> list[Sharding]:
+    found: list[Sharding] = []
+    for d in range(grad.ndim - 1):
+        factor = _of_factor(grad, cos, d)
+        of_factor: Placement = None
+        if x is not None:
+            of_factor = "sum" if factor is None else d
+        found.append(((d, of_factor, of_factor), (d, factor, factor, d)))
+    return found
+
+
 _rotary_backward_op = NPUOp(
     "rotary_embedding_backward(Tensor grad, Tensor cos, Tensor sin, Tensor? x, int mode) "
     "-> (Tensor, Tensor, Tensor)",
     RotaryBuilder,
     _rotary_backward,
+    sharding=_backward_sharding,
 )
 _rotary_op = NPUOp(
     "rotary_embedding(Tensor x, Tensor cos, Tensor sin, int mode) -> Tensor",
@@ -87,6 +116,7 @@ _rotary_op = NPUOp(
     rotary_reference,
     backward=_gradient,
     setup_context=_setup,
+    sharding=_sharding,
 )
 
 
