@@ -58,16 +58,16 @@ def checked_ends(
         )
     query_ends = sequence_ends("cu_seqlens_q", cu_seqlens_q, query.shape[0])
     key_ends = sequence_ends("cu_seqlens_k", cu_seqlens_k, key.shape[0])
-    _check_lengths(query_ends, key_ends)
-    return query_ends, key_ends
-
-
-def _check_lengths(query_ends: list[int], key_ends: list[int]) -> None:
     if len(query_ends) != len(key_ends):
         raise ValueError(
             f"cu_seqlens_k must have as many sequences as cu_seqlens_q, {len(query_ends)}, "
             f"got {len(key_ends)}"
         )
+    return query_ends, key_ends
+
+
+def check_no_empty_sequence(query_ends: list[int], key_ends: list[int]) -> None:
+    """Raise ValueError for a sequence without queries or keys."""
     for index, lengths in enumerate(zip(lengths_of(query_ends), lengths_of(key_ends), strict=True)):
         if 0 in lengths:
             raise ValueError(

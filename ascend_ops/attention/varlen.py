@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Sequence
 from typing import Any
@@ -14,6 +15,7 @@ from ..dispatch.npu_op import NPUOp
 from ..dispatch.public import public_op
 from .autocast import under_autocast
 from .checks import check_numbers, chosen_window
+from .empty_sequences import without_empty_sequences
 from .layouts import sequence_to_bnsd, sequences_from_bnsd
 from .masks import Window, make_drop_mask, unpacked
 from .reference import Scores, repeated
@@ -138,6 +140,38 @@ _varlen_op = NPUOp(
 )
 
 
+def _attention(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    query_ends: list[int],
+    key_ends: list[int],
+    *,
+    scale: float,
+    dropout_p: float,
+    window: Window,
+) -> Tensor:
+    drop_mask = None
+    if dropout_p:
+        pairs = zip(lengths_of(query_ends), lengths_of(key_ends), strict=True)
+        scores = query.shape[1] * sum(queries * keys for queries, keys in pairs)
+        drop_mask = make_drop_mask(scores, dropout_p, query.device)
+    output: Tensor = _varlen_op(
+        query,
+        key,
+        value,
+        drop_mask,
+        query_ends,
+        key_ends,
+        scale,
+        1.0 - dropout_p,
+        window.before,
+        window.after,
+        window.mode,
+    )[0]
+    return output
+
+
 @public_op
 def flash_attention_varlen(
     query: Tensor,
@@ -154,7 +188,8 @@ def flash_attention_varlen(
 ) -> Tensor:
     """Compute :func:`ascend_ops.flash_attention` for each of several sequences, without padding.
 
-    The op is differentiable in query, key and value. A query that sees no key gets 0. Under
+    The op is differentiable in query, key and value. A query that sees no key gets 0, and
+    sequences may have no queries, no keys, or neither. Under
     autocast the inputs are cast to its dtype. NPU tensors are computed by
     aclnnFlashAttentionVarLenScoreV2, or by the first version if this CANN lacks V2.
 
@@ -179,8 +214,8 @@ def flash_attention_varlen(
 
     Raises:
         TypeError: for a wrong dtype.
-        ValueError: for a wrong shape or device, places that decrease or do not end with T, an empty
-            sequence, or options that contradict each other.
+        ValueError: for a wrong shape or device, places that decrease or do not end with T, or
+            options that contradict each other.
 
     Example:
         >>> import torch
@@ -195,22 +230,7 @@ def flash_attention_varlen(
     if scale is None:
         scale = query.shape[2] ** -0.5
     check_numbers(scale, dropout_p)
-    drop_mask = None
-    if dropout_p:
-        pairs = zip(lengths_of(query_ends), lengths_of(key_ends), strict=True)
-        scores = query.shape[1] * sum(queries * keys for queries, keys in pairs)
-        drop_mask = make_drop_mask(scores, dropout_p, query.device)
-    output: Tensor = _varlen_op(
-        query,
-        key,
-        value,
-        drop_mask,
-        query_ends,
-        key_ends,
-        scale,
-        1.0 - dropout_p,
-        chosen.before,
-        chosen.after,
-        chosen.mode,
-    )[0]
-    return output
+    attention = functools.partial(_attention, scale=scale, dropout_p=dropout_p, window=chosen)
+    if 0 in lengths_of(query_ends) or 0 in lengths_of(key_ends):
+        return without_empty_sequences(attention, query, key, value, query_ends, key_ends)
+    return attention(query, key, value, query_ends, key_ends)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import torch
 
-from ..attention.sequences import checked_ends, lengths_of
+from ..attention.sequences import check_no_empty_sequence, checked_ends, lengths_of
 from ..dispatch.checks import (
     FLOATING,
     check_dtype,
@@ -94,6 +94,7 @@ def checked_sequences(
 ) -> tuple[list[int], list[int]]:
     """Check the tensors, their sequences and ``scale``; return the ends of queries and keys."""
     ends = checked_ends(query, key, value, cu_seqlens_q, cu_seqlens_k)
+    check_no_empty_sequence(*ends)
     check_finite("scale", scale)
     if _is_on_npu(query):
         check_dtype("query", query, _HALVES)

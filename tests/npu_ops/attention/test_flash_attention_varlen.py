@@ -166,3 +166,70 @@ def test_bad_lengths_are_refused():
         flash_attention_varlen(q, k, v[:-1], QUERY_PLACES, KEY_PLACES)
     with pytest.raises(ValueError, match="window must be None if is_causal"):
         flash_attention_varlen(q, k, v, QUERY_PLACES, KEY_PLACES, window=(1, 0), is_causal=True)
+
+
+@npu
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize(
+    ("query_places", "key_places"),
+    [
+        ([0, 0, 4, 4, 9, 9], [0, 3, 3, 3, 8, 11]),
+        ([0, 2, 2, 9], [0, 2, 2, 11]),
+        ([0, 0, 9, 9], [0, 0, 11, 11]),
+        ([0, 4, 9], [0, 0, 11]),
+        ([0, 9], [0, 0]),
+        ([0, 0], [0, 11]),
+        ([0, 0], [0, 0]),
+    ],
+)
+def test_sequences_may_be_empty(query_places, key_places, device):
+    """As in torch's attention of each sequence; queries that see no key get 0."""
+    import torch
+
+    from ascend_ops import flash_attention_varlen
+
+    counts = (query_places[-1], key_places[-1], key_places[-1])
+    inputs = [x[:n].float() for x, n in zip(tokens(), counts, strict=True)]
+
+    def one_by_one(query, key, value):
+        parts = [x[:0].reshape(0, 4, 6) for x in (query, key, value)]
+        for i in range(len(query_places) - 1):
+            q = query[query_places[i] : query_places[i + 1]].transpose(0, 1)
+            k, v = (
+                x[key_places[i] : key_places[i + 1]].transpose(0, 1).repeat_interleave(2, 0)
+                for x in (key, value)
+            )
+            output = torch.nn.functional.scaled_dot_product_attention(q, k, v)
+            parts.append(output.nan_to_num().transpose(0, 1))
+        return torch.cat(parts)
+
+    found = value_and_gradients(
+        lambda *x: flash_attention_varlen(*x, query_places, key_places),
+        [x.to(device) for x in inputs],
+    )
+    expected = value_and_gradients(one_by_one, inputs)
+    for got, wanted in zip(found, expected, strict=True):
+        torch.testing.assert_close(got.cpu(), wanted, rtol=1e-5, atol=1e-5)
+
+
+def test_dropout_of_empty_sequences_is_that_of_the_others():
+    import torch
+
+    from ascend_ops import flash_attention_varlen
+
+    inputs = tokens()
+    found = []
+    for q, k in (([0, 0, 4, 9], [0, 0, 6, 11]), ([0, 4, 9], [0, 6, 11])):
+        torch.manual_seed(0)
+        found.append(flash_attention_varlen(*inputs, q, k, dropout_p=0.5))
+    assert torch.equal(*found)
+
+
+def test_sparse_attention_refuses_an_empty_sequence():
+    import torch
+
+    from ascend_ops import nsa_compress_attention
+
+    query, key, value = torch.randn(3, 9, 2, 8)
+    with pytest.raises(ValueError, match=r"must give each sequence at least one token.*sequence 1"):
+        nsa_compress_attention(query, key, value, [0, 9, 9], [0, 9, 9], select_block_count=1)
