@@ -121,7 +121,9 @@ def checked_group_ends(
 ) -> Tensor:
     """Return where each group ends, on x's device; raise TypeError or ValueError for a bad list."""
     if not isinstance(group_list, Tensor):
-        group_list = torch.tensor(integers("group_list", group_list), dtype=torch.int64)
+        group_list = torch.tensor(
+            integers("group_list", group_list), dtype=torch.int64, device="cpu"
+        )
     if group_list.dtype not in _INTEGERS or tuple(group_list.shape) != (groups,):
         raise TypeError(
             f"group_list must be an int64 tensor of shape [{groups}], one value per matrix of "

@@ -5,6 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+#: The ops that have no gradient, or refuse inputs that require one.
+WITHOUT_GRADIENT = {
+    "apply_rotary_pos_emb_",
+    "incre_flash_attention",
+    "kv_cache_gather",
+    "kv_cache_scatter",
+    "paged_attention",
+    "prompt_flash_attention",
+}
+
 
 class Call(NamedTuple):
     """``function(*tensors)`` calls the op; ``tensors`` are the floating-point arguments."""
@@ -99,6 +109,7 @@ def _serving_calls() -> dict[str, Call]:
 
     caches = [_random(2, 4, 1, 8), _random(2, 4, 1, 8)]
     table = torch.tensor([[1, 0]], dtype=torch.int32)
+    slots = torch.tensor([0, 5])
     keys = [_random(1, 1, 4, 8), _random(1, 1, 4, 8)]
     return {
         "prompt_flash_attention": Call(ops.prompt_flash_attention, [_random(1, 2, 4, 8), *keys]),
@@ -107,7 +118,7 @@ def _serving_calls() -> dict[str, Call]:
             lambda q, k, v: ops.paged_attention(q, k, v, table, [5]), [_random(1, 2, 8), *caches]
         ),
         "kv_cache_scatter": Call(
-            lambda k, v, *caches: ops.kv_cache_scatter(k, v, *caches, torch.tensor([0, 5])),
+            lambda k, v, *caches: ops.kv_cache_scatter(k, v, *caches, slots),
             [_random(2, 1, 8), _random(2, 1, 8), *caches],
         ),
         "kv_cache_gather": Call(lambda k, v: ops.kv_cache_gather(k, v, table, [5]), caches),

@@ -3,18 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from op_calls import calls, public_ops
+from op_calls import WITHOUT_GRADIENT, calls, public_ops
 
 #: Window attention is varlen attention, which the error names.
 ERROR_NAMES = {"nsa_window_attention": "flash_attention_varlen"}
-WITHOUT_GRADIENT = {
-    "apply_rotary_pos_emb_",
-    "incre_flash_attention",
-    "kv_cache_gather",
-    "kv_cache_scatter",
-    "paged_attention",
-    "prompt_flash_attention",
-}
 TWICE_DIFFERENTIABLE = {"ffn", "moe_gating_topk", "nsa_compress"}
 ONCE_DIFFERENTIABLE = set(public_ops()) - WITHOUT_GRADIENT - TWICE_DIFFERENTIABLE
 
