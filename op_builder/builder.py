@@ -11,7 +11,7 @@ import os
 import sys
 import threading
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from . import envs
@@ -208,7 +208,7 @@ class OpBuilder:
                 roots[f"include_{index}"] = Path(path)
                 include_dirs.append(f"include_{index}")
             else:
-                include_dirs.append(f"source/{path}")
+                include_dirs.append(str(PurePosixPath("source", path)))  # "." would show in reports
         flags = self.source_flags()
         return BuildSpec(
             name=self.NAME,

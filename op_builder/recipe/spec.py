@@ -103,4 +103,6 @@ class BuildSpec:
         """Return the real path behind a path in the working folder."""
         first, _, rest = path.partition("/")
         root = self.roots.get(first)
-        return path if root is None else f"{root}/{rest}"
+        if root is None:
+            return path
+        return f"{root}/{rest}" if rest else str(root)

@@ -38,5 +38,5 @@ def compile_commands(plans: Iterable[Plan]) -> str:
 
 def _include_flag(spec: BuildSpec, folder: str) -> str:
     """Return the flag for ``folder``; -isystem hides the warnings of other packages' headers."""
-    flag = "-I" if folder.startswith("source/") else "-isystem"
+    flag = "-I" if folder.split("/")[0] == "source" else "-isystem"
     return f"{flag}{Path(spec.resolve(folder)).resolve()}"

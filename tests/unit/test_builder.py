@@ -243,7 +243,7 @@ def test_what_is_declared_stands_in_the_spec(made_up: type[MadeUpBuilder], tmp_p
             return {"a.cpp": ["-mavx2"], "not_a_source.cpp": ["-mno"]}
 
         def include_paths(self) -> list[str | Path]:
-            return ["include", tmp_path / "abs dir"]
+            return ["include", tmp_path / "abs dir", "."]
 
         def cxx_args(self) -> list[str]:
             return ["-ffast-math"]
@@ -254,7 +254,7 @@ def test_what_is_declared_stands_in_the_spec(made_up: type[MadeUpBuilder], tmp_p
     spec = Declared().spec(cache_entries.toolchain())
     assert spec.sources == (Source("a.cpp", ("-mavx2",)),)
     assert spec.namespace == "my_ns"
-    assert spec.include_dirs == ("source/include", "include_1")
+    assert spec.include_dirs == ("source/include", "include_1", "source")
     assert spec.roots["include_1"] == tmp_path / "abs dir"
     assert spec.cxx_flags[-1] == "-ffast-math"
     assert spec.ld_flags[-1] == "-lm"

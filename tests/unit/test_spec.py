@@ -99,6 +99,7 @@ def test_real_paths_behind_what_a_compiler_saw(tmp_path: Path) -> None:
     spec = cache_entries.spec(tmp_path, roots={"source": tmp_path, "torch": Path("/t")})
     assert spec.resolve("torch/include/a.h") == "/t/include/a.h"
     assert spec.resolve("source/a b/ü.h") == f"{tmp_path}/a b/ü.h"
+    assert spec.resolve("source") == str(tmp_path)
     assert spec.resolve("/usr/include/new") == "/usr/include/new"
     assert spec.resolve("torchvision/a.h") == "torchvision/a.h"
 
