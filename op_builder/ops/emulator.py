@@ -81,7 +81,7 @@ class EmulatorRuntimeBuilder(EmulatorLibrary):
 
     NAME = "emulator_runtime"
     LIBRARY = "libascendcl.so"
-    SOURCES = ("options", "checks", "faults", "trace", "runtime")
+    SOURCES = ("options", "checks", "faults", "trace", "runtime", "sys_param.cpp")
 
 
 class EmulatorOperatorsBuilder(EmulatorLibrary):
@@ -105,7 +105,7 @@ class EmulatorSingleOpBuilder(EmulatorLibrary):
 
     NAME = "emulator_single_op"
     LIBRARY = "libacl_op_compiler.so"
-    SOURCES = ("single_op",)
+    SOURCES = ("single_op", "sys_param.cpp")
 
 
 class EmulatorHcclBuilder(EmulatorLibrary):

@@ -26,7 +26,8 @@ inline void require(bool holds, const std::string& problem) {
     throw std::runtime_error(what + " is not emulated");
 }
 
-/// Whether the emulated SoC is an Ascend 950.
+/// Whether the emulated SoC is an Ascend 950. npu/call/soc.cpp has its own function, which queries
+/// AscendCL: the emulator shares no code with the libraries that run on it.
 inline bool is_ascend950() { return services().options().soc.rfind("Ascend950", 0) == 0; }
 
 }  // namespace ascend_emulator

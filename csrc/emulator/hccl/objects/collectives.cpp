@@ -116,6 +116,26 @@ Blocks split_by_rank(const Communicator& group, void* bytes, std::size_t size) {
     return blocks;
 }
 
+Blocks split_by_counts(const Communicator& group, void* bytes, const void* counts,
+                       const void* offsets, std::size_t width) {
+    Blocks blocks;
+    for (std::uint32_t rank = 0; rank < group.size(); ++rank) {
+        const std::size_t offset = static_cast<const std::uint64_t*>(offsets)[rank];
+        const std::size_t count = static_cast<const std::uint64_t*>(counts)[rank];
+        blocks.push_back({static_cast<char*>(bytes) + offset * width, count * width});
+    }
+    return blocks;
+}
+
+Access access_of(const void* base, const Blocks& blocks, bool writes) {
+    const char* begin = static_cast<char*>(services().bytes_of(base));
+    std::size_t size = 0;
+    for (const Block& block : blocks) {
+        size = std::max<std::size_t>(size, block.size == 0 ? 0 : block.bytes + block.size - begin);
+    }
+    return {base, size, writes};
+}
+
 int exchange(Communicator& group, const Blocks& outgoing, const Blocks& incoming) {
     std::vector<Transfer> transfers;
     for (std::uint32_t step = 1; step < group.size(); ++step) {
@@ -129,6 +149,42 @@ int exchange(Communicator& group, const Blocks& outgoing, const Blocks& incoming
         std::memmove(incoming[group.rank()].bytes, own.bytes, own.size);
     }
     return run_transfers(group, std::move(transfers));
+}
+
+int broadcast(Communicator& group, std::uint32_t root, void* bytes, std::size_t size) {
+    char* const buffer = static_cast<char*>(bytes);
+    if (group.rank() != root) {
+        return run_transfers(group, {{false, root, buffer, size}});
+    }
+    std::vector<Transfer> transfers;
+    for (std::uint32_t rank = 0; rank < group.size(); ++rank) {
+        if (rank != root) {
+            transfers.push_back({true, rank, buffer, size});
+        }
+    }
+    return run_transfers(group, std::move(transfers));
+}
+
+int scatter(Communicator& group, std::uint32_t root, void* from, void* to, std::size_t size) {
+    if (group.rank() != root) {
+        return run_transfers(group, {{false, root, static_cast<char*>(to), size}});
+    }
+    const Blocks blocks = split_by_rank(group, from, size);
+    std::vector<Transfer> transfers;
+    for (std::uint32_t rank = 0; rank < group.size(); ++rank) {
+        if (rank != root) {
+            transfers.push_back({true, rank, blocks[rank].bytes, size});
+        }
+    }
+    std::memmove(to, blocks[root].bytes, size);
+    return run_transfers(group, std::move(transfers));
+}
+
+int barrier(Communicator& group) {
+    std::vector<char> sent(group.size());
+    std::vector<char> received(group.size());
+    return exchange(group, split_by_rank(group, sent.data(), 1),
+                    split_by_rank(group, received.data(), 1));
 }
 
 int reduce_to(Communicator& group, const Blocks& outgoing, void* result,
@@ -155,6 +211,17 @@ int reduce_to(Communicator& group, const Blocks& outgoing, void* result,
         std::memcpy(result, received[0].data(), size);
     }
     return 0;
+}
+
+int reduce_at(Communicator& group, std::uint32_t root, void* from, void* result,
+              const Reduction& reduction) {
+    const Block own = {static_cast<char*>(from), reduction.count * width_of(reduction.type)};
+    if (group.rank() != root) {
+        return run_transfers(group, {{true, root, own.bytes, own.size}});
+    }
+    Blocks outgoing(group.size());
+    outgoing[root] = own;
+    return reduce_to(group, outgoing, result, reduction);
 }
 
 }  // namespace ascend_emulator

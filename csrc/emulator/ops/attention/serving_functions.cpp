@@ -46,6 +46,25 @@ void check_block_size(const Attributes& with, Int max) {
                 std::to_string(with.block_size));
 }
 
+/// The arguments that all three functions treat alike.
+ServingAttention attention_of(const Tensor& query, const Tensor& bias, const Tensor& mask,
+                              const Attributes& with) {
+    ServingAttention attention;
+    attention.query = query;
+    attention.bias = bias;
+    attention.mask = mask;
+    attention.heads = with.heads;
+    attention.key_heads = or_heads(with.key_heads, with.heads);
+    attention.scale = with.scale;
+    attention.layout = with.layout;
+    return attention;
+}
+
+/// Whether rows that are masked out as a whole become 0.
+bool corrects_masked_rows(const Attributes& with) {
+    return with.sparse_mode == 3 || with.inner_precise >= 2;
+}
+
 /// The emulated part of all versions of FusedInferAttentionScore.
 void fused_infer(bool wants_950, const Tensor& query, const Tensors& key, const Tensors& value,
                  const Tensor& bias, const Tensor& mask, const Lengths& lengths,
@@ -54,22 +73,15 @@ void fused_infer(bool wants_950, const Tensor& query, const Tensors& key, const 
     require(wants_950 == is_ascend950(),
             wants_950 ? "V5 requires an Ascend 950" : "V1 to V4 do not exist on an Ascend 950");
     check_no_window(with);
-    ServingAttention attention;
-    attention.query = query;
+    ServingAttention attention = attention_of(query, bias, mask, with);
     attention.key = only("key", key);
     attention.value = only("value", value);
-    attention.bias = bias;
-    attention.mask = mask;
     attention.block_table = block_table;
     attention.query_lengths = lengths.queries;
     attention.key_lengths = lengths.keys;
-    attention.heads = with.heads;
-    attention.key_heads = or_heads(with.key_heads, with.heads);
-    attention.scale = with.scale;
-    attention.layout = with.layout;
     attention.sparse_mode = with.sparse_mode;
     attention.block_size = with.block_size;
-    attention.corrects_masked_rows = with.sparse_mode == 3 || with.inner_precise >= 2;
+    attention.corrects_masked_rows = corrects_masked_rows(with);
     if (block_table.defined()) {
         check_block_size(with, 1024);
     }
@@ -133,20 +145,13 @@ void prompt(const Tensor& query, const Tensor& key, const Tensor& value, const T
     if (with.layout == "TND") {
         not_emulated("layout TND of PromptFlashAttention");
     }
-    ServingAttention attention;
-    attention.query = query;
+    ServingAttention attention = attention_of(query, bias, mask, with);
     attention.key = key;
     attention.value = value;
-    attention.bias = bias;
-    attention.mask = mask;
     attention.query_lengths = lengths.queries;
     attention.key_lengths = lengths.keys;
-    attention.heads = with.heads;
-    attention.key_heads = or_heads(with.key_heads, with.heads);
-    attention.scale = with.scale;
-    attention.layout = with.layout;
     attention.sparse_mode = with.sparse_mode;
-    attention.corrects_masked_rows = with.sparse_mode == 3 || with.inner_precise >= 2;
+    attention.corrects_masked_rows = corrects_masked_rows(with);
     attention.run(out, Out());
 }
 
@@ -158,18 +163,11 @@ void incre(const Tensor& query, const Tensors& key, const Tensors& value, const 
             "innerPrecise must be 0 or 1, got " + std::to_string(with.inner_precise));
     const Int queries = query.size(with.layout == "BNSD" ? 2 : 1);
     require(queries == 1, "query must have one token, got " + std::to_string(queries));
-    ServingAttention attention;
-    attention.query = query;
+    ServingAttention attention = attention_of(query, bias, mask, with);
     attention.key = only("key", key);
     attention.value = only("value", value);
-    attention.bias = bias;
-    attention.mask = mask;
     attention.block_table = block_table;
     attention.key_lengths = lengths;
-    attention.heads = with.heads;
-    attention.key_heads = or_heads(with.key_heads, with.heads);
-    attention.scale = with.scale;
-    attention.layout = with.layout;
     attention.block_size = with.block_size;
     if (block_table.defined()) {
         check_block_size(with, 512);

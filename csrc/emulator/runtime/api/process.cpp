@@ -156,21 +156,6 @@ aclError aclrtSetOpExecuteTimeOutV2(uint64_t timeout, uint64_t* actual) {
     }
     return 0;
 }
-aclError aclrtSetSysParamOpt(aclSysParamOpt option, int64_t value) {
-    (void)option;
-    (void)value;
-    return 0;
-}
-aclError aclrtCtxSetSysParamOpt(aclSysParamOpt option, int64_t value) {
-    (void)option;
-    (void)value;
-    return 0;
-}
-aclError aclrtGetSysParamOpt(aclSysParamOpt option, int64_t* value) {
-    (void)option;
-    *value = 0;
-    return 0;
-}
 
 void aclAppLog(aclLogLevel level, const char* function, const char* file, uint32_t line,
                const char* format, ...) {

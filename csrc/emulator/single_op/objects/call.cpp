@@ -1,0 +1,106 @@
+#include "emulator/single_op/objects/call.h"
+
+#include <dlfcn.h>
+
+#include <cstdio>
+
+#include "emulator/interface/data_buffer.h"
+#include "emulator/interface/services.h"
+#include "emulator/single_op/objects/handles.h"
+
+namespace ascend_emulator {
+namespace {
+
+std::string describe(const SingleOpTensor& tensor) {
+    std::string text = tensor.name + ":type" + std::to_string(tensor.data_type) + "[";
+    for (const int64_t size : tensor.sizes) {
+        text += std::to_string(size) + ",";
+    }
+    return text + "] ";
+}
+
+std::string describe(const SingleOpCall& call) {
+    std::string text = call.type + "(";
+    for (const SingleOpTensor& input : call.inputs) {
+        text += describe(input);
+    }
+    text += ") -> ";
+    for (const SingleOpTensor& output : call.outputs) {
+        text += describe(output);
+    }
+    return text;
+}
+
+SingleOpTensor operand(const aclTensorDesc* descriptor, const aclDataBuffer* buffer) {
+    SingleOpTensor tensor;
+    tensor.name = descriptor->name;
+    tensor.data_type = descriptor->data_type;
+    tensor.sizes = descriptor->sizes;
+    tensor.data = buffer == nullptr ? nullptr : buffer->data;
+    if (descriptor->on_host && tensor.data != nullptr) {
+        const char* bytes = static_cast<char*>(tensor.data);
+        tensor.host_bytes.assign(bytes, bytes + buffer->size);
+    }
+    return tensor;
+}
+
+std::vector<SingleOpTensor> tensors_of(const Operands& operands) {
+    std::vector<SingleOpTensor> tensors;
+    for (int i = 0; i < operands.count; ++i) {
+        tensors.push_back(operand(operands.descriptors[i], operands.buffers[i]));
+    }
+    return tensors;
+}
+
+/// 0, or a code, with an error noted, if one is not a live descriptor.
+int check(const Operands& operands) {
+    for (int i = 0; i < operands.count; ++i) {
+        const std::string problem = why_unusable(operands.descriptors[i], HandleKind::descriptor);
+        if (!problem.empty()) {
+            return services().fail(ACL_ERROR_INVALID_PARAM,
+                                   "operand " + std::to_string(i) + ": " + problem);
+        }
+    }
+    return 0;
+}
+
+SingleOpRunner kernels() {
+    static const SingleOpRunner runner = [] {
+        void* library = dlopen("libopapi.so", RTLD_LAZY);
+        void* symbol = library == nullptr ? nullptr : dlsym(library, "ascend_emulator_single_op");
+        return reinterpret_cast<SingleOpRunner>(symbol);
+    }();
+    return runner;
+}
+
+int run(const SingleOpCall& call, void* stream) {
+    const int code = kernels() == nullptr ? no_such_kernel : kernels()(call, stream);
+    if (code != no_such_kernel) {
+        return code;
+    }
+    const std::string problem =
+        "the operator " + describe(call) +
+        "is not emulated. Add its aclnn function to csrc/emulator/ops, or its kernel to "
+        "csrc/emulator/ops/single_op.cpp";
+    std::fprintf(stderr, "[emulated NPU] %s\n", problem.c_str());
+    return services().fail(ACL_ERROR_OP_NOT_FOUND, problem);
+}
+
+}  // namespace
+
+int compile_and_execute(const char* function, const char* type, const Operands& inputs,
+                        const Operands& outputs, const aclopAttr* attribute, void* stream) {
+    int refused = services().enter(function);
+    refused = refused != 0 ? refused : check(inputs);
+    refused = refused != 0 ? refused : check(outputs);
+    if (refused != 0) {
+        return refused;
+    }
+    SingleOpCall call = attribute == nullptr ? SingleOpCall() : attribute->values;
+    call.type = type;
+    call.inputs = tensors_of(inputs);
+    call.outputs = tensors_of(outputs);
+    return run(call, stream);
+}
+
+}  // namespace ascend_emulator
