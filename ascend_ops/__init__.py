@@ -5,7 +5,7 @@ imported when they are first used; an op is built, or loaded from the cache, at 
 
 In import order:
 
-    _op_builder_finder          import hooks that _own_op_builder installs if it has to
+    _op_builder_finder          import hooks that _own_op_builder installs if necessary
     _own_op_builder             this project's op_builder, whatever is first on sys.path
     dispatch                    NPU ops: registration with torch, loading, argument checks
     acl                         AscendCL: devices, streams, events, pinned memory, copies

@@ -1,7 +1,7 @@
 """Import this project's op_builder, even if another package of that name comes first on sys.path.
 
-DeepSpeed's checkout has an ``op_builder`` too, and its tests put that one first. Both have to work
-in one process: ``op_builder`` stays DeepSpeed's, and ascend_ops imports its own as
+DeepSpeed's checkout has an ``op_builder`` too, and its tests put that one first. Both must work in
+one process: ``op_builder`` stays DeepSpeed's, and ascend_ops imports its own as
 ``ascend_ops._op_builder``.
 """
 
@@ -37,7 +37,7 @@ def import_own() -> ModuleType:
 
 
 def _visible_file() -> str | None:
-    """The file or folder that ``import op_builder`` would load; None if there is none."""
+    """Return the file or folder that ``import op_builder`` would load, or None."""
     module = sys.modules.get(_NAME)
     if module is not None:
         return getattr(module, "__file__", None) or repr(module)

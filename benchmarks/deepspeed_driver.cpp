@@ -28,7 +28,7 @@ void step(std::size_t count) {
     optimizer.Step_SVE<8>(&done, at(0), at(1), at(2), at(3), count, false);
 #endif
     if (done != count) {
-        std::exit(1);  // there is no such kernel
+        std::exit(1);  // the library lacks the kernel
     }
 }
 

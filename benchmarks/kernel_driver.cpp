@@ -55,7 +55,8 @@ extern "C" [[gnu::noinline, gnu::used]] double ascend_ops_counted(std::int64_t c
     return sum;
 }
 
-/// Dtypes are values of DType; at most 65,536 elements. Return false if there is no such kernel.
+/// Dtypes are values of DType; at most 65,536 elements. Return false if the library lacks the
+/// kernel.
 extern "C" [[gnu::visibility("default")]] bool ascend_ops_run_kernel(int params, int grads,
                                                                      int states, int copies,
                                                                      std::int64_t count,

@@ -20,7 +20,7 @@
 
 namespace {
 
-// One row of the table per parameter: addresses, or 0 if there is no such array.
+// One row of the table per parameter: addresses, or 0 for an array that is absent.
 struct Row {
     std::int64_t param, grad, state0, state1, copy;
     std::int64_t begin, end;  // its elements, counted over all parameters

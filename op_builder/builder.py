@@ -151,8 +151,8 @@ class OpBuilder:
 
         Raises:
             IncompatibleOpError: The op cannot be built on this machine.
-            JitDisabledError: The op has to be built, but ASCEND_OPS_JIT=0 disables that.
-            CompilerNotFoundError: The op has to be built, but there is no compiler.
+            JitDisabledError: The op must be built, but ASCEND_OPS_JIT=0 disables that.
+            CompilerNotFoundError: The op must be built, but there is no compiler.
             BuildError: Compiling or linking failed.
             CacheError: No cache folder can be written, or one is unsafe.
             LoadError: The library was built but cannot be loaded.

@@ -218,7 +218,7 @@ CXX: Variable[str] = Variable(
     "CXX", _command, "", "command", "the C++ compiler; default g++, or clang++ if there is no g++"
 )
 SEARCH_PATH: Variable[str] = Variable(
-    "PATH", str, os.defpath, "paths", "where programs are searched"
+    "PATH", str, os.defpath, "paths", "where programs are searched for"
 )
 HOME: Variable[Path | None] = Variable(
     "HOME", _absolute, None, "path", "the user's home: the default cache and per-user CANN installs"
@@ -256,10 +256,10 @@ ASCEND_OPP_PATH: Variable[str] = Variable(
     "ASCEND_OPP_PATH", str, "", "path", "CANN's operator packages, used last: in the CANN install"
 )
 LD_LIBRARY_PATH: Variable[str] = Variable(
-    "LD_LIBRARY_PATH", str, "", "paths", "where the loader of a new process searches libraries"
+    "LD_LIBRARY_PATH", str, "", "paths", "where the loader of a new process searches for libraries"
 )
 PYTHONPATH: Variable[str] = Variable(
-    "PYTHONPATH", str, "", "paths", "where the Python of a new process searches modules first"
+    "PYTHONPATH", str, "", "paths", "where the Python of a new process searches for modules first"
 )
 
 #: The emulator's C++ code reads the other variables of this prefix; docs/emulator.md lists them.

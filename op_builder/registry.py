@@ -96,7 +96,7 @@ def builder_of(op: str) -> OpBuilder:
         op: The op's name or the name of its builder class.
 
     Raises:
-        UnknownOpError: There is no such op.
+        UnknownOpError: No op has this name.
 
     Example:
         >>> from op_builder import builder_of

@@ -1,4 +1,4 @@
-"""These tests run on the emulated NPU unless --npu says otherwise; without torch_npu on nothing."""
+"""Run these tests on the emulated NPU unless --npu is given; skip them without torch_npu."""
 
 from __future__ import annotations
 

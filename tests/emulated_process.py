@@ -17,13 +17,13 @@ _OURS = re.compile(r"ASCEND_(HOME|TOOLKIT|OPP|EMULATOR)|LD_LIBRARY_PATH|PYTEST_"
 
 
 def outside_environment(**variables: str) -> dict[str, str]:
-    """This process's own without what says where a CANN is, and with ``variables``."""
+    """Return this process's environment with ``variables``, without those that locate a CANN."""
     kept = {name: value for name, value in os.environ.items() if not _OURS.match(name)}
     return {**kept, **variables}
 
 
 def run(code: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    """A program on the emulated NPU, as a user starts it."""
+    """Run a program on the emulated NPU, as a user starts it."""
     environ = {**os.environ, "TORCH_DEVICE_BACKEND_AUTOLOAD": "1", **variables}
     command = [sys.executable, "-c", "from ascend_ops.cli.main import run; run()", "emulate", "--"]
     return subprocess.run(

@@ -19,7 +19,7 @@ _PLAIN_FORMATS = (-1, 0, 1, 2, 27, 30)
 
 
 def copy_async(dst: torch.Tensor, src: torch.Tensor, stream: Stream | None = None) -> Event:
-    """Start copying ``src`` to ``dst`` on ``stream``, and return the event of the copy's end.
+    """Start copying ``src`` to ``dst`` on ``stream``; return an event that marks the copy's end.
 
     Bytes are copied and nothing is converted. You may drop both tensors at once: their memory is
     not reused before the copy is done. The copy runs after the work that the stream already has;

@@ -55,7 +55,7 @@ def memory_info(device: Any = None) -> tuple[int, int]:
         device: a number, text such as ``"npu:1"`` or a torch.device; the current device if None.
 
     Raises:
-        ValueError: there is no such NPU.
+        ValueError: the device does not exist.
 
     Example:
         >>> import torch_npu

@@ -95,7 +95,7 @@ def is_pooled(tensor: torch.Tensor) -> bool:
 def empty_cache() -> None:
     """Free the blocks that no buffer holds and no copy uses.
 
-    Tensors that were kept for copies which are done since are released as well.
+    Tensors that were kept alive for copies that have finished since are released as well.
 
     Example:
         >>> import torch_npu

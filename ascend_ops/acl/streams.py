@@ -23,7 +23,7 @@ class Stream:
         priority: AscendCL's priority, from 0, the highest, to 7.
 
     Raises:
-        ValueError: ``priority`` is out of range, or there is no such NPU.
+        ValueError: ``priority`` is out of range, or the device does not exist.
         AclError: AscendCL cannot create the stream.
 
     Example:

@@ -89,7 +89,7 @@ def split_mask(
     *,
     expand_batch: bool = True,
 ) -> tuple[Tensor | None, Tensor | None]:
-    """Turn torch's mask into CANN's: True for masked-out scores, or a bias. One of them is None.
+    """Turn torch's mask into CANN's: True for masked-out scores, or a bias. The other one is None.
 
     Args:
         attn_mask: bool, True for scores that count, or query's dtype, added to the scaled scores.

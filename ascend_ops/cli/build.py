@@ -82,7 +82,7 @@ def _all_compatible() -> list[OpBuilder]:
 
 
 def _build(builders: list[OpBuilder], again: bool) -> list[dict[str, Any]]:
-    """Build the ops with most files first, so that none of them is left for the end.
+    """Build the ops with the most files first, so that none of them starts last.
 
     Several ops are built at once, since one alone leaves cores idle while it links. However, an op
     with more than a third of the files gets all jobs: with a share of them it would end long after

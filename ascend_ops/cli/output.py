@@ -41,7 +41,7 @@ def print_json(value: Any) -> None:
 def print_text(*parts: Part, indent: int = 0, style: str = "") -> None:
     """Print a paragraph, wrapped at the terminal's width or, in a pipe, at 100 columns.
 
-    Without parts it is an empty line.
+    Without parts, print an empty line.
 
     A path that does not fit is printed whole, on a line of its own.
 

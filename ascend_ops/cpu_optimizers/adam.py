@@ -215,7 +215,7 @@ class CPUAdam(CPUOptimizer):
         copy_elements: int,
     ) -> None:
         for _, arguments in calls:
-            update(arguments, 0, 0)  # all checks are made even for an empty range
+            update(arguments, 0, 0)  # all checks run even for an empty range
         first = 0
         with copies or contextlib.nullcontext():
             for batch, arguments in calls:

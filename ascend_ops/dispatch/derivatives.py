@@ -41,7 +41,8 @@ class _OnceDifferentiable(torch.autograd.Function):
 def once_differentiable(op: str, backward: _Backward) -> _Backward:
     """Make a gradient of the gradient that ``backward`` computes raise NotImplementedError.
 
-    The kernels save statistics that carry no gradient, so torch would leave out a part of it.
+    The kernels save statistics that carry no gradient, so torch would leave out a part of the
+    second gradient.
     ``torch.autograd.function.once_differentiable`` overlooks tensors saved by the context.
     """
 

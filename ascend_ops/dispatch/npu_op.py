@@ -57,7 +57,7 @@ class Implementation:
 
 @dataclass(frozen=True)
 class _Kernels:
-    """The kernels of a family: what its library reports, or why there is none."""
+    """The kernels of a family: what its library reports, or why it cannot be used."""
 
     problem: str
     is_ascend950: bool = False
@@ -133,7 +133,7 @@ class Family:
         return [kernels.implementation(name) for name in self._names]
 
     def is_ascend950(self) -> bool:
-        """Return whether the kernels run on an Ascend 950; False if there are none."""
+        """Return whether the kernels run on an Ascend 950; False if they cannot be used."""
         return self._loaded_kernels().is_ascend950
 
     def _loaded_kernels(self) -> _Kernels:
@@ -226,7 +226,7 @@ class NPUOp:
         self.family.add(self.name)
 
     def function(self) -> str:
-        """Return the aclnn function that computes the op, or "" for none; loads the family."""
+        """Return the op's aclnn function, or "" for the fallback; loads the family."""
         found = (i.function for i in self.family.load() if i.op == self.name)
         return next(found, "")
 

@@ -29,7 +29,7 @@ class TensorLists:
     states: dict[str, list[Tensor]] = field(default_factory=dict)
 
     def grads(self) -> list[Tensor] | None:
-        """Return the contiguous gradients; None if one is missing, so that the lists are outdated.
+        """Return the contiguous gradients; None if one is missing: then the lists are outdated.
 
         Raises:
             RuntimeError: a gradient is sparse.

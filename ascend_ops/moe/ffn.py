@@ -185,7 +185,7 @@ def ffn(
 
     Returns:
         ``[..., N2]`` in x's dtype (autocast's under autocast), computed in fp32. Differentiable in
-        x, weights and biases: CANN has no gradient, so that torch recomputes the hidden layer.
+        x, weights and biases: CANN has no gradient function, so torch recomputes the hidden layer.
 
     Raises:
         TypeError: a tensor has an unsupported dtype.

@@ -264,7 +264,7 @@ def check_paged(
 def _queries(
     query: Tensor, layout: str, cu_seqlens_q: Lengths | None, count: int
 ) -> tuple[list[int] | None, int]:
-    """Return the places at which the sequences begin in TND, and the most queries of one."""
+    """Return the places at which the sequences begin in TND, and the largest number of queries."""
     if layout != "TND" and cu_seqlens_q is not None:
         raise ValueError(f"cu_seqlens_q must be None in layout {layout}, got a value")
     if cu_seqlens_q is not None:

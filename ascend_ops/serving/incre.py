@@ -202,7 +202,7 @@ def _check_paged(
     shapes: DenseShapes,
     cache_layout: str,
 ) -> int:
-    """Check paged caches; return the most keys that a sequence can have."""
+    """Check paged caches; return the maximum number of keys per sequence."""
     check_caches(query, shapes.size, (key, value), cache_layout)
     check_block_table(block_table, key)
     block_size, shapes.kv_heads = block_size_and_heads(key, cache_layout)

@@ -97,17 +97,17 @@ def block_sparse_attention(
 ) -> Tensor:
     """Compute ``softmax(query key^T scale) value`` over the blocks of scores that the mask selects.
 
-    The softmax is computed in fp32, and a query that sees no block gets 0. There is no causal mask:
-    blocks on the diagonal are seen whole. The op is differentiable in query, key and value. Under
-    autocast the inputs are cast to its dtype. NPU tensors are computed by
+    The softmax is computed in fp32, and a query that sees no block gets 0. The op applies no causal
+    mask: a query sees every key of a block on the diagonal. The op is differentiable in query, key
+    and value. Under autocast the inputs are cast to its dtype. NPU tensors are computed by
     aclnnBlockSparseAttention, which requires D 64 or 128 and y a multiple of 128.
 
     Args:
         query: ``[B, N, Sq, D]``; fp16 or bf16, on the CPU also fp32 and fp64.
         key: ``[B, Nkv, Skv, D]``; Nkv divides N.
         value: in key's shape.
-        block_sparse_mask: bool or int8 ``[B, N, ceil(Sq / x), ceil(Skv / y)]``: not 0 if the
-            queries of a block see its keys.
+        block_sparse_mask: bool or int8 ``[B, N, ceil(Sq / x), ceil(Skv / y)]``: nonzero if
+            the queries of a block see its keys.
         block_shape: (x, y), the numbers of queries and of keys per block.
         scale: the factor of the scores; ``1 / sqrt(D)`` by default.
 

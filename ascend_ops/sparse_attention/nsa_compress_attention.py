@@ -1,4 +1,4 @@
-"""``nsa_compress_attention``: attention over compressed keys, and the blocks to select by it."""
+"""``nsa_compress_attention``: attention over compressed keys, which also selects blocks."""
 
 from __future__ import annotations
 

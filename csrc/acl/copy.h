@@ -11,8 +11,8 @@ namespace ascend_ops::acl {
 /// aclrtMemcpyKind.
 enum class Direction : int { host_to_device = 1, device_to_host = 2, device_to_device = 3 };
 
-/// Start copying `bytes` on `stream`, and return the event of the copy's end. Pinned blocks of the
-/// pool at either end are not reused before that.
+/// Start copying `bytes` on `stream`, and return an event that marks the end of the copy. Pinned
+/// blocks of the pool at either end are not reused before that.
 std::shared_ptr<Event> copy_async(void* to, const void* from, std::size_t bytes,
                                   Direction direction, void* stream, int device);
 

@@ -130,7 +130,7 @@ int device_count() {
 std::string soc_name() {
     const char* name = functions().soc_name();
     if (name == nullptr) {
-        throw Error("aclrtGetSocName returned null: there is no device");
+        throw Error("aclrtGetSocName returned null: no device is available");
     }
     return name;
 }

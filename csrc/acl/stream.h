@@ -49,7 +49,7 @@ class Event : public Owned {
 
     void close() noexcept override;
     void record(void* stream);
-    /// Whether everything before the newest record is done; true if there is no record.
+    /// Whether everything before the newest record is done; true if it was never recorded.
     bool query() const;
     void synchronize() const;
     float elapsed_time(const Event& end) const;  // ms

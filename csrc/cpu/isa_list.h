@@ -1,7 +1,8 @@
-// The instruction sets that host kernels are compiled for: the one list that all C++ is made from.
+// The instruction sets that host kernels are compiled for: the only list, from which all C++ is
+// derived.
 //
 // X(name, lower): `lower` is what to fall back to if the library's compiler does not know `name`,
-// and comes before `name`. Of one architecture, a later one is faster.
+// and comes before `name`. Within one architecture, later entries are faster.
 //
 // To add an instruction set:
 //   csrc/cpu/isa_list.h                    its line below

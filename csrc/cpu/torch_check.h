@@ -1,7 +1,7 @@
 // Checks of tensor arguments on torch's stable ABI, for the bindings of host ops.
 //
 // A check throws std::runtime_error, which Python sees as RuntimeError. Its text has one form:
-// "<argument> must be <what>, got <value>", then what to do. An op makes all of its checks before
+// "<argument> must be <what>, got <value>", then what to do. An op runs all of its checks before
 // it changes anything.
 #pragma once
 

@@ -90,7 +90,7 @@ class Entry:
 
     @classmethod
     def read(cls, path: Path, layer: str) -> Entry | str:
-        """Return the entry in ``path``, or the reason why there is none."""
+        """Return the entry in ``path``, or the reason why it cannot be used."""
         try:
             return cls(path, layer, Manifest.read(path / MANIFEST))
         except FileNotFoundError:

@@ -4,7 +4,7 @@ In import order:
 
     records            the small files that its installers leave behind
     version            public versions, and the file of an install that states one
-    layout             what a folder has to hold to be an install
+    layout             what a folder must contain to be an install
     places             where it may be, best first
     install            the search
     compatibility      the table of torch, torch_npu and CANN releases

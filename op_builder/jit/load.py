@@ -33,8 +33,8 @@ def load_op(plan: Plan, on_progress: ProgressListener | None = None) -> tuple[An
         The op's module and the entry that it comes from.
 
     Raises:
-        JitDisabledError: The op has to be built, but ASCEND_OPS_JIT=0 disables that.
-        CompilerNotFoundError: The op has to be built, but there is no compiler.
+        JitDisabledError: The op must be built, but ASCEND_OPS_JIT=0 disables that.
+        CompilerNotFoundError: The op must be built, but there is no compiler.
         BuildError: Compiling or linking failed.
         CacheError: No cache folder can be written, or one is unsafe.
         LoadError: The library was built but cannot be loaded.
@@ -73,8 +73,8 @@ def obtain(plan: Plan, on_progress: ProgressListener | None = None) -> tuple[Ent
         The entry, and whether it was built now.
 
     Raises:
-        JitDisabledError: The op has to be built, but ASCEND_OPS_JIT=0 disables that.
-        CompilerNotFoundError: The op has to be built, but there is no compiler.
+        JitDisabledError: The op must be built, but ASCEND_OPS_JIT=0 disables that.
+        CompilerNotFoundError: The op must be built, but there is no compiler.
         BuildError: Compiling or linking failed.
         CacheError: No cache folder can be written, or one is unsafe.
     """

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from ..toolchain.compiler import asks_for_native
+from ..toolchain.compiler import requests_native
 
 #: How the library is bound, which decides how it is loaded and which versions it works with.
 #:   stable   torch's stable ABI: torch TORCH_TARGET or newer, any Python
@@ -97,7 +97,7 @@ class BuildSpec:
     def uses_native(self) -> bool:
         """Whether the library depends on the CPU of the machine that compiles it."""
         flags = [*self.cxx_flags, *(flag for source in self.sources for flag in source.flags)]
-        return asks_for_native(flags)
+        return requests_native(flags)
 
     def resolve(self, path: str) -> str:
         """Return the real path behind a path in the working folder."""

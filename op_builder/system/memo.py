@@ -21,7 +21,7 @@ def recall(memo_dir: Path | None, key: object) -> Any:
     """Return the fact that is stored under ``key``, or None if it is missing or outdated.
 
     Args:
-        memo_dir: The folder of the memos; None if there is none.
+        memo_dir: The folder of the memos, or None.
         key: What the fact depends on besides files; any value that JSON can represent.
 
     Returns:

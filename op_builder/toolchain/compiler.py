@@ -71,7 +71,7 @@ class Compiler:
     @property
     def uses_native(self) -> bool:
         """Whether a flag in CXX makes the output depend on this CPU."""
-        return asks_for_native(self.command[1:])
+        return requests_native(self.command[1:])
 
     def native_flags(self, memo_dir: Path | None) -> str:
         """Return the flags that ``-march=native`` stands for on this machine."""
@@ -93,7 +93,7 @@ class Compiler:
         return " ".join(kept)
 
 
-def asks_for_native(flags: Iterable[str]) -> bool:
+def requests_native(flags: Iterable[str]) -> bool:
     """Return whether one of ``flags`` is ``-march=native`` or similar."""
     return any(flag.startswith("-m") and flag.endswith("=native") for flag in flags)
 

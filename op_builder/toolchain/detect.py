@@ -1,7 +1,7 @@
 """What a build and a loaded op depend on besides the op itself: Python, torch, the compiler.
 
 ``Toolchain.detect`` only reads files: it starts no process and touches no device. The compiler is
-searched when it is first needed, so that a machine without one can load ops built elsewhere.
+searched for when it is first needed, so that a machine without one can load ops built elsewhere.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Toolchain:
 
     Attributes:
         environ: The environment that is read.
-        memo_dir: The folder of memoized compiler probes; None for none.
+        memo_dir: The folder of memoized compiler probes; with None, nothing is memoized.
         machine: The machine, as ``x86_64`` or ``aarch64``.
         python_abi: The file suffix of this Python's extension modules.
         torch: The installed torch, or None.
@@ -77,7 +77,7 @@ class Toolchain:
         return Path(sysconfig.get_path("include"))
 
     def compiler(self) -> Compiler:
-        """Return the compiler, searching it at the first call.
+        """Return the compiler, searching for it at the first call.
 
         Raises:
             CompilerNotFoundError: No C++ compiler works.
@@ -91,7 +91,7 @@ class Toolchain:
         return chosen or launcher_in(shlex.split(envs.CXX.get(self.environ)))
 
     def fingerprint(self, *, native: bool) -> dict[str, object]:
-        """Return what of the toolchain decides a library's content: a part of its build key.
+        """Return the part of a build key that describes the toolchain.
 
         Args:
             native: Include what ``-march=native`` stands for on this machine; without it a home

@@ -98,7 +98,7 @@ def test_the_wheel_holds_the_op_and_is_bound_to_no_python(wheel: Path) -> None:
     assert not any(name.startswith(("tests/", "op_builder/prebuilt/staging")) for name in names)
 
 
-def test_pain_21_it_runs_without_a_compiler_and_with_jit_forbidden(site: Path) -> None:
+def test_upstream_21_it_runs_without_a_compiler_and_with_jit_forbidden(site: Path) -> None:
     """flashinfer #2093, #1828: ops installed ahead of time still compiled at run time."""
     done = run_installed(site, LOAD, {**BARE, "ASCEND_OPS_JIT": "0"})
     assert done.returncode == 0, done.stderr
@@ -142,7 +142,7 @@ def test_an_op_for_a_cpu_with_more_instructions_is_refused(site: Path) -> None:
     assert "an_instruction_set_of_2040" in done.stderr
 
 
-def test_where_jit_is_allowed_it_takes_over(site: Path, tmp_path: Path) -> None:
+def test_jit_takes_over_if_it_is_allowed(site: Path, tmp_path: Path) -> None:
     edit_recipe(site, "bound_to", {"torch": "stable ABI, 9.9 or newer"})
     variables = {
         **BARE,
@@ -163,7 +163,7 @@ def test_the_sources_in_the_package_and_the_op_must_agree(site: Path) -> None:
     assert "changed" in done.stderr
 
 
-def test_pain_19_asked_for_by_name_and_impossible_fails_the_install(
+def test_upstream_19_an_impossible_op_requested_by_name_fails_the_install(
     source: Path, tmp_path: Path
 ) -> None:
     """DeepSpeed #1343, #8480, #8484, #6920: it was skipped silently."""

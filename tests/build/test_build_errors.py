@@ -16,7 +16,7 @@ def first_error(failed: Outcome) -> str:
     return failed.facts["first_error"].replace("\u2018", "'").replace("\u2019", "'")
 
 
-def test_pain_02_build_error_shows_the_first_error_the_command_and_the_log(
+def test_upstream_02_build_error_shows_the_first_error_the_command_and_the_log(
     sandbox: Sandbox,
 ) -> None:
     """DeepSpeed #1846, #1077, #4257, #7061: the only message was "no attribute 'ds_opt_adam'"."""

@@ -83,7 +83,7 @@ def test_second_checkout_is_judged_by_its_own_headers(sandbox: Sandbox, tmp_path
     assert sandbox.compiles == 2
 
 
-def test_pain_07_touched_and_restored_files_do_not_rebuild(sandbox: Sandbox) -> None:
+def test_upstream_07_touched_and_restored_files_do_not_rebuild(sandbox: Sandbox) -> None:
     """flashinfer #4884, #4885; pytorch #124454: a restored workspace rebuilt for 30 minutes."""
     first = sandbox.load()
     for index, file in enumerate(sandbox.project.rglob("*")):
@@ -102,7 +102,7 @@ def test_pain_07_touched_and_restored_files_do_not_rebuild(sandbox: Sandbox) -> 
     assert sandbox.compiles == 1
 
 
-def test_pain_07_two_spellings_of_one_compiler_share_an_entry(
+def test_upstream_07_two_spellings_of_one_compiler_share_an_entry(
     sandbox: Sandbox, tmp_path: Path
 ) -> None:
     """flashinfer #4884: /usr/local/cuda and the folder it points to were two toolkits."""

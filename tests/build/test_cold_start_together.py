@@ -74,7 +74,7 @@ def test_eight_threads_build_once_and_share_one_object(sandbox: Sandbox) -> None
     assert sandbox.compiles == 1
 
 
-def test_pain_03_waiters_get_the_error_of_the_build_they_waited_for(sandbox: Sandbox) -> None:
+def test_upstream_03_waiters_get_the_error_of_the_build_they_waited_for(sandbox: Sandbox) -> None:
     """pytorch #96589, DeepSpeed #7174: "cannot open shared object file" on the other ranks."""
     sandbox.edit("answer.cpp", "ANSWER + ADDEND", "ANSWR + ADDEND")
     sandbox.gate.touch()
@@ -89,7 +89,7 @@ def test_pain_03_waiters_get_the_error_of_the_build_they_waited_for(sandbox: San
     assert sandbox.compiles == 1
 
 
-def test_pain_03_the_next_process_after_a_failure_tries_again(sandbox: Sandbox) -> None:
+def test_upstream_03_the_next_process_after_a_failure_tries_again(sandbox: Sandbox) -> None:
     """Only waiting processes get the failure; it is not kept, as the disk may have been full."""
     sandbox.edit("answer.cpp", "ANSWER + ADDEND", "ANSWR + ADDEND")
 
@@ -115,7 +115,7 @@ FAILURE = '{"op": "answer", "first_error": "old", "command": "", "log": null}'
         pytest.param(b'{"failed_at": "soon", "failure": 3}', id="other-types"),
     ],
 )
-def test_pain_01_no_lock_file_that_was_left_behind_blocks_anyone(
+def test_upstream_01_a_lock_file_that_was_left_behind_blocks_nobody(
     sandbox: Sandbox, user_folders: UserFolders, content: bytes
 ) -> None:
     """pytorch #189245, #170679; transformers #12715; sglang #35989: endless hangs, no output."""
@@ -131,7 +131,7 @@ def test_pain_01_no_lock_file_that_was_left_behind_blocks_anyone(
 
 
 @pytest.mark.parametrize("thing", ["fifo", "dangling-link", "folder", "folder-is-a-file"])
-def test_pain_01_strange_things_in_place_of_a_lock_block_nobody(
+def test_upstream_01_strange_things_in_place_of_a_lock_block_nobody(
     sandbox: Sandbox, user_folders: UserFolders, thing: str
 ) -> None:
     """pytorch #189245: the lock saves work, and is never needed for correctness."""

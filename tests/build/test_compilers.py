@@ -40,7 +40,7 @@ def only(folder: Path, programs: Iterable[str]) -> str:
     return str(folder)
 
 
-def test_pain_16_too_old_compiler_is_found_before_anything_is_compiled(
+def test_upstream_16_too_old_compiler_is_found_before_anything_is_compiled(
     sandbox: Sandbox, tmp_path: Path
 ) -> None:
     """DeepSpeed #7143, #5429, #3221: it failed in the middle of the build."""
@@ -62,7 +62,7 @@ def test_pain_16_too_old_compiler_is_found_before_anything_is_compiled(
     assert sandbox.staged() == []
 
 
-def test_pain_16_the_chosen_compiler_is_not_replaced_by_another(
+def test_upstream_16_the_chosen_compiler_is_not_replaced_by_another(
     sandbox: Sandbox, tmp_path: Path
 ) -> None:
     """DeepSpeed #5429: g++ would work, but a user who sets CXX must learn that theirs does not."""
@@ -78,7 +78,7 @@ def test_no_compiler_at_all_lists_what_was_looked_for(sandbox: Sandbox, tmp_path
     assert "clang++: not found on PATH" in failed.message
 
 
-def test_pain_15_ninja_need_not_be_on_path(sandbox: Sandbox, tmp_path: Path) -> None:
+def test_upstream_15_ninja_need_not_be_on_path(sandbox: Sandbox, tmp_path: Path) -> None:
     """DeepSpeed #1687, #1644: it is missing on the PATH of services and notebooks."""
     path = only(tmp_path / "bin", ["g++", "as", "ld", "sh", "sleep"])
     assert shutil.which("ninja", path=path) is None
@@ -86,7 +86,7 @@ def test_pain_15_ninja_need_not_be_on_path(sandbox: Sandbox, tmp_path: Path) -> 
     assert sandbox.load(PATH=path).value == 42
 
 
-def test_pain_15_a_broken_ninja_on_path_is_not_used(sandbox: Sandbox, tmp_path: Path) -> None:
+def test_upstream_15_a_broken_ninja_on_path_is_not_used(sandbox: Sandbox, tmp_path: Path) -> None:
     """DeepSpeed #1644: an old ninja of the distribution comes first."""
     make_program(tmp_path / "bin/ninja", "#!/bin/sh\nexit 1\n")
 
@@ -124,7 +124,7 @@ def test_compiler_that_was_upgraded_is_another_key(sandbox: Sandbox, tmp_path: P
     [{"ASCEND_OPS_COMPILER_LAUNCHER": "ccache"}, {"CXX": "ccache g++"}],
     ids=["launcher", "CXX"],
 )
-def test_ccache_compiles_once_and_tells_of_every_header(
+def test_ccache_compiles_once_and_reports_every_header(
     sandbox: Sandbox, tmp_path: Path, environ: dict[str, str]
 ) -> None:
     sandbox.environ["ASCEND_OPS_COMPILER_LAUNCHER"] = ""
@@ -148,7 +148,7 @@ def test_ccache_compiles_once_and_tells_of_every_header(
     assert sandbox.load(**environ).value == 43
 
 
-def test_launcher_is_no_part_of_the_key(sandbox: Sandbox) -> None:
+def test_launcher_is_not_part_of_the_key(sandbox: Sandbox) -> None:
     first = sandbox.load()
     second = sandbox.load(ASCEND_OPS_COMPILER_LAUNCHER="")
 

@@ -105,7 +105,7 @@ def assert_rebuilt_once(sandbox: Sandbox, entry: Path, compiles: int) -> Outcome
 
 
 @pytest.mark.parametrize("damage", DAMAGES, ids=lambda damage: damage.__name__)
-def test_pain_25_damaged_entry_is_rebuilt_once(sandbox: Sandbox, damage: Damage) -> None:
+def test_upstream_25_damaged_entry_is_rebuilt_once(sandbox: Sandbox, damage: Damage) -> None:
     """aiter #4799: a truncated file was used forever."""
     entry = sandbox.load().entry
     damage(entry)
@@ -113,7 +113,7 @@ def test_pain_25_damaged_entry_is_rebuilt_once(sandbox: Sandbox, damage: Damage)
     assert_rebuilt_once(sandbox, entry, compiles=1)
 
 
-def test_pain_25_another_valid_library_in_its_place_is_never_loaded(sandbox: Sandbox) -> None:
+def test_upstream_25_another_valid_library_in_its_place_is_never_loaded(sandbox: Sandbox) -> None:
     """aiter #4799: libraries were not checked. With dlopen, their constructors would run."""
     ran = sandbox.scratch / "ran"
     sandbox.edit("answer.cpp", "#include", f"{constructor(ran)}#include")
@@ -128,7 +128,7 @@ def test_pain_25_another_valid_library_in_its_place_is_never_loaded(sandbox: San
     assert not ran.exists()
 
 
-def test_pain_25_whole_entry_in_the_place_of_another_is_never_loaded(sandbox: Sandbox) -> None:
+def test_upstream_25_whole_entry_in_the_place_of_another_is_never_loaded(sandbox: Sandbox) -> None:
     """aiter #4799: the digest matches the manifest, but the entry belongs to another key."""
     entry = sandbox.load().entry
     sandbox.edit("answer.py", "ADDEND=0", "ADDEND=1")

@@ -74,7 +74,7 @@ def give_away(folder: Path, mode: int, owner: int = 0) -> None:
 
 # Read-only and unreadable: HOME=/root in a container that runs as another user.
 @pytest.mark.parametrize("mode", [0o555, 0o000], ids=["read-only", "not-even-searchable"])
-def test_pain_18_read_only_home_builds_in_a_private_temporary_cache(
+def test_upstream_18_read_only_home_builds_in_a_private_temporary_cache(
     user: Sandbox, mode: int
 ) -> None:
     """flashinfer #973, nvdiffrast #33."""
@@ -85,14 +85,14 @@ def test_pain_18_read_only_home_builds_in_a_private_temporary_cache(
 
     assert cold.value == hit.value == 42
     assert cold.entry.is_relative_to(stand_in(user))
-    assert str(home) in cold.stderr, "a warning says where it could not write"
+    assert str(home) in cold.stderr, "the warning names the folder that cannot be written"
     assert hit.processes == ()
     assert hit.stderr == ""
     assert user.compiles == 1
     assert stand_in(user).stat().st_mode & 0o777 == 0o700
 
 
-def test_pain_18_entries_in_a_read_only_cache_are_used(user: Sandbox, base: Path) -> None:
+def test_upstream_18_entries_in_a_read_only_cache_are_used(user: Sandbox, base: Path) -> None:
     """nvdiffrast #33: an image is built once and run by any user."""
     user.load()
     shared = base / "shared"
@@ -121,7 +121,7 @@ def test_library_in_a_read_only_cache_that_does_not_load_is_built_elsewhere(user
     assert user.compiles == 2
 
 
-def test_pain_18_site_that_root_filled_is_read_by_everybody(user: Sandbox, base: Path) -> None:
+def test_upstream_18_site_that_root_filled_is_read_by_everybody(user: Sandbox, base: Path) -> None:
     """nvdiffrast #33: an image fills its cache once and is run by any user."""
     user.load()
     own, archive, site = str(user.cache), str(base / "ops.tar.gz"), str(base / "site")
@@ -134,7 +134,7 @@ def test_pain_18_site_that_root_filled_is_read_by_everybody(user: Sandbox, base:
     assert loaded.processes == ()
 
 
-def test_pain_18_no_home_at_all(user: Sandbox) -> None:
+def test_upstream_18_no_home_at_all(user: Sandbox) -> None:
     """flashinfer #973: the user of a service has no home."""
     assert user.load(HOME="/nonexistent").value == 42
     assert user.load(HOME="").value == 42

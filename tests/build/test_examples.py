@@ -117,7 +117,7 @@ def test_importing_the_examples_builds_and_loads_nothing(sandbox: Sandbox, insta
     assert not sandbox.cache.exists()
 
 
-def test_example_says_what_it_lacks(sandbox: Sandbox, installed: Path) -> None:
+def test_example_reports_what_is_missing(sandbox: Sandbox, installed: Path) -> None:
     no_pybind11 = "import importlib.util as u; find = u.find_spec;" + (
         "u.find_spec = lambda name, *rest: None if name == 'pybind11' else find(name, *rest)"
     )

@@ -83,7 +83,7 @@ def probes(monkeypatch: pytest.MonkeyPatch) -> Any:
     return npu_probe
 
 
-def test_pain_13_an_npu_op_is_built_where_there_is_no_npu(
+def test_upstream_13_an_npu_op_is_built_without_an_npu(
     cann: Path, torch_npu: Path, probes: Any
 ) -> None:
     """vllm-ascend #6816, #7278, #6264; DeepSpeed #2010: npu-smi or an import was required."""
@@ -94,7 +94,7 @@ def test_pain_13_an_npu_op_is_built_where_there_is_no_npu(
     assert "torch_npu" not in sys.modules
 
 
-def test_pain_28_canns_headers_come_before_torch_npus(
+def test_upstream_28_canns_headers_come_before_torch_npus(
     cann: Path, torch_npu: Path, probes: Any
 ) -> None:
     """vllm-ascend #17059: both ship acl/acl_rt.h with the same include guard."""
@@ -132,7 +132,7 @@ def test_another_place_of_the_same_cann_is_the_same_key(
     assert probes.ProbeBuilder().plan().build_key().digest == before
 
 
-def test_pain_09_all_reasons_are_given_at_once(
+def test_upstream_09_all_reasons_are_given_at_once(
     probes: Any, torch_npu: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """vllm-ascend #262, #152, #130: a bare KeyError, and the last reason hid the others."""

@@ -53,7 +53,7 @@ def test_an_edit_with_restored_size_and_times_is_seen(sandbox: Sandbox) -> None:
     assert sandbox.load().value == 43
 
 
-def test_pain_06_changed_header_behind_isystem_is_seen(sandbox: Sandbox) -> None:
+def test_upstream_06_changed_header_behind_isystem_is_seen(sandbox: Sandbox) -> None:
     """pytorch #68905, #51892: torch's own headers, behind -isystem, were not tracked."""
     first = sandbox.load(VENDORED)
     assert sandbox.load(VENDORED).processes == ()
@@ -64,7 +64,7 @@ def test_pain_06_changed_header_behind_isystem_is_seen(sandbox: Sandbox) -> None
 
 
 @pytest.mark.parametrize("variable", ["CPLUS_INCLUDE_PATH", "CPATH"])
-def test_pain_06_changed_header_that_the_environment_finds_is_seen(
+def test_upstream_06_changed_header_that_the_environment_finds_is_seen(
     sandbox: Sandbox, variable: str
 ) -> None:
     """flashinfer #4489: the library was not rebuilt after an upgrade of its headers."""
@@ -76,7 +76,7 @@ def test_pain_06_changed_header_that_the_environment_finds_is_seen(
 
 
 @pytest.mark.parametrize("variable", ["CPLUS_INCLUDE_PATH", "CPATH"])
-def test_pain_06_another_folder_in_the_environment_is_seen(
+def test_upstream_06_another_folder_in_the_environment_is_seen(
     sandbox: Sandbox, tmp_path: Path, variable: str
 ) -> None:
     """The environment selects one of two installed versions of a library."""
@@ -90,7 +90,7 @@ def test_pain_06_another_folder_in_the_environment_is_seen(
     assert [first.value, second.value] == [42, 43]
 
 
-def test_a_header_that_is_gone_is_no_hit(sandbox: Sandbox) -> None:
+def test_a_missing_header_is_a_miss(sandbox: Sandbox) -> None:
     sandbox.load()
     (sandbox.project / "include/answer.h").unlink()
 

@@ -46,7 +46,7 @@ def edit_manifest(entry: Path, **fields: object) -> None:
     path.write_text(json.dumps({**json.loads(path.read_text()), **fields}), encoding="utf-8")
 
 
-def test_pain_20_site_filled_by_unpack_works_without_a_compiler(
+def test_upstream_20_site_filled_by_unpack_works_without_a_compiler(
     sandbox: Sandbox, bare: dict[str, str]
 ) -> None:
     """DeepSpeed #2947: every machine compiled for 20 minutes."""
@@ -65,7 +65,7 @@ def test_pain_20_site_filled_by_unpack_works_without_a_compiler(
     assert sandbox.compiles == 1
 
 
-def test_pain_20_site_serves_a_checkout_at_another_path(
+def test_upstream_20_site_serves_a_checkout_at_another_path(
     sandbox: Sandbox, bare: dict[str, str], tmp_path: Path
 ) -> None:
     """DeepSpeed #2947: with another virtual environment and another compiler."""
@@ -76,7 +76,7 @@ def test_pain_20_site_serves_a_checkout_at_another_path(
     assert sandbox.load(project=moved, **bare).entry.is_relative_to(site)
 
 
-def test_pain_20_site_of_another_text_is_refused_and_said_why(
+def test_upstream_20_site_built_from_other_sources_is_refused_with_the_reason(
     sandbox: Sandbox, bare: dict[str, str]
 ) -> None:
     """DeepSpeed #2947."""
@@ -108,7 +108,7 @@ def test_prebuilt_op_works_without_a_compiler_wherever_the_package_is(
     assert sandbox.compiles == 1
 
 
-def test_prebuilt_library_that_was_truncated_is_built_where_there_is_a_compiler(
+def test_a_truncated_prebuilt_library_is_rebuilt_if_there_is_a_compiler(
     sandbox: Sandbox, bare: dict[str, str]
 ) -> None:
     sandbox.load(first=BUILD_AHEAD)
@@ -123,7 +123,7 @@ def test_prebuilt_library_that_was_truncated_is_built_where_there_is_a_compiler(
     assert library.stat().st_size == 5000, "what was shipped is not touched"
 
 
-def test_shipped_library_that_does_not_load_is_built_where_that_is_allowed(
+def test_a_shipped_library_that_does_not_load_is_rebuilt_if_jit_is_allowed(
     sandbox: Sandbox, bare: dict[str, str]
 ) -> None:
     site = make_site(sandbox, "unresolved:UnresolvedBuilder")
@@ -156,7 +156,7 @@ def test_site_that_others_can_write_to_is_passed_over(sandbox: Sandbox) -> None:
     assert sandbox.load().entry.is_relative_to(sandbox.cache)
 
 
-def test_pain_04_what_native_means_is_a_part_of_the_key(sandbox: Sandbox) -> None:
+def test_upstream_04_what_native_means_is_a_part_of_the_key(sandbox: Sandbox) -> None:
     """DeepSpeed #1886: SIGILL on a home shared by machines with different CPUs."""
     built = sandbox.load(NATIVE)
     manifest = json.loads((built.entry / "manifest.json").read_text(encoding="utf-8"))
@@ -166,7 +166,7 @@ def test_pain_04_what_native_means_is_a_part_of_the_key(sandbox: Sandbox) -> Non
     assert sandbox.load(NATIVE).processes == ()
 
 
-def test_pain_04_library_for_a_cpu_with_more_is_refused_by_name(
+def test_upstream_04_library_for_a_cpu_with_more_is_refused_by_name(
     sandbox: Sandbox, bare: dict[str, str]
 ) -> None:
     """DeepSpeed #1886: an image may run on another CPU than the one that built it."""
@@ -184,7 +184,7 @@ def test_pain_04_library_for_a_cpu_with_more_is_refused_by_name(
     assert sandbox.compiles == 2
 
 
-def test_pain_04_without_a_compiler_the_users_native_entry_is_checked_too(
+def test_upstream_04_without_a_compiler_the_users_native_entry_is_checked_too(
     sandbox: Sandbox, bare: dict[str, str]
 ) -> None:
     """DeepSpeed #1886: no compiler can resolve native, so the CPU features decide."""
@@ -196,7 +196,7 @@ def test_pain_04_without_a_compiler_the_users_native_entry_is_checked_too(
     assert "avx9000" in refused.message
 
 
-def test_pain_21_forbidden_jit_names_the_commands_that_build_the_op(sandbox: Sandbox) -> None:
+def test_upstream_21_forbidden_jit_names_the_commands_that_build_the_op(sandbox: Sandbox) -> None:
     """flashinfer #2093, #1828: ops installed ahead of time compiled at run time anyway."""
     refused = sandbox.load(**NO_JIT)
 
@@ -207,7 +207,7 @@ def test_pain_21_forbidden_jit_names_the_commands_that_build_the_op(sandbox: San
     assert refused.processes == ()
 
 
-def test_pain_21_forbidden_jit_takes_what_is_cached(sandbox: Sandbox) -> None:
+def test_upstream_21_forbidden_jit_takes_what_is_cached(sandbox: Sandbox) -> None:
     """flashinfer #2093: the switch disables building, not loading."""
     built = sandbox.load()
 

@@ -68,7 +68,7 @@ def bad_counters() -> Iterator[Any]:
 
 @pytest.mark.parametrize(("counter", "message"), list(bad_counters()))
 @pytest.mark.parametrize("optimizer_class", CLASSES)
-def test_a_counter_that_is_none_stops_the_step(
+def test_an_invalid_counter_stops_the_step(
     optimizer_class: type[CPUOptimizer], counter: torch.Tensor, message: str
 ) -> None:
     params = parameters(3)

@@ -62,7 +62,7 @@ def test_a_missing_operator_is_an_error_with_its_name():
 
 
 @npu
-def test_the_error_of_a_missing_single_operator_names_where_to_add_it(capfd):
+def test_the_error_of_a_missing_single_operator_names_the_file_to_extend(capfd):
     import torch
     import torch_npu
 

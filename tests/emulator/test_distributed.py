@@ -148,7 +148,7 @@ def one_rank_dies(all_have_reduced: Barrier, rank: int, size: int) -> None:
     with pytest.raises(RuntimeError) as caught:
         reduce_and_wait(x)
     assert "did not respond within" not in str(caught.value)
-    print(f"rank {rank} was told: {caught.value}", flush=True)  # noqa: T201
+    print(f"rank {rank} raised: {caught.value}", flush=True)  # noqa: T201
 
 
 @pytest.mark.npu
@@ -172,7 +172,7 @@ import torch.distributed as dist
 from ranks import run_ranks
 
 fork = multiprocessing.get_context("fork")
-begin, told = fork.Barrier(2), fork.Event()
+begin, failed = fork.Barrier(2), fork.Event()
 
 def one_rank_hangs(rank, size):
     x = torch.ones(4).npu()
@@ -182,7 +182,7 @@ def one_rank_hangs(rank, size):
         dist.all_reduce(x)
     torch.npu.synchronize()
     if rank == 1:
-        told.wait()
+        failed.wait()
         return
     try:
         dist.all_reduce(x)
@@ -190,7 +190,7 @@ def one_rank_hangs(rank, size):
     except RuntimeError as error:
         print("raised", error)
     finally:
-        told.set()
+        failed.set()
 
 print("statuses", run_ranks(2, one_rank_hangs))
 """

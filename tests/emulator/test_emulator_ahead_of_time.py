@@ -51,6 +51,6 @@ def test_the_wheel_emulates_without_a_compiler_and_with_jit_forbidden(tmp_path: 
         "ASCEND_OPS_JIT": "0",
         "TORCH_DEVICE_BACKEND_AUTOLOAD": "0",
     }
-    said = run(sys.executable, "-c", PROGRAM, cwd=site, **bare)
-    assert said.split()[-3:] == ["[2.0,", "2.0,", "2.0]"]
-    assert str(site) in said
+    output = run(sys.executable, "-c", PROGRAM, cwd=site, **bare)
+    assert output.split()[-3:] == ["[2.0,", "2.0,", "2.0]"]
+    assert str(site) in output

@@ -95,7 +95,7 @@ OPTIONS: dict[str, dict[str, object]] = {
     **{case: {"RACES": 1} for case, file in CASES.items() if file == "race_test.cpp"},
     "options_that_cannot_be_read_fail_aclInit": {"DEVICES": "many"},
 }
-SAYS = {
+REPORTS = {
     "races_are_found_whatever_the_timing": [
         "race: aclrtMemcpyAsync on stream 2 of device 0 reads 4096 bytes",
         "which aclrtMemsetAsync on stream 1 of device 0 writes; nothing orders",
@@ -130,7 +130,7 @@ def test_case(programs, case):
     done = run(programs, case, **OPTIONS.get(case, {}))
     assert done.stdout.endswith("passed\n"), f"{done.stdout}\n{done.stderr}"
     assert done.returncode == 0, done.stderr
-    for text in SAYS.get(case, []):
+    for text in REPORTS.get(case, []):
         assert text in done.stderr
     if case == "nothing_left_is_nothing_reported" or case in THOUSANDS:
         assert "left at the end" not in done.stderr

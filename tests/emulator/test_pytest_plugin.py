@@ -129,12 +129,12 @@ def test_a_test_whose_process_dies_fails_with_the_reason(tmp_path):
     done = run_pytest(tmp_path, DYING, "--npu=emulated")
     assert "4 failed, 1 passed, 1 skipped" in done.stdout, done.stdout[-3000:] + done.stderr
     sections = re.split(r"^_+ (test_\w+) _+$", done.stdout, flags=re.MULTILINE)
-    said = dict(zip(sections[1::2], sections[2::2], strict=True))
-    assert "the test's process was killed by SIGSEGV" in said["test_touches_device_memory"]
-    assert "host access to device memory at 0x" in said["test_touches_device_memory"]
-    assert "AssertionError: as it should" in said["test_fails"]
-    assert "the test's process exited with status 7" in said["test_exits"]
-    assert "the test's process did not end within 1 s" in said["test_takes_long"]
+    reports = dict(zip(sections[1::2], sections[2::2], strict=True))
+    assert "the test's process was killed by SIGSEGV" in reports["test_touches_device_memory"]
+    assert "host access to device memory at 0x" in reports["test_touches_device_memory"]
+    assert "AssertionError: as it should" in reports["test_fails"]
+    assert "the test's process exited with status 7" in reports["test_exits"]
+    assert "the test's process did not end within 1 s" in reports["test_takes_long"]
     assert "not today" in done.stdout
 
 
@@ -164,7 +164,7 @@ def test_a_missing_real_npu_is_an_error_of_one_line(tmp_path):
     assert "Traceback" not in done.stderr + done.stdout
 
 
-def test_it_may_be_named_on_the_command_line_where_it_is_installed_as_well():
+def test_it_may_be_named_on_the_command_line_even_if_it_is_installed():
     """pytest refuses one module as two plugins, but accepts one name twice."""
     project = Path(__file__).resolve().parents[2] / "pyproject.toml"
     (entry,) = re.findall(
@@ -173,7 +173,7 @@ def test_it_may_be_named_on_the_command_line_where_it_is_installed_as_well():
     assert entry == "ascend_ops.emulator.pytest_plugin"
 
 
-def test_the_report_of_a_missing_function_names_where_to_add_it(tmp_path):
+def test_the_report_of_a_missing_function_names_the_file_to_extend(tmp_path):
     done = run_pytest(
         tmp_path,
         """

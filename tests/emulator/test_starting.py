@@ -136,7 +136,7 @@ def test_its_use_keeps_the_folder_from_being_pruned():
     assert emulated_cann().root.stat().st_mtime > 0
 
 
-def test_the_report_points_to_it_where_there_is_no_cann():
+def test_the_report_points_to_it_if_cann_is_missing():
     done = ascend_ops("report")
     assert "ascend-ops emulate -- python ..." in " ".join(done.stdout.split())
 
@@ -156,7 +156,7 @@ torch.stft(torch.randn(64).npu(), 16, return_complex=True)
 WHERE_TO_ADD = "aclStft is not emulated. To add it, write a row ATEN(aclStft, ...)"
 
 
-def test_a_function_that_is_not_emulated_is_named_with_where_to_add_it():
+def test_a_function_that_is_not_emulated_is_reported_with_the_place_to_add_it():
     done = ascend_ops("emulate", "--", sys.executable, "-c", STFT)
     assert done.returncode == 1
     assert "aclStft or aclStftGetWorkspaceSize not in libopapi.so" in done.stderr  # torch_npu's

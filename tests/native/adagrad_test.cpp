@@ -62,7 +62,7 @@ TEST(bad_hyperparameters_are_refused_by_name) {
 }
 
 // 0 * infinity would be a NaN, which torch avoids too.
-TEST(no_decay_of_an_infinite_param_is_no_nan) {
+TEST(no_decay_of_an_infinite_param_gives_no_nan) {
     for (const Isa isa : isas()) {
         Tensors tensors = Tests::make(DTypes{}, 19, 1);
         tensors.params.set(2, INFINITY);

@@ -119,7 +119,7 @@ struct Tensors {
     Array copies;
 };
 
-/// `positive` is the index of the state that is a sum of squares; -1 if there is none.
+/// `positive` is the index of the state that is a sum of squares; -1 if no state is.
 inline Tensors random_tensors(const DTypes& dtypes, int state_count, int positive,
                               std::size_t count, std::uint32_t seed, std::size_t skew = 0) {
     Tensors tensors(dtypes, state_count, count, skew);

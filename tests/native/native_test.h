@@ -26,8 +26,8 @@ struct Registration {
     Registration(const char* name, void (*run)()) { tests().push_back({name, run}); }
 };
 
-/// Runs the test called `name` or, if there is none, every test whose name contains it; an empty
-/// name runs them all. Prints "passed" if at least one ran.
+/// Runs the test called `name` or, if no test has that name, every test whose name contains it; an
+/// empty name runs them all. Prints "passed" if at least one ran.
 inline void run_all(const char* name) {
     std::vector<Test> chosen;
     for (const Test& test : tests()) {

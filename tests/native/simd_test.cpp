@@ -182,7 +182,7 @@ TEST(fma_is_not_fooled_by_near_ties) {
     }
 }
 
-TEST(max_is_the_second_where_there_is_no_greater) {
+TEST(max_is_the_second_unless_the_first_is_greater) {
     const float values[] = {-1.0f, -0.0f, 0.0f, 1.0f, -INFINITY, INFINITY, NAN, 1e-45f};
     for (const float a : values) {
         for (const float b : values) {

@@ -67,7 +67,7 @@ def test_no_race_that_threadsanitizer_sees(plain: str, tmp_path: Path) -> None:
     assert digests(output).items() <= digests(plain).items()
 
 
-def test_pain_05_a_variant_without_its_flags_is_empty_and_the_next_lower_one_runs(
+def test_upstream_05_a_variant_without_its_flags_is_empty_and_the_next_lower_one_runs(
     plain: str, tmp_path: Path
 ) -> None:
     """DeepSpeed #7556, #2618: a macro of the build, not of the compiler, enabled intrinsics."""

@@ -1,4 +1,4 @@
-"""``ascend-ops bench npu`` and ``bench emulator``: that they measure, and say what is emulated."""
+"""``ascend-ops bench npu`` and ``bench emulator`` measure, and label what is emulated."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ RUN = "from ascend_ops.cli.main import run; run()"
     ],
     ids=["npu", "emulator"],
 )
-def test_a_bench_measures_and_says_that_it_is_emulated(
+def test_a_bench_measures_and_reports_that_it_is_emulated(
     command: list[str], cases: tuple[str, ...], peers: str
 ) -> None:
     chosen = [word for case in cases for word in ("--case", case)]

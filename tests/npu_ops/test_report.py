@@ -31,7 +31,7 @@ def test_each_op_has_its_function_or_a_reason():
     assert "FallbackWarning" not in done.stderr
 
 
-def test_people_get_a_table_that_says_emulated():
+def test_people_get_a_table_labelled_emulated():
     done = report()
     assert done.returncode == 0, done.stderr
     assert "EMULATED, computed on the CPU" in done.stdout

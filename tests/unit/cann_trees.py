@@ -93,10 +93,10 @@ def cann(base: Path, version: str, machine: str = MACHINE, *, linked: bool = Tru
     arch = root / f"{machine}-linux"
     install_info(arch / "ascend_toolkit_install.info", "toolkit", version, machine)
     install_info(arch / "ascend_ops_install.info", "910b-ops", "1.2.3", machine)
-    for package, told in (("runtime", version), ("asc-devkit", version), ("mstx", "26.2.0")):
+    for package, stated in (("runtime", version), ("asc-devkit", version), ("mstx", "26.2.0")):
         write(
             root / "share" / "info" / package / "version.info",
-            f"Version={told}",
+            f"Version={stated}",
             "version_dir=cann",
             'required_package_runtime_version=">=8.5"',
             "timestamp=20260101_000000000",

@@ -1,4 +1,4 @@
-"""Other processes that hold a build lock and do what a test tells them."""
+"""Other processes that hold a build lock and do what a test commands."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-# Takes the lock, reports it, and does what a line on its standard input tells it. A test run in the
+# Takes the lock, reports it, and follows the command on its standard input. A test run in the
 # background ignores SIGINT, and so would its children.
 _HOLDER = """
 import os, signal, sys

@@ -137,7 +137,7 @@ def test_op_builder_is_imported_by_statements_that_can_be_renamed() -> None:
 
 
 @pytest.mark.parametrize("file", sorted(OP_BUILDER.rglob("*.py")), ids=_named)
-def test_other_packages_are_imported_only_where_they_are_used(file: Path) -> None:
+def test_other_packages_are_imported_only_when_they_are_used(file: Path) -> None:
     tree = _tree(file)
     at_import = set(tree.body)
     for node in ast.walk(tree):
@@ -240,7 +240,7 @@ def _watched(*modules: str) -> dict[str, list[str]]:
 
 
 @pytest.mark.parametrize(("module", "at_most"), [("op_builder", 20), ("ascend_ops", 21)])
-def test_pain_22_importing_does_nothing(module: str, at_most: int) -> None:
+def test_upstream_22_importing_does_nothing(module: str, at_most: int) -> None:
     """transformers #26308, DeepSpeed #7918: probes at import were slow and broke fork."""
     found = _watched(module)
     assert found["events"] == []
@@ -248,7 +248,7 @@ def test_pain_22_importing_does_nothing(module: str, at_most: int) -> None:
     assert len(found["modules"]) <= at_most, found["modules"]
 
 
-def test_pain_22_the_builder_of_an_op_starts_nothing_either() -> None:
+def test_upstream_22_the_builder_of_an_op_starts_nothing_either() -> None:
     """DeepSpeed #7918: get_cpu_info() takes 1.2 s per call, and CPUAdam calls it three times."""
     found = _watched("op_builder.ops.cpu_adam")
     assert found["events"] == []

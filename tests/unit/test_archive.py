@@ -62,7 +62,7 @@ def _refused(file: Path, layer: Layer) -> str:
     return str(caught.value)
 
 
-def test_pain_20_what_one_machine_built_another_finds(tmp_path: Path, there: Layer) -> None:
+def test_upstream_20_what_one_machine_built_another_finds(tmp_path: Path, there: Layer) -> None:
     """DeepSpeed #2947: every machine compiled for 20 minutes."""
     here = Shelf.below(tmp_path / "here")
     entry = here.publish()
@@ -198,7 +198,7 @@ def _other_flags(members: Members) -> Members:
 
 def _more(members: Members) -> Members:
     extra = tarfile.TarInfo(str(Path(members[0][0].name).parent / "status"))
-    return [*members, (extra, b"what a memo says")]
+    return [*members, (extra, b"content of a memo")]
 
 
 def _twice(members: Members) -> Members:
@@ -219,7 +219,7 @@ def _twice(members: Members) -> Members:
         (_twice, "cannot be unpacked"),
     ],
 )
-def test_an_entry_that_is_not_what_its_manifest_says_is_refused(
+def test_an_entry_that_differs_from_its_manifest_is_refused(
     packed: tuple[Path, Entry], there: Layer, change: Callable[[Members], Members], message: str
 ) -> None:
     _write(packed[0], change(_members(packed[0])))
@@ -255,7 +255,9 @@ def test_an_archive_with_a_flipped_byte_is_refused(
 
 
 @pytest.mark.parametrize("content", [b"", b"no archive", b"\x1f\x8b" + b"\0" * 30])
-def test_what_is_no_archive_is_refused(tmp_path: Path, there: Layer, content: bytes) -> None:
+def test_a_file_that_is_not_an_archive_is_refused(
+    tmp_path: Path, there: Layer, content: bytes
+) -> None:
     file = tmp_path / "file"
     file.write_bytes(content)
     assert "cannot be unpacked" in _refused(file, there)

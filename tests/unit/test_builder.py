@@ -109,7 +109,7 @@ def test_a_class_and_its_subclass_are_two_ops(
     assert (made_up().load().op, sub().load().op) == ("made_up", "sub")
 
 
-def test_pain_22_a_fork_during_a_load_does_not_lock_the_child(
+def test_upstream_22_a_fork_during_a_load_does_not_lock_the_child(
     made_up: type[MadeUpBuilder], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """DeepSpeed #7918: broken fork. The lock's owner is a thread that the child does not have."""
@@ -190,7 +190,7 @@ def test_an_npu_op_gives_the_reasons_of_torch_torch_npu_and_cann() -> None:
     assert len(reasons) == 3
 
 
-def test_pain_28_canns_headers_come_before_torch_npus(tmp_path: Path) -> None:
+def test_upstream_28_canns_headers_come_before_torch_npus(tmp_path: Path) -> None:
     """vllm-ascend #17059: both ship acl/acl_rt.h, with the same include guard."""
 
     class NeedsNpu(NPUOpBuilder):
@@ -222,7 +222,7 @@ def test_pain_28_canns_headers_come_before_torch_npus(tmp_path: Path) -> None:
     assert "-lascendcl" in spec.ld_flags
 
 
-def test_pain_14_a_host_op_links_nothing_of_cann() -> None:
+def test_upstream_14_a_host_op_links_nothing_of_cann() -> None:
     """DeepSpeed #7174, #5813, #2337, #7452: all ops share one base class."""
     from op_builder import CPUAdamBuilder
 
@@ -261,7 +261,7 @@ def test_what_is_declared_stands_in_the_spec(made_up: type[MadeUpBuilder], tmp_p
     assert made_up().spec(cache_entries.toolchain()).namespace == "made_up"
 
 
-def test_an_op_that_declares_no_sources_says_so() -> None:
+def test_an_op_without_sources_is_an_error() -> None:
     class Empty(CPUOpBuilder):
         NAME, BUILD_VAR, BINDING = "empty", "DS_BUILD_EMPTY", "ctypes"
 

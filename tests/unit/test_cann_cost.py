@@ -42,7 +42,7 @@ def _audited() -> Iterator[list[tuple[str, tuple[object, ...]]]]:
         _events = None
 
 
-def test_pain_13_no_device_no_driver_no_process(machine: FakeMachine) -> None:
+def test_upstream_13_no_device_no_driver_no_process(machine: FakeMachine) -> None:
     """vllm-ascend #6816, #7278, #6264: building needed npu-smi, or loaded a device library."""
     root = cann_trees.cann_9_1(machine.base)
     assert not (machine.filesystem_root / "dev").exists()

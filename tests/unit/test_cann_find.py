@@ -24,21 +24,21 @@ LAYOUTS: list[tuple[Callable[[Path], Path], str, str, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("build", "version", "kind", "told_by"), LAYOUTS)
+@pytest.mark.parametrize(("build", "version", "kind", "read_from"), LAYOUTS)
 @pytest.mark.parametrize("owner", ["root", "user"])
 def test_every_layout_in_the_well_known_folders(
     machine: FakeMachine,
     build: Callable[[Path], Path],
     version: str,
     kind: str,
-    told_by: str,
+    read_from: str,
     owner: str,
 ) -> None:
     root = build(machine.base if owner == "root" else machine.own)
     found = machine.find()
     assert (found.root, str(found.version), found.kind) == (root, version, kind)
     assert isinstance(found.version_source, Path)
-    assert found.version_source.name == told_by
+    assert found.version_source.name == read_from
     assert (found.arch, found.found_by, found.warnings) == (MACHINE, "well-known folder", ())
     assert [(folder / "acl/acl.h").is_file() for folder in found.include_dirs] == [True]
     assert (found.library_dirs[0] / "libascendcl.so").is_file()

@@ -97,7 +97,7 @@ def test_the_wrong_architecture_is_refused(machine: FakeMachine) -> None:
     assert "this machine is riscv64" in machine.refusals(machine="riscv64")
 
 
-def test_places_that_are_no_install(machine: FakeMachine, tmp_path: Path) -> None:
+def test_places_that_are_not_an_install(machine: FakeMachine, tmp_path: Path) -> None:
     def refusal(value: Path | str) -> str:
         return machine.refusals(ASCEND_HOME_PATH=value).splitlines()[0]
 
@@ -181,7 +181,7 @@ def test_warnings_are_logged_once(machine: FakeMachine, caplog: pytest.LogCaptur
     assert tuple(record.getMessage() for record in caplog.records) == first.warnings
 
 
-def test_pain_09_nothing_found_lists_every_place_and_its_reason(machine: FakeMachine) -> None:
+def test_upstream_09_nothing_found_lists_every_place_and_its_reason(machine: FakeMachine) -> None:
     """vllm-ascend #262, #152, #130: only one variable was read, and a KeyError if it was unset."""
     (machine.base / "cann").mkdir(parents=True)
     cann_trees.link(machine.base / "ascend-toolkit" / "latest", "8.3.RC2")
@@ -211,7 +211,9 @@ def test_pain_09_nothing_found_lists_every_place_and_its_reason(machine: FakeMac
     assert "or install the CANN toolkit" in advice
 
 
-def test_pain_10_the_environment_wins_over_a_record(machine: FakeMachine, tmp_path: Path) -> None:
+def test_upstream_10_the_environment_wins_over_a_record(
+    machine: FakeMachine, tmp_path: Path
+) -> None:
     """sgl-kernel-npu #485, #460, #500: an install record overrode what the user had sourced."""
     sourced = cann_trees.toolkit_8_3(tmp_path / "mine")
     recorded = cann_trees.cann_9_1(machine.base)
@@ -225,7 +227,9 @@ def test_pain_10_the_environment_wins_over_a_record(machine: FakeMachine, tmp_pa
     )
 
 
-def test_pain_10_a_wrong_variable_does_not_silently_give_another_cann(machine: FakeMachine) -> None:
+def test_upstream_10_a_wrong_variable_does_not_silently_give_another_cann(
+    machine: FakeMachine,
+) -> None:
     root = cann_trees.cann_9_1(machine.base)
     found = machine.find(ASCEND_HOME_PATH="/opt/typo", ASCEND_TOOLKIT_HOME=root)
     assert found.warnings == (

@@ -199,7 +199,9 @@ ARCH = "x86_64-linux"
         ("ascend_nnrt_install.info", "version=8.0.0", "8.0.0"),
     ],
 )
-def test_each_file_that_tells_a_version(tmp_path: Path, name: str, line: str, version: str) -> None:
+def test_each_file_that_states_a_version(
+    tmp_path: Path, name: str, line: str, version: str
+) -> None:
     path = cann_trees.write(tmp_path / name, "# a comment", line)
     reading = read_version(tmp_path, ARCH)
     assert (str(reading.version), reading.source, reading.refusals) == (version, path, ())
@@ -218,7 +220,7 @@ def test_each_file_that_tells_a_version(tmp_path: Path, name: str, line: str, ve
         ("runtime/version.info", "Version=1.83.T8.0.B128", "'1.83.T8.0.B128' is not a public CANN"),
     ],
 )
-def test_a_file_without_a_version_is_refused_and_the_next_one_asked(
+def test_a_file_without_a_version_is_refused_and_the_next_one_is_read(
     tmp_path: Path, name: str, line: str, reason: str
 ) -> None:
     bad = cann_trees.write(tmp_path / name, line)
@@ -236,7 +238,7 @@ def test_an_unreadable_file_is_refused(tmp_path: Path) -> None:
     assert reading.refusals == (f"{tmp_path / 'version.cfg'}: cannot be read: Is a directory",)
 
 
-def test_bytes_that_are_no_text_do_not_hide_the_version(tmp_path: Path) -> None:
+def test_bytes_that_are_not_text_do_not_hide_the_version(tmp_path: Path) -> None:
     info = tmp_path / ARCH / "ascend_toolkit_install.info"
     info.parent.mkdir()
     info.write_bytes(b"path=/opt/\xbb\xaa\x00\r\nversion=8.3.RC2\r\n")
@@ -265,7 +267,7 @@ def test_never_the_version_of_another_package(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("folder", "version"), [("cann-9.1.0", "9.1.0"), ("8.3.RC2", "8.3.RC2"), ("latest", None)]
 )
-def test_the_name_of_the_folder_is_asked_last(
+def test_the_name_of_the_folder_is_used_last(
     tmp_path: Path, folder: str, version: str | None
 ) -> None:
     reading = read_version(tmp_path / folder, ARCH)

@@ -112,7 +112,7 @@ def test_prune(command_line: CommandLine, outside_op: OutsideOp) -> None:
 
 
 @pytest.mark.parametrize("command", [["prune"], ["clear", "--yes"]])
-def test_pain_24_a_folder_without_our_tag_is_left_alone(
+def test_upstream_24_a_folder_without_our_tag_is_left_alone(
     command_line: CommandLine, user_folders: UserFolders, command: list[str]
 ) -> None:
     """scikit-build-core #1400: ASCEND_OPS_CACHE_DIR names the user's own folder, by mistake."""
@@ -141,7 +141,7 @@ def test_pack_and_unpack(command_line: CommandLine, outside_op: OutsideOp, tmp_p
     assert done.text.startswith("0 entries added, 1 already present: ")
 
 
-def test_pain_20_unpack_for_a_site(
+def test_upstream_20_unpack_for_a_site(
     command_line: CommandLine,
     outside_op: OutsideOp,
     tmp_path: Path,
@@ -195,7 +195,7 @@ def test_packing_an_empty_cache_is_an_error_with_advice(
     assert "ascend-ops build" in done.err
 
 
-def test_clear_asks_for_confirmation_on_standard_error(
+def test_clear_prompts_for_confirmation_on_standard_error(
     command_line: CommandLine, outside_op: OutsideOp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     entry = outside_op.publish()

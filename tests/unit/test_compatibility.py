@@ -77,7 +77,7 @@ def test_every_pair_of_the_table_fits(cann: str, torch_npu: str, local: str) -> 
         ("2.13.0", None, None),
     ],
 )
-def test_nothing_to_say(torch: str, torch_npu: str | None, cann: str | None) -> None:
+def test_nothing_to_report(torch: str, torch_npu: str | None, cann: str | None) -> None:
     assert judge(torch, torch_npu, cann) == []
 
 
@@ -92,7 +92,7 @@ def test_nothing_to_say(torch: str, torch_npu: str | None, cann: str | None) -> 
         ("2.13.0", "2.14.0", None, "torch==2.14.0 torch_npu==2.14.0"),
     ],
 )
-def test_pain_11_torch_npu_for_another_torch(
+def test_upstream_11_torch_npu_for_another_torch(
     torch: str, torch_npu: str, cann: str | None, pip_line: str
 ) -> None:
     """Ascend/pytorch #99: versions are not compared, and the import fails: undefined symbol."""
@@ -105,7 +105,7 @@ def test_pain_11_torch_npu_for_another_torch(
     assert finding.message.endswith(f"pip install {pip_line}")
 
 
-def test_pain_11_torch_npu_for_a_newer_cann() -> None:
+def test_upstream_11_torch_npu_for_a_newer_cann() -> None:
     """vllm-ascend #117, #750: torch_npu requires symbols that the older CANN lacks."""
     assert only(judge("2.9.0+cpu", "2.9.0", "8.2.RC1")) == Finding(
         "error",
@@ -114,7 +114,7 @@ def test_pain_11_torch_npu_for_a_newer_cann() -> None:
     )
 
 
-def test_pain_11_torch_npu_for_a_much_older_cann() -> None:
+def test_upstream_11_torch_npu_for_a_much_older_cann() -> None:
     """triton-ascend #328: undefined symbol MsprofSysCycleTime."""
     assert only(judge("2.7.1", "2.7.1", "9.0.0-beta.2")) == Finding(
         "error",
@@ -123,7 +123,7 @@ def test_pain_11_torch_npu_for_a_much_older_cann() -> None:
     )
 
 
-def test_pain_11_every_reason_is_given() -> None:
+def test_upstream_11_every_reason_is_given() -> None:
     findings = judge("2.10.0", "2.9.0", "8.2.RC1")
     assert [finding.severity for finding in findings] == ["error", "error"]
     lines = {match[0] for each in findings if (match := PIP_LINE.search(each.message))}

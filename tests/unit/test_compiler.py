@@ -42,7 +42,7 @@ def test_what_is_learnt_of_a_compiler(toolbox: FakeToolbox) -> None:
     }
 
 
-def test_gxx_before_clang_and_clang_where_there_is_no_gxx(toolbox: FakeToolbox) -> None:
+def test_gxx_is_preferred_and_clang_is_the_fallback(toolbox: FakeToolbox) -> None:
     clang = toolbox.compiler("clang++", CLANG)
     found = find_compiler(toolbox.environ, None)
     assert (found.path, found.family, found.version) == (str(clang), "clang", "17.0.6")
@@ -50,7 +50,7 @@ def test_gxx_before_clang_and_clang_where_there_is_no_gxx(toolbox: FakeToolbox) 
     assert find_compiler(toolbox.environ, None).path == str(gxx)
 
 
-def test_pain_16_a_gxx_that_is_too_old_is_found_out_first(toolbox: FakeToolbox) -> None:
+def test_upstream_16_a_gxx_that_is_too_old_is_found_out_first(toolbox: FakeToolbox) -> None:
     """DeepSpeed #7143, #5429, #3221: it failed in the middle of the build."""
     toolbox.compiler("g++", OLD_GCC)
     error = _refused(toolbox.environ)
@@ -76,7 +76,7 @@ def test_too_old_a_gxx_leaves_the_turn_to_clang(toolbox: FakeToolbox) -> None:
         (GCC, "fatal error: new: No such file", "fatal error: new: No such file"),
     ],
 )
-def test_every_refusal_says_why(
+def test_every_refusal_gives_its_reason(
     toolbox: FakeToolbox, macros: dict[str, int], fails: str, message: str
 ) -> None:
     program = toolbox.compiler("g++", macros, fails=fails)
@@ -152,7 +152,7 @@ def test_a_folder_of_links_to_ccache_is_looked_through(toolbox: FakeToolbox) -> 
     assert find_compiler(environ, None).command == (str(program),)
 
 
-def test_tools_that_cannot_be_asked_do_not_matter(toolbox: FakeToolbox) -> None:
+def test_tools_that_cannot_be_probed_do_not_matter(toolbox: FakeToolbox) -> None:
     """Clang has its own assembler and may link with lld; the probe compiled and linked."""
     toolbox.compiler("clang++", CLANG)
     (toolbox.folder / "tools" / "as").unlink()
@@ -178,7 +178,7 @@ def test_the_fingerprint_holds_what_the_compiler_reads_from_its_environment(
     assert keyed == {**plain, "environment": {"CPATH": "/opt/include"}}
 
 
-def test_pain_04_what_native_resolves_to_is_in_the_fingerprint(toolbox: FakeToolbox) -> None:
+def test_upstream_04_what_native_resolves_to_is_in_the_fingerprint(toolbox: FakeToolbox) -> None:
     """DeepSpeed #1886: SIGILL on a shared home, because no key contained the instruction set."""
     toolbox.compiler("g++", GCC)
     toolchain = Toolchain.detect(toolbox.environ)

@@ -63,7 +63,7 @@ def test_native_flags_are_queried_once(
 
 
 @pytest.mark.parametrize("changed", ["g++", "tools/cc1plus", "tools/as", "tools/ld"])
-def test_a_change_of_any_file_behind_it_asks_again(
+def test_a_change_of_any_file_behind_it_probes_again(
     toolbox: FakeToolbox, memo_dir: Path, binaries: None, changed: str
 ) -> None:
     toolbox.compiler("g++", GCC)
@@ -89,7 +89,7 @@ def test_an_upgrade_in_place_is_seen(toolbox: FakeToolbox, memo_dir: Path, binar
         find_compiler(toolbox.environ, memo_dir)
 
 
-def test_a_script_may_run_any_compiler_and_is_asked_each_time(
+def test_a_script_may_run_any_compiler_and_is_probed_each_time(
     toolbox: FakeToolbox, memo_dir: Path
 ) -> None:
     hidden = toolbox.compiler("hidden", GCC, folder=toolbox.folder / "lib")
@@ -99,7 +99,7 @@ def test_a_script_may_run_any_compiler_and_is_asked_each_time(
     assert find_compiler(toolbox.environ, memo_dir).family == "clang"
 
 
-def test_a_launcher_under_the_compilers_name_is_asked_each_time(
+def test_a_launcher_under_the_compilers_name_is_probed_each_time(
     toolbox: FakeToolbox, memo_dir: Path, binaries: None
 ) -> None:
     """CXX=/usr/lib/ccache/g++ runs whichever g++ comes next on PATH."""
@@ -117,7 +117,7 @@ def test_a_launcher_under_the_compilers_name_is_asked_each_time(
 @pytest.mark.parametrize(
     ("content", "hides"), [(b"#!/bin/sh\n", True), (b"\x7fELF", False), (b"", False)]
 )
-def test_scripts_are_told_by_their_first_two_bytes(
+def test_scripts_are_recognised_by_their_first_two_bytes(
     tmp_path: Path, content: bytes, hides: bool
 ) -> None:
     file = tmp_path / "g++"

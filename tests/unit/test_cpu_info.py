@@ -72,11 +72,11 @@ def test_only_the_first_block_is_read(tmp_path: Path) -> None:
     assert cpu_info.identity(file)["vendor_id"] == "AuthenticAMD"
 
 
-def test_a_machine_that_does_not_say(tmp_path: Path) -> None:
+def test_a_machine_that_reports_nothing(tmp_path: Path) -> None:
     assert cpu_info.features(tmp_path / "gone") == frozenset()
     assert cpu_info.identity(tmp_path / "gone") == {}
 
 
-def test_this_machine_says() -> None:
+def test_this_machine_reports_its_cpu() -> None:
     assert cpu_info.features()
     assert cpu_info.identity()

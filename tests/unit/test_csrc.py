@@ -1,4 +1,4 @@
-"""The C++ sources are where ``csrc/README.md`` says, and include each other by one kind of path."""
+"""The C++ sources match the map in ``csrc/README.md`` and use one kind of include path."""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ def test_depfiles_by_example(text: str, paths: list[str]) -> None:
     assert parse_depfile(text) == paths
 
 
-def test_a_path_that_is_no_text_is_read_back_as_the_same_bytes(tmp_path: Path) -> None:
+def test_a_path_that_is_not_text_is_read_back_as_the_same_bytes(tmp_path: Path) -> None:
     (tmp_path / "objects").mkdir()
     (tmp_path / "objects" / "a.o.d").write_bytes(b"a.o: \xff\xfe.h b.h\n")
     found = dependencies(tmp_path)

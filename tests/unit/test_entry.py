@@ -62,7 +62,7 @@ def test_a_manifest_is_read_back_as_it_was_written(shelf: Shelf) -> None:
     "content",
     [b"", b"{", b"[]", b"null", b"3", b"{}", b'{"cpu_features": []}', b"\xff\xfe", b"\0" * 4096],
 )
-def test_pain_25_half_a_manifest_is_no_entry(shelf: Shelf, content: bytes) -> None:
+def test_upstream_25_half_a_manifest_is_not_an_entry(shelf: Shelf, content: bytes) -> None:
     """aiter #4799: a truncated file was used forever."""
     published = shelf.publish()
     (published.path / entry.MANIFEST).write_bytes(content)
@@ -87,18 +87,20 @@ def test_pain_25_half_a_manifest_is_no_entry(shelf: Shelf, content: bytes) -> No
         {"payload": ".."},
     ],
 )
-def test_a_manifest_that_makes_no_sense_is_no_entry(shelf: Shelf, changes: dict[str, Any]) -> None:
+def test_a_manifest_that_makes_no_sense_is_not_an_entry(
+    shelf: Shelf, changes: dict[str, Any]
+) -> None:
     published = shelf.publish()
     edit_manifest(published, **changes)
     assert "manifest.json cannot be read" in str(Entry.read(published.path, "user"))
 
 
-def test_a_folder_without_a_manifest_says_so(tmp_path: Path) -> None:
+def test_a_folder_without_a_manifest_is_reported(tmp_path: Path) -> None:
     assert Entry.read(tmp_path, "user") == f"{tmp_path} has no manifest.json"
 
 
 @pytest.mark.parametrize("content", [b"", b"a librar", b"a library!", b"A library"])
-def test_pain_25_a_library_of_other_bytes_is_damaged(shelf: Shelf, content: bytes) -> None:
+def test_upstream_25_a_library_of_other_bytes_is_damaged(shelf: Shelf, content: bytes) -> None:
     """aiter #4799: files were not checked when they were read."""
     published = shelf.publish()
     assert published.damage() is None
@@ -109,14 +111,14 @@ def test_pain_25_a_library_of_other_bytes_is_damaged(shelf: Shelf, content: byte
     assert str(published.library) in damage
 
 
-def test_pain_25_a_library_that_is_gone_is_damaged(shelf: Shelf) -> None:
+def test_upstream_25_a_library_that_is_gone_is_damaged(shelf: Shelf) -> None:
     """aiter #4799."""
     published = shelf.publish()
     published.library.unlink()
     assert "No such file" in str(published.damage())
 
 
-def test_pain_06_a_changed_header_is_named(shelf: Shelf) -> None:
+def test_upstream_06_a_changed_header_is_named(shelf: Shelf) -> None:
     """pytorch #68905, #51892; flashinfer #4489: torch's headers were not tracked."""
     published = shelf.publish()
     assert published.stale_header(shelf.spec.resolve, own_only=False) is None
@@ -128,7 +130,7 @@ def test_pain_06_a_changed_header_is_named(shelf: Shelf) -> None:
     assert "was deleted" in str(published.stale_header(shelf.spec.resolve, own_only=False))
 
 
-def test_pain_07_a_header_with_another_time_is_the_same_header(shelf: Shelf) -> None:
+def test_upstream_07_a_header_with_another_time_is_the_same_header(shelf: Shelf) -> None:
     """flashinfer #4884, #4885; pytorch #124454."""
     published = shelf.publish()
     header = shelf.spec.roots["source"] / "a.h"

@@ -69,7 +69,7 @@ EXAMPLES: list[tuple[AscendOpsError, list[str]]] = [
 
 
 @pytest.mark.parametrize(("error", "parts"), EXAMPLES)
-def test_the_message_says_what_where_and_what_to_do(
+def test_the_message_states_the_problem_the_place_and_the_remedy(
     error: AscendOpsError, parts: list[str]
 ) -> None:
     message = str(error)
@@ -100,7 +100,7 @@ def test_what_python_programs_catch() -> None:
     assert issubclass(errors.UnknownOpError, KeyError)
 
 
-def test_pain_02_a_build_error_carries_the_compilers_words() -> None:
+def test_upstream_02_a_build_error_carries_the_compilers_words() -> None:
     """DeepSpeed #1846, #1077, #4257, #7061: an error about ds_opt_adam hid the real one."""
     error = errors.BuildError("cpu_adam", "a.cpp:3: error: no", "g++ -c a.cpp", None)
     assert (error.op, error.first_error, error.command) == (

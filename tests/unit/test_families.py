@@ -53,7 +53,7 @@ def cpu_optimizers() -> list[str]:
 
 
 def missing_of_family(family: str) -> list[str]:
-    """Return what has to be added for a family of NPU ops."""
+    """Return what must be added for a family of NPU ops."""
     builders = [builder for builder in FAMILY_BUILDERS if family == builder.FAMILY]
     names = exported(f".{family}.")
     sources = sorted((NPU_SOURCES / family).glob("*.cpp"))
@@ -103,7 +103,7 @@ def missing_in_python(family: str, kernels: list[str]) -> list[str]:
 
 
 def missing_of_cpu_optimizer(name: str) -> list[str]:
-    """Return what has to be added for a CPU optimizer."""
+    """Return what must be added for a CPU optimizer."""
     builders = [builder for builder in OPTIMIZER_BUILDERS if name == builder.OPTIMIZER]
     names = exported(f".{CPU_OPTIMIZERS}.{name}.")
     folder = ROOT / "csrc" / "cpu" / name

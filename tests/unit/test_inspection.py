@@ -61,7 +61,7 @@ def test_without_a_compiler_an_op_is_unavailable_and_the_reason_is_the_compilers
     assert "dnf install gcc-c++" in found.reasons[0]
 
 
-def test_pain_21_where_jit_is_forbidden_a_missing_op_is_unavailable(
+def test_upstream_21_a_missing_op_is_unavailable_if_jit_is_forbidden(
     outside_op: OutsideOp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """flashinfer #2093, #1828: gaps in an ahead-of-time build are found late."""
@@ -85,7 +85,9 @@ def test_the_components_of_this_machine(outside_op: OutsideOp) -> None:
     assert found["compile jobs"].detail.startswith("limited by ")
 
 
-def test_what_is_not_there_says_why(outside_op: OutsideOp, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_missing_is_reported_with_the_reason(
+    outside_op: OutsideOp, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("CXX", "no_such++")
     monkeypatch.setenv("ASCEND_HOME_PATH", "/no/cann")
     found = {part.name: part for part in inspection.components(MadeUpBuilder().toolchain())}
@@ -122,7 +124,7 @@ def test_the_places_and_their_state(tmp_path: Path, user_folders: UserFolders) -
     assert states["user"] == "writable"
 
 
-def test_places_that_may_not_be_looked_into_are_no_error(
+def test_places_that_cannot_be_read_are_not_an_error(
     tmp_path: Path, user_folders: UserFolders
 ) -> None:
     """A container's user may have HOME=/root."""
@@ -132,7 +134,7 @@ def test_places_that_may_not_be_looked_into_are_no_error(
     assert {place.state for place in found} == {"empty", "not created yet"}
 
 
-def test_pain_23_a_torch_that_cannot_be_imported_is_foreseen(tmp_path: Path) -> None:
+def test_upstream_23_a_torch_that_cannot_be_imported_is_foreseen(tmp_path: Path) -> None:
     """With torch_npu installed and CANN not sourced, `import torch` fails."""
     torch = PackageInstall(tmp_path, "2.13.0+cpu", "")
     npu = PackageInstall(tmp_path, "2.13.0", "")

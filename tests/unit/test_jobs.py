@@ -44,7 +44,7 @@ def test_max_jobs_overrides_every_limit(tmp_path: Path) -> None:
         compile_jobs({"MAX_JOBS": "0"}, filesystem_root=tmp_path)
 
 
-def test_pain_17_memory_decides_and_not_the_cores(tmp_path: Path) -> None:
+def test_upstream_17_memory_decides_and_not_the_cores(tmp_path: Path) -> None:
     """DeepSpeed #5677, flash-attention #2493: one job per core ran out of memory."""
     assert _limit(tmp_path, {"proc/meminfo": _meminfo(10 * BYTES_PER_JOB + 5)}) == JobLimit(
         10, "available memory"
@@ -137,7 +137,7 @@ def test_no_memory_limit(tmp_path: Path, unlimited: str) -> None:
     assert _limit(tmp_path, files).count == 7
 
 
-def test_pain_17_the_limit_of_processes_counts(tmp_path: Path) -> None:
+def test_upstream_17_the_limit_of_processes_counts(tmp_path: Path) -> None:
     """A container's pids.max ends a build with "Resource temporarily unavailable"."""
     files = {
         "proc/self/cgroup": "0::/app",
@@ -162,7 +162,7 @@ def test_the_smallest_limit_wins(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", ["", "nonsense", "0::/../..", "0::/a:b"])
-def test_a_strange_cgroup_file_is_no_limit(tmp_path: Path, content: str) -> None:
+def test_a_malformed_cgroup_file_sets_no_limit(tmp_path: Path, content: str) -> None:
     assert _limit(tmp_path, {"proc/self/cgroup": content, f"{V2}/x": ""}).count == 64
 
 

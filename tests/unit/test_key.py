@@ -53,7 +53,7 @@ def test_a_digest_is_a_folder_name_of_both_parts() -> None:
     assert headers_digest({"a": "1", "b": "2"}) == headers_digest({"b": "2", "a": "1"})
 
 
-def test_pain_07_no_time_no_folder_no_job_count_is_in_a_key(
+def test_upstream_07_no_time_no_folder_no_job_count_is_in_a_key(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """flashinfer #4884, #4885, pytorch #124454: a restore led to a rebuild of 30 minutes."""
@@ -100,7 +100,7 @@ def test_a_difference_names_both_values(
     assert differences(wanted, found) == [line]
 
 
-def test_lines_in_another_order_are_a_difference_that_is_said() -> None:
+def test_lines_in_another_order_are_reported_as_a_difference() -> None:
     (line,) = differences({"build": "x\ny"}, {"build": "y\nx"})
     assert "order" in line
 

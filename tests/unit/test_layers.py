@@ -129,7 +129,7 @@ def test_a_link_of_the_users_to_an_open_folder_is_refused(tmp_path: Path) -> Non
     assert "is writable by other users" in str(unsafe(tmp_path / "link"))
 
 
-def test_nothing_there_is_no_danger(tmp_path: Path) -> None:
+def test_a_missing_folder_is_not_dangerous(tmp_path: Path) -> None:
     assert Layer("user", tmp_path / "gone", shipped=False).danger() is None
 
 
@@ -141,7 +141,7 @@ def test_an_unsafe_users_cache_is_an_error_and_not_passed_over(tmp_path: Path) -
         shelf.find()
 
 
-def test_an_unsafe_site_is_passed_over_and_said(tmp_path: Path) -> None:
+def test_an_unsafe_site_is_skipped_with_a_warning(tmp_path: Path) -> None:
     shelf = Shelf.below(tmp_path, "site")
     shelf.publish()
     shelf.layer.root.chmod(0o777)
@@ -150,7 +150,7 @@ def test_an_unsafe_site_is_passed_over_and_said(tmp_path: Path) -> None:
     assert "is writable by other users" in lookup.refusals[0]
 
 
-def test_pain_18_where_the_home_cannot_be_written_the_temporary_folder_can(
+def test_upstream_18_the_temporary_folder_is_used_if_the_home_cannot_be_written(
     tmp_path: Path, no_home: dict[str, str]
 ) -> None:
     """flashinfer #973, nvdiffrast #33: the only cache folder was in a read-only home."""
@@ -161,7 +161,7 @@ def test_pain_18_where_the_home_cannot_be_written_the_temporary_folder_can(
     assert _mode(temporary.root) == 0o700
 
 
-def test_pain_18_a_home_that_cannot_be_looked_into_is_a_miss(tmp_path: Path) -> None:
+def test_upstream_18_a_home_that_cannot_be_looked_into_is_a_miss(tmp_path: Path) -> None:
     """flashinfer #973: a container's user has HOME=/root, and may not even list it."""
     shelf = Shelf.below(tmp_path)
     shelf.publish()
@@ -174,7 +174,7 @@ def test_pain_18_a_home_that_cannot_be_looked_into_is_a_miss(tmp_path: Path) -> 
         assert list(store.entry_folders(shelf.layer.root)) == []
 
 
-def test_an_unsafe_temporary_folder_is_not_used_and_that_is_said(no_home: dict[str, str]) -> None:
+def test_an_unsafe_temporary_folder_is_skipped_with_a_warning(no_home: dict[str, str]) -> None:
     temporary = layers.layers(no_home, None)[-1]
     temporary.root.mkdir()
     temporary.root.chmod(0o777)

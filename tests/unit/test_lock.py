@@ -32,7 +32,7 @@ def test_the_holder_is_named_in_a_private_file_that_stays(
 
 
 @pytest.mark.parametrize("with_signal", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
-def test_pain_01_a_killed_holder_hangs_nobody(
+def test_upstream_01_a_killed_holder_hangs_nobody(
     lock_environ: dict[str, str], with_signal: int
 ) -> None:
     """pytorch #189245, #170679; transformers #12715; sglang #35989: stale lock files."""
@@ -56,7 +56,7 @@ class _After(logging.Handler):
             self._action()
 
 
-def test_pain_01_who_is_waited_for_is_said_again_and_again(
+def test_upstream_01_the_holder_is_reported_again_and_again(
     lock_environ: dict[str, str], quick_lock: None
 ) -> None:
     """pytorch #189245: a process hung forever without a message."""
@@ -73,7 +73,7 @@ def test_pain_01_who_is_waited_for_is_said_again_and_again(
     assert all(message.startswith(f"my_op: waiting for {place}") for message in log.messages)
 
 
-def test_a_timeout_goes_on_without_the_lock_and_says_so(
+def test_a_timeout_continues_without_the_lock_and_logs_it(
     lock_environ: dict[str, str], quick_lock: None, caplog: pytest.LogCaptureFixture
 ) -> None:
     lock_environ["ASCEND_OPS_LOCK_TIMEOUT"] = "0"
@@ -88,7 +88,7 @@ def test_different_ops_do_not_wait_for_each_other(lock_environ: dict[str, str]) 
         assert held.held
 
 
-def test_pain_03_every_waiter_hears_of_the_failure(lock_environ: dict[str, str]) -> None:
+def test_upstream_03_every_waiter_hears_of_the_failure(lock_environ: dict[str, str]) -> None:
     """pytorch #96589, DeepSpeed #7174: waiting processes imported a library never built."""
     with lock_holder() as builder, lock_holders(4) as waiters:
         _until_open(lock_environ, 5)

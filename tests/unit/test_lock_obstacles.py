@@ -18,7 +18,7 @@ from op_builder.cache.lock import build_lock, lock_folder
 @pytest.mark.parametrize(
     "number", [errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL, errno.ESTALE, errno.EIO]
 )
-def test_pain_08_a_file_system_without_locks_builds_without(
+def test_upstream_08_a_file_system_without_locks_builds_without(
     lock_environ: dict[str, str], monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
     """tvm-ffi #667, sglang #31347: flock on NFS."""

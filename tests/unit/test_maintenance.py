@@ -31,7 +31,7 @@ def _tree(folder: Path) -> set[str]:
     return {str(path.relative_to(folder)) for path in folder.rglob("*")}
 
 
-def test_every_entry_is_listed_and_what_is_none(shelf: Shelf, tmp_path: Path) -> None:
+def test_every_entry_and_every_damaged_folder_is_listed(shelf: Shelf, tmp_path: Path) -> None:
     site = Shelf.below(tmp_path, "site").publish()
     damaged = shelf.publish(b"one")
     (damaged.path / "manifest.json").unlink()
@@ -66,7 +66,7 @@ def test_a_hit_keeps_an_entry_from_being_pruned(shelf: Shelf) -> None:
     assert maintenance.prune(shelf.layer, 30) == []
 
 
-def test_an_emulated_cann_is_no_damaged_entry_and_is_pruned_like_one(shelf: Shelf) -> None:
+def test_an_emulated_cann_is_not_a_damaged_entry_but_is_pruned_like_one(shelf: Shelf) -> None:
     shelf.publish()
     canns = [shelf.layer.root / "emulated" / name / "cann-9.1.0" for name in ("old", "new")]
     for cann in canns:
@@ -112,7 +112,9 @@ def _users_own(folder: Path) -> Path:
 
 
 @pytest.mark.parametrize("clean", [lambda x: maintenance.prune(x, 0), maintenance.clear])
-def test_pain_24_a_folder_without_our_tag_is_never_cleaned(tmp_path: Path, clean: object) -> None:
+def test_upstream_24_a_folder_without_our_tag_is_never_cleaned(
+    tmp_path: Path, clean: object
+) -> None:
     """scikit-build-core #1400: a cleaner deleted its user's sources."""
     source = _users_own(tmp_path / "work")
     with pytest.raises(CacheError, match="nothing in it was deleted") as caught:
@@ -125,7 +127,7 @@ def test_pain_24_a_folder_without_our_tag_is_never_cleaned(tmp_path: Path, clean
 
 
 @pytest.mark.parametrize("clean", [lambda x: maintenance.prune(x, 0), maintenance.clear])
-def test_pain_24_links_in_a_cache_lead_no_cleaner_outside(
+def test_upstream_24_links_in_a_cache_lead_no_cleaner_outside(
     shelf: Shelf, tmp_path: Path, clean: object
 ) -> None:
     """scikit-build-core #1400."""
@@ -153,7 +155,7 @@ def test_a_cache_that_was_never_made_is_clear(tmp_path: Path) -> None:
     assert not layer.root.exists()
 
 
-def test_an_entry_that_goes_meanwhile_is_no_error(
+def test_an_entry_that_disappears_meanwhile_is_not_an_error(
     shelf: Shelf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     entry = shelf.publish()

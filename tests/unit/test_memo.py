@@ -126,7 +126,7 @@ def test_a_file_that_is_gone_ends_the_memory(
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"fact": 1}', '{"files": 3, "fact": 1}', "\0"])
-def test_a_damaged_memo_is_no_memo(memo_dir: Path, old_files: None, content: str) -> None:
+def test_a_damaged_memo_is_ignored(memo_dir: Path, old_files: None, content: str) -> None:
     memo.remember(memo_dir, "key", "fact", [])
     (file,) = memo_dir.glob("*.json")
     file.write_text(content, encoding="utf-8")

@@ -36,7 +36,7 @@ def _spec(root: Path, sources: list[str], flags: list[str]) -> BuildSpec:
 
 
 @given(st.lists(NAMES, min_size=1, max_size=3), st.lists(FLAGS, max_size=3), NAMES)
-def test_the_text_is_pure_and_says_nothing_of_where_it_is(
+def test_the_text_is_pure_and_independent_of_its_folder(
     sources: list[str], flags: list[str], folder: str
 ) -> None:
     here = render(_spec(Path("/here") / folder, sources, flags))

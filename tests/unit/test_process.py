@@ -38,7 +38,7 @@ def test_folder_environment_and_input_are_given(tmp_path: Path) -> None:
     assert printed == f"{tmp_path} None in\n"
 
 
-def test_bytes_that_are_no_text_do_no_harm() -> None:
+def test_bytes_that_are_not_text_do_no_harm() -> None:
     code = "import sys; sys.stdout.buffer.write(b'a\\xffb')"
     assert process.run(_python(code)) == "a\ufffdb"
 
@@ -53,7 +53,7 @@ def test_a_failure_shows_command_status_and_output() -> None:
     assert "the reason" in str(caught.value)
 
 
-def test_a_program_that_was_killed_says_so() -> None:
+def test_a_killed_program_is_reported_as_killed() -> None:
     with pytest.raises(CommandError, match="killed by SIGKILL"):
         process.run(_python("import os; os.kill(os.getpid(), 9)"))
 

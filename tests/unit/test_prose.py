@@ -29,10 +29,19 @@ PHRASES = {
     r"\ba turn\b|\btakes? (?:its|their) turns?\b|\bin turns\b": "iteration, alternately",
     r"\bcompositions?\b": "reference implementation, fallback",
     r"\bthere are: ": "available ops: ...",
-    r"\b(?:bytes|seconds|instructions|parameters|elements|samples) an? "
-    r"(?:second|file|parameter|element|op|call|step|tensor|row|head)\b": "per",
+    r"\b(?:bytes|seconds|instructions|parameters|elements|samples|[um]s|[MG]i?B) an? "
+    r"(?:second|file|parameter|element|op|call|step|tensor|row|head|core|process)\b": "per",
+    r"\b(?:says|said|asks|asked)\b": "reports, states, requests; programs do not speak",
+    r"\b[Tt]here (?:is|are) no such\b": "does not exist, lacks, unknown",
+    r"\bhas to be\b|\bif it has to\b": "must be, if necessary",
+    r"\bsearch(?:es|ing)? (?:programs|libraries|modules|it)\b": "search for",
+    r"\bmakes? (?:all|the) (?:of its )?checks\b|\bchecks are made\b": "run checks",
+    r"\bfiles? without a name\b": "unnamed file",
     r"\bpains? \d": "the upstream issue, for example DeepSpeed #1886",
 }
+
+# The same in the names of tests, whose words "_" joins.
+NAMES = r"_(?:says|said|asks|asked|(?:is|are|was|were)_no|is_none|where_there_is)(?:_|$)"
 
 
 def prose(file: Path) -> Iterator[str]:
@@ -82,6 +91,18 @@ def test_plain_english(file: Path) -> None:
     assert found == []
 
 
+def test_plain_english_in_the_names_of_tests() -> None:
+    found = [
+        f"{file.relative_to(ROOT)}: {name}"
+        for file in FILES
+        for name in re.findall(
+            r"^(?:def |TEST\()(\w+)", file.read_text(encoding="utf-8"), re.MULTILINE
+        )
+        if re.search(NAMES, name)
+    ]
+    assert found == []
+
+
 @pytest.mark.parametrize(
     ("name", "text", "expected"),
     [
@@ -108,6 +129,11 @@ def test_texts_are_found(tmp_path: Path, name: str, text: str, expected: list[st
         ("built where there is no cache", False),
         ("28 bytes a parameter", False),
         ("28 bytes per parameter", True),
+        ("5 us a call", False),
+        ("as the manifest says", False),
+        ("Do not ask for confirmation.", True),
+        ("there is no such kernel", False),
+        ("the op has to be built", False),
     ],
 )
 def test_phrases(tmp_path: Path, text: str, allowed: bool) -> None:

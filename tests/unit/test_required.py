@@ -51,7 +51,7 @@ def test_an_ahead_of_time_build_by_name_includes_what_is_required_by_name_too() 
 @pytest.mark.parametrize(
     ("cores", "each", "together"), [(1, 1, 1), (2, 1, 2), (3, 1, 3), (7, 2, 3)]
 )
-def test_builds_together_run_no_more_jobs_than_asked_for(
+def test_concurrent_builds_run_no_more_jobs_than_requested(
     monkeypatch: pytest.MonkeyPatch, cores: int, each: int, together: int
 ) -> None:
     """The first builds end only when as many run as may, so they certainly meet."""

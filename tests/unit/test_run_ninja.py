@@ -94,7 +94,7 @@ def test_a_ninja_that_was_killed_is_an_error_too(
         run_ninja.run_ninja(cache_entries.spec(tmp_path), tmp_path, "", 1)
 
 
-def test_pain_15_ninja_is_the_packages_own(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_upstream_15_ninja_is_the_packages_own(monkeypatch: pytest.MonkeyPatch) -> None:
     """DeepSpeed #1687, #1644: it was searched on PATH."""
     monkeypatch.setenv("PATH", "/nowhere")
     assert os.access(run_ninja.find_ninja(), os.X_OK)
@@ -103,7 +103,7 @@ def test_pain_15_ninja_is_the_packages_own(monkeypatch: pytest.MonkeyPatch) -> N
 @pytest.mark.parametrize(
     ("record", "looked_at"), [("../bin/ninja,,", "bin/ninja does not exist"), ("", "")]
 )
-def test_pain_15_no_ninja_is_an_error_that_says_what_to_install(
+def test_upstream_15_a_missing_ninja_is_an_error_that_names_what_to_install(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, record: str, looked_at: str
 ) -> None:
     """DeepSpeed #1687, #1644."""

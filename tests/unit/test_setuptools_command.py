@@ -51,7 +51,7 @@ def test_the_ops_own_variable_decides_before_the_one_for_all(
     assert found == expected
 
 
-def test_an_op_that_is_only_built_by_name_is_no_part_of_all(
+def test_an_op_that_is_built_only_by_name_is_not_part_of_all(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """An image for real NPUs does not need the emulated one."""
@@ -68,7 +68,7 @@ def test_the_processs_environment_is_the_default(monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.parametrize("name", ["DS_BUILD_OPS", "DS_BUILD_MADE_UP"])
-def test_a_value_that_is_no_switch_is_an_error(name: str) -> None:
+def test_a_value_that_is_not_a_switch_is_an_error(name: str) -> None:
     with pytest.raises(EnvironmentVariableError, match=f"{name} must be 0 or 1, got 'yess'"):
         _requested(**{name: "yess"})
 
@@ -81,7 +81,7 @@ def _command(*extensions: OpExtension) -> BuildOps:
     return command
 
 
-def test_pain_19_asked_for_by_name_and_impossible_ends_the_install() -> None:
+def test_upstream_19_an_impossible_op_requested_by_name_ends_the_install() -> None:
     """DeepSpeed #1343, #8480, #8484, #6920: it was skipped silently."""
     extension = OpExtension(ImpossibleBuilder(), by_name=True)
     with pytest.raises(SystemExit) as caught:
@@ -92,7 +92,7 @@ def test_pain_19_asked_for_by_name_and_impossible_ends_the_install() -> None:
     assert "the moon is full" in message
 
 
-def test_pain_19_asked_for_with_all_and_impossible_is_left_out_and_said(
+def test_upstream_19_an_impossible_op_requested_with_all_is_left_out_with_a_warning(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """DeepSpeed #1343."""

@@ -67,7 +67,7 @@ def test_a_source_outside_the_source_root_is_refused(tmp_path: Path, path: str) 
 
 
 @pytest.mark.parametrize("name", ["", "a/b", "..", "a b", "a.b", "a$b", "a\n"])
-def test_a_name_that_is_no_file_name_is_refused(tmp_path: Path, name: str) -> None:
+def test_a_name_that_is_not_a_file_name_is_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(ValueError, match="op name"):
         cache_entries.spec(tmp_path, name=name)
 

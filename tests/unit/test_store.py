@@ -46,7 +46,7 @@ def test_an_empty_cache_is_a_miss_without_a_reason(shelf: Shelf) -> None:
     assert not shelf.layer.root.exists()
 
 
-def test_the_compiler_is_not_asked_for_where_nothing_of_the_op_is_cached(shelf: Shelf) -> None:
+def test_the_compiler_is_not_probed_if_nothing_of_the_op_is_cached(shelf: Shelf) -> None:
     class Plan(KeyedPlan):
         def build_key(self) -> BuildKey:
             raise AssertionError
@@ -55,7 +55,7 @@ def test_the_compiler_is_not_asked_for_where_nothing_of_the_op_is_cached(shelf: 
     assert plan.find() == store.Lookup()
 
 
-def test_the_compiler_is_not_asked_for_where_a_shipped_layer_has_the_op(tmp_path: Path) -> None:
+def test_the_compiler_is_not_probed_if_a_shipped_layer_has_the_op(tmp_path: Path) -> None:
     class Plan(KeyedPlan):
         def build_key(self) -> BuildKey:
             raise AssertionError
@@ -73,7 +73,7 @@ def test_another_key_is_a_miss(shelf: Shelf) -> None:
     assert shelf.find() == store.Lookup()
 
 
-def test_entries_of_one_key_are_told_apart_by_their_headers(shelf: Shelf) -> None:
+def test_entries_of_one_key_are_distinguished_by_their_headers(shelf: Shelf) -> None:
     first = shelf.publish(b"first")
     header = shelf.spec.roots["source"] / "a.h"
     header.write_text("// second\n", encoding="utf-8")
@@ -106,7 +106,7 @@ def test_publishing_is_one_rename_of_a_whole_entry(
 
 
 @pytest.mark.parametrize("number", [errno.EEXIST, errno.ENOTEMPTY])
-def test_pain_08_losing_the_race_is_success(
+def test_upstream_08_losing_the_race_is_success(
     shelf: Shelf, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
     """DeepEP #683, DeepGEMM #301: losing the rename failed an assertion."""
@@ -161,7 +161,7 @@ def _lose_the_library(entry: Entry) -> None:
 @pytest.mark.parametrize(
     "harm", [_truncate, _lose_the_manifest, _halve_the_manifest, _lose_the_library]
 )
-def test_pain_25_a_damaged_entry_is_refused_and_its_rebuild_takes_its_place(
+def test_upstream_25_a_damaged_entry_is_refused_and_its_rebuild_takes_its_place(
     shelf: Shelf, harm: object
 ) -> None:
     """aiter #4799: a truncated file was used forever."""
@@ -216,7 +216,7 @@ def test_what_was_shipped_is_found_by_its_recipe_whoever_compiled_it(
     assert find([shelf.layer], shelf.spec, shelf.recipe, None).entry == published
 
 
-def test_pain_11_what_was_shipped_for_another_torch_is_refused_with_both_versions(
+def test_upstream_11_what_was_shipped_for_another_torch_is_refused_with_both_versions(
     tmp_path: Path,
 ) -> None:
     """Ascend/pytorch #99; vllm-ascend #117, #750, #2244: versions were not checked."""
@@ -227,7 +227,7 @@ def test_pain_11_what_was_shipped_for_another_torch_is_refused_with_both_version
     assert "bound_to.torch: 2.12.0 abc, C++11 ABI 1, expected 2.13.0 def, C++11 ABI 1" in refusal
 
 
-def test_pain_04_what_was_shipped_for_another_cpu_is_refused(
+def test_upstream_04_what_was_shipped_for_another_cpu_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """DeepSpeed #1886: SIGILL on mixed CPUs and in containers."""

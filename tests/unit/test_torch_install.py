@@ -39,7 +39,7 @@ def test_the_version_is_read_and_the_package_not_imported(packages: Path, line: 
     assert found.release == (2, 9, 0)
 
 
-def test_a_package_that_is_not_there_or_does_not_say_its_version(packages: Path) -> None:
+def test_a_package_that_is_missing_or_has_no_version(packages: Path) -> None:
     assert find_package("fake_npu") is None
     cann_trees.write(packages / "fake_npu" / "__init__.py", "raise ImportError('libhccl.so')")
     assert find_package("fake_npu") is None
@@ -61,7 +61,7 @@ def test_the_package_that_is_loaded_is_the_one_that_counts(packages: Path) -> No
 
 
 @pytest.mark.parametrize(("symbols", "flag"), [(b"_ZNSt7__cxx1112basic", 1), (b"_ZNSs4_Rep", 0)])
-def test_pain_12_the_abi_flag_is_that_of_torchs_libraries(
+def test_upstream_12_the_abi_flag_is_that_of_torchs_libraries(
     tmp_path: Path, symbols: bytes, flag: int
 ) -> None:
     """Guessing it gave undefined symbols at load time (vllm-ascend #1249, #1144)."""

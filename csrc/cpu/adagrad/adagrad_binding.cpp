@@ -3,7 +3,7 @@
 // adagrad_update has the argument order of DeepSpeed's optimizers. adagrad_step updates lists of
 // tensors in one parallel region and adds 1 to their state_steps. adagrad_sparse_step updates the
 // rows that a coalesced sparse gradient contains. All three change params and the sum in place
-// after all checks; adagrad_check and adagrad_sparse_check make the checks alone.
+// after all checks; adagrad_check and adagrad_sparse_check only check.
 #include <torch/csrc/stable/library.h>
 
 #include <cstdint>

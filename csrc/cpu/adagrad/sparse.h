@@ -74,7 +74,7 @@ struct SparseStep {
     Plan plan;
 };
 
-/// Makes all checks without changing anything.
+/// Runs all checks without changing anything.
 inline SparseStep plan_sparse_step(const Tensor& params, const Tensor& indices,
                                    const Tensor& values, const Tensor& sum,
                                    const AdagradHyperparameters& h) {

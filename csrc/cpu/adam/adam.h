@@ -57,9 +57,8 @@ Problem plan_adam_step(const AdamHyperparameters& hyperparameters, const DTypes&
 /// Plans the inverse of an update: from the updated tensors and the same gradients, it recovers the
 /// tensors before the update, except for rounding.
 ///
-/// - States are accurate to the rounding of their storage, divided by beta1 and beta2. exp_avg_sq
-/// is
-///   never negative.
+/// - States are accurate to the rounding of their storage, divided by beta1 and beta2.
+///   exp_avg_sq is never negative.
 /// - params are accurate to the rounding of their storage, plus the part of the update that the
 ///   states' rounding changes, divided by AdamW's decay factor.
 /// - If fp16 stored an exp_avg_sq below 2^-25 as 0, AdamW recovers params as if exp_avg_sq was the

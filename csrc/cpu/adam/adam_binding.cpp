@@ -2,7 +2,7 @@
 //
 // adam_update and adam_rollback have the argument order of DeepSpeed's optimizers. adam_step
 // updates lists of tensors in one parallel region. All three change params, exp_avg and exp_avg_sq
-// in place after all checks; adam_check makes the checks of adam_step alone.
+// in place after all checks; adam_check runs only the checks of adam_step.
 //
 // The step of ZeRO-Offload divides the gradients by the loss scale, clips them by their global
 // norm, updates fp32 master parameters and states, and writes a low-precision copy of the

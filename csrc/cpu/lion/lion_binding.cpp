@@ -2,7 +2,7 @@
 //
 // lion_update has the argument order of DeepSpeed's optimizers. lion_step updates lists of tensors
 // in one parallel region and adds 1 to their state_steps. Both change params and exp_avg in place
-// after all checks; lion_check makes the checks of lion_step alone.
+// after all checks; lion_check runs only the checks of lion_step.
 #include <torch/csrc/stable/library.h>
 
 #include <cstdint>

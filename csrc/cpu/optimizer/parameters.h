@@ -274,7 +274,7 @@ inline void plan_range(Roles roles, Purpose purpose, const Planner& planner, std
 /// The minimum number of parameters that a thread checks.
 constexpr std::int64_t plan_grain = 128;
 
-/// Makes all checks of an update without changing anything. Each thread has its own copy of
+/// Runs all checks of an update without changing anything. Each thread has its own copy of
 /// `planner`.
 inline std::vector<Update> plan_all(const Parameters& parameters, Purpose purpose,
                                     const Planner& planner) {

@@ -27,7 +27,7 @@ int inject_fault(const char* function);
 /// Print the faults of the plan that did not happen, as their names may be misspelt.
 void report_missed_faults();
 
-/// Take the hang or delay of the work that this thread is queueing; false if there is none.
+/// Take the hang or delay of the work that this thread is queueing; false if it has neither.
 bool take_task_fault(Fault* fault);
 
 }  // namespace ascend_emulator

@@ -29,7 +29,7 @@ struct SingleOpCall {
 };
 
 /// Exported by libopapi as ascend_emulator_single_op. Returns 0 or a code, `no_such_kernel` if
-/// there is no kernel for the type.
+/// the type has no kernel.
 using SingleOpRunner = int (*)(const SingleOpCall& call, void* stream);
 constexpr int no_such_kernel = -1;
 

@@ -90,7 +90,7 @@ ACLNN(aclnnRotaryPositionEmbedding, Tensor x, Tensor cos, Tensor sin, Int mode, 
     out = embedded(x, cos, sin, mode);
 }
 
-// Without x there are no gradients of cos and sin.
+// Without x, cos and sin have no gradients.
 ACLNN(aclnnRotaryPositionEmbeddingGrad, Tensor dy, Tensor cos, Tensor sin, Tensor x, Int mode,
       Out dx, Out dcos, Out dsin) {
     check(dy, cos, sin, mode);

@@ -27,7 +27,7 @@ class Function {
     /// Look up the first available one of `names`, which list the newest version first.
     ASCEND_OPS_EXPORT Function(std::initializer_list<const char*> names);
 
-    /// The name of the available version, or "" if there is none.
+    /// The name of the available version, or "" if none is available.
     const std::string& name() const { return name_; }
     /// All names that were looked up, newest first.
     const std::vector<std::string>& candidates() const { return candidates_; }

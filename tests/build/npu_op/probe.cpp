@@ -1,4 +1,4 @@
-// Calls one function of AscendCL, and tells which acl_rt.h it was compiled with.
+// Calls one function of AscendCL, and reports which acl_rt.h it was compiled with.
 #include <acl/acl.h>
 #include <acl/acl_rt.h>
 

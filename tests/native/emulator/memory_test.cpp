@@ -133,7 +133,7 @@ TEST(a_copy_from_or_to_nowhere_is_refused) {
                   107000, "the destination must not be null");
 }
 
-TEST(addresses_tell_what_they_are) {
+TEST(addresses_reveal_what_they_are) {
     begin();
     auto* memory = device_memory<char>(512);
     void* pinned = nullptr;

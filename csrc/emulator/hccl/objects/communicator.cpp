@@ -18,7 +18,7 @@ using Clock = std::chrono::steady_clock;
 constexpr std::size_t header_bytes = 4096;
 static_assert(sizeof(SharedHeader) <= header_bytes);
 
-/// Whether the process runs. A zombie does not.
+/// Whether the process is running; a zombie is not.
 bool is_running(int pid) {
     std::ifstream file("/proc/" + std::to_string(pid) + "/stat");
     std::string text;

@@ -1,6 +1,6 @@
 // A group of processes on one machine that communicate through shared memory.
 //
-// The memory is a file without a name that the process which creates the root info makes; the
+// The memory is an unnamed file. The process that creates the root info creates it too, and the
 // others open it through /proc/<pid>/fd. Nothing is left behind, however the processes end.
 #pragma once
 
@@ -37,7 +37,7 @@ class Communicator : public Handle {
     static Communicator* join(std::uint32_t size, std::uint32_t rank, const std::string& root_info,
                               std::string* problem);
     ~Communicator();
-    /// Tell the others and unmap the memory; the handle stays recognisable.
+    /// Notify the others and unmap the memory; the handle stays recognisable.
     void leave();
     Communicator(const Communicator&) = delete;
     Communicator& operator=(const Communicator&) = delete;
@@ -51,7 +51,7 @@ class Communicator : public Handle {
 
     /// A message if a rank has ended, left or failed, so that waiting for it is pointless, or "".
     std::string why_broken() const;
-    /// Tell the other ranks that this one gave up on `rank`.
+    /// Notify the other ranks that this one gave up on `rank`.
     void fail_all(std::uint32_t rank) const { header_->failed = rank + 1; }
 
     std::atomic<bool> has_failed{false};

@@ -24,7 +24,7 @@ DeviceState& device_state(int device);
 
 bool device_exists(int device);
 
-/// 0, or a code, with an error noted, if there is no such device.
+/// 0, or a code, with an error noted, if the device does not exist.
 int check_device(int device);
 
 /// The memory of each device, in bytes.

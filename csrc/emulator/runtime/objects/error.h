@@ -18,7 +18,7 @@ bool has_failed();
 void note_task_error(const char* task, int code);
 
 /// Return the message of this thread's last failure, or else of a failed task, and forget it; null
-/// if there is none. The text lives until the thread's next call.
+/// if nothing failed. The text lives until the thread's next call.
 const char* take_message();
 
 /// The code of this thread's last failure, 0 for none; take_last_error also forgets it.

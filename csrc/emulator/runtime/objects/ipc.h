@@ -1,4 +1,4 @@
-// Memory shared between processes: an exported block moves into a file without a name, which the
+// Memory shared between processes: an exported block moves into an unnamed file, which the
 // importer opens through /proc. Nothing is left behind, however a process ends.
 #pragma once
 
