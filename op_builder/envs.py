@@ -74,6 +74,13 @@ def _command(text: str) -> str:
     return text.strip()
 
 
+def _names(text: str) -> tuple[str, ...]:
+    names = tuple(filter(None, re.split(r"[\s,]+", text)))
+    if not all(re.fullmatch(r"\w+", name) for name in names):
+        raise ValueError("names of environment variables, separated by commas")
+    return names
+
+
 def _level(text: str) -> str:
     level = text.strip().upper()
     if level not in _LEVELS:
@@ -182,6 +189,14 @@ COMPILER_LAUNCHER: Variable[str] = Variable(
     "",
     "command",
     "a program to run each compile with, for example ccache or sccache",
+)
+COMPILER_ENV: Variable[tuple[str, ...]] = Variable(
+    "ASCEND_OPS_COMPILER_ENV",
+    _names,
+    (),
+    "names",
+    "comma-separated variables to pass to compilers besides those that docs/cache.md lists, for a "
+    "wrapper script that reads them; their values become part of every key",
 )
 DISABLED_ACLNN: Variable[str] = Variable(
     "ASCEND_OPS_DISABLED_ACLNN",

@@ -24,7 +24,7 @@ from ..system import file_identity
 from ..toolchain.detect import Toolchain
 
 #: Increment this when the meaning of anything in an entry changes.
-SCHEMA = 1
+SCHEMA = 2
 
 _LONGEST = 160
 _CONTEXT = 40

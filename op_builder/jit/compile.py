@@ -15,6 +15,7 @@ from ..recipe import ninja
 from ..recipe.spec import BuildSpec
 from ..system import file_identity
 from ..toolchain.detect import Toolchain
+from ..toolchain.environment import clean_start, ninja_environment
 from ..toolchain.jobs import compile_jobs
 from .depfile import dependencies
 from .run_ninja import ProgressListener, run_ninja, write_ninja
@@ -79,10 +80,13 @@ def _lay_out(spec: BuildSpec, work: Path) -> None:
 def _run(
     spec: BuildSpec, toolchain: Toolchain, work: Path, on_progress: ProgressListener | None
 ) -> None:
-    text = ninja.render_toolchain(toolchain.compiler().command, toolchain.launcher())
+    compiler, launcher = toolchain.compiler(), toolchain.launcher()
+    start = clean_start(launcher, compiler.environ)
+    text = ninja.render_toolchain([*start, *compiler.command], launcher)
+    environ = ninja_environment(toolchain.environ, launcher, compiler.environ)
     jobs = compile_jobs(toolchain.environ)
     logger.debug("%s: %d jobs (%s)", spec.name, jobs.count, jobs.reason)
-    run_ninja(spec, work, text, jobs.count, on_progress, toolchain.environ)
+    run_ninja(spec, work, text, jobs.count, on_progress, environ)
 
 
 def _changed_source(spec: BuildSpec, sources: Mapping[str, str]) -> str | None:

@@ -3,6 +3,7 @@
 In import order:
 
     process             the only place that starts a subprocess
+    file_clock          the time by the clock of a file system
     file_identity       digests of files, remembered by their status
     private_folder      folders that only their owner can write to
     memo                facts remembered across processes

@@ -70,6 +70,11 @@ def newest_time(file_status: Sequence[int]) -> int:
     return max(file_status[3], file_status[4])
 
 
-def is_settled(changed_ns: int) -> bool:
-    """Return whether any later write is certain to alter the status of a file changed then."""
-    return time.time_ns() - changed_ns > _SETTLED_NS
+def is_settled(changed_ns: int, now_ns: int | None = None) -> bool:
+    """Return whether any later write is certain to alter the status of a file changed then.
+
+    Args:
+        changed_ns: The time of the last change, by the clock of the file system.
+        now_ns: The time by the same clock; this machine's clock by default.
+    """
+    return (time.time_ns() if now_ns is None else now_ns) - changed_ns > _SETTLED_NS

@@ -14,7 +14,10 @@ from typing import Any
 
 from ..errors import UnsafeCacheError
 from . import file_identity
+from .file_clock import Clocks
 from .private_folder import make_cache_root, make_private, unsafe
+
+_TEMPORARY = "/tmp"  # noqa: S108 - only to read its clock
 
 
 def recall(memo_dir: Path | None, key: object) -> Any:
@@ -25,7 +28,8 @@ def recall(memo_dir: Path | None, key: object) -> Any:
         key: What the fact depends on besides files; any value that JSON can represent.
 
     Returns:
-        The fact, if all of its files still have the status that they had when it was stored.
+        The fact, if all of its files still have the status that they had when it was stored, and
+        none of the paths that did not exist exists now.
     """
     if memo_dir is None:
         return None
@@ -34,25 +38,47 @@ def recall(memo_dir: Path | None, key: object) -> Any:
             return None
         memo = json.loads(_file(memo_dir, key).read_bytes())
         untouched = all(list(file_identity.status(path)) == known for path, known in memo["files"])
-        return memo["fact"] if untouched else None
+        # access() takes half the time of lexists(), and a broken link runs nothing.
+        appeared = any(os.access(path, os.F_OK) for path in memo["absent"])
+        return memo["fact"] if untouched and not appeared else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
-def remember(memo_dir: Path | None, key: object, fact: object, files: Sequence[str]) -> None:
-    """Store ``fact`` under ``key`` for as long as ``files`` keep their status."""
+def remember(
+    memo_dir: Path | None,
+    key: object,
+    fact: object,
+    files: Sequence[str],
+    absent: Sequence[str] = (),
+    clocks: Clocks | None = None,
+) -> None:
+    """Store ``fact`` for as long as ``files`` keep their status and ``absent`` do not exist.
+
+    Nothing is stored if a file changed so recently that it may have changed since it was read.
+
+    Args:
+        memo_dir: The folder of the memos; None stores nothing.
+        key: What the fact depends on besides files.
+        fact: Any value that JSON can represent.
+        files: The files that it depends on.
+        absent: The paths that it depends on because they do not exist.
+        clocks: The time before the files were read; now by default.
+    """
     if memo_dir is None:
         return
     try:
         states = [(path, file_identity.status(path)) for path in files]
-        newest = max((file_identity.newest_time(state) for _, state in states), default=0)
-        if not file_identity.is_settled(newest):
-            return
+        clocks = clocks or Clocks([_TEMPORARY])
+        for _, state in states:
+            if not file_identity.is_settled(file_identity.newest_time(state), clocks.at(state[0])):
+                return
         make_cache_root(memo_dir.parent)
         make_private(memo_dir)
         file = _file(memo_dir, key)
         draft = file.with_suffix(f".{os.getpid()}")
-        draft.write_text(json.dumps({"fact": fact, "files": states}), encoding="utf-8")
+        memo = {"fact": fact, "files": states, "absent": list(absent)}
+        draft.write_text(json.dumps(memo), encoding="utf-8")
         draft.replace(file)
     except (OSError, UnsafeCacheError):
         pass

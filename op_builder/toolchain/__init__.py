@@ -4,6 +4,8 @@ In import order:
 
     cpu_info           the CPU's model and instruction-set features
     jobs               how many compilers may run at once
+    environment        the variables that compilers may see
+    tool_files         the programs behind a compiler's command
     torch_install      torch and torch_npu, without importing them
     compiler           find a C++ compiler, and try it
     detect             all of them as one value, `Toolchain`

@@ -14,16 +14,19 @@ import shlex
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from .. import envs
 from ..errors import CommandError, CompilerNotFoundError
 from ..system import memo, process
+from ..system.file_clock import Clocks
 from . import cpu_info
+from .environment import LAUNCHERS, compiler_environment, script_words, search_path
+from .tool_files import find_tools
 
 MINIMUM_VERSIONS = {"gcc": (9, 0), "clang": (10, 0)}
-LAUNCHERS = frozenset({"ccache", "sccache", "distcc", "icecc"})
 _ADVICE = (
     "Ops require a C++17 compiler: GCC 9 or newer, or Clang 10 or newer. Install one with "
     "`dnf install gcc-c++` (openEuler) or `apt-get install g++` (Debian, Ubuntu), "
@@ -49,6 +52,10 @@ class Compiler:
         version: The version, as ``13.2.1``.
         target: The machine triple that it compiles for.
         tools: The version lines of the assembler and the linker that it calls.
+        content: The digests of the programs that it consists of, by their role.
+        environ: The environment that it runs in.
+        files: The files that a memo of it depends on.
+        absent: The paths at which another program would be found first.
     """
 
     command: tuple[str, ...]
@@ -57,6 +64,10 @@ class Compiler:
     version: str
     target: str
     tools: tuple[str, ...]
+    content: Mapping[str, str] = field(hash=False)
+    environ: Mapping[str, str] = field(hash=False)
+    files: tuple[str, ...]
+    absent: tuple[str, ...]
 
     def identity(self) -> dict[str, object]:
         """Return what decides its output: the compiler's part of a build key."""
@@ -66,6 +77,7 @@ class Compiler:
             "version": f"{self.family} {self.version}",
             "target": self.target,
             "tools": list(self.tools),
+            "content": dict(self.content),
         }
 
     @property
@@ -79,12 +91,12 @@ class Compiler:
         known = memo.recall(memo_dir, key)
         if known is None:
             known = self._resolve_native()
-            memo.remember(memo_dir, key, known, [self.path])
+            memo.remember(memo_dir, key, known, self.files, self.absent)
         return str(known)
 
     def _resolve_native(self) -> str:
         flags = ["-###", "-march=native", "-x", "c++", "-E", os.devnull]
-        output = process.run([*self.command, *flags])
+        output = process.run([*self.command, *flags], env=self.environ)
         line = next((ln for ln in output.splitlines() if "cc1" in ln and "/dev/null" in ln), "")
         tokens = shlex.split(line)
         kept = [token for token in tokens if token.startswith("-m")]
@@ -102,7 +114,7 @@ def find_compiler(environ: Mapping[str, str], memo_dir: Path | None) -> Compiler
     """Return the compiler that CXX names or, if CXX is unset, g++ or else clang++.
 
     Args:
-        environ: The environment with CXX and PATH.
+        environ: The environment of this process.
         memo_dir: The folder of memoized probes; with None every call runs the compiler.
 
     Raises:
@@ -114,18 +126,29 @@ def find_compiler(environ: Mapping[str, str], memo_dir: Path | None) -> Compiler
         if program is None:
             refusals.append(f"{command[0]}: not found on PATH ({envs.SEARCH_PATH.get(environ)})")
             continue
-        remembered = _recall(memo_dir, command, program)
-        if remembered is not None:
-            return remembered
+        words = script_words(program)
+        key = [command, program, compiler_environment(environ, words, libraries=True)]
+        known = memo.recall(memo_dir, key)
+        if known is not None:
+            return _restored(known)
+        clocks = Clocks([tempfile.gettempdir(), os.path.dirname(program)])  # noqa: PTH120
         try:
-            compiler, files = _probe((program, *command[1:]))
+            compiler, complete = _probe((program, *command[1:]), environ, words)
+            absent = (*_tried_before(command[0], program, environ), *compiler.absent)
+            compiler = replace(compiler, absent=absent)
         except (CommandError, ValueError) as error:
             refusals.append(f"{shlex.join(command)} ({program}): {error}")
             continue
-        if not _hides_another(compiler.path):  # a wrapper may run another compiler next time
-            memo.remember(memo_dir, [command, program], asdict(compiler), files)
+        if complete:
+            fact = asdict(compiler)
+            memo.remember(memo_dir, key, fact, compiler.files, compiler.absent, clocks)
         return compiler
     raise CompilerNotFoundError("a C++ compiler", refusals, _ADVICE)
+
+
+def _restored(fact: Mapping[str, Any]) -> Compiler:
+    lists = {name: tuple(fact[name]) for name in ("command", "tools", "files", "absent")}
+    return Compiler(**{**fact, **lists})
 
 
 def _candidates(environ: Mapping[str, str]) -> Iterator[list[str]]:
@@ -145,21 +168,46 @@ def launcher_in(words: list[str]) -> list[str]:
 
 def _resolve(name: str, environ: Mapping[str, str]) -> str | None:
     """Return the path of a program, skipping ccache's folder of links named like compilers."""
-    search = envs.SEARCH_PATH.get(environ)
     if os.sep in name:
         found = shutil.which(name)
         return os.path.abspath(found) if found else None  # noqa: PTH100 - keeps links
-    for folder in search.split(os.pathsep):
-        found = shutil.which(name, path=folder) if folder else None
+    for folder in search_path(environ):
+        found = shutil.which(name, path=folder)
         if found and Path(found).resolve().name not in LAUNCHERS:
-            return os.path.abspath(found)  # noqa: PTH100
+            return found
     return None
 
 
-def _probe(command: tuple[str, ...]) -> tuple[Compiler, list[str]]:
+def _tried_before(name: str, program: str, environ: Mapping[str, str]) -> list[str]:
+    """Return the paths before ``program`` in the search of PATH, which must not appear later."""
+    if os.sep in name:
+        return []
+    folders = search_path(environ)
+    before = folders[: folders.index(os.path.dirname(program))]  # noqa: PTH120 - keeps links
+    return [path for path in (f"{folder}/{name}" for folder in before) if not os.path.exists(path)]  # noqa: PTH110
+
+
+def _probe(
+    command: tuple[str, ...], environ: Mapping[str, str], words: Iterable[str]
+) -> tuple[Compiler, bool]:
+    """Try a compiler; the second value is whether the result may be memoized.
+
+    A compiler from an environment module may start with LD_LIBRARY_PATH only.
+    """
     if any("\n" in word for word in command):
         raise ValueError("has a newline in its path, which ninja cannot express")
-    macros = process.run([*command, "-dM", "-E", "-x", "c++", os.devnull])
+    allowed = compiler_environment(environ, words)
+    try:
+        return _probe_in(command, allowed)
+    except CommandError:
+        with_libraries = compiler_environment(environ, words, libraries=True)
+        if with_libraries == allowed:
+            raise
+        return _probe_in(command, with_libraries)
+
+
+def _probe_in(command: tuple[str, ...], environ: Mapping[str, str]) -> tuple[Compiler, bool]:
+    macros = process.run([*command, "-dM", "-E", "-x", "c++", os.devnull], env=environ)
     family, version = _family_and_version(macros)
     if tuple(int(part) for part in version.split(".")[:2]) < MINIMUM_VERSIONS[family]:
         wanted = ".".join(map(str, MINIMUM_VERSIONS[family]))
@@ -168,13 +216,25 @@ def _probe(command: tuple[str, ...]) -> tuple[Compiler, list[str]]:
         source = Path(folder, "probe.cpp")
         source.write_text(_PROBE_SOURCE, encoding="utf-8")
         flags = ["-std=c++17", "-fPIC", "-shared"]
-        process.run([*command, *flags, "probe.cpp", "-o", "probe.so"], cwd=Path(folder))
-    target = process.run([*command, "-dumpmachine"]).strip()
-    path = str(Path(command[0]).resolve())
-    programs = [_program(command, name) for name in ("cc1plus", "as", "ld")]
-    tools = tuple(_version_line(tool) for tool in programs[1:])
-    compiler = Compiler(command, path, family, version, target, tools)
-    return compiler, [path, *(program for program in programs if os.sep in program)]
+        process.run(
+            [*command, *flags, "probe.cpp", "-o", "probe.so"], cwd=Path(folder), env=environ
+        )
+    target = process.run([*command, "-dumpmachine"], env=environ).strip()
+    found = find_tools(command, environ, family)
+    tools = tuple(_version_line(found.programs.get(name, name), environ) for name in ("as", "ld"))
+    compiler = Compiler(
+        command=command,
+        path=str(Path(command[0]).resolve()),
+        family=family,
+        version=version,
+        target=target,
+        tools=tools,
+        content=found.content,
+        environ=environ,
+        files=tuple(found.files),
+        absent=tuple(found.absent),
+    )
+    return compiler, found.complete
 
 
 def _family_and_version(macros: str) -> tuple[str, str]:
@@ -192,30 +252,9 @@ def _family_and_version(macros: str) -> tuple[str, str]:
     raise ValueError("must be GCC or Clang, but defines neither __GNUC__ nor __clang__")
 
 
-def _program(command: tuple[str, ...], name: str) -> str:
-    printed = process.run([*command, f"-print-prog-name={name}"]).strip()
-    found = printed if os.sep in printed else shutil.which(printed)
-    return str(Path(found).resolve()) if found else name
-
-
-def _version_line(tool: str) -> str:
+def _version_line(tool: str, environ: Mapping[str, str]) -> str:
     """Return the version of ``tool``, which Clang does without: it assembles itself and has lld."""
     try:
-        return next(iter(process.run([tool, "--version"]).splitlines()), tool)
+        return next(iter(process.run([tool, "--version"], env=environ).splitlines()), tool)
     except CommandError:
         return f"{tool}: none"
-
-
-def _recall(memo_dir: Path | None, command: list[str], program: str) -> Compiler | None:
-    known = memo.recall(memo_dir, [command, program])
-    if known is None:
-        return None
-    return Compiler(**{**known, "command": tuple(known["command"]), "tools": tuple(known["tools"])})
-
-
-def _hides_another(path: str) -> bool:
-    """Return whether it is a script, or a launcher under the name of a compiler."""
-    if Path(path).name in LAUNCHERS:
-        return True
-    with Path(path).open("rb") as stream:
-        return stream.read(2) == b"#!"

@@ -6,7 +6,6 @@ searched for when it is first needed, so that a machine without one can load ops
 
 from __future__ import annotations
 
-import functools
 import importlib.machinery
 import platform
 import shlex
@@ -15,7 +14,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from .. import envs
+from ..system import file_identity
 from .compiler import Compiler, find_compiler, launcher_in
+from .environment import keyed
 from .torch_install import PackageInstall, find_torch, find_torch_npu
 
 
@@ -82,8 +83,14 @@ class Toolchain:
         Raises:
             CompilerNotFoundError: No C++ compiler works.
         """
-        relevant = (envs.CXX.get(self.environ), envs.SEARCH_PATH.get(self.environ))
-        return _compiler(relevant, self.memo_dir)
+        key = (self.memo_dir, *sorted(self.environ.items()))
+        known = _compilers.get(key)
+        if known is None or known.states != _states(known.compiler):
+            compiler = find_compiler(self.environ, self.memo_dir)
+            known = _Known(compiler, _states(compiler))
+            _compilers.clear()  # a process rarely has two environments
+            _compilers[key] = known
+        return known.compiler
 
     def launcher(self) -> list[str]:
         """Return ccache or the like, if ASCEND_OPS_COMPILER_LAUNCHER or CXX names one."""
@@ -98,14 +105,32 @@ class Toolchain:
                 shared by mixed CPUs led to SIGILL (DeepSpeed #1886).
         """
         compiler = self.compiler()
-        inputs = {name: self.environ[name] for name in envs.COMPILER_INPUTS if name in self.environ}
-        found: dict[str, object] = {"compiler": compiler.identity(), "environment": inputs}
+        found: dict[str, object] = {
+            "compiler": compiler.identity(),
+            "environment": keyed(compiler.environ),
+        }
         if native or compiler.uses_native:
             found["native"] = compiler.native_flags(self.memo_dir)
         return found
 
 
-@functools.lru_cache(maxsize=8)
-def _compiler(relevant: tuple[str, str], memo_dir: Path | None) -> Compiler:
-    cxx, search_path = relevant
-    return find_compiler({envs.CXX.name: cxx, envs.SEARCH_PATH.name: search_path}, memo_dir)
+@dataclass(frozen=True)
+class _Known:
+    """A compiler that this process has found, and the status of its files then."""
+
+    compiler: Compiler
+    states: list[object]
+
+
+_compilers: dict[tuple[object, ...], _Known] = {}
+
+
+def _states(compiler: Compiler) -> list[object]:
+    """Return the status of all files that the choice of a compiler depends on."""
+    states: list[object] = []
+    for path in (*compiler.files, *compiler.absent):
+        try:
+            states.append(file_identity.status(path))
+        except OSError:
+            states.append(None)
+    return states

@@ -20,6 +20,8 @@ with open({log!r}, "a") as log:
 if "-dM" in words:
     for macro, value in {macros!r}.items():
         print("#define", macro, value)
+elif "-v" in words:
+    print("COLLECT_GCC=" + sys.argv[0])
 elif "-dumpmachine" in words:
     print("x86_64-test-linux")
 elif "-###" in words:

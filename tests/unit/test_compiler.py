@@ -39,7 +39,9 @@ def test_what_is_learnt_of_a_compiler(toolbox: FakeToolbox) -> None:
         "version": "gcc 13.2.1",
         "target": "x86_64-test-linux",
         "tools": ["GNU as 2.40", "GNU ld 2.40"],
+        "content": found.content,
     }
+    assert set(found.content) == {"command", "driver", "cc1plus", "as", "ld"}
 
 
 def test_gxx_is_preferred_and_clang_is_the_fallback(toolbox: FakeToolbox) -> None:

@@ -11,8 +11,8 @@ from file_clock import wait_for_a_later_time
 
 from op_builder.errors import CompilerNotFoundError
 from op_builder.system import file_identity
-from op_builder.toolchain import compiler
 from op_builder.toolchain.compiler import find_compiler
+from op_builder.toolchain.environment import script_words
 
 
 @pytest.fixture
@@ -29,19 +29,7 @@ def memo_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "cache" / "toolchain"
 
 
-@pytest.fixture
-def binaries(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Treat the fakes, which are scripts, as binaries; only ccache is recognized."""
-
-    def hides_another(path: str) -> bool:
-        return Path(path).name in compiler.LAUNCHERS
-
-    monkeypatch.setattr(compiler, "_hides_another", hides_another)
-
-
-def test_a_known_compiler_is_not_run_again(
-    toolbox: FakeToolbox, memo_dir: Path, binaries: None
-) -> None:
+def test_a_known_compiler_is_not_run_again(toolbox: FakeToolbox, memo_dir: Path) -> None:
     toolbox.compiler("g++", GCC)
     first = find_compiler(toolbox.environ, memo_dir)
     runs = len(toolbox.calls())
@@ -52,9 +40,7 @@ def test_a_known_compiler_is_not_run_again(
     assert len(toolbox.calls()) == 2 * runs
 
 
-def test_native_flags_are_queried_once(
-    toolbox: FakeToolbox, memo_dir: Path, binaries: None
-) -> None:
+def test_native_flags_are_queried_once(toolbox: FakeToolbox, memo_dir: Path) -> None:
     toolbox.compiler("g++", GCC)
     found = find_compiler(toolbox.environ, memo_dir)
     answers = [found.native_flags(memo_dir) for _ in range(3)]
@@ -64,7 +50,7 @@ def test_native_flags_are_queried_once(
 
 @pytest.mark.parametrize("changed", ["g++", "tools/cc1plus", "tools/as", "tools/ld"])
 def test_a_change_of_any_file_behind_it_probes_again(
-    toolbox: FakeToolbox, memo_dir: Path, binaries: None, changed: str
+    toolbox: FakeToolbox, memo_dir: Path, changed: str
 ) -> None:
     toolbox.compiler("g++", GCC)
     find_compiler(toolbox.environ, memo_dir)
@@ -77,7 +63,7 @@ def test_a_change_of_any_file_behind_it_probes_again(
     assert len(toolbox.calls()) == 2 * runs
 
 
-def test_an_upgrade_in_place_is_seen(toolbox: FakeToolbox, memo_dir: Path, binaries: None) -> None:
+def test_an_upgrade_in_place_is_seen(toolbox: FakeToolbox, memo_dir: Path) -> None:
     toolbox.compiler("g++", GCC)
     assert find_compiler(toolbox.environ, memo_dir).version == "13.2.1"
     wait_for_a_later_time(toolbox.folder / "g++")
@@ -89,18 +75,24 @@ def test_an_upgrade_in_place_is_seen(toolbox: FakeToolbox, memo_dir: Path, binar
         find_compiler(toolbox.environ, memo_dir)
 
 
-def test_a_script_may_run_any_compiler_and_is_probed_each_time(
+def test_a_script_is_known_until_it_or_the_compiler_that_it_runs_changes(
     toolbox: FakeToolbox, memo_dir: Path
 ) -> None:
     hidden = toolbox.compiler("hidden", GCC, folder=toolbox.folder / "lib")
     toolbox.wrapper(toolbox.folder / "g++", [hidden])
     assert find_compiler(toolbox.environ, memo_dir).family == "gcc"
+    runs = len(toolbox.calls())
+    find_compiler(toolbox.environ, memo_dir)
+    assert len(toolbox.calls()) == runs
+    toolbox.wrapper(toolbox.folder / "g++", [hidden, "-DADDED"])
+    find_compiler(toolbox.environ, memo_dir)
+    assert len(toolbox.calls()) == 2 * runs
     toolbox.compiler("hidden", CLANG, folder=toolbox.folder / "lib")
     assert find_compiler(toolbox.environ, memo_dir).family == "clang"
 
 
 def test_a_launcher_under_the_compilers_name_is_probed_each_time(
-    toolbox: FakeToolbox, memo_dir: Path, binaries: None
+    toolbox: FakeToolbox, memo_dir: Path
 ) -> None:
     """CXX=/usr/lib/ccache/g++ runs whichever g++ comes next on PATH."""
     hidden = toolbox.compiler("hidden", GCC, folder=toolbox.folder / "lib")
@@ -115,13 +107,12 @@ def test_a_launcher_under_the_compilers_name_is_probed_each_time(
 
 
 @pytest.mark.parametrize(
-    ("content", "hides"), [(b"#!/bin/sh\n", True), (b"\x7fELF", False), (b"", False)]
+    ("content", "words"),
+    [(b"#!/bin/sh\n$A_B", {"bin", "sh", "A_B"}), (b"\x7fELF A_B", set()), (b"", set())],
 )
 def test_scripts_are_recognised_by_their_first_two_bytes(
-    tmp_path: Path, content: bytes, hides: bool
+    tmp_path: Path, content: bytes, words: set[str]
 ) -> None:
     file = tmp_path / "g++"
     file.write_bytes(content)
-    assert compiler._hides_another(str(file)) is hides
-    ccache = file.rename(tmp_path / "ccache")
-    assert compiler._hides_another(str(ccache))
+    assert script_words(file) == words

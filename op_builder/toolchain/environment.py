@@ -1,0 +1,128 @@
+"""The environment of compilers and of ninja: an allow-list, so that nothing decides silently.
+
+A compiler inherits hundreds of variables that can change its output: LD_PRELOAD, GLIBC_TUNABLES,
+whatever else their libraries read. Only those below are passed on, and all that can decide a
+library's content are part of its key. A wrapper script also gets every variable that it mentions.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from .. import envs
+
+# The first error is recognized by English words. C.UTF-8 leaves paths as they are, C does not.
+_LOCALE = {"LC_ALL": "C.UTF-8", "LANGUAGE": ""}
+
+#: Launchers, each with the prefix of its variables.
+LAUNCHERS = {"ccache": "CCACHE_", "sccache": "SCCACHE_", "distcc": "DISTCC_", "icecc": "ICECC_"}
+# These replace the compiler, whose content is in the key.
+_REPLACES_COMPILER = ("CCACHE_COMPILER", "CCACHE_PREFIX", "CCACHE_PREFIX_CPP", "ICECC_CXX")
+# The programs that PATH finds are keyed by their content; the locale and TMPDIR decide nothing.
+_NEVER_KEYED = frozenset({envs.SEARCH_PATH.name, envs.TMPDIR.name, *_LOCALE})
+_LONGEST_SCRIPT = 1_000_000
+_ENV_PROGRAMS = ("/usr/bin/env", "/bin/env")
+
+
+def search_path(environ: Mapping[str, str]) -> list[str]:
+    """Return the absolute folders of PATH.
+
+    An empty or relative one stands for the current folder, so that ``./ld`` would link a library.
+
+    Example:
+        >>> from op_builder.toolchain.environment import search_path
+        >>> search_path({"PATH": ":/usr/bin:bin:"})
+        ['/usr/bin']
+    """
+    folders = envs.SEARCH_PATH.get(environ).split(os.pathsep)
+    return [folder for folder in folders if folder.startswith(os.sep)]
+
+
+def script_words(program: str | Path) -> frozenset[str]:
+    """Return the words in a script, which may be names of variables; empty for a binary.
+
+    Example:
+        >>> from op_builder.toolchain.environment import script_words
+        >>> script_words("/bin/sh")
+        frozenset()
+    """
+    with Path(program).open("rb") as stream:
+        if stream.read(2) != b"#!":
+            return frozenset()
+        text = stream.read(_LONGEST_SCRIPT).decode("utf-8", "replace")
+    return frozenset(re.findall(r"[A-Za-z_]\w*", text)) - _NEVER_KEYED
+
+
+def _passed_on(environ: Mapping[str, str], words: Iterable[str]) -> dict[str, str]:
+    """Return the variables that are part of every key because compilers may see them."""
+    names = [*envs.COMPILER_INPUTS, *envs.COMPILER_ENV.get(environ), *words]
+    return {name: environ[name] for name in names if name in environ}
+
+
+def compiler_environment(
+    environ: Mapping[str, str], words: Iterable[str] = (), *, libraries: bool = False
+) -> dict[str, str]:
+    """Return the environment that compilers, assemblers and linkers run in.
+
+    Args:
+        environ: The environment of this process.
+        words: The words in a script that is used as the compiler.
+        libraries: Pass LD_LIBRARY_PATH on, for a compiler that does not start without it.
+    """
+    allowed = _passed_on(environ, words)
+    allowed[envs.SEARCH_PATH.name] = os.pathsep.join(search_path(environ))
+    names = [envs.TMPDIR.name, *([envs.LD_LIBRARY_PATH.name] if libraries else [])]
+    allowed.update({name: environ[name] for name in names if environ.get(name)})
+    return {**allowed, **_LOCALE}
+
+
+def keyed(compiler: Mapping[str, str]) -> dict[str, str]:
+    """Return the part of a compiler's environment that can decide its output."""
+    return {name: value for name, value in compiler.items() if name not in _NEVER_KEYED}
+
+
+def ninja_environment(
+    environ: Mapping[str, str], launcher: Sequence[str], compiler: Mapping[str, str]
+) -> dict[str, str]:
+    """Return the environment of ninja, which launchers and compilers inherit.
+
+    Args:
+        environ: The environment of this process.
+        launcher: The launcher's command, if there is one.
+        compiler: The environment of the compiler.
+    """
+    if not launcher:
+        return dict(compiler)
+    if _prefix(launcher) is None:  # another program: it may need any variable
+        return {**environ, **_LOCALE}
+    return {**_launcher_variables(environ, launcher), **compiler}
+
+
+def clean_start(launcher: Sequence[str], compiler: Mapping[str, str]) -> list[str]:
+    """Return the command that starts a compiler in its own environment, behind any launcher.
+
+    ccache and its like run compilers in theirs, which is already clean, and must see the compiler
+    as the first word of their command.
+    """
+    if not launcher or _prefix(launcher) is not None:
+        return []
+    program = next((path for path in _ENV_PROGRAMS if Path(path).exists()), "env")
+    return [program, "-i", *(f"{name}={value}" for name, value in sorted(compiler.items()))]
+
+
+def _prefix(launcher: Sequence[str]) -> str | None:
+    return LAUNCHERS.get(Path(launcher[0]).name)
+
+
+def _launcher_variables(environ: Mapping[str, str], launcher: Sequence[str]) -> dict[str, str]:
+    prefix = _prefix(launcher)
+    return {
+        name: value
+        for name, value in environ.items()
+        if name == envs.HOME.name
+        or name.startswith("XDG_")  # their configuration, their cache
+        or (prefix and name.startswith(prefix) and name not in _REPLACES_COMPILER)
+    }

@@ -1,0 +1,213 @@
+"""The programs behind a compiler's command, by the content of their files.
+
+A version string does not identify a program: a distribution patches the assembler without a new
+version, and a wrapper script has none. So the key contains digests of the driver, the compiler
+proper, the assembler, the linker and the libraries that these load. They are memoized with the
+status of the files, and with the paths at which a program of the same name would be found first.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from .. import envs
+from ..errors import CommandError
+from ..system import file_identity, process
+from .environment import LAUNCHERS
+
+_GCC_PROGRAMS = ("cc1plus", "collect2", "as", "ld")
+_CLANG_PROGRAMS = ("as", "ld")
+# collect2 prefers these to ld.
+_OTHER_LINKERS = ("real-ld", "collect-ld")
+_LOADED = re.compile(r"(?:=> |^\s*)(/\S.*?) \(0x", re.MULTILINE)
+_LOADER_SETTINGS = ("/etc/ld.so.cache", "/etc/ld.so.preload")
+_HEAD_BYTES = 4096
+
+
+@dataclass
+class ToolFiles:
+    """The programs that a compiler's command runs.
+
+    Attributes:
+        programs: The path of each program, by its role.
+        content: The digest of each program, by its role, and of the libraries that they load.
+        files: The files whose status must stay the same.
+        absent: The paths at which another program would be found first.
+        complete: Whether all programs are known, so that the result may be memoized.
+    """
+
+    programs: dict[str, str] = field(default_factory=dict)
+    content: dict[str, str] = field(default_factory=dict)
+    files: list[str] = field(default_factory=list)
+    absent: list[str] = field(default_factory=list)
+    complete: bool = True
+
+    def add(self, role: str, path: str) -> None:
+        """Record a program and the digest of its content."""
+        known = next((known for known in self.programs if self.programs[known] == path), None)
+        digest = self.content[known] if known else file_identity.digest_file(path)
+        self.programs[role], self.content[role] = path, digest
+        self.files.append(path)
+
+
+def find_tools(command: Sequence[str], environ: Mapping[str, str], family: str) -> ToolFiles:
+    """Return the programs that ``command`` runs.
+
+    Args:
+        command: The compiler's command.
+        environ: The environment that compilers run in.
+        family: ``gcc`` or ``clang``.
+
+    Raises:
+        CommandError: The compiler cannot be run.
+    """
+    found = ToolFiles()
+    found.add("command", command[0])
+    if Path(command[0]).resolve().name in LAUNCHERS:  # it runs whichever compiler PATH has next
+        found.complete = False
+    _add_driver(command, environ, found)
+    folders = _program_folders(command, environ)
+    for program in _GCC_PROGRAMS if family == "gcc" else _CLANG_PROGRAMS:
+        name = _linker_name(command) if program == "ld" else program
+        _add_program(name, command, environ, folders, found)
+    if family == "gcc":
+        found.absent += [f"{folder}/{name}" for name in _OTHER_LINKERS for folder in folders]
+        plugin = _print(command, environ, "-print-file-name=liblto_plugin.so")
+        if os.path.isfile(plugin):  # noqa: PTH113 - an unknown name is printed as it is
+            found.add("lto plugin", plugin)
+    _add_libraries(environ, found)
+    found.files = list(dict.fromkeys(found.files))
+    found.absent = list(dict.fromkeys(found.absent))
+    found.complete = found.complete and not any(map(os.path.lexists, found.absent))
+    return found
+
+
+def is_script(path: str) -> bool:
+    """Return whether a program begins with ``#!``, so that it can start any compiler."""
+    with Path(path).open("rb") as stream:
+        return stream.read(2) == b"#!"
+
+
+def _print(command: Sequence[str], environ: Mapping[str, str], flag: str) -> str:
+    """Return what a compiler prints; nothing if it does not know the flag."""
+    try:
+        return process.run([*command, flag], env=environ).strip()
+    except CommandError:
+        return ""
+
+
+def _add_driver(command: Sequence[str], environ: Mapping[str, str], found: ToolFiles) -> None:
+    """Record the compiler that a script or a launcher runs, and the specs that it reads."""
+    verbose = process.run(
+        [*command, "-v", "-E", "-x", "c++", os.devnull, "-o", os.devnull], env=environ
+    )
+    for specs in re.findall(r"^Reading specs from (/.+)$", verbose, re.MULTILINE):
+        found.add(f"specs {len(found.content)}", os.path.normpath(specs))
+    named = re.search(r"^COLLECT_GCC=(.+)$", verbose, re.MULTILINE)
+    driver = _search(named[1], environ, found) if named else _clang_driver(verbose)
+    if driver is not None:
+        found.add("driver", driver)
+    elif is_script(command[0]):
+        found.complete = False
+
+
+def _clang_driver(verbose: str) -> str | None:
+    """Return the program in the line that starts clang's compiler proper: it is the driver, too."""
+    for line in verbose.splitlines():
+        if "-cc1" in line:
+            words = _words(line)
+            if words and os.path.isfile(words[0]):  # noqa: PTH113
+                return words[0]
+    return None
+
+
+def _words(line: str) -> list[str]:
+    try:
+        return shlex.split(line)
+    except ValueError:
+        return []
+
+
+def _program_folders(command: Sequence[str], environ: Mapping[str, str]) -> list[str]:
+    """Return the folders in which the driver searches programs before PATH."""
+    printed = _print(command, environ, "-print-search-dirs")
+    named = re.search(r"^programs: =?(.+)$", printed, re.MULTILINE)
+    folders = named[1].split(os.pathsep) if named else []
+    return list(dict.fromkeys(os.path.normpath(folder) for folder in folders if folder))
+
+
+def _linker_name(command: Sequence[str]) -> str:
+    chosen = [flag.partition("=")[2] for flag in command if flag.startswith("-fuse-ld=")]
+    return f"ld.{chosen[-1]}" if chosen and os.sep not in chosen[-1] else "ld"
+
+
+def _add_program(
+    name: str,
+    command: Sequence[str],
+    environ: Mapping[str, str],
+    folders: Sequence[str],
+    found: ToolFiles,
+) -> None:
+    printed = _print(command, environ, f"-print-prog-name={name}")
+    role = name.partition(".")[0]
+    path: str | None
+    if os.sep in printed:
+        path = printed
+        before = _before(os.path.normpath(os.path.dirname(printed)), folders)  # noqa: PTH120
+    else:
+        path, before = _search(printed or name, environ, found), list(folders)
+    found.absent += [f"{folder}/{name}" for folder in before]
+    if path is not None and os.path.isfile(path):  # noqa: PTH113
+        found.add(role, path)
+
+
+def _before(folder: str, folders: Sequence[str]) -> list[str]:
+    return list(folders[: folders.index(folder)]) if folder in folders else []
+
+
+def _search(name: str, environ: Mapping[str, str], found: ToolFiles) -> str | None:
+    """Return the program that PATH finds, recording the paths that were tried before."""
+    folders = environ.get(envs.SEARCH_PATH.name, "").split(os.pathsep)
+    if os.sep in name:
+        folder, base = os.path.split(name)
+        found.absent += [f"{earlier}/{base}" for earlier in _before(folder, folders)]
+        return name if os.path.isfile(name) else None  # noqa: PTH113
+    for folder in folders:
+        path = f"{folder}/{name}"
+        if os.access(path, os.X_OK) and os.path.isfile(path):  # noqa: PTH113
+            return path
+        found.absent.append(path)
+    return None
+
+
+def _add_libraries(environ: Mapping[str, str], found: ToolFiles) -> None:
+    """Record the shared libraries of the programs: Debian's ``as`` is a shell around libbfd."""
+    libraries: dict[str, str] = {}
+    for program in dict.fromkeys(found.programs.values()):
+        for path in _loaded_by(program, environ):
+            libraries.setdefault(os.path.basename(path), path)  # noqa: PTH119
+    digests = {name: file_identity.digest_file(path) for name, path in sorted(libraries.items())}
+    if digests:
+        found.content["libraries"] = file_identity.digest_bytes(repr(digests).encode())
+    found.files += sorted(libraries.values())
+    for settings in _LOADER_SETTINGS:
+        where = found.files if os.path.exists(settings) else found.absent  # noqa: PTH110
+        where.append(settings)
+
+
+def _loaded_by(program: str, environ: Mapping[str, str]) -> list[str]:
+    """Return the libraries that the loader of the GNU system finds for a program, as ldd does."""
+    with Path(program).open("rb") as stream:
+        head = stream.read(_HEAD_BYTES)
+    if not head.startswith(b"\x7fELF") or b"/ld-linux" not in head:
+        return []
+    try:
+        traced = process.run([program], env={**environ, "LD_TRACE_LOADED_OBJECTS": "1"})
+    except CommandError:
+        return []
+    return [path for path in _LOADED.findall(traced) if os.path.isfile(path)]  # noqa: PTH113
