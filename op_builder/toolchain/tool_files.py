@@ -134,7 +134,7 @@ def _words(line: str) -> list[str]:
 
 
 def _program_folders(command: Sequence[str], environ: Mapping[str, str]) -> list[str]:
-    """Return the folders in which the driver searches programs before PATH."""
+    """Return the folders that the driver searches before PATH."""
     printed = _print(command, environ, "-print-search-dirs")
     named = re.search(r"^programs: =?(.+)$", printed, re.MULTILINE)
     folders = named[1].split(os.pathsep) if named else []
