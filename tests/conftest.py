@@ -1,4 +1,4 @@
-"""What every test gets: a home, a cache, a lock folder and a temporary folder of its own."""
+"""Give every test its own home, cache, lock folder and temporary folder."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ settings.load_profile("any_load")
 # With torch_npu installed and CANN not sourced, `import torch` fails without it.
 os.environ.setdefault("TORCH_DEVICE_BACKEND_AUTOLOAD", "0")
 
-# Where pip keeps what has nothing to do with these tests, before HOME is another.
+# pip's configuration and cache stay the user's own, although tests change HOME.
 _REAL_HOME = Path.home()
 os.environ.setdefault("XDG_CONFIG_HOME", str(_REAL_HOME / ".config"))
 os.environ.setdefault(
@@ -30,9 +30,9 @@ os.environ.setdefault(
 def user_folders(
     tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> UserFolders:
-    """No test, and no process that it starts, reads or writes what belongs to the user.
+    """Keep tests, and the processes that they start, away from the user's own files.
 
-    ``cache`` and ``locks`` are not made yet, as on a fresh machine.
+    ``cache`` and ``locks`` do not exist yet, as on a fresh machine.
     """
     base = tmp_path_factory.mktemp("user")
     folders = UserFolders(base / "home", base / "cache", base / "locks", base / "tmp")

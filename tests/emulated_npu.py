@@ -27,4 +27,4 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.fixture(autouse=True)
 def user_folders() -> None:
-    """Not a cache for each test, as elsewhere: the emulator is built once for all of them."""
+    """Share one cache among all tests, since the emulator is built only once."""

@@ -37,7 +37,7 @@ def run(code: str, **variables: str) -> subprocess.CompletedProcess[str]:
 
 
 def outside(*command: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    """A process that nothing has turned over to the emulated NPU."""
+    """Run Python in a process that does not use the emulated NPU."""
     return subprocess.run(
         [sys.executable, *command],
         env=outside_environment(**{"TORCH_DEVICE_BACKEND_AUTOLOAD": "0", **variables}),

@@ -27,7 +27,7 @@ class HeldStream:
         _living.append(self._semaphore)
 
     def release(self) -> None:
-        """Let the stream go on."""
+        """Let the stream continue."""
         self._libc.sem_post(self._semaphore)
 
     def __enter__(self) -> HeldStream:

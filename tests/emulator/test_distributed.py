@@ -135,7 +135,7 @@ def reduce_and_wait(x) -> None:
 
 
 def one_rank_dies(all_have_reduced: Barrier, rank: int, size: int) -> None:
-    """The limits of collectives are far away: who hears of the death does not hear of a timeout."""
+    """The time limits are far away, so the error reports the death and not a timeout."""
     import torch
     import torch.distributed as dist
 
@@ -164,7 +164,7 @@ def test_a_rank_that_dies_makes_the_others_fail_soon_and_leaves_no_shared_memory
     assert not {path for path in left if "hccl" in path.name.lower()}
 
 
-# The ranks begin each collective together: none takes long but the one that rank 1 never begins.
+# The ranks begin each collective together, so only the one that rank 1 never begins takes long.
 ONE_RANK_HANGS = """
 import multiprocessing
 import torch

@@ -10,6 +10,7 @@ import pytest
 from user_folders import UserFolders
 
 from op_builder.cache import lock
+from op_builder.system import file_identity
 
 
 @pytest.fixture
@@ -39,3 +40,15 @@ def quick_lock(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make waiting processes poll and log more often."""
     monkeypatch.setattr(lock, "_POLL_SECONDS", 0.005)
     monkeypatch.setattr(lock, "_MESSAGE_SECONDS", 0.05)
+
+
+@pytest.fixture
+def old_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Treat every file as settled, as if the test had waited."""
+    monkeypatch.setattr(file_identity, "_SETTLED_NS", -(10**12))
+
+
+@pytest.fixture
+def young_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Treat every file as just written, however long the test takes."""
+    monkeypatch.setattr(file_identity, "_SETTLED_NS", 10**18)

@@ -22,18 +22,6 @@ def shelf(tmp_path: Path) -> Shelf:
 
 
 @pytest.fixture
-def old_files(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Treat every file as settled, as if the test had waited."""
-    monkeypatch.setattr(file_identity, "_SETTLED_NS", -(10**12))
-
-
-@pytest.fixture
-def young_files(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Treat every file as just written, however long the test takes."""
-    monkeypatch.setattr(file_identity, "_SETTLED_NS", 10**18)
-
-
-@pytest.fixture
 def hashed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Record the files whose content is read, in order."""
     seen: list[str] = []

@@ -22,18 +22,6 @@ def memo_dir(tmp_path: Path) -> Path:
     return tmp_path / "cache" / "toolchain"
 
 
-@pytest.fixture
-def old_files(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Treat every file as settled, as if the test had waited."""
-    monkeypatch.setattr(file_identity, "_SETTLED_NS", -(10**12))
-
-
-@pytest.fixture
-def young_files(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Treat every file as just written, however long the test takes."""
-    monkeypatch.setattr(file_identity, "_SETTLED_NS", 10**18)
-
-
 @given(st.binary(max_size=200), st.binary(max_size=200))
 def test_equal_digests_mean_equal_contents(
     tmp_path_factory: pytest.TempPathFactory, first: bytes, second: bytes

@@ -95,7 +95,7 @@ def test_a_ninja_that_was_killed_is_an_error_too(
 
 
 def test_upstream_15_ninja_is_the_packages_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    """DeepSpeed #1687, #1644: it was searched on PATH."""
+    """DeepSpeed #1687, #1644: ninja was looked up on PATH."""
     monkeypatch.setenv("PATH", "/nowhere")
     assert os.access(run_ninja.find_ninja(), os.X_OK)
 
