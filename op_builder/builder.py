@@ -109,7 +109,10 @@ class OpBuilder:
         return binding_refusals(self.BINDING, toolchain, self.uses_torch())
 
     def uses_torch(self) -> bool:
-        """Return whether a ``python`` or ``ctypes`` op includes torch's headers."""
+        """Return whether a ``python`` or ``ctypes`` op includes torch's headers.
+
+        The other bindings always do.
+        """
         return False
 
     def source_root(self) -> Path:
@@ -146,8 +149,8 @@ class OpBuilder:
             on_progress: Called after each step of a build.
 
         Returns:
-            A module for the bindings ``stable``, ``torch`` and ``python``; a ``ctypes.CDLL`` for
-            ``ctypes``. Each call in a process returns the same object.
+            A ``ctypes.CDLL`` for the binding ``ctypes``; a module for the others. Each call in a
+            process returns the same object.
 
         Raises:
             IncompatibleOpError: The op cannot be built on this machine.

@@ -12,6 +12,16 @@ from .recipe.spec import BuildSpec
 from .toolchain.detect import Toolchain
 from .toolchain.torch_install import PackageInstall
 
+# The folders of torch_npu's headers. NpuExtension passes the first and that of HCCL; op-plugin's
+# examples add the others, which EXEC_NPU_CMD and EXEC_NPU_CMD_EXT require.
+_TORCH_NPU_FOLDERS = (
+    "",
+    "/third_party/acl/inc",
+    "/third_party/hccl/inc",
+    "/third_party/op-plugin",
+    "/third_party/op-plugin/op_plugin/include",
+)
+
 
 class NPUOpBuilder(OpBuilder):
     """The base class of ops that are compiled against CANN and torch_npu.
@@ -59,7 +69,7 @@ class NPUOpBuilder(OpBuilder):
         spec = super().spec(toolchain)
         cann = CannInstall.find(toolchain.environ)
         roots = dict(spec.roots)
-        include_dirs, ld_flags = [], []
+        include_dirs, cxx_flags, ld_flags = [], [], []
         for index, folder in enumerate(cann.include_dirs):
             roots[f"cann_include_{index}"] = folder
             include_dirs.append(f"cann_include_{index}")
@@ -70,17 +80,28 @@ class NPUOpBuilder(OpBuilder):
         bound_to = {**spec.bound_to, "cann": str(cann.version or "of unknown version")}
         if self.USES_TORCH_NPU and toolchain.torch_npu is not None:
             roots["torch_npu"] = toolchain.torch_npu.root
-            include_dirs += ["torch_npu/include", "torch_npu/include/third_party/acl/inc"]
+            include_dirs += [f"torch_npu/include{folder}" for folder in _TORCH_NPU_FOLDERS]
             ld_flags += ["-Ltorch_npu/lib", "-ltorch_npu"]
             bound_to["torch_npu"] = _described(toolchain.torch_npu)
+            cxx_flags.append(_op_plugin_version(toolchain.torch_npu))
         own = len(self.include_paths())
         return replace(
             spec,
             roots=roots,
             bound_to=bound_to,
             include_dirs=(*spec.include_dirs[:own], *include_dirs, *spec.include_dirs[own:]),
+            cxx_flags=(*cxx_flags, *spec.cxx_flags),
             ld_flags=(*spec.ld_flags, *ld_flags),
         )
+
+
+def _op_plugin_version(torch_npu: PackageInstall) -> str:
+    """Return the definition of the torch version that op-plugin's headers are compiled for.
+
+    Without it they assume torch 2.1, and include a header that torch 2.13 does not have.
+    """
+    major, minor = (*torch_npu.release, 0, 0)[:2]
+    return f"-DCURRENT_VERSION=V{major}R{minor}"
 
 
 def _described(package: PackageInstall) -> str:

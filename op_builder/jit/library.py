@@ -41,8 +41,7 @@ def load_library(spec: BuildSpec, library: Path) -> Any:
     """Load ``library`` into this process.
 
     Returns:
-        A module for the bindings ``stable``, ``torch`` and ``python``; a ``ctypes.CDLL`` for
-        ``ctypes``.
+        A ``ctypes.CDLL`` for the binding ``ctypes``; a module for the others.
 
     Raises:
         LoadError: The library cannot be loaded; the error has the message of the loader.

@@ -28,7 +28,7 @@ class BindingSettings:
 
 def binding_refusals(binding: str, toolchain: Toolchain, uses_torch: bool) -> list[str]:
     """Return every reason why ``binding`` cannot be used with ``toolchain``."""
-    if binding not in ("stable", "torch") and not uses_torch:
+    if binding not in ("stable", "torch", "torch_extension") and not uses_torch:
         return []
     if toolchain.torch is None:
         return ["torch is not installed: `pip install torch`"]
@@ -56,8 +56,13 @@ def binding_settings(
         _stable(settings, toolchain)
     elif binding == "torch":
         _torch(settings, toolchain)
+    elif binding == "torch_extension":
+        _torch_extension(settings, name, toolchain)
     elif binding == "python":
-        _python(settings, name, toolchain, uses_torch)
+        if uses_torch:
+            _torch_extension(settings, name, toolchain)
+        else:
+            _python(settings, name, toolchain)
     else:
         settings.cxx_flags.append("-std=c++17")
         if uses_torch:
@@ -87,23 +92,35 @@ def _torch(settings: BindingSettings, toolchain: Toolchain) -> None:
     settings.ld_flags += ["-ltorch", "-ltorch_cpu", "-lc10", _ALL_DEFINED]
 
 
-def _python(settings: BindingSettings, name: str, toolchain: Toolchain, uses_torch: bool) -> None:
-    settings.bound_to["python"] = toolchain.python_abi
-    settings.cxx_flags.append(f"-DTORCH_EXTENSION_NAME={name}")
-    settings.roots["python"] = toolchain.python_include
-    settings.include_dirs.append("python")
+def _torch_extension(settings: BindingSettings, name: str, toolchain: Toolchain) -> None:
+    """Add what ``torch/extension.h`` includes and links: torch, Python and torch's own pybind11.
+
+    pip's pybind11 must not come first: if its internals have another version than those of torch,
+    the op refuses the classes that ``torch._C`` binds with a TypeError. Python's folder comes last
+    because distributions install pybind11 there.
+    """
+    _torch(settings, toolchain)
+    _add_python(settings, name, toolchain)
+    settings.cxx_flags.append("-DTORCH_API_INCLUDE_EXTENSION_H")
+    settings.ld_flags.append("-ltorch_python")
+    # The interpreter defines Python's own symbols.
+    settings.ld_flags = [flag for flag in settings.ld_flags if flag != _ALL_DEFINED]
+
+
+def _python(settings: BindingSettings, name: str, toolchain: Toolchain) -> None:
+    settings.cxx_flags.append("-std=c++17")
+    _add_python(settings, name, toolchain)
     pybind11 = importlib.util.find_spec("pybind11")
     if pybind11 is not None and pybind11.origin:
         settings.roots["pybind11"] = Path(pybind11.origin).parent / "include"
         settings.include_dirs.append("pybind11")
-    if uses_torch:
-        _torch(settings, toolchain)
-        settings.cxx_flags.append("-DTORCH_API_INCLUDE_EXTENSION_H")
-        settings.ld_flags.append("-ltorch_python")
-        # The interpreter defines Python's own symbols.
-        settings.ld_flags = [flag for flag in settings.ld_flags if flag != _ALL_DEFINED]
-    else:
-        settings.cxx_flags.append("-std=c++17")
+
+
+def _add_python(settings: BindingSettings, name: str, toolchain: Toolchain) -> None:
+    settings.bound_to["python"] = toolchain.python_abi
+    settings.cxx_flags.append(f"-DTORCH_EXTENSION_NAME={name}")
+    settings.roots["python"] = toolchain.python_include
+    settings.include_dirs.append("python")
 
 
 def _add_torch_tree(settings: BindingSettings, toolchain: Toolchain) -> None:

@@ -17,11 +17,13 @@ from pathlib import Path, PurePosixPath
 from ..toolchain.compiler import requests_native
 
 #: How the library is bound, which decides how it is loaded and which versions it works with.
-#:   stable   torch's stable ABI: torch TORCH_TARGET or newer, any Python
-#:   torch    TORCH_LIBRARY: one torch version, any Python
-#:   python   PYBIND11_MODULE or PyInit_<name>: one Python version, and one torch if it includes it
-#:   ctypes   plain C functions: any torch, any Python
-BINDINGS = ("stable", "torch", "python", "ctypes")
+#:   stable           torch's stable ABI: torch TORCH_TARGET or newer, any Python
+#:   torch            TORCH_LIBRARY without torch/extension.h: one torch version, any Python
+#:   torch_extension  TORCH_LIBRARY with torch/extension.h: one torch and one Python version
+#:   python           PYBIND11_MODULE or PyInit_<name>: one Python version, and one torch version
+#:                    if it includes torch's headers
+#:   ctypes           plain C functions: any torch, any Python
+BINDINGS = ("stable", "torch", "torch_extension", "python", "ctypes")
 
 #: The oldest torch that ops on its stable ABI support: the first with parallel_for and list
 #: arguments. In TORCH_TARGET_VERSION, torch writes 2.10 as 0x020A000000000000.

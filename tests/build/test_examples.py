@@ -103,7 +103,7 @@ def test_command_line_builds_and_explains_an_example(sandbox: Sandbox, installed
 def test_importing_the_examples_builds_and_loads_nothing(sandbox: Sandbox, installed: Path) -> None:
     program = (
         "import sys; sys.path.insert(0, sys.argv[1]);"
-        "from example_ops import crc32c, edit_distance, squared_relu, swiglu;"
+        "from example_ops import crc32c, edit_distance, scaled_add, squared_relu, swiglu;"
         "assert 'torch' not in sys.modules"
     )
     done = subprocess.run(

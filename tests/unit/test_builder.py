@@ -220,6 +220,9 @@ def test_upstream_28_canns_headers_come_before_torch_npus(tmp_path: Path) -> Non
     assert spec.bound_to["cann"] == "8.5.0"
     assert spec.bound_to["torch_npu"] == "2.13.0 def"
     assert "-lascendcl" in spec.ld_flags
+    for folder in ("acl/inc", "hccl/inc", "op-plugin", "op-plugin/op_plugin/include"):
+        assert f"torch_npu/include/third_party/{folder}" in spec.include_dirs
+    assert "-DCURRENT_VERSION=V2R13" in spec.cxx_flags  # op-plugin's headers read it
 
 
 def test_upstream_14_a_host_op_links_nothing_of_cann() -> None:

@@ -74,3 +74,24 @@ def test_upstream_12_the_abi_flag_is_that_of_torchs_libraries(
     settings = binding_settings("torch", "made_up", toolchain, True)
     assert f"-D_GLIBCXX_USE_CXX11_ABI={flag}" in settings.cxx_flags
     assert f"C++11 ABI {flag}" in settings.bound_to["torch"]
+
+
+@pytest.mark.parametrize("binding", ["python", "torch_extension"])
+def test_an_op_that_includes_torch_gets_torchs_own_pybind11(binding: str) -> None:
+    """With pip's, whose internals differ, the classes of torch._C are refused (TypeError)."""
+    pytest.importorskip("pybind11")
+    settings = binding_settings(binding, "made_up", Toolchain.detect({"PATH": "/nowhere"}), True)
+
+    assert "pybind11" not in settings.roots
+    assert settings.include_dirs.index("torch/include") < settings.include_dirs.index("python")
+    assert "-ltorch_python" in settings.ld_flags
+    assert "-Wl,-z,defs" not in settings.ld_flags  # the interpreter defines Python's symbols
+    assert set(settings.bound_to) == {"torch", "python"}
+
+
+def test_a_python_op_without_torch_gets_the_pybind11_of_pip() -> None:
+    pytest.importorskip("pybind11")
+    settings = binding_settings("python", "made_up", Toolchain.detect({"PATH": "/nowhere"}), False)
+
+    assert settings.include_dirs == ["python", "pybind11"]
+    assert set(settings.bound_to) == {"python"}
