@@ -23,6 +23,7 @@ from .jit.load import load_op
 from .jit.plan import Plan
 from .recipe.bindings import binding_refusals, binding_settings
 from .recipe.spec import BuildSpec, Source
+from .recipe.torch_target import TorchTarget, torch_target
 from .toolchain.detect import Toolchain
 
 if TYPE_CHECKING:
@@ -106,7 +107,8 @@ class OpBuilder:
 
         An override should extend what ``super().compatibility(toolchain)`` returns.
         """
-        return binding_refusals(self.BINDING, toolchain, self.uses_torch())
+        uses_torch, target = self.uses_torch(), self._torch_target()
+        return binding_refusals(self.BINDING, toolchain, uses_torch, target)
 
     def uses_torch(self) -> bool:
         """Return whether a ``python`` or ``ctypes`` op includes torch's headers.
@@ -203,7 +205,8 @@ class OpBuilder:
 
     def spec(self, toolchain: Toolchain) -> BuildSpec:
         """Return the declaration, combined with the settings of its binding."""
-        settings = binding_settings(self.BINDING, self.NAME, toolchain, self.uses_torch())
+        uses_torch, target = self.uses_torch(), self._torch_target()
+        settings = binding_settings(self.BINDING, self.NAME, toolchain, uses_torch, target)
         roots = {"source": self.source_root(), **settings.roots}
         include_dirs = []
         for index, path in enumerate(self.include_paths()):
@@ -212,18 +215,27 @@ class OpBuilder:
                 include_dirs.append(f"include_{index}")
             else:
                 include_dirs.append(str(PurePosixPath("source", path)))  # "." would show in reports
-        flags = self.source_flags()
         return BuildSpec(
             name=self.NAME,
             binding=self.BINDING,
             namespace=self.NAMESPACE or self.NAME,
-            sources=tuple(Source(path, tuple(flags.get(path, ()))) for path in self.sources()),
+            sources=self._sources() if target is None else target.sources,
             include_dirs=(*include_dirs, *settings.include_dirs),
             cxx_flags=(*settings.cxx_flags, *self.cxx_args()),
             ld_flags=(*settings.ld_flags, *self.extra_ldflags()),
             roots=roots,
             bound_to=settings.bound_to,
         )
+
+    def _sources(self) -> tuple[Source, ...]:
+        flags = self.source_flags()
+        return tuple(Source(path, tuple(flags.get(path, ()))) for path in self.sources())
+
+    def _torch_target(self) -> TorchTarget | None:
+        """Return the target of a stable-ABI op; None for other ops, and without ``sources()``."""
+        if self.BINDING != "stable" or type(self).sources is OpBuilder.sources:
+            return None
+        return torch_target(self.source_root(), self._sources(), self.cxx_args())
 
     def plan(
         self, environ: Mapping[str, str] | None = None, toolchain: Toolchain | None = None

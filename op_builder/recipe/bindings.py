@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..toolchain.detect import Toolchain
-from .spec import TORCH_TARGET, torch_target_macro
+from ..toolchain.torch_install import PackageInstall
+from .torch_target import TorchTarget, default_target
 
 _BASE_FLAGS = ("-O3", "-fPIC", "-fvisibility=hidden", "-Wall", "-Wextra")
 # An undefined symbol fails the link, which names it, rather than the load.
 _ALL_DEFINED = "-Wl,-z,defs"
-_OLDEST_TORCH = ".".join(map(str, TORCH_TARGET))
 
 
 @dataclass
@@ -26,22 +26,33 @@ class BindingSettings:
     bound_to: dict[str, str] = field(default_factory=dict)
 
 
-def binding_refusals(binding: str, toolchain: Toolchain, uses_torch: bool) -> list[str]:
-    """Return every reason why ``binding`` cannot be used with ``toolchain``."""
+def binding_refusals(
+    binding: str, toolchain: Toolchain, uses_torch: bool, target: TorchTarget | None = None
+) -> list[str]:
+    """Return every reason why ``binding`` cannot be used with ``toolchain``.
+
+    The other arguments are those of :func:`binding_settings`.
+    """
     if binding not in ("stable", "torch", "torch_extension") and not uses_torch:
         return []
     if toolchain.torch is None:
         return ["torch is not installed: `pip install torch`"]
-    if binding == "stable" and toolchain.torch.release < TORCH_TARGET:
+    oldest = (target or default_target()).oldest
+    if binding == "stable" and oldest is not None and toolchain.torch.release < oldest:
+        version = ".".join(map(str, oldest))
         return [
-            f"torch must be {_OLDEST_TORCH} or newer, whose stable ABI has the functions that this "
-            f"op calls, got {toolchain.torch.version}: `pip install 'torch>={_OLDEST_TORCH}'`"
+            f"torch must be {version} or newer, whose stable ABI has the functions that this "
+            f"op calls, got {toolchain.torch.version}: `pip install 'torch>={version}'`"
         ]
     return []
 
 
 def binding_settings(
-    binding: str, name: str, toolchain: Toolchain, uses_torch: bool
+    binding: str,
+    name: str,
+    toolchain: Toolchain,
+    uses_torch: bool,
+    target: TorchTarget | None = None,
 ) -> BindingSettings:
     """Return what a binding adds to a spec.
 
@@ -50,10 +61,11 @@ def binding_settings(
         name: The op's name.
         toolchain: The toolchain; if it has no torch, torch's folders are missing.
         uses_torch: Whether a ``python`` or ``ctypes`` op includes torch's headers.
+        target: The torch version that a ``stable`` op targets; this project's default if None.
     """
     settings = BindingSettings()
     if binding == "stable":
-        _stable(settings, toolchain)
+        _stable(settings, toolchain, target or default_target())
     elif binding == "torch":
         _torch(settings, toolchain)
     elif binding == "torch_extension":
@@ -70,11 +82,15 @@ def binding_settings(
     return settings
 
 
-def _stable(settings: BindingSettings, toolchain: Toolchain) -> None:
-    settings.cxx_flags += ["-std=c++17", torch_target_macro()]
-    settings.bound_to["torch"] = f"stable ABI, {_OLDEST_TORCH} or newer"
+def _stable(settings: BindingSettings, toolchain: Toolchain, target: TorchTarget) -> None:
+    settings.cxx_flags += ["-std=c++17", *target.cxx_flags]
+    if target.oldest is not None:
+        oldest = ".".join(map(str, target.oldest))
+        settings.bound_to["torch"] = f"stable ABI, {oldest} or newer"
     if toolchain.torch is None:
         return
+    if target.oldest is None:
+        settings.bound_to["torch"] = _exactly(toolchain.torch)
     _add_torch_tree(settings, toolchain)
     settings.ld_flags += ["-ltorch_cpu", _ALL_DEFINED]
 
@@ -85,8 +101,7 @@ def _torch(settings: BindingSettings, toolchain: Toolchain) -> None:
         return
     abi = int(toolchain.torch.uses_cxx11_abi())
     settings.cxx_flags.append(f"-D_GLIBCXX_USE_CXX11_ABI={abi}")
-    revision = toolchain.torch.revision[:12]
-    settings.bound_to["torch"] = f"{toolchain.torch.version} {revision}, C++11 ABI {abi}"
+    settings.bound_to["torch"] = f"{_exactly(toolchain.torch)}, C++11 ABI {abi}"
     _add_torch_tree(settings, toolchain)
     settings.include_dirs.append("torch/include/torch/csrc/api/include")  # torch/extension.h
     settings.ld_flags += ["-ltorch", "-ltorch_cpu", "-lc10", _ALL_DEFINED]
@@ -121,6 +136,10 @@ def _add_python(settings: BindingSettings, name: str, toolchain: Toolchain) -> N
     settings.cxx_flags.append(f"-DTORCH_EXTENSION_NAME={name}")
     settings.roots["python"] = toolchain.python_include
     settings.include_dirs.append("python")
+
+
+def _exactly(torch: PackageInstall) -> str:
+    return f"{torch.version} {torch.revision[:12]}"
 
 
 def _add_torch_tree(settings: BindingSettings, toolchain: Toolchain) -> None:

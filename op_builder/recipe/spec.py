@@ -25,15 +25,9 @@ from ..toolchain.compiler import requests_native
 #:   ctypes           plain C functions: any torch, any Python
 BINDINGS = ("stable", "torch", "torch_extension", "python", "ctypes")
 
-#: The oldest torch that ops on its stable ABI support: the first with parallel_for and list
-#: arguments. In TORCH_TARGET_VERSION, torch writes 2.10 as 0x020A000000000000.
+#: The oldest torch that ops on its stable ABI support, unless they set TORCH_TARGET_VERSION
+#: themselves: the first with parallel_for and list arguments.
 TORCH_TARGET = (2, 10)
-
-
-def torch_target_macro() -> str:
-    """Return the flag that limits torch's stable headers to the functions of TORCH_TARGET."""
-    major, minor = TORCH_TARGET
-    return f"-DTORCH_TARGET_VERSION=0x{major:02X}{minor:02X}000000000000"
 
 
 @dataclass(frozen=True)

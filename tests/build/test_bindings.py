@@ -31,6 +31,19 @@ def test_stable_op_is_bound_to_the_stable_abi_and_not_to_one_torch(sandbox: Sand
     assert manifest(loaded.entry)["recipe"]["bound_to"] == {"torch": "stable ABI, 2.10 or newer"}
 
 
+def test_source_that_sets_its_own_torch_target_compiles_without_a_warning(
+    sandbox: Sandbox,
+) -> None:
+    define = "#define TORCH_TARGET_VERSION 0x020B000000000000\n"
+    include = "#include <torch/csrc/stable/library.h>\n"
+    sandbox.edit("stable_answer.cpp", include, define + include)
+    loaded = sandbox.load(STABLE)
+
+    assert loaded.value == 42
+    assert "TORCH_TARGET_VERSION" not in (loaded.entry / "build.log").read_text(encoding="utf-8")
+    assert manifest(loaded.entry)["recipe"]["bound_to"] == {"torch": "stable ABI, 2.11 or newer"}
+
+
 def test_python_op_that_links_torch_loads_before_torch_was_imported(sandbox: Sandbox) -> None:
     """Its library requires libtorch.so, which is loaded by importing torch."""
     pytest.importorskip("pybind11")

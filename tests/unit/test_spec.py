@@ -11,7 +11,7 @@ import pytest
 
 from op_builder.cache import key
 from op_builder.recipe import ninja
-from op_builder.recipe.spec import BuildSpec, Source, torch_target_macro
+from op_builder.recipe.spec import BuildSpec, Source
 
 # Another value for each field.
 OTHER_VALUES: dict[str, Any] = {
@@ -102,7 +102,3 @@ def test_real_paths_behind_what_a_compiler_saw(tmp_path: Path) -> None:
     assert spec.resolve("source") == str(tmp_path)
     assert spec.resolve("/usr/include/new") == "/usr/include/new"
     assert spec.resolve("torchvision/a.h") == "torchvision/a.h"
-
-
-def test_the_macro_of_the_oldest_torch() -> None:
-    assert torch_target_macro() == "-DTORCH_TARGET_VERSION=0x020A000000000000"

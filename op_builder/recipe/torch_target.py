@@ -1,0 +1,143 @@
+"""The torch version that a stable-ABI op targets: this project's default, or the op's own.
+
+torch's stable headers declare the functions of torch ``TORCH_TARGET_VERSION`` and older ones. An op
+can set it for all files with a flag in ``cxx_args()``, for one file with a flag in
+``source_flags()``, or in a source with ``#define``. A library works with the newest target among
+its sources, which is therefore a part of ``bound_to``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from ..system import file_identity
+from .spec import TORCH_TARGET, Source
+
+MACRO = "TORCH_TARGET_VERSION"
+_DEFINITION = re.compile(rb"^[ \t]*#[ \t]*define[ \t]+TORCH_TARGET_VERSION\b(.*)$", re.MULTILINE)
+_COMMENT = re.compile(r"/\*.*?\*/|//.*")
+_NUMBER = re.compile(r"(?:0[xX][\da-fA-F']+|\d[\d']*)[uUlL]*")
+# ((0ULL + 2) << 56) | ((0ULL + 12) << 48), as torch's documentation writes it.
+_SHIFTS = re.compile(r"(?:0\+)?(\d+)<<56[|+](?:0\+)?(\d+)<<48")
+
+Version = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class TorchTarget:
+    """The targets of an op's sources.
+
+    Attributes:
+        sources: The sources, with the flags that set their own target.
+        cxx_flags: The flags that set the target of all others.
+        oldest: The oldest torch that the library works with. None if a value cannot be evaluated:
+            then it works only with the torch that it was built with.
+    """
+
+    sources: tuple[Source, ...]
+    cxx_flags: tuple[str, ...]
+    oldest: Version | None
+
+
+def macro_flag(value: str) -> str:
+    """Return the flag that defines the macro as ``value``."""
+    return f"-D{MACRO}={value}"
+
+
+def default_target() -> TorchTarget:
+    """Return the target of an op that does not set its own."""
+    return TorchTarget((), (macro_flag(default_value()),), TORCH_TARGET)
+
+
+def default_value() -> str:
+    """Return the value of the macro for TORCH_TARGET: torch 2.10 is 0x020A000000000000."""
+    major, minor = TORCH_TARGET
+    return f"0x{major:02X}{minor:02X}000000000000"
+
+
+def torch_target(root: Path, sources: Iterable[Source], cxx_args: Sequence[str]) -> TorchTarget:
+    """Return the targets of a stable-ABI op.
+
+    Args:
+        root: The folder of the sources.
+        sources: The sources and the flags for each.
+        cxx_args: The op's flags for all files.
+    """
+    common = _value_in(cxx_args)
+    values: list[str] = []
+    chosen: list[Source] = []
+    for source in sources:
+        own = _value_in(source.flags)
+        defined = _defined_in(root / source.path)
+        if own is None and defined is not None:
+            # Defining the macro with the same tokens twice is valid, with others it is not.
+            flags = (f"-U{MACRO}", macro_flag(defined)) if defined else (f"-U{MACRO}",)
+            source = replace(source, flags=(*flags, *source.flags))  # noqa: PLW2901
+        elif own is not None:
+            source = replace(source, flags=(f"-U{MACRO}", *source.flags))  # noqa: PLW2901
+        value = own if own is not None else defined if defined is not None else common
+        values.append(default_value() if value is None else value)
+        chosen.append(source)
+    versions = [_version(value) for value in values]
+    known = [version for version in versions if version is not None]
+    return TorchTarget(
+        sources=tuple(chosen),
+        cxx_flags=() if common is not None else (macro_flag(default_value()),),
+        oldest=max(known, default=TORCH_TARGET) if len(known) == len(versions) else None,
+    )
+
+
+def _value_in(flags: Sequence[str]) -> str | None:
+    """Return the value that flags give to the macro; None if they do not set it."""
+    value: str | None = None
+    for index, flag in enumerate(flags):
+        text = flags[index + 1] if flag in ("-D", "-U") and index + 1 < len(flags) else flag[2:]
+        name, _, given = text.partition("=")
+        if name == MACRO and flag.startswith(("-D", "-U")):
+            value = given if flag.startswith("-D") else ""
+    return value
+
+
+_definitions: dict[str, tuple[file_identity.Status, str | None]] = {}
+
+
+def _defined_in(path: Path) -> str | None:
+    """Return how a source defines the macro, "" if in several ways, None if it does not.
+
+    The source is read again only if its status has changed, since a load needs this twice.
+    """
+    name = str(path)
+    try:
+        status = file_identity.status(name)
+        known = _definitions.get(name)
+        if known is not None and known[0] == status:
+            return known[1]
+        content = path.read_bytes()
+    except OSError:  # reported where the sources are hashed
+        return None
+    found = _definition(content) if MACRO.encode() in content else None
+    if file_identity.is_settled(file_identity.newest_time(status)):
+        _definitions[name] = (status, found)
+    return found
+
+
+def _definition(content: bytes) -> str | None:
+    joined = content.replace(b"\\\n", b" ")
+    values = {
+        _COMMENT.sub(" ", found.decode("utf-8", "replace")).strip()
+        for found in _DEFINITION.findall(joined)
+    }
+    return None if not values else values.pop() if len(values) == 1 else ""
+
+
+def _version(value: str) -> Version | None:
+    """Return the torch version that a value of the macro stands for; None if it is unclear."""
+    text = re.sub(r"\s", "", value)
+    if _NUMBER.fullmatch(text):
+        number = int(text.rstrip("uUlL").replace("'", ""), 0)
+        return number >> 56, number >> 48 & 0xFF
+    shifts = _SHIFTS.fullmatch(re.sub(r"[()]|(?<=\d)[uUlL]+", "", text))
+    return (int(shifts[1]), int(shifts[2])) if shifts else None
