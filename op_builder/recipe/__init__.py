@@ -2,8 +2,8 @@
 
 In import order:
 
-    spec         the frozen value that decides a build
-    torch_target the torch version that a stable-ABI op targets
-    bindings     what each way of binding adds to it
-    ninja        its ninja file
+    spec            the frozen value that decides a build
+    torch_target    the torch version that a stable-ABI op targets
+    bindings        what each way of binding adds to it
+    ninja           its ninja file
 """
