@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, ClassVar
 
 import torch
@@ -10,7 +9,8 @@ import torch
 from op_builder.ops.cpu_adagrad import CPUAdagradBuilder
 
 from ..dispatch.loading import load
-from ..dispatch.optimizer import Params, loss_of, note_update, state_dtype
+from ..dispatch.optimizer import Params
+from ..dispatch.optimizer_states import state_dtype
 from .base import Batch, CPUOptimizer
 
 
@@ -108,7 +108,7 @@ class CPUAdagrad(CPUOptimizer):
         """Return ``sum`` with every element equal to ``initial_accumulator_value``."""
         start = float(group["initial_accumulator_value"])
         accumulated = torch.full_like(param, start, dtype=state_dtype(group, param))
-        return {"step": torch.zeros((), dtype=torch.float32), "sum": accumulated}
+        return {**super().initial_state(group, param), "sum": accumulated}
 
     def op_arguments(self, batch: Batch, group: dict[str, Any]) -> tuple[Any, ...]:
         """Return the arguments of ``adagrad_check`` and ``adagrad_step``."""
@@ -124,22 +124,8 @@ class CPUAdagrad(CPUOptimizer):
             bool(group["maximize"]),
         )
 
-    @torch.no_grad()
-    def step(  # type: ignore[override]
-        self, closure: Callable[[], torch.Tensor] | None = None
-    ) -> torch.Tensor | None:
-        """Update every parameter that has a gradient, dense or sparse.
-
-        Args:
-            closure: computes the loss and the gradients.
-
-        Returns:
-            The closure's loss; None without a closure.
-
-        Raises:
-            RuntimeError: a tensor or hyperparameter cannot be used. No parameter has been changed.
-        """
-        loss = loss_of(closure)
+    def update_all(self) -> None:
+        """Check everything, then update every parameter that has a dense or sparse gradient."""
         calls = [
             (batch, arguments)
             for group in self.param_groups
@@ -150,12 +136,11 @@ class CPUAdagrad(CPUOptimizer):
         library = load(self.BUILDER)
         for _, arguments in calls:
             library.adagrad_sparse_check(*arguments)
-        super().step()
+        super().update_all()
         for batch, arguments in calls:
             library.adagrad_sparse_step(*arguments)
             batch.count_update()
-            note_update(batch.params)
-        return loss
+            batch.note_update()
 
     def _sparse_call(
         self, group: dict[str, Any], param: torch.Tensor, grad: torch.Tensor

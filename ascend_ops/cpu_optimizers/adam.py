@@ -7,11 +7,13 @@ from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 import torch
+from torch._compile import _disable_dynamo
+from torch.optim.optimizer import Optimizer
 
 from op_builder.ops.cpu_adam import CPUAdamBuilder
 
 from ..dispatch.loading import load
-from ..dispatch.optimizer import Params, note_update
+from ..dispatch.optimizer import Params
 from .base import Batch, CPUOptimizer
 from .offload import DeviceCopies, OffloadStep, check_offload, pieces
 
@@ -139,6 +141,8 @@ class CPUAdam(CPUOptimizer):
             bool(group["maximize"]),
         )
 
+    @Optimizer.profile_hook_step
+    @_disable_dynamo
     @torch.no_grad()
     def offload_step(
         self,
@@ -191,6 +195,7 @@ class CPUAdam(CPUOptimizer):
             >>> copy
             tensor([0.5000, 0.5000, 0.5000], dtype=torch.bfloat16)
         """
+        self._opt_called = True  # read by the schedulers, which wrap step() to set it
         check_offload(loss_scale, max_norm, stochastic_rounding_seed, copy_elements)
         library = load(self.BUILDER)
         copies = DeviceCopies(low_precision_params, device_params) if device_params else None
@@ -225,7 +230,7 @@ class CPUAdam(CPUOptimizer):
                     if copies:
                         copies.copy(first + begin, first + end)
                 batch.count_update()
-                note_update(batch.params)
+                batch.note_update()
                 first += total
 
     def _offload_calls(

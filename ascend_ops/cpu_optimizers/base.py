@@ -7,11 +7,13 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import torch
+from torch._compile import _disable_dynamo
 
 from op_builder.builder import OpBuilder
 
+from ..dispatch.distributed import local_grads, local_parts
 from ..dispatch.loading import load
-from ..dispatch.optimizer import CheckedOptimizer, Params, loss_of, note_update, state_dtype
+from ..dispatch.optimizer import CheckedOptimizer, GroupStates, Params, loss_of, note_update
 
 
 @dataclass
@@ -24,29 +26,23 @@ class Batch:
         states: one list per name in :attr:`CPUOptimizer.STATES`.
         steps: the step counters from the states, one-element float32 tensors, which the op
             ``<OP>_step`` increments.
+        distributed: the parameters again if one is a DTensor; the lists have their local parts.
     """
 
     params: list[torch.Tensor] = field(default_factory=list)
     grads: list[torch.Tensor] = field(default_factory=list)
     states: dict[str, list[torch.Tensor]] = field(default_factory=dict)
     steps: list[torch.Tensor] = field(default_factory=list)
+    distributed: list[torch.Tensor] = field(default_factory=list)
+
+    def note_update(self) -> None:
+        """Tell autograd that the parameters have changed."""
+        note_update([*self.params, *self.distributed] if self.distributed else self.params)
 
     def count_update(self) -> None:
         """Count an update by an op that does not increment ``steps`` itself."""
         # Adding a number would create a tensor per counter, which takes 1.3 us each.
-        torch._foreach_add_(self.steps, torch.ones(()), alpha=1.0)
-
-
-@dataclass(frozen=True)
-class _KnownStates:
-    """The states of one group's parameters, and the addresses that show whether they are current.
-
-    Holding the states keeps other objects from getting their addresses.
-    """
-
-    params: list[int]
-    present: list[int]
-    states: list[dict[str, torch.Tensor]]
+        torch._foreach_add_(self.steps, torch.ones((), device="cpu"), alpha=1.0)
 
 
 class CPUOptimizer(CheckedOptimizer):
@@ -63,43 +59,12 @@ class CPUOptimizer(CheckedOptimizer):
     TAKES_SPARSE: ClassVar[bool] = False
 
     def __init__(self, params: Params, defaults: dict[str, Any]) -> None:
-        self._known_states: dict[int, _KnownStates] = {}
         super().__init__(params, defaults)
         load(self.BUILDER)
 
     def op_arguments(self, batch: Batch, group: dict[str, Any]) -> tuple[Any, ...]:
         """Return the arguments of the ops ``<OP>_check`` and ``<OP>_step``."""
         raise NotImplementedError
-
-    def initial_state(self, group: dict[str, Any], param: torch.Tensor) -> dict[str, torch.Tensor]:
-        """Return the states of a parameter before its first step, with the counter of its steps."""
-        step = torch.zeros((), dtype=torch.float32)
-        return {"step": step, **super().initial_state(group, param)}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self._known_states = {}
-        super().__setstate__(state)
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Load a state of this class or of torch's class of the same name.
-
-        States are copied, so that nothing is shared with ``state_dict``.
-
-        Raises:
-            ValueError: a hyperparameter cannot be used. Nothing has been changed.
-        """
-        # torch casts every state to its parameter's dtype. Float32 states are copied again, below.
-        super().load_state_dict(state_dict)
-        saved_ids = [index for group in state_dict["param_groups"] for index in group["params"]]
-        ours = [(group, p) for group in self.param_groups for p in group["params"]]
-        for index, (group, param) in zip(saved_ids, ours, strict=True):
-            saved = state_dict["state"].get(index, {})
-            if "step" in saved:
-                step = torch.tensor(float(saved["step"]), dtype=torch.float32)
-                self.state[param]["step"] = step
-            for name in (name for name in self.STATES if name in saved):
-                dtype = state_dtype(group, param)
-                self.state[param][name] = saved[name].to(param.device, dtype, copy=True)
 
     @torch.no_grad()
     def step(  # type: ignore[override]
@@ -115,12 +80,28 @@ class CPUOptimizer(CheckedOptimizer):
 
         Raises:
             RuntimeError: a tensor or hyperparameter cannot be used. No parameter has been changed.
+            ValueError: a state is incomplete, or an option was set that is not implemented. No
+                parameter has been changed.
         """
         loss = loss_of(closure)
+        if torch.compiler.is_dynamo_compiling():
+            self._update_uncompiled()
+        else:
+            self.update_all()
+        return loss
+
+    @_disable_dynamo
+    def _update_uncompiled(self) -> None:
+        """Break torch.compile's graph: the addresses of states are not known while it traces."""
+        self.update_all()
+
+    def update_all(self) -> None:
+        """Check everything, then update every parameter that has a gradient."""
         library = load(self.BUILDER)
         step = getattr(library, f"{self.OP}_step")
         calls = []
         for group in self.param_groups:
+            self.check_options(group)
             batch = self._batch(group)
             if batch.params:
                 calls.append((batch, self.op_arguments(batch, group)))
@@ -130,8 +111,7 @@ class CPUOptimizer(CheckedOptimizer):
                 check(*arguments)
         for batch, arguments in calls:
             step(*arguments)
-            note_update(batch.params)
-        return loss
+            batch.note_update()
 
     def _batch(self, group: dict[str, Any]) -> Batch:
         params = group["params"]
@@ -150,26 +130,24 @@ class CPUOptimizer(CheckedOptimizer):
         self, group: dict[str, Any], params: list[torch.Tensor], grads: list[torch.Tensor]
     ) -> Batch:
         """Return the batch of these parameters, creating the states that do not exist yet."""
-        found = self._states_of(group, params)
-        states = {name: [state[name] for state in found] for name in self.STATES}
-        return Batch(params, grads, states, [state["step"] for state in found])
+        known = self.states_of(group, params)
+        try:
+            states, steps = self._lists_of(known)
+        except KeyError:  # a state has lost its content
+            known = self.states_of(group, params, again=True)
+            states, steps = self._lists_of(known)
+        if not known.distributed:
+            return Batch(params, grads, states, steps)
+        return Batch(
+            local_parts(params),
+            local_grads(grads, params),
+            {name: local_parts(of_params) for name, of_params in states.items()},
+            steps,
+            known.params,
+        )
 
-    def _states_of(
-        self, group: dict[str, Any], params: list[torch.Tensor]
-    ) -> list[dict[str, torch.Tensor]]:
-        """Return the states of ``params``: those of the last step, if they have not been replaced.
-
-        Comparing two lists of a thousand addresses is faster than looking up a thousand tensors.
-        """
-        wanted = list(map(id, params))
-        present = list(map(id, self.state.values()))
-        known = self._known_states.get(id(group))
-        if known is not None and known.params == wanted and known.present == present:
-            return known.states
-        for param in params:
-            if not self.state[param]:
-                self.state[param].update(self.initial_state(group, param))
-        states = [self.state[param] for param in params]
-        present = list(map(id, self.state.values()))
-        self._known_states[id(group)] = _KnownStates(wanted, present, states)
-        return states
+    def _lists_of(
+        self, known: GroupStates
+    ) -> tuple[dict[str, list[torch.Tensor]], list[torch.Tensor]]:
+        states = {name: [state[name] for state in known.states] for name in self.STATES}
+        return states, [state["step"] for state in known.states]

@@ -18,10 +18,18 @@ def load(builder: type[OpBuilder]) -> Any:
 
     A build shows its progress if standard error is a terminal.
     """
-    if not sys.stderr.isatty():
+    if not _on_terminal():
         return builder().load()
     with build_progress() as on_progress:
         return builder().load(on_progress=on_progress)
+
+
+def _on_terminal() -> bool:
+    """Return whether standard error is a terminal; daemons and notebooks replace or close it."""
+    try:
+        return bool(sys.stderr.isatty())
+    except (AttributeError, ValueError):
+        return False
 
 
 @contextlib.contextmanager

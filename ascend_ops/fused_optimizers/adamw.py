@@ -10,7 +10,8 @@ from op_builder.ops.fused_optimizers import FusedOptimizersBuilder
 
 from ..dispatch.npu_op import NPUOp
 from ..dispatch.optimizer import Params
-from .base import FusedOptimizer, Scaling
+from .base import FusedOptimizer
+from .scaling import Scaling
 from .tensor_lists import TensorLists
 
 Tensor = torch.Tensor
@@ -83,7 +84,8 @@ class FusedAdamW(FusedOptimizer):
     Args:
         params: parameters or groups of parameters: dense tensors in fp32, fp16 or bf16, of any
             shape. ``exp_avg`` and ``exp_avg_sq`` have the parameter's dtype.
-        lr: the learning rate, a number and not a tensor.
+        lr: the learning rate; a number or a tensor. Reading a tensor on an NPU waits for the
+            device.
         betas: the decay rates of ``exp_avg`` and ``exp_avg_sq``, at least 0 and less than 1.
         eps: is added to the denominator.
         weight_decay: the coefficient of the weight decay.
@@ -111,13 +113,16 @@ class FusedAdamW(FusedOptimizer):
     """
 
     STATES = ("exp_avg", "exp_avg_sq")
-    REFUSED: ClassVar[dict[str, str]] = {"amsgrad": "use torch.optim.AdamW"}
+    REFUSED: ClassVar[dict[str, str]] = {
+        "amsgrad": "use torch.optim.AdamW",
+        "differentiable": "use torch.optim.AdamW",
+    }
     NOT_NEGATIVE = ("lr", "weight_decay", "eps")
 
     def __init__(
         self,
         params: Params,
-        lr: float = 1e-3,
+        lr: float | Tensor = 1e-3,
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
         weight_decay: float = 1e-2,

@@ -3,47 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
+from torch._compile import _disable_dynamo
 
-from ..dispatch.optimizer import CheckedOptimizer, Params, loss_of, note_update
-from .tensor_lists import TensorLists, check_param, collect
+from ..dispatch.distributed import local_grads
+from ..dispatch.optimizer import CheckedOptimizer, GroupStates, Params, loss_of, note_update
+from ..dispatch.optimizer_states import check_state
+from .scaling import Scaling, either, values_of
+from .tensor_lists import TensorLists, check_param, collect, read_counts
 
 Tensor = torch.Tensor
-_Update = tuple[TensorLists, list[Tensor], dict[str, Any]]
-
-
-@dataclass(frozen=True)
-class Scaling:
-    """The values from a :class:`torch.amp.GradScaler`, in fp32 on the device of a step.
-
-    Attributes:
-        grad_scale: the factor of the gradients, or None.
-        found_inf: 1 if the step must be skipped, else 0, or None.
-    """
-
-    grad_scale: Tensor | None
-    found_inf: Tensor | None
-
-    @classmethod
-    def on(
-        cls, device: torch.device, grad_scale: Tensor | None, found_inf: Tensor | None
-    ) -> Scaling:
-        """Return the values, moved to ``device``."""
-        scale, inf = (
-            None if tensor is None else tensor.to(device, torch.float32).reshape(())
-            for tensor in (grad_scale, found_inf)
-        )
-        return cls(scale, inf)
-
-    def unscaled(self, grads: list[Tensor]) -> list[Tensor]:
-        """Return the gradients divided by ``grad_scale``; ``param.grad`` itself stays scaled."""
-        if self.grad_scale is None:
-            return grads
-        return list(torch._foreach_mul(grads, self.grad_scale.reciprocal()))
+#: The lists of the optimizer and those to update, which differ for DTensors, with their gradients.
+_Update = tuple[TensorLists, TensorLists, list[Tensor], dict[str, Any]]
 
 
 class FusedOptimizer(CheckedOptimizer):
@@ -51,15 +24,18 @@ class FusedOptimizer(CheckedOptimizer):
 
     A subclass names its states and updates lists of tensors (:meth:`update`). As with torch's fused
     optimizers, a :class:`torch.amp.GradScaler` passes its scale and ``found_inf`` to the step.
-    ``state_dict`` has torch's names; parameters that have made the same number of steps share the
-    tensor ``step`` of their states.
+    ``state_dict`` has torch's names. Any change of :attr:`state` between two steps counts, as with
+    torch's optimizers.
     """
 
     #: Makes torch.amp.GradScaler set ``grad_scale`` and ``found_inf`` before the step.
     _step_supports_amp_scaling = True
+    #: Whether an update of parts of a tensor is the update of the tensor, so that DTensors can be
+    #: updated through their local parts.
+    ELEMENTWISE: ClassVar[bool] = True
 
     def __init__(self, params: Params, defaults: dict[str, Any]) -> None:
-        self._collected: dict[int, tuple[list[TensorLists], list[Tensor]]] = {}
+        self._collected: dict[int, tuple[GroupStates, list[TensorLists]]] = {}
         super().__init__(params, defaults)
 
     def update(
@@ -98,14 +74,19 @@ class FusedOptimizer(CheckedOptimizer):
 
     def state_dict(self) -> dict[str, Any]:
         """Return a state that torch's class can load: each parameter has its own ``step``."""
-        found = super().state_dict()
-        counts: dict[int, float] = {}
-        for index, states in found["state"].items():
-            step = states.get("step")
-            if isinstance(step, Tensor):
-                count = counts.setdefault(id(step), float(step))
-                found["state"][index] = {**states, "step": torch.tensor(count)}
-        return found
+
+        def separate(_: torch.optim.Optimizer, found: dict[str, Any]) -> None:
+            states = {key: value for key, value in found["state"].items() if "step" in value}
+            counts = read_counts([state["step"] for state in states.values()])
+            for (key, state), count in zip(states.items(), counts, strict=True):
+                step = torch.tensor(count, dtype=torch.float32, device="cpu")
+                found["state"][key] = {**state, "step": step}
+
+        hook = self.register_state_dict_post_hook(separate, prepend=True)
+        try:
+            return super().state_dict()
+        finally:
+            hook.remove()
 
     @torch.no_grad()
     def step(  # type: ignore[override]
@@ -113,6 +94,7 @@ class FusedOptimizer(CheckedOptimizer):
         closure: Callable[[], Tensor] | None = None,
         *,
         noop_flag: Tensor | None = None,
+        **scaler: Any,
     ) -> Tensor | None:
         """Update every parameter that has a gradient.
 
@@ -120,54 +102,83 @@ class FusedOptimizer(CheckedOptimizer):
             closure: computes the loss and the gradients.
             noop_flag: a tensor of one number, on any device. The whole step is skipped unless the
                 number is 0.
+            **scaler: ``grad_scaler``, with which torch_npu's GradScaler passes itself. It has no
+                parameter of its own because :class:`torch.amp.GradScaler`, which passes its values
+                as attributes, warns about optimizers that have one.
 
         Returns:
             The closure's loss; None without a closure.
 
         Raises:
             RuntimeError: a gradient is sparse. No parameter has been changed.
-            ValueError: a hyperparameter cannot be used. No parameter has been changed.
+            TypeError: ``grad_scaler`` is not a GradScaler. No parameter has been changed.
+            ValueError: a hyperparameter or state cannot be used. No parameter has been changed.
         """
+        grad_scaler = scaler.pop("grad_scaler", None)
+        if scaler:
+            raise TypeError(f"step() got an unexpected keyword argument {next(iter(scaler))!r}")
         loss = loss_of(closure)
-        updates = [update for group in self.param_groups for update in self._updates(group)]
-        found_inf = _either(getattr(self, "found_inf", None), noop_flag)
-        on_host = any(not self.takes_found_inf(lists) for lists, _, _ in updates)
-        if found_inf is not None and on_host and bool(found_inf):  # waits for the device
-            return loss
-        for lists, grads, group in updates:
-            scaling = Scaling.on(lists.step.device, getattr(self, "grad_scale", None), found_inf)
-            self.update(lists, grads, group, scaling)
-            lists.step.add_(1 if scaling.found_inf is None else 1 - scaling.found_inf)
-            note_update(lists.params)
+        if torch.compiler.is_dynamo_compiling():
+            self._update_uncompiled(noop_flag, grad_scaler)
+        else:
+            self._update_all(noop_flag, grad_scaler)
         return loss
 
+    @_disable_dynamo
+    def _update_uncompiled(self, noop_flag: Tensor | None, grad_scaler: Any) -> None:
+        """Break torch.compile's graph: the addresses of states are not known while it traces."""
+        self._update_all(noop_flag, grad_scaler)
+
+    def _update_all(self, noop_flag: Tensor | None, grad_scaler: Any) -> None:
+        updates = [update for group in self.param_groups for update in self._updates(group)]
+        if grad_scaler is None:
+            grad_scale, found = getattr(self, "grad_scale", None), getattr(self, "found_inf", None)
+        else:
+            grad_scale, found = values_of(grad_scaler, self)
+        found_inf = either(found, noop_flag)
+        on_host = any(not self.takes_found_inf(lists) for lists, _, _, _ in updates)
+        if found_inf is not None and on_host and bool(found_inf):  # waits for the device
+            return
+        for lists, updated, grads, group in updates:
+            scaling = Scaling.on(lists.step.device, grad_scale, found_inf)
+            self.update(updated, grads, group, scaling)
+            lists.count_update(1 if scaling.found_inf is None else 1 - scaling.found_inf)
+            note_update(lists.params if updated is lists else [*lists.params, *updated.params])
+
     def _updates(self, group: dict[str, Any]) -> list[_Update]:
-        self.check_group(group)
-        known, absent = self._collected.get(id(group), ([], []))
-        updates: list[_Update] = []
-        if known and all(param.grad is None for param in absent):
-            for lists in known:
-                grads = lists.grads()
-                if grads is None:
-                    break
-                updates.append((lists, grads, group))
-            else:
-                return updates
-        known = collect(group["params"], self.state, partial(self.initial_state, group))
-        absent = [param for param in group["params"] if param.grad is None]
-        self._collected[id(group)] = (known, absent)
-        return [(lists, lists.grads() or [], group) for lists in known]
+        plain = self._without_tensors(group)
+        self.check_group(plain)
+        params = [param for param in group["params"] if param.grad is not None]
+        states = self.states_of(group, params)
+        known, lists = self._collected.get(id(group), (None, []))
+        if known is not states or not all(some.is_current() for some in lists):
+            states = self.states_of(group, params, again=True)
+            self._check_tensors(params, states.states)
+            lists = collect(params, states.states, self.STATES)
+            self._collected[id(group)] = (states, lists)
+        if states.distributed and self.ELEMENTWISE:
+            return [(o, o.local(), local_grads(o.grads(), o.params), plain) for o in lists]
+        return [(some, some, some.grads(), plain) for some in lists]
 
-    def number(self, name: str, value: Any) -> float:
-        """Return a hyperparameter; refuse tensors, because reading one may wait for the device."""
-        if isinstance(value, Tensor):
-            raise ValueError(
-                f"{name} must be a number, got a tensor on {value.device}: pass {name}.item()"
-            )
-        return float(value)
+    def _without_tensors(self, group: dict[str, Any]) -> dict[str, Any]:
+        """Return the group with numbers for hyperparameters that are tensors.
 
+        If one is on an NPU, this waits for the device.
+        """
+        tensors: dict[str, Any] = {
+            name: self.number(name, value)
+            for name, value in group.items()
+            if isinstance(value, Tensor)
+        }
+        betas = group["betas"]
+        if any(isinstance(beta, Tensor) for beta in betas):
+            tensors["betas"] = tuple(self.number("betas", beta) for beta in betas)
+        return {**group, **tensors} if tensors else group
 
-def _either(found_inf: Tensor | None, noop_flag: Tensor | None) -> Tensor | None:
-    if noop_flag is None or found_inf is None:
-        return found_inf if noop_flag is None else (noop_flag != 0).float().reshape(())
-    return torch.maximum(found_inf, (noop_flag.to(found_inf.device) != 0).to(found_inf))
+    def _check_tensors(self, params: list[Tensor], states: list[dict[str, Any]]) -> None:
+        """Raise ValueError if a state cannot be used."""
+        every = [param for group in self.param_groups for param in group["params"]]
+        index = {id(param): number for number, param in enumerate(every)}
+        for param, state in zip(params, states, strict=True):
+            for name in self.STATES:
+                check_state(index[id(param)], name, state[name], param)

@@ -8,7 +8,8 @@ from typing import Any
 import torch
 
 from ..dispatch.optimizer import Params
-from .base import FusedOptimizer, Scaling
+from .base import FusedOptimizer
+from .scaling import Scaling
 from .tensor_lists import TensorLists
 
 Tensor = torch.Tensor
@@ -36,7 +37,8 @@ class FusedLamb(FusedOptimizer):
     Args:
         params: parameters or groups of parameters: dense tensors in fp32, fp16 or bf16, of any
             shape. ``exp_avg`` and ``exp_avg_sq`` have the parameter's dtype.
-        lr: the learning rate, a number and not a tensor.
+        lr: the learning rate; a number or a tensor. Reading a tensor on an NPU waits for the
+            device.
         betas: the decay rates of ``exp_avg`` and ``exp_avg_sq``, at least 0 and less than 1.
         eps: is added to the denominator.
         weight_decay: the coefficient of the weight decay, which is part of :math:`u_t`.
@@ -64,11 +66,12 @@ class FusedLamb(FusedOptimizer):
 
     STATES = ("exp_avg", "exp_avg_sq")
     NOT_NEGATIVE = ("lr", "weight_decay", "eps")
+    ELEMENTWISE = False  # the norms are of whole tensors
 
     def __init__(
         self,
         params: Params,
-        lr: float = 1e-3,
+        lr: float | Tensor = 1e-3,
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
         weight_decay: float = 0.0,

@@ -7,7 +7,8 @@ from typing import Any
 import torch
 
 from ..dispatch.optimizer import Params
-from .base import FusedOptimizer, Scaling
+from .base import FusedOptimizer
+from .scaling import Scaling
 from .tensor_lists import TensorLists
 
 Tensor = torch.Tensor
@@ -32,7 +33,8 @@ class FusedLion(FusedOptimizer):
     Args:
         params: parameters or groups of parameters: dense tensors in fp32, fp16 or bf16, of any
             shape. ``exp_avg`` has the parameter's dtype.
-        lr: the learning rate, a number and not a tensor.
+        lr: the learning rate; a number or a tensor. Reading a tensor on an NPU waits for the
+            device.
         betas: the interpolation factor of the update and the decay rate of the momentum, at least 0
             and less than 1.
         weight_decay: the coefficient of the weight decay, which is decoupled as in AdamW.
@@ -60,7 +62,7 @@ class FusedLion(FusedOptimizer):
     def __init__(
         self,
         params: Params,
-        lr: float = 1e-4,
+        lr: float | Tensor = 1e-4,
         betas: tuple[float, float] = (0.9, 0.99),
         weight_decay: float = 0.0,
         *,

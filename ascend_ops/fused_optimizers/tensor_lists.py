@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import operator
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 
 from ..dispatch.checks import name_of, one_of
+from ..dispatch.distributed import local_parts
 
 Tensor = torch.Tensor
+State = dict[str, Any]
 DTYPES = (torch.float32, torch.float16, torch.bfloat16)
 
 
@@ -19,26 +22,58 @@ class TensorLists:
     """Parameters of one device and dtype that have made the same number of steps.
 
     Attributes:
-        step: the number of steps: one fp32 tensor on the device, which all of the states share.
+        steps: the numbers of steps, all equal: one fp32 tensor on the device. The ``step`` of each
+            state is one of its elements, so that one call counts a step of all parameters.
+        step: the first element.
         params: the parameters.
         states: one list per name of a state.
     """
 
-    step: Tensor
+    steps: Tensor
     params: list[Tensor] = field(default_factory=list)
     states: dict[str, list[Tensor]] = field(default_factory=dict)
 
-    def grads(self) -> list[Tensor] | None:
-        """Return the contiguous gradients; None if one is missing: then the lists are outdated.
+    def __post_init__(self) -> None:
+        self.step = self.steps[0]
+        self._version = _version(self.steps)
+        self._sources: Sequence[State] = ()
+        self._known: dict[str, list[Tensor]] = {}
+
+    def join(self, sources: Sequence[State]) -> None:
+        """Make each state's step an element of ``steps``, and remember what the states have."""
+        counters = list(self.steps.unbind())
+        for state, counter in zip(sources, counters, strict=True):
+            state["step"] = counter
+        self._sources = sources
+        self._known = {"step": counters, **self.states}
+
+    def count_update(self, amount: Tensor | int) -> None:
+        """Add ``amount``, 1 or 0, to the numbers of steps."""
+        self.steps.add_(amount)
+        self._version = _version(self.steps)
+
+    def is_current(self) -> bool:
+        """Return whether the states still have the tensors of the lists, with unchanged steps."""
+        return _version(self.steps) == self._version and all(
+            all(map(operator.is_, tensors, [state.get(name) for state in self._sources]))
+            for name, tensors in self._known.items()
+        )
+
+    def local(self) -> TensorLists:
+        """Return the lists with the local parts of DTensors."""
+        states = {name: local_parts(tensors) for name, tensors in self.states.items()}
+        return TensorLists(self.steps, local_parts(self.params), states)
+
+    def grads(self) -> list[Tensor]:
+        """Return the contiguous gradients.
 
         Raises:
             RuntimeError: a gradient is sparse.
         """
-        grads = [param.grad for param in self.params]
         usable: list[Tensor] = []
-        for grad in grads:
-            if grad is None:
-                return None
+        for param in self.params:
+            grad = param.grad
+            assert grad is not None  # the lists have the parameters with a gradient
             if grad.layout is not torch.strided:
                 raise RuntimeError(
                     f"param.grad must be dense, got layout {grad.layout}: use sparse=False in the "
@@ -70,41 +105,45 @@ def check_param(param: Tensor) -> None:
 
 
 def collect(
-    params: Sequence[Tensor],
-    state: dict[Tensor, dict[str, Any]],
-    initial: Callable[[Tensor], dict[str, Tensor]],
+    params: Sequence[Tensor], states: Sequence[State], names: Sequence[str]
 ) -> list[TensorLists]:
-    """Return the parameters that have a gradient, grouped by device, dtype and number of steps.
+    """Return the lists of ``params``, grouped by device, dtypes and number of steps.
 
-    ``initial`` returns the states before a parameter's first step. Reading ``step`` from states
-    that came from a ``state_dict`` waits for the device, but not on every step: only when the lists
-    are outdated.
+    Reading the numbers of steps waits for the device, but not on every step: only when states have
+    been created or replaced.
     """
-    found: dict[tuple[Any, ...], TensorLists] = {}
-    counts: dict[int, float] = {}
-    for param in params:
-        if param.grad is None:
-            continue
-        states = state[param]
-        if "step" not in states:
-            states.update(step=None, **initial(param))
-        step = states["step"]
-        count = 0.0 if step is None else _count(step, counts)
-        names = tuple(name for name in states if name != "step")
-        key = (param.device, param.dtype, *(states[name].dtype for name in names), count)
-        if key not in found:
-            shared = torch.full((), count, dtype=torch.float32, device=param.device)
-            found[key] = TensorLists(shared, states={name: [] for name in names})
-        lists = found[key]
-        states["step"] = lists.step
-        lists.params.append(param)
-        for name in names:
-            lists.states[name].append(states[name])
-    return list(found.values())
+    found: dict[tuple[Any, ...], list[int]] = {}
+    counts = read_counts([state["step"] for state in states])
+    for i, (param, state, count) in enumerate(zip(params, states, counts, strict=True)):
+        key = (param.device, param.dtype, *(state[name].dtype for name in names), count)
+        found.setdefault(key, []).append(i)
+    result = []
+    for (device, *_, count), indices in found.items():
+        shape = (len(indices),)
+        lists = TensorLists(
+            torch.full(shape, count, dtype=torch.float32, device=device),
+            [params[i] for i in indices],
+            {name: [states[i][name] for i in indices] for name in names},
+        )
+        lists.join([states[i] for i in indices])
+        result.append(lists)
+    return result
 
 
-def _count(step: Tensor, known: dict[int, float]) -> float:
-    """Return the value of ``step``, reading it once if many states share it."""
-    if id(step) not in known:
-        known[id(step)] = float(step)
-    return known[id(step)]
+def read_counts(steps: Sequence[Any]) -> list[float]:
+    """Return the values of step counters, which are tensors or numbers: one copy per device."""
+    counts = [0.0 if isinstance(step, Tensor) else float(step) for step in steps]
+    places: dict[torch.device, list[int]] = {}
+    for i, step in enumerate(steps):
+        if isinstance(step, Tensor):
+            places.setdefault(step.device, []).append(i)
+    for indices in places.values():
+        values = torch.stack([steps[i].reshape(()).float() for i in indices]).tolist()
+        for i, value in zip(indices, values, strict=True):
+            counts[i] = value
+    return counts
+
+
+def _version(tensor: Tensor) -> int:
+    """Return how often the tensor or a view of it has been changed."""
+    return 0 if tensor.is_inference() else tensor._version
