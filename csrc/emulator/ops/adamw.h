@@ -15,6 +15,9 @@ struct AdamW {
     double eps = 0;
     bool maximize = false;
 
+    /// The update that follows `steps` others: sets the powers of the betas.
+    AdamW after(double steps) const;
+
     /// `max_exp_avg_sq` is null without amsgrad.
     void step(const Out& var, const Out& exp_avg, const Out& exp_avg_sq, const Out& max_exp_avg_sq,
               const Tensor& grad) const;

@@ -9,6 +9,13 @@ using namespace ascend_emulator;
 
 namespace ascend_emulator {
 
+AdamW AdamW::after(double steps) const {
+    AdamW next = *this;
+    next.beta1_power = std::pow(beta1, steps + 1);
+    next.beta2_power = std::pow(beta2, steps + 1);
+    return next;
+}
+
 void AdamW::step(const Out& var, const Out& exp_avg, const Out& exp_avg_sq,
                  const Out& max_exp_avg_sq, const Tensor& grad) const {
     const Tensor g = (maximize ? -grad : grad).to(var.tensor.dtype());
@@ -36,16 +43,8 @@ ACLNN(aclnnApplyAdamW, InOut var, InOut exp_avg, InOut exp_avg_sq, Tensor beta1_
 ACLNN(aclnnApplyAdamWV2, InOut var, InOut exp_avg, InOut exp_avg_sq, InOut max_exp_avg_sq,
       Tensor grad, Tensor step, float lr, float beta1, float beta2, float weight_decay, float eps,
       bool amsgrad, bool maximize) {
-    const double number = step.item() + 1;
-    const AdamW adamw = {std::pow(beta1, number),
-                         std::pow(beta2, number),
-                         lr,
-                         weight_decay,
-                         beta1,
-                         beta2,
-                         eps,
-                         maximize};
-    adamw.step(var, exp_avg, exp_avg_sq, amsgrad ? max_exp_avg_sq : Out(), grad);
+    const AdamW adamw = {0, 0, lr, weight_decay, beta1, beta2, eps, maximize};
+    adamw.after(step.item()).step(var, exp_avg, exp_avg_sq, amsgrad ? max_exp_avg_sq : Out(), grad);
 }
 
 // Each `step` is the number of steps before this one. A gradient scale is divided out; nothing
@@ -66,17 +65,10 @@ ACLNN(aclnnFusedAdamw, InOuts params, Tensors grads, InOuts exp_avgs, InOuts exp
         return;
     }
     const double scale = grad_scale.defined() ? grad_scale.item() : 1;
+    const AdamW adamw = {0, 0, lr, weight_decay, beta1, beta2, eps, maximize};
     for (std::size_t i = 0; i < count; ++i) {
-        const double number = steps[i].item() + 1;
-        const AdamW adamw = {std::pow(beta1, number),
-                             std::pow(beta2, number),
-                             lr,
-                             weight_decay,
-                             beta1,
-                             beta2,
-                             eps,
-                             maximize};
-        adamw.step({params.tensors[i]}, {exp_avgs.tensors[i]}, {exp_avg_sqs.tensors[i]},
-                   amsgrad ? Out{max_exp_avg_sqs.tensors[i]} : Out(), grads[i] / scale);
+        adamw.after(steps[i].item())
+            .step({params.tensors[i]}, {exp_avgs.tensors[i]}, {exp_avg_sqs.tensors[i]},
+                  amsgrad ? Out{max_exp_avg_sqs.tensors[i]} : Out(), grads[i] / scale);
     }
 }
