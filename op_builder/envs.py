@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import os
 import re
-import shlex
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from .errors import EnvironmentVariableError
+from .lazy_dataclass import dataclass
 
 T = TypeVar("T")
 
@@ -63,6 +62,8 @@ def _absolute(text: str) -> Path:
 
 
 def _command(text: str) -> str:
+    import shlex  # not needed by most cache hits, like in the modules that they import
+
     if "\n" in text.strip():  # ninja cannot express it
         raise ValueError("a command on one line")
     if os.sep in text and os.path.isfile(text):  # noqa: PTH113 - runs on every cache hit

@@ -8,10 +8,11 @@ import marshal
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from ..lazy_dataclass import dataclass
 from ..system import file_identity
 from .key import headers_digest
 

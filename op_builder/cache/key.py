@@ -14,10 +14,10 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from ..errors import AscendOpsError
+from ..lazy_dataclass import dataclass
 from ..recipe import ninja
 from ..recipe.spec import BuildSpec
 from ..system import file_identity

@@ -5,10 +5,10 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from .. import envs
+from ..lazy_dataclass import dataclass
 from ..system.private_folder import make_cache_root, tag_cache_root, unsafe
 
 #: The folder of emulated CANNs in the user's cache; they are not entries, but are pruned likewise.

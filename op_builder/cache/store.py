@@ -16,11 +16,12 @@ import os
 import shutil
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
 from ..errors import CacheError, UnsafeCacheError
+from ..lazy_dataclass import dataclass
 from ..recipe.spec import BuildSpec
 from ..system.private_folder import make_below
 from ..toolchain import cpu_info

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -13,6 +12,7 @@ from ..cache.key import BuildKey
 from ..cache.layers import Layer
 from ..cache.store import Lookup
 from ..errors import CompilerNotFoundError
+from ..lazy_dataclass import dataclass
 from ..recipe.spec import BuildSpec
 from ..toolchain.detect import Toolchain
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import platform
-from dataclasses import dataclass
 from typing import ClassVar
 
 from ..cpu import CPUOpBuilder
+from ..lazy_dataclass import dataclass
 from .own_op import OwnOp
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import importlib.util
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
+from ..lazy_dataclass import dataclass
 from ..toolchain.detect import Toolchain
 from ..toolchain.torch_install import PackageInstall
 from .torch_target import TorchTarget, default_target

@@ -6,13 +6,14 @@ the first includes, since the key describes the compiler in another way.
 
 from __future__ import annotations
 
-import re
-import shlex
+import string
 from collections.abc import Sequence
 
 from .spec import BuildSpec
 
 TOOLCHAIN_FILE = "toolchain.ninja"
+# What the shell takes as it is.
+_SAFE = frozenset(f"{string.ascii_letters}{string.digits}_@%+=:,./-")
 
 
 def render(spec: BuildSpec) -> str:
@@ -72,8 +73,12 @@ def _join(flags: Sequence[str]) -> str:
 def _quote(text: str) -> str:
     if "\n" in text:
         raise ValueError(f"flags must not contain newlines (ninja cannot), got {text!r}")
+    if _SAFE.issuperset(text) and text:
+        return text
+    import shlex  # not needed by most cache hits
+
     return shlex.quote(text).replace("$", "$$")
 
 
 def _path(text: str) -> str:
-    return re.sub(r"([$ :])", r"$\1", text)
+    return "".join(f"${character}" if character in "$ :" else character for character in text)

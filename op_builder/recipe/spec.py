@@ -9,11 +9,11 @@ line.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path, PurePosixPath
 
+from ..lazy_dataclass import dataclass
 from ..toolchain.compiler import requests_native
 
 #: How the library is bound, which decides how it is loaded and which versions it works with.
@@ -80,7 +80,7 @@ class BuildSpec:
             raise ValueError(
                 f"binding of {self.name} must be one of {', '.join(BINDINGS)}, got {self.binding!r}"
             )
-        if not re.fullmatch(r"\w+", self.name):
+        if not self.name.replace("_", "a").isalnum():
             raise ValueError(f"op name must consist of letters, digits and _, got {self.name!r}")
         for source in self.sources:
             path = PurePosixPath(source.path)

@@ -10,18 +10,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
+from ..lazy_dataclass import dataclass
 from ..system import file_identity
 from .spec import TORCH_TARGET, Source
 
 MACRO = "TORCH_TARGET_VERSION"
-_DEFINITION = re.compile(rb"^[ \t]*#[ \t]*define[ \t]+TORCH_TARGET_VERSION\b(.*)$", re.MULTILINE)
-_COMMENT = re.compile(r"/\*.*?\*/|//.*")
-_NUMBER = re.compile(r"(?:0[xX][\da-fA-F']+|\d[\d']*)[uUlL]*")
+# These are compiled when they are needed: most ops do not set the macro.
+_DEFINITION = rb"(?m)^[ \t]*#[ \t]*define[ \t]+TORCH_TARGET_VERSION\b(.*)$"
+_COMMENT = r"/\*.*?\*/|//.*"
+_NUMBER = r"(?:0[xX][\da-fA-F']+|\d[\d']*)[uUlL]*"
 # ((0ULL + 2) << 56) | ((0ULL + 12) << 48), as torch's documentation writes it.
-_SHIFTS = re.compile(r"(?:0\+)?(\d+)<<56[|+](?:0\+)?(\d+)<<48")
+_SHIFTS = r"(?:0\+)?(\d+)<<56[|+](?:0\+)?(\d+)<<48"
 
 Version = tuple[int, int]
 
@@ -67,7 +69,7 @@ def torch_target(root: Path, sources: Iterable[Source], cxx_args: Sequence[str])
         cxx_args: The op's flags for all files.
     """
     common = _value_in(cxx_args)
-    values: list[str] = []
+    versions: list[Version | None] = []
     chosen: list[Source] = []
     for source in sources:
         own = _value_in(source.flags)
@@ -79,9 +81,8 @@ def torch_target(root: Path, sources: Iterable[Source], cxx_args: Sequence[str])
         elif own is not None:
             source = replace(source, flags=(f"-U{MACRO}", *source.flags))  # noqa: PLW2901
         value = own if own is not None else defined if defined is not None else common
-        values.append(default_value() if value is None else value)
+        versions.append(TORCH_TARGET if value is None else _version(value))
         chosen.append(source)
-    versions = [_version(value) for value in values]
     known = [version for version in versions if version is not None]
     return TorchTarget(
         sources=tuple(chosen),
@@ -127,8 +128,8 @@ def _defined_in(path: Path) -> str | None:
 def _definition(content: bytes) -> str | None:
     joined = content.replace(b"\\\n", b" ")
     values = {
-        _COMMENT.sub(" ", found.decode("utf-8", "replace")).strip()
-        for found in _DEFINITION.findall(joined)
+        re.sub(_COMMENT, " ", found.decode("utf-8", "replace")).strip()
+        for found in re.findall(_DEFINITION, joined)
     }
     return None if not values else values.pop() if len(values) == 1 else ""
 
@@ -136,8 +137,8 @@ def _definition(content: bytes) -> str | None:
 def _version(value: str) -> Version | None:
     """Return the torch version that a value of the macro stands for; None if it is unclear."""
     text = re.sub(r"\s", "", value)
-    if _NUMBER.fullmatch(text):
+    if re.fullmatch(_NUMBER, text):
         number = int(text.rstrip("uUlL").replace("'", ""), 0)
         return number >> 56, number >> 48 & 0xFF
-    shifts = _SHIFTS.fullmatch(re.sub(r"[()]|(?<=\d)[uUlL]+", "", text))
+    shifts = re.fullmatch(_SHIFTS, re.sub(r"[()]|(?<=\d)[uUlL]+", "", text))
     return (int(shifts[1]), int(shifts[2])) if shifts else None

@@ -14,12 +14,13 @@ import shlex
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, field, replace
 from pathlib import Path
 from typing import Any
 
 from .. import envs
 from ..errors import CommandError, CompilerNotFoundError
+from ..lazy_dataclass import dataclass
 from ..system import memo, process
 from ..system.file_clock import Clocks
 from . import cpu_info

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import importlib.machinery
 import platform
-import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 from .. import envs
+from ..lazy_dataclass import dataclass
 from ..system import file_identity
 from .compiler import Compiler, find_compiler, launcher_in
 from .environment import keyed
@@ -94,6 +94,8 @@ class Toolchain:
 
     def launcher(self) -> list[str]:
         """Return ccache or the like, if ASCEND_OPS_COMPILER_LAUNCHER or CXX names one."""
+        import shlex
+
         chosen = shlex.split(envs.COMPILER_LAUNCHER.get(self.environ))
         return chosen or launcher_in(shlex.split(envs.CXX.get(self.environ)))
 

@@ -12,11 +12,12 @@ import os
 import re
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 from .. import envs
 from ..errors import CommandError
+from ..lazy_dataclass import dataclass
 from ..system import file_identity, process
 from .environment import LAUNCHERS
 
@@ -24,7 +25,7 @@ _GCC_PROGRAMS = ("cc1plus", "collect2", "as", "ld")
 _CLANG_PROGRAMS = ("as", "ld")
 # collect2 prefers these to ld.
 _OTHER_LINKERS = ("real-ld", "collect-ld")
-_LOADED = re.compile(r"(?:=> |^\s*)(/\S.*?) \(0x", re.MULTILINE)
+_LOADED = r"(?m)(?:=> |^\s*)(/\S.*?) \(0x"
 _LOADER_SETTINGS = ("/etc/ld.so.cache", "/etc/ld.so.preload")
 _HEAD_BYTES = 4096
 
@@ -210,4 +211,4 @@ def _loaded_by(program: str, environ: Mapping[str, str]) -> list[str]:
         traced = process.run([program], env={**environ, "LD_TRACE_LOADED_OBJECTS": "1"})
     except CommandError:
         return []
-    return [path for path in _LOADED.findall(traced) if os.path.isfile(path)]  # noqa: PTH113
+    return [path for path in re.findall(_LOADED, traced) if os.path.isfile(path)]  # noqa: PTH113

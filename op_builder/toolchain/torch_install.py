@@ -7,13 +7,13 @@ its backends by itself. A build that imported them could not run on a machine th
 from __future__ import annotations
 
 import importlib.util
-import re
+import itertools
 import site
 import sys
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 
-_ASSIGNMENT = re.compile(r"^(__version__|git_version)\b[^=]*=\s*['\"]([^'\"]+)['\"]", re.MULTILINE)
+from ..lazy_dataclass import dataclass
 
 
 @dataclass(frozen=True)
@@ -31,8 +31,8 @@ class PackageInstall:
     @property
     def release(self) -> tuple[int, ...]:
         """The leading numbers of ``version``: ``2.13.0+cpu`` gives (2, 13, 0)."""
-        numbers = re.match(r"\d+(?:\.\d+)*", self.version)
-        return tuple(int(part) for part in numbers.group().split(".")) if numbers else ()
+        leading = itertools.takewhile("0123456789.".__contains__, self.version)
+        return tuple(int(part) for part in "".join(leading).split(".") if part)
 
     @property
     def library_dir(self) -> Path:
@@ -66,8 +66,17 @@ def find_package(name: str) -> PackageInstall | None:
         text = (root / "version.py").read_text(encoding="utf-8")
     except OSError:
         return None
-    found = dict(_ASSIGNMENT.findall(text))
+    found = dict(_assignments(text))
     return PackageInstall(root, found.get("__version__", "unknown"), found.get("git_version", ""))
+
+
+def _assignments(text: str) -> Iterator[tuple[str, str]]:
+    """Yield the names and values of the strings that a module assigns, each on one line."""
+    for line in text.splitlines():
+        target, _, value = line.partition("=")
+        value = value.strip()
+        if value[:1] in ("'", '"'):
+            yield target.partition(":")[0].strip(), value[1:].partition(value[0])[0]
 
 
 _roots: dict[tuple[str, ...], Path] = {}
