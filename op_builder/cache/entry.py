@@ -8,12 +8,12 @@ import marshal
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, field
 from pathlib import Path
 from typing import Any
 
 from ..lazy_dataclass import dataclass
-from ..system import file_identity
+from ..system import elf_file, file_identity
 from .key import headers_digest
 
 logger = logging.getLogger(__name__)
@@ -42,6 +42,7 @@ class Manifest:
         build_seconds: The wall time of the build.
         created: The time of the build, in ISO 8601.
         project_version: The version of this project that built it.
+        linked: The digest of each file that the linker read besides the objects, likewise.
     """
 
     recipe: Mapping[str, Any]
@@ -54,6 +55,7 @@ class Manifest:
     build_seconds: float
     created: str
     project_version: str
+    linked: Mapping[str, str] = field(default_factory=dict)
 
     def text(self) -> str:
         """Return the text of the manifest's file."""
@@ -69,9 +71,9 @@ class Manifest:
         fields = json.loads(path.read_bytes())
         fields["cpu_features"] = tuple(fields["cpu_features"])
         manifest = cls(**fields)
-        for part in (manifest.recipe, manifest.toolchain, manifest.headers):
+        for part in (manifest.recipe, manifest.toolchain, manifest.headers, manifest.linked):
             if not isinstance(part, dict):
-                raise TypeError(f"recipe, toolchain and headers must be objects, got {part!r}")
+                raise TypeError(f"recipe, toolchain and inputs must be objects, got {part!r}")
         for name in ("op", "target", "bound_to"):
             if name not in manifest.recipe:
                 raise KeyError(name)
@@ -131,23 +133,34 @@ class Entry:
             own_only: Check only the op's own headers. A shipped library depends on the versions of
                 torch and the system, not on the text of their headers.
         """
-        headers = {
-            resolve(spelled): digest
-            for spelled, digest in self.manifest.headers.items()
-            if not own_only or spelled.startswith("source/")
-        }
+        headers = self._resolved(self.manifest.headers, resolve, own_only)
+        linked = self._resolved(self.manifest.linked, resolve, own_only)
         memo = self.path / _STATUS_MEMO
-        state = _joint_status(headers)
+        state = _joint_status([*headers, *linked])
         if state is not None and state.digest in _known_states(memo):
             return None
-        for path, digest in sorted(headers.items(), key=_own_first):
-            now = _digest_or_none(path)
-            if now != digest:
-                change = "was deleted" if now is None else "changed"
-                return f"header {path} {change} after {self.path.name[:12]} was built"
+        for kind, paths, digest_of in (
+            ("header", headers, file_identity.digest_file),
+            ("link input", linked, elf_file.digest),
+        ):
+            for path, digest in sorted(paths.items(), key=_own_first):
+                now = _digest_or_none(path, digest_of)
+                if now != digest:
+                    change = "was deleted" if now is None else "changed"
+                    return f"{kind} {path} {change} after {self.path.name[:12]} was built"
         if state is not None and state.settled and not own_only:
             _remember_state(memo, state.digest)
         return None
+
+    @staticmethod
+    def _resolved(
+        inputs: Mapping[str, str], resolve: Callable[[str], str], own_only: bool
+    ) -> dict[str, str]:
+        return {
+            resolve(spelled): digest
+            for spelled, digest in inputs.items()
+            if not own_only or spelled.startswith("source/")
+        }
 
     def touch(self) -> None:
         """Record the use, for ``prune``: at most one write per day, and none if read-only."""
@@ -209,18 +222,31 @@ def _own_first(header: tuple[str, str]) -> bool:
     return header[0].startswith("/usr/")
 
 
-def _digest_or_none(path: str) -> str | None:
+def _digest_or_none(path: str, digest_of: Callable[[str], str]) -> str | None:
     try:
-        return file_identity.digest_file(path)
+        return digest_of(path)
     except OSError:
         return None
 
 
-def header_digests(spelled: list[str], resolve: Callable[[str], str]) -> dict[str, str]:
-    """Return the digests of the files that a build read, for its manifest."""
+@dataclass(frozen=True)
+class Digests:
+    """The digests of the files that a build read, for its manifest."""
+
+    headers: Mapping[str, str]
+    linked: Mapping[str, str]
+
+
+def header_digests(spelled: Iterable[str], resolve: Callable[[str], str]) -> dict[str, str]:
+    """Return the digests of the files that compilers and assemblers read."""
     return {path: file_identity.digest_file(resolve(path)) for path in sorted(spelled)}
+
+
+def link_digests(spelled: Iterable[str], resolve: Callable[[str], str]) -> dict[str, str]:
+    """Return the digests of the files that the linker read."""
+    return {path: elf_file.digest(resolve(path)) for path in sorted(spelled)}
 
 
 def deps_key(manifest: Manifest) -> str:
     """Return the name of an entry's folder, inside that of its build key."""
-    return headers_digest(manifest.headers)
+    return headers_digest({"headers": manifest.headers, "linked": manifest.linked})

@@ -24,7 +24,7 @@ from ..system import file_identity
 from ..toolchain.detect import Toolchain
 
 #: Increment this when the meaning of anything in an entry changes.
-SCHEMA = 2
+SCHEMA = 3
 
 _LONGEST = 160
 _CONTEXT = 40
@@ -83,9 +83,9 @@ class BuildKey:
         return file_identity.digest_bytes(canonical([self.recipe, self.toolchain]))[:40]
 
 
-def headers_digest(headers: Mapping[str, str]) -> str:
-    """Return the second half of an entry's key: the headers that the compiler read."""
-    return file_identity.digest_bytes(canonical(headers))[:40]
+def headers_digest(inputs: Mapping[str, object]) -> str:
+    """Return the second half of an entry's key: the files that the compiler and linker read."""
+    return file_identity.digest_bytes(canonical(inputs))[:40]
 
 
 def differences(wanted: Mapping[str, Any], found: Mapping[str, Any]) -> list[str]:

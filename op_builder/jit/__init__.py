@@ -3,7 +3,9 @@
 In import order:
 
     plan             one op on one machine: what would be built, and where it is looked up
-    depfile          the files that the compiler read
+    depfile          the syntax of the lists of files that were read
+    inputs           the files that a build read
+    stability        whether they stayed the same while it read them
     diagnostics      the first error in the output of a failed build
     run_ninja        the run itself, and its progress
     compile          a library in a working folder

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import logging
 import shutil
-import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from ..cache.entry import header_digests
+from ..cache.entry import Digests, header_digests, link_digests
 from ..cache.key import source_digests
 from ..errors import BuildError
 from ..recipe import ninja
 from ..recipe.spec import BuildSpec
-from ..system import file_identity
 from ..toolchain.detect import Toolchain
-from ..toolchain.environment import clean_start, ninja_environment
+from ..toolchain.environment import is_known, kept_variables, ninja_environment
 from ..toolchain.jobs import compile_jobs
-from .depfile import dependencies
+from .inputs import Inputs, UnknownInputsError, read_inputs
 from .run_ninja import ProgressListener, run_ninja, write_ninja
+from .stability import Watch
 
 logger = logging.getLogger(__name__)
 
@@ -31,12 +30,12 @@ def compile_library(
     sources: Mapping[str, str],
     work: Path,
     on_progress: ProgressListener | None,
-) -> dict[str, str]:
+) -> Digests:
     """Build the library in ``work``.
 
     Headers can only be hashed after the build, when an editor may have saved a new version, and an
-    entry with the digest of that version would stay wrong forever. So if a header was written
-    during the build, the build is repeated until its headers stay the same.
+    entry with the digest of that version would stay wrong forever. So if a file that was read may
+    have changed during the build, the build is repeated until all of them stay the same.
 
     Args:
         spec: What to build.
@@ -46,28 +45,48 @@ def compile_library(
         on_progress: Called after each step.
 
     Returns:
-        The digests of the headers that were compiled.
+        The digests of the headers that were compiled, and of what was linked.
 
     Raises:
-        BuildError: Compiling or linking failed, or a source or a header keeps changing.
+        BuildError: Compiling or linking failed, a file that they read
+            keeps changing, or they do not list the files that they read.
     """
     _lay_out(spec, work)
-    before: dict[str, str] | None = None
+    known = [spec.resolve(f"source/{source}") for source in sources]
+    known += [str(root) for root in spec.roots.values()]
+    known += [spec.resolve(folder) for folder in spec.include_dirs]
     for _ in range(_ATTEMPTS):
-        began = time.time_ns()
+        watch = Watch(known, [str(work), *map(str, spec.roots.values())])
+        _check_sources(spec, sources, work)
         _run(spec, toolchain, work, on_progress)
-        changed = _changed_source(spec, sources)
-        if changed is not None:
-            raise _moving_target(spec, work, changed)
+        inputs = _inputs(spec, work)
+        _check_sources(spec, sources, work)
+        read = [spec.resolve(path) for path in inputs.all]
         try:
-            headers = header_digests(_headers(spec, work), spec.resolve)
-            if headers == before or not _written_since(began, headers, spec):
-                return headers
-            before = headers
-        except FileNotFoundError:  # deleted since the compiler read it
-            before = None
+            headers = header_digests(inputs.headers, spec.resolve)
+            linked = link_digests(inputs.linked, spec.resolve)
+            changed = watch.changed([*known, *read])
+        except FileNotFoundError as error:  # deleted since a tool read it
+            changed = [str(error.filename)]
+        if not changed:
+            return Digests(headers, linked)
+        known = list(dict.fromkeys([*known, *read]))
         shutil.rmtree(work / "objects")
-    raise _moving_target(spec, work, "a header")
+    raise _moving_target(spec, work, changed[0])
+
+
+def _check_sources(spec: BuildSpec, sources: Mapping[str, str], work: Path) -> None:
+    now = source_digests(spec)
+    for path, digest in sources.items():
+        if now[path] != digest:
+            raise _moving_target(spec, work, spec.resolve(f"source/{path}"))
+
+
+def _inputs(spec: BuildSpec, work: Path) -> Inputs:
+    try:
+        return read_inputs(spec, work)
+    except UnknownInputsError as error:
+        raise BuildError(spec.name, str(error), "ninja", work / "build.log") from error
 
 
 def _lay_out(spec: BuildSpec, work: Path) -> None:
@@ -81,33 +100,19 @@ def _run(
     spec: BuildSpec, toolchain: Toolchain, work: Path, on_progress: ProgressListener | None
 ) -> None:
     compiler, launcher = toolchain.compiler(), toolchain.launcher()
-    start = clean_start(launcher, compiler.environ)
-    text = ninja.render_toolchain([*start, *compiler.command], launcher)
+    text = ninja.render_toolchain(
+        compiler.command,
+        launcher,
+        kept=kept_variables(launcher, compiler.environ),
+        lists_assembled="assembler" in compiler.lists and not is_known(launcher),
+        lists_linked="linker" in compiler.lists,
+    )
     environ = ninja_environment(toolchain.environ, launcher, compiler.environ)
     jobs = compile_jobs(toolchain.environ)
     logger.debug("%s: %d jobs (%s)", spec.name, jobs.count, jobs.reason)
     run_ninja(spec, work, text, jobs.count, on_progress, environ)
 
 
-def _changed_source(spec: BuildSpec, sources: Mapping[str, str]) -> str | None:
-    now = source_digests(spec)
-    for path, digest in sources.items():
-        if now[path] != digest:
-            return spec.resolve(f"source/{path}")
-    return None
-
-
-def _written_since(moment_ns: int, headers: Mapping[str, str], spec: BuildSpec) -> bool:
-    """Return whether a header was written since, by its change time, which programs cannot set."""
-    return any(file_identity.status(spec.resolve(path))[4] >= moment_ns for path in headers)
-
-
 def _moving_target(spec: BuildSpec, work: Path, what: str) -> BuildError:
     message = f"{what}: error: changed during the build; load the op again"
     return BuildError(spec.name, message, "ninja", work / "build.log")
-
-
-def _headers(spec: BuildSpec, work: Path) -> list[str]:
-    """Return the files that the compiler read, except for the sources."""
-    sources = {f"source/{source.path}" for source in spec.sources}
-    return [path for path in dependencies(work) if path not in sources]

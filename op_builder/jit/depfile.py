@@ -1,27 +1,10 @@
-"""The files that a compiler read, from the depfiles that it wrote."""
+"""The syntax of the lists in which compilers, assemblers and linkers name what they read."""
 
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 _ESCAPED = re.compile(r"(\\+)([ \t#])|\$\$")
-
-
-def dependencies(folder: Path) -> list[str]:
-    """Return all files that the compiler read, as it spelled them.
-
-    The depfiles come from ``-MD``. ``-MMD`` would omit everything found through ``-isystem``, so
-    torch's own builder does not notice changed torch headers (pytorch #68905).
-
-    Args:
-        folder: The working folder of the build, which contains ``objects``.
-    """
-    found: dict[str, None] = {}
-    for depfile in sorted(folder.glob("objects/**/*.d")):
-        text = depfile.read_bytes().decode("utf-8", "surrogateescape")  # paths may be any bytes
-        found.update(dict.fromkeys(parse_depfile(text)))
-    return list(found)
 
 
 def parse_depfile(text: str) -> list[str]:
@@ -37,8 +20,28 @@ def parse_depfile(text: str) -> list[str]:
     """
     joined = text.replace("\\\n", " ")
     _, _, prerequisites = joined.partition(": ")
-    words = re.findall(r"(?:\\[ \t]|[^ \t\n])+", prerequisites)
+    first_rule, _, _ = prerequisites.partition("\n")
+    words = re.findall(r"(?:\\[ \t]|[^ \t])+", first_rule)
     return [_ESCAPED.sub(_unescape, word) for word in words]
+
+
+def parse_linker_list(text: str) -> list[str]:
+    """Return the prerequisites of a rule that a linker wrote, one per line.
+
+    GNU ld escapes nothing; lld and mold escape as compilers do.
+
+    Example:
+        >>> from op_builder.jit.depfile import parse_linker_list
+        >>> parse_linker_list("a.so: \\\\\n  a.o \\\\\n  my lib/libm.a\n\na.o:\n")
+        ['a.o', 'my lib/libm.a']
+    """
+    _, _, rule = text.partition(":")
+    lines: list[str] = []
+    for line in rule.split("\n"):
+        lines.append(line.removesuffix("\\").strip(" "))
+        if not line.endswith("\\"):
+            break
+    return [line for line in lines if line]
 
 
 def _unescape(matched: re.Match[str]) -> str:

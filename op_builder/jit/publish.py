@@ -13,7 +13,7 @@ from typing import Any
 
 from .. import envs
 from ..cache import store
-from ..cache.entry import Entry, Manifest
+from ..cache.entry import Digests, Entry, Manifest
 from ..cache.key import BuildKey
 from ..cache.layers import Layer
 from ..cache.lock import build_lock
@@ -115,28 +115,37 @@ def _build_in(
     with store.staging(layer, spec.name) as work:
         started = time.monotonic()
         try:
-            headers = compile_library(
+            digests = compile_library(
                 spec, plan.toolchain, plan.recipe["sources"], work, on_progress
             )
+            _check_compiler(plan, key, work)
         except BuildError as error:
             full = _FULL_DISK.search((work / "build.log").read_text(encoding="utf-8"))
             if full:
                 raise OSError(errno.ENOSPC, full.group().strip()) from error
             raise _keep_log(layer, error) from None
-        manifest = _manifest(spec, key, work, headers, time.monotonic() - started)
+        manifest = _manifest(spec, key, work, digests, time.monotonic() - started)
         built = store.publish(layer, key, work, manifest)
     logger.info("built %s in %.2f s: %s", spec.name, manifest.build_seconds, built.path)
     return built
 
 
+def _check_compiler(plan: Plan, key: BuildKey, work: Path) -> None:
+    """Refuse a library if the compiler was replaced while it was built."""
+    if plan.build_key().digest != key.digest:
+        message = "error: the compiler changed during the build; load the op again"
+        raise BuildError(plan.spec.name, message, "ninja", work / "build.log")
+
+
 def _manifest(
-    spec: BuildSpec, key: BuildKey, work: Path, headers: Mapping[str, str], seconds: float
+    spec: BuildSpec, key: BuildKey, work: Path, digests: Digests, seconds: float
 ) -> Manifest:
     library = work / ninja.library_name(spec)
     return Manifest(
         recipe=key.recipe,
         toolchain=key.toolchain,
-        headers=headers,
+        headers=digests.headers,
+        linked=digests.linked,
         payload=library.name,
         payload_digest=file_identity.digest_file(library),
         payload_bytes=library.stat().st_size,

@@ -1,7 +1,8 @@
 """A spec as a ninja file.
 
 The text that runs is the text in the key. The command of the compiler is in a second file, which
-the first includes, since the key describes the compiler in another way.
+the first includes, since the key describes the compiler in another way. So do the flags that let
+the assembler and the linker list the files that they read, as not all of them can.
 """
 
 from __future__ import annotations
@@ -9,11 +10,17 @@ from __future__ import annotations
 import string
 from collections.abc import Sequence
 
-from .spec import BuildSpec
+from .spec import BuildSpec, Source
 
 TOOLCHAIN_FILE = "toolchain.ninja"
 # What the shell takes as it is.
 _SAFE = frozenset(f"{string.ascii_letters}{string.digits}_@%+=:,./-")
+#: The lists of files that were read: suffixes of an object's name, and names in the working folder.
+COMPILER_LIST, ASSEMBLER_LIST = ".d", ".as.d"
+LINKER_LIST, LINKER_TRACE = "link.d", "link.trace"
+# -Wa would split a path at its commas. The shell expands the name, which the rule sets. A pipe
+# keeps the compiler's temporary output out of the list.
+_ASSEMBLER_FLAGS = '-pipe -Xassembler --MD -Xassembler "$$list"'
 
 
 def render(spec: BuildSpec) -> str:
@@ -26,17 +33,18 @@ def render(spec: BuildSpec) -> str:
         f"ld_flags = {_join(spec.ld_flags)}".rstrip(),
         "",
         "rule compile",
-        "  command = $compile -MD -MF $out.d $cxx_flags $flags -c $in -o $out",
+        f"  command = list=$out{ASSEMBLER_LIST}; "
+        "$compile -MD -MF $out.d $cxx_flags $flags -c $in -o $out",
         "  depfile = $out.d",
         "  description = compile $in",
         "rule link",
-        "  command = $link -shared -o $out $in $ld_flags",
+        "  command = $link -shared -o $out $in $ld_flags $trace",
         "  description = link $out",
         "",
     ]
     objects = []
     for source in spec.sources:
-        built = f"objects/{source.path}.o"
+        built = object_name(source)
         objects.append(_path(built))
         lines.append(f"build {_path(built)}: compile {_path('source/' + source.path)}")
         if source.flags:
@@ -45,12 +53,23 @@ def render(spec: BuildSpec) -> str:
     return "\n".join(lines)
 
 
-def render_toolchain(compiler: Sequence[str], launcher: Sequence[str]) -> str:
+def render_toolchain(
+    compiler: Sequence[str],
+    launcher: Sequence[str],
+    *,
+    kept: Sequence[str] = (),
+    lists_assembled: bool = False,
+    lists_linked: bool | None = None,
+) -> str:
     """Return the file that names the compiler.
 
     Args:
         compiler: The compiler's command.
         launcher: A program such as ccache to run each compile with; links run without it.
+        kept: The variables to start the compiler with; if it is empty, all of them.
+        lists_assembled: Let the assembler list the files that it reads.
+        lists_linked: Let the linker list the files that it reads. False lets it print them, which
+            older ones can, too; None does neither.
 
     Example:
         >>> from op_builder.recipe.ninja import render_toolchain
@@ -58,7 +77,21 @@ def render_toolchain(compiler: Sequence[str], launcher: Sequence[str]) -> str:
         compile = ccache g++
         link = g++
     """
-    return f"compile = {_join([*launcher, *compiler])}\nlink = {_join(compiler)}\n"
+    assembler = f" {_ASSEMBLER_FLAGS}" if lists_assembled else ""
+    linker = f" -Wl,--dependency-file={LINKER_LIST}" if lists_linked else ""
+    trace = f"trace = -Wl,-t >{LINKER_TRACE}\n" if lists_linked is False else ""
+    # The shell expands the values, since ninja cannot express a newline.
+    start = " ".join(["/usr/bin/env", "-i", *(f'{name}="$${name}"' for name in kept)]) if kept else ""
+    command = f"{start} {_join(compiler)}".lstrip()
+    return (
+        f"compile = {_join(launcher)} {command}{assembler}".replace("=  ", "= ")
+        + f"\nlink = {command}{linker}\n{trace}"
+    )
+
+
+def object_name(source: Source) -> str:
+    """Return the object of a source, relative to the working folder."""
+    return f"objects/{source.path}.o"
 
 
 def library_name(spec: BuildSpec) -> str:

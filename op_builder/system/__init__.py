@@ -5,6 +5,7 @@ In import order:
     process             the only place that starts a subprocess
     file_clock          the time by the clock of a file system
     file_identity       digests of files, remembered by their status
+    elf_file            the identity of a library that is linked against
     private_folder      folders that only their owner can write to
     memo                facts remembered across processes
 """

@@ -28,6 +28,12 @@ from .environment import LAUNCHERS, compiler_environment, script_words, search_p
 from .tool_files import find_tools
 
 MINIMUM_VERSIONS = {"gcc": (9, 0), "clang": (10, 0)}
+_TUPLES = ("command", "tools", "files", "absent", "lists")
+# The flags with which each program lists the files that it reads.
+_LISTS = {
+    "assembler": ("-Xassembler", "--MD", "-Xassembler", "assembler.d"),
+    "linker": ("-Wl,--dependency-file=linker.d",),
+}
 _ADVICE = (
     "Ops require a C++17 compiler: GCC 9 or newer, or Clang 10 or newer. Install one with "
     "`dnf install gcc-c++` (openEuler) or `apt-get install g++` (Debian, Ubuntu), "
@@ -57,6 +63,7 @@ class Compiler:
         environ: The environment that it runs in.
         files: The files that a memo of it depends on.
         absent: The paths at which another program would be found first.
+        lists: Which of ``assembler`` and ``linker`` can list the files that they read.
     """
 
     command: tuple[str, ...]
@@ -69,6 +76,7 @@ class Compiler:
     environ: Mapping[str, str] = field(hash=False)
     files: tuple[str, ...]
     absent: tuple[str, ...]
+    lists: tuple[str, ...]
 
     def identity(self) -> dict[str, object]:
         """Return what decides its output: the compiler's part of a build key."""
@@ -148,7 +156,7 @@ def find_compiler(environ: Mapping[str, str], memo_dir: Path | None) -> Compiler
 
 
 def _restored(fact: Mapping[str, Any]) -> Compiler:
-    lists = {name: tuple(fact[name]) for name in ("command", "tools", "files", "absent")}
+    lists = {name: tuple(fact[name]) for name in _TUPLES}
     return Compiler(**{**fact, **lists})
 
 
@@ -213,13 +221,7 @@ def _probe_in(command: tuple[str, ...], environ: Mapping[str, str]) -> tuple[Com
     if tuple(int(part) for part in version.split(".")[:2]) < MINIMUM_VERSIONS[family]:
         wanted = ".".join(map(str, MINIMUM_VERSIONS[family]))
         raise ValueError(f"is {family} {version}, but must be {wanted} or newer")
-    with tempfile.TemporaryDirectory(prefix="ascend_ops_probe_") as folder:
-        source = Path(folder, "probe.cpp")
-        source.write_text(_PROBE_SOURCE, encoding="utf-8")
-        flags = ["-std=c++17", "-fPIC", "-shared"]
-        process.run(
-            [*command, *flags, "probe.cpp", "-o", "probe.so"], cwd=Path(folder), env=environ
-        )
+    lists = _try_link(command, environ, family)
     target = process.run([*command, "-dumpmachine"], env=environ).strip()
     found = find_tools(command, environ, family)
     tools = tuple(_version_line(found.programs.get(name, name), environ) for name in ("as", "ld"))
@@ -234,8 +236,31 @@ def _probe_in(command: tuple[str, ...], environ: Mapping[str, str]) -> tuple[Com
         environ=environ,
         files=tuple(found.files),
         absent=tuple(found.absent),
+        lists=lists,
     )
     return compiler, found.complete
+
+
+def _try_link(command: tuple[str, ...], environ: Mapping[str, str], family: str) -> tuple[str, ...]:
+    """Compile and link a few lines, and return which programs can list the files that they read.
+
+    Raises:
+        CommandError: The compiler cannot compile or link.
+    """
+    wanted = [("assembler", "linker"), ("linker",), ()]
+    for lists in wanted if family == "gcc" else wanted[1:]:
+        with tempfile.TemporaryDirectory(prefix="ascend_ops_probe_") as folder:
+            Path(folder, "probe.cpp").write_text(_PROBE_SOURCE, encoding="utf-8")
+            listing = [flag for name in lists for flag in _LISTS[name]]
+            flags = ["-std=c++17", "-fPIC", "-shared", "probe.cpp", "-o", "probe.so", *listing]
+            try:
+                process.run([*command, *flags], cwd=Path(folder), env=environ)
+            except CommandError:
+                if not lists:
+                    raise
+                continue
+            return tuple(name for name in lists if Path(folder, f"{name}.d").exists())
+    return ()
 
 
 def _family_and_version(macros: str) -> tuple[str, str]:

@@ -24,7 +24,6 @@ _REPLACES_COMPILER = ("CCACHE_COMPILER", "CCACHE_PREFIX", "CCACHE_PREFIX_CPP", "
 # The programs that PATH finds are keyed by their content; the locale and TMPDIR decide nothing.
 _NEVER_KEYED = frozenset({envs.SEARCH_PATH.name, envs.TMPDIR.name, *_LOCALE})
 _LONGEST_SCRIPT = 1_000_000
-_ENV_PROGRAMS = ("/usr/bin/env", "/bin/env")
 
 
 def search_path(environ: Mapping[str, str]) -> list[str]:
@@ -96,21 +95,23 @@ def ninja_environment(
     """
     if not launcher:
         return dict(compiler)
-    if _prefix(launcher) is None:  # another program: it may need any variable
-        return {**environ, **_LOCALE}
+    if not is_known(launcher):  # another program: it may need any variable
+        return {**environ, **compiler}
     return {**_launcher_variables(environ, launcher), **compiler}
 
 
-def clean_start(launcher: Sequence[str], compiler: Mapping[str, str]) -> list[str]:
-    """Return the command that starts a compiler in its own environment, behind any launcher.
+def kept_variables(launcher: Sequence[str], compiler: Mapping[str, str]) -> list[str]:
+    """Return the variables to start a compiler with behind a launcher that has all; else nothing.
 
-    ccache and its like run compilers in theirs, which is already clean, and must see the compiler
-    as the first word of their command.
+    ccache and its like run compilers in their own environment, which is already clean, and must see
+    the compiler as the first word of their command.
     """
-    if not launcher or _prefix(launcher) is not None:
-        return []
-    program = next((path for path in _ENV_PROGRAMS if Path(path).exists()), "env")
-    return [program, "-i", *(f"{name}={value}" for name, value in sorted(compiler.items()))]
+    return [] if not launcher or is_known(launcher) else sorted(compiler)
+
+
+def is_known(launcher: Sequence[str]) -> bool:
+    """Return whether it is ccache or the like, which may store what a compiler writes."""
+    return bool(launcher) and _prefix(launcher) is not None
 
 
 def _prefix(launcher: Sequence[str]) -> str | None:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from odd_text import ODD
 
-from op_builder.jit.depfile import dependencies, parse_depfile
+from op_builder.jit.depfile import parse_depfile, parse_linker_list
 
 
 def _munged(path: str) -> str:
@@ -50,8 +47,13 @@ def test_depfiles_by_example(text: str, paths: list[str]) -> None:
     assert parse_depfile(text) == paths
 
 
-def test_a_path_that_is_not_text_is_read_back_as_the_same_bytes(tmp_path: Path) -> None:
-    (tmp_path / "objects").mkdir()
-    (tmp_path / "objects" / "a.o.d").write_bytes(b"a.o: \xff\xfe.h b.h\n")
-    found = dependencies(tmp_path)
-    assert [os.fsencode(path) for path in found] == [b"\xff\xfe.h", b"b.h"]
+@pytest.mark.parametrize(
+    ("text", "paths"),
+    [
+        ("a.so: \\\n  a.o \\\n  /x y/libz.a\n\na.o:\n\n/x y/libz.a:\n", ["a.o", "/x y/libz.a"]),
+        ("a.so: \\\n  a.o\n", ["a.o"]),
+        ("", []),
+    ],
+)
+def test_linker_lists_by_example(text: str, paths: list[str]) -> None:
+    assert parse_linker_list(text) == paths
