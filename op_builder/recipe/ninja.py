@@ -81,7 +81,8 @@ def render_toolchain(
     linker = f" -Wl,--dependency-file={LINKER_LIST}" if lists_linked else ""
     trace = f"trace = -Wl,-t >{LINKER_TRACE}\n" if lists_linked is False else ""
     # The shell expands the values, since ninja cannot express a newline.
-    start = " ".join(["/usr/bin/env", "-i", *(f'{name}="$${name}"' for name in kept)]) if kept else ""
+    values = [f'{name}="$${name}"' for name in kept]
+    start = " ".join(["/usr/bin/env", "-i", *values]) if kept else ""
     command = f"{start} {_join(compiler)}".lstrip()
     return (
         f"compile = {_join(launcher)} {command}{assembler}".replace("=  ", "= ")
