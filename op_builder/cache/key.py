@@ -22,9 +22,10 @@ from ..recipe import ninja
 from ..recipe.spec import BuildSpec
 from ..system import file_identity
 from ..toolchain.detect import Toolchain
+from ..toolchain.flag_files import named_files
 
 #: Increment this when the meaning of anything in an entry changes.
-SCHEMA = 3
+SCHEMA = 4
 
 _LONGEST = 160
 _CONTEXT = 40
@@ -40,7 +41,7 @@ def recipe(spec: BuildSpec, toolchain: Toolchain) -> dict[str, Any]:
     """Return the part of the key that requires no compiler.
 
     Raises:
-        AscendOpsError: A source cannot be read.
+        AscendOpsError: A source cannot be read, or a flag cannot be used.
     """
     return {
         "schema": SCHEMA,
@@ -50,6 +51,7 @@ def recipe(spec: BuildSpec, toolchain: Toolchain) -> dict[str, Any]:
         "target": toolchain.target,
         "build": ninja.render(spec),
         "sources": source_digests(spec),
+        "files": flag_file_digests(spec),
         "bound_to": dict(spec.bound_to),
     }
 
@@ -68,6 +70,22 @@ def source_digests(spec: BuildSpec) -> dict[str, str]:
         except OSError as error:
             raise AscendOpsError(f"{spec.name}: source {path} cannot be read: {error}") from error
     return digests
+
+
+def flag_file_digests(spec: BuildSpec) -> dict[str, str]:
+    """Return the digest of each file that a flag names, as it is now.
+
+    Raises:
+        AscendOpsError: A flag's files cannot be known.
+    """
+    cxx_flags = [*spec.cxx_flags, *(flag for source in spec.sources for flag in source.flags)]
+    try:
+        return {
+            **named_files(cxx_flags, spec.resolve, "cxx_args"),
+            **named_files(spec.ld_flags, spec.resolve, "extra_ldflags"),
+        }
+    except (ValueError, OSError) as error:
+        raise AscendOpsError(f"{spec.name}: {error}") from error
 
 
 @dataclass(frozen=True)

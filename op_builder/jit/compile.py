@@ -6,9 +6,10 @@ import logging
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from ..cache.entry import Digests, header_digests, link_digests
-from ..cache.key import source_digests
+from ..cache.key import flag_file_digests, source_digests
 from ..errors import BuildError
 from ..recipe import ninja
 from ..recipe.spec import BuildSpec
@@ -27,7 +28,7 @@ _ATTEMPTS = 3
 def compile_library(
     spec: BuildSpec,
     toolchain: Toolchain,
-    sources: Mapping[str, str],
+    recipe: Mapping[str, Any],
     work: Path,
     on_progress: ProgressListener | None,
 ) -> Digests:
@@ -40,7 +41,7 @@ def compile_library(
     Args:
         spec: What to build.
         toolchain: What to build it with.
-        sources: The digests of the sources in the library's key.
+        recipe: The recipe in the library's key, with the digests of its sources.
         work: The working folder, which is empty.
         on_progress: Called after each step.
 
@@ -52,15 +53,16 @@ def compile_library(
             keeps changing, or they do not list the files that they read.
     """
     _lay_out(spec, work)
-    known = [spec.resolve(f"source/{source}") for source in sources]
+    known = [spec.resolve(f"source/{source}") for source in recipe["sources"]]
+    known += [spec.resolve(file) for file in recipe["files"]]
     known += [str(root) for root in spec.roots.values()]
     known += [spec.resolve(folder) for folder in spec.include_dirs]
     for _ in range(_ATTEMPTS):
         watch = Watch(known, [str(work), *map(str, spec.roots.values())])
-        _check_sources(spec, sources, work)
+        _check_key(spec, recipe, work)
         _run(spec, toolchain, work, on_progress)
         inputs = _inputs(spec, work)
-        _check_sources(spec, sources, work)
+        _check_key(spec, recipe, work)
         read = [spec.resolve(path) for path in inputs.all]
         try:
             headers = header_digests(inputs.headers, spec.resolve)
@@ -75,11 +77,13 @@ def compile_library(
     raise _moving_target(spec, work, changed[0])
 
 
-def _check_sources(spec: BuildSpec, sources: Mapping[str, str], work: Path) -> None:
-    now = source_digests(spec)
-    for path, digest in sources.items():
-        if now[path] != digest:
-            raise _moving_target(spec, work, spec.resolve(f"source/{path}"))
+def _check_key(spec: BuildSpec, recipe: Mapping[str, Any], work: Path) -> None:
+    """Refuse to build if a source or a file that a flag names is not what the key contains."""
+    for name, now in (("sources", source_digests(spec)), ("files", flag_file_digests(spec))):
+        for path, digest in {**now, **recipe[name]}.items():
+            if now.get(path) != digest:
+                spelled = f"source/{path}" if name == "sources" else path
+                raise _moving_target(spec, work, spec.resolve(spelled))
 
 
 def _inputs(spec: BuildSpec, work: Path) -> Inputs:
@@ -90,7 +94,8 @@ def _inputs(spec: BuildSpec, work: Path) -> Inputs:
 
 
 def _lay_out(spec: BuildSpec, work: Path) -> None:
-    """Write the ninja file, and create a link for each root."""
+    """Write the ninja file and an empty log, and create a link for each root."""
+    (work / "build.log").touch()
     write_ninja(work / "build.ninja", ninja.render(spec))
     for name, root in spec.roots.items():
         (work / name).symlink_to(root, target_is_directory=True)

@@ -115,9 +115,7 @@ def _build_in(
     with store.staging(layer, spec.name) as work:
         started = time.monotonic()
         try:
-            digests = compile_library(
-                spec, plan.toolchain, plan.recipe["sources"], work, on_progress
-            )
+            digests = compile_library(spec, plan.toolchain, plan.recipe, work, on_progress)
             _check_compiler(plan, key, work)
         except BuildError as error:
             full = _FULL_DISK.search((work / "build.log").read_text(encoding="utf-8"))

@@ -5,6 +5,7 @@ In import order:
     cpu_info           the CPU's model and instruction-set features
     jobs               how many compilers may run at once
     environment        the variables that compilers may see
+    flag_files         files that flags name, and flags that are refused
     tool_files         the programs behind a compiler's command
     torch_install      torch and torch_npu, without importing them
     compiler           find a C++ compiler, and try it

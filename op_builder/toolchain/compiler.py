@@ -25,6 +25,7 @@ from ..system import memo, process
 from ..system.file_clock import Clocks
 from . import cpu_info
 from .environment import LAUNCHERS, compiler_environment, script_words, search_path
+from .flag_files import named_files
 from .tool_files import find_tools
 
 MINIMUM_VERSIONS = {"gcc": (9, 0), "clang": (10, 0)}
@@ -205,17 +206,23 @@ def _probe(
     """
     if any("\n" in word for word in command):
         raise ValueError("has a newline in its path, which ninja cannot express")
+    files = named_files(command[1:], str, "CXX")
+    relative = next((path for path in files if not path.startswith(os.sep)), None)
+    if relative:
+        raise ValueError(f"must name files by absolute paths, got {relative!r}")
     allowed = compiler_environment(environ, words)
     try:
-        return _probe_in(command, allowed)
+        return _probe_in(command, allowed, files)
     except CommandError:
         with_libraries = compiler_environment(environ, words, libraries=True)
         if with_libraries == allowed:
             raise
-        return _probe_in(command, with_libraries)
+        return _probe_in(command, with_libraries, files)
 
 
-def _probe_in(command: tuple[str, ...], environ: Mapping[str, str]) -> tuple[Compiler, bool]:
+def _probe_in(
+    command: tuple[str, ...], environ: Mapping[str, str], files: Mapping[str, str]
+) -> tuple[Compiler, bool]:
     macros = process.run([*command, "-dM", "-E", "-x", "c++", os.devnull], env=environ)
     family, version = _family_and_version(macros)
     if tuple(int(part) for part in version.split(".")[:2]) < MINIMUM_VERSIONS[family]:
@@ -224,6 +231,9 @@ def _probe_in(command: tuple[str, ...], environ: Mapping[str, str]) -> tuple[Com
     lists = _try_link(command, environ, family)
     target = process.run([*command, "-dumpmachine"], env=environ).strip()
     found = find_tools(command, environ, family)
+    for path, digest in files.items():
+        found.content[f"file {path}"] = digest
+        found.files.append(path)
     tools = tuple(_version_line(found.programs.get(name, name), environ) for name in ("as", "ld"))
     compiler = Compiler(
         command=command,
