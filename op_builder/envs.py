@@ -177,6 +177,14 @@ LOCK_TIMEOUT: Variable[float] = Variable(
     "seconds",
     "how long to wait for another process that builds the same op; then build without the lock",
 )
+BUILD_TIMEOUT: Variable[float] = Variable(
+    "ASCEND_OPS_BUILD_TIMEOUT",
+    _seconds,
+    7200.0,
+    "seconds",
+    "how long the compiler and the linker of one op may run before the build is ended with an "
+    "error; 0 for no limit",
+)
 JIT: Variable[bool] = Variable(
     "ASCEND_OPS_JIT",
     _boolean,

@@ -52,12 +52,36 @@ class EnvironmentVariableError(AscendOpsError, ValueError):
 class CommandError(AscendOpsError):
     """A subprocess exited with a non-zero status, timed out or could not be started."""
 
-    def __init__(self, command: Sequence[str], status: int | None, output: str) -> None:
-        self.command, self.status, self.output = tuple(command), status, output
-        printed = output.strip() or "(no output)"
+    def __init__(
+        self,
+        command: Sequence[str],
+        status: int | None,
+        output: str,
+        timeout: float | None = None,
+    ) -> None:
+        self.command, self.status, self.timeout = tuple(command), status, timeout
+        self.output = shortened(output)
+        printed = self.output.strip() or "(no output)"
+        ended = ending(status) if timeout is None else f"timed out after {timeout:g} s"
         import shlex  # takes a tenth of the time that all imports of a cache hit take
 
-        super().__init__(f"{shlex.join(self.command)}\n{ending(status)}:\n{printed}")
+        super().__init__(f"{shlex.join(self.command)}\n{ended}:\n{printed}")
+
+
+def shortened(text: str, length: int = 32_768) -> str:
+    """Return ``text``, or its beginning and its end if it is longer than ``length``.
+
+    Example:
+        >>> from op_builder.errors import shortened
+        >>> print(shortened("1234567890", 4))
+        12
+        [6 characters omitted]
+        90
+    """
+    if len(text) <= length:
+        return text
+    half = length // 2
+    return f"{text[:half]}\n[{len(text) - 2 * half} characters omitted]\n{text[-half:]}"
 
 
 def ending(status: int | None) -> str:
@@ -114,12 +138,39 @@ class UnknownOpError(AscendOpsError, KeyError):
 
 
 class BuildError(AscendOpsError):
-    """Compiling or linking failed; shows the first error, the command and the path of the log."""
+    """Compiling or linking failed; shows the first error, the command and the path of the log.
 
-    def __init__(self, op: str, first_error: str, command: str, log: Path | None) -> None:
+    Attributes:
+        op: The op's name.
+        first_error: The first error in the output.
+        command: The command that failed.
+        log: The file with the output.
+        kind: ``diagnostic`` if the compiler refused the op and ``timeout`` if the build took too
+            long. In the other kinds the next build may succeed: ``killed``, ``full disk``,
+            ``changed`` (a file was written during the build).
+    """
+
+    def __init__(
+        self, op: str, first_error: str, command: str, log: Path | None, kind: str = "diagnostic"
+    ) -> None:
         self.op, self.first_error, self.command, self.log = op, first_error, command, log
+        self.kind = kind
+        advice = _ADVICE.get(kind, "")
         full_log = f"\nfull log: {log}" if log else ""
-        super().__init__(f"building {op} failed:\n{first_error}\ncommand: {command}{full_log}")
+        super().__init__(
+            f"building {op} failed:\n{first_error}\n{advice}command: {command}{full_log}"
+        )
+
+    @property
+    def is_transient(self) -> bool:
+        """Whether the next build may succeed without a change of the op or of the environment."""
+        return self.kind in ("killed", "full disk", "changed")
+
+
+_ADVICE = {
+    "killed": "A signal ended the build. If memory is short, set MAX_JOBS to a lower number.\n",
+    "full disk": "Free some space, or set TMPDIR to a folder on another disk.\n",
+}
 
 
 class JitDisabledError(AscendOpsError):

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from .. import envs
 from ..cache.entry import Digests, header_digests, link_digests
 from ..cache.key import flag_file_digests, source_digests
 from ..errors import BuildError
@@ -115,9 +116,18 @@ def _run(
     environ = ninja_environment(toolchain.environ, launcher, compiler.environ)
     jobs = compile_jobs(toolchain.environ)
     logger.debug("%s: %d jobs (%s)", spec.name, jobs.count, jobs.reason)
-    run_ninja(spec, work, text, jobs.count, on_progress, environ)
+    timeout = envs.BUILD_TIMEOUT.get(toolchain.environ) or None
+    try:
+        run_ninja(spec, work, text, jobs.count, on_progress, environ, timeout)
+    except BuildError as error:
+        if error.kind != "killed":
+            raise
+        # For example by the out-of-memory killer. Ninja keeps the objects that are finished.
+        fewer = max(1, jobs.count // 2)
+        logger.warning("%s; trying once more, with %d jobs", error, fewer)
+        run_ninja(spec, work, text, fewer, on_progress, environ, timeout)
 
 
 def _moving_target(spec: BuildSpec, work: Path, what: str) -> BuildError:
     message = f"{what}: error: changed during the build; load the op again"
-    return BuildError(spec.name, message, "ninja", work / "build.log")
+    return BuildError(spec.name, message, "ninja", work / "build.log", "changed")

@@ -1,47 +1,135 @@
-"""The first error in the output of a failed build."""
+"""Why a build failed: the first error in its output, and whether a compiler reported it at all.
+
+The output is read line by line, so that any amount of it takes linear time and little memory.
+"""
 
 from __future__ import annotations
 
 import re
+import signal
+from collections.abc import Mapping
 from pathlib import Path
 
-from ..errors import BuildError, ending
+from ..errors import BuildError, ending, shortened
 from ..recipe.spec import BuildSpec
 
-_FIRST_ERROR = re.compile(
-    r"^(?!.*\bwarning: )(?!\s*\d* \| ).*?"  # not a warning, nor a source line quoted by GCC
-    r"(?:\berror:|: undefined reference|: multiple definition|cannot find -l).*$",
-    re.MULTILINE,
+_ERROR = re.compile(
+    r"\berror:|: undefined reference|: multiple definition|cannot find -l|\bundefined symbol: "
 )
+_COLOUR = re.compile(r"\x1b(?:\[[0-9;]*[A-Za-z]|\]8;[^\x1b\x07]*(?:\x1b\\|\x07))")
+# A compiler's message about a place in a source, whose text can be anything.
+_ABOUT_A_SOURCE = re.compile(r"[^\s:][^:]*:\d+(?::\d+)?: (?:fatal )?\w+: ")
+_FAILED = re.compile(r"FAILED: (?:\[code=(\d+)\] )?")
+_KILLED = re.compile(
+    r"(?:[^\s:]+: )?(?:fatal error: |error: |internal compiler error: )?"
+    r"(?:[A-Z][\w ]+ signal terminated program|\w+ terminated with signal \d|[A-Z][\w ]+ \(program "
+    r"|unable to execute command: |[\w ]+ command failed due to signal|out of memory allocating"
+    r"|virtual memory exhausted|build stopped: interrupted)"
+)
+_SIGNAL_NAMES = frozenset(
+    text for number in signal.valid_signals() if (text := signal.strsignal(number))
+)
+_DISK_REASONS = ("No space left on device", "Disk quota exceeded")
+_ABOUT_A_DISK = ("error writing to ", "error closing ")
+_SHELL_SIGNAL_STATUS = 128
+_FIRST_ERROR_CHARACTERS = 4096
 # The beginning of a path in a message; elsewhere "source/" may be part of a real folder's name.
-_BEGINS_A_PATH = r"(?:^|(?<=[\"'\u2018`(])|(?<=: )|(?<=from ))"
+_BEGINS_A_PATH = (
+    r"(?:^|(?<=[\"'\u2018`(\[<=,;])|(?<=: )|(?<=-[IL])"
+    r"|(?<=\bat )|(?<=\bin )|(?<=\bfrom )|(?<=\bfind )|(?<=\bopen )|(?<=\bto ))"
+)
 
 
-def build_error(spec: BuildSpec, status: int, output: str, log: Path) -> BuildError:
-    """Return the first error in ninja's output, and the command that caused it.
+class Diagnosis:
+    """What the lines of a build's output mean.
+
+    Attributes:
+        first_error: The first error of a compiler or a linker, in the first command that failed.
+        command: The command that failed.
+        was_killed: Whether a signal or a lack of memory ended a compiler, not an error in the op.
+        disk_error: A tool's own message that a disk is full.
+    """
+
+    def __init__(self) -> None:
+        self.first_error = ""
+        self.command = ""
+        self.was_killed = False
+        self.disk_error = ""
+        self._first_line = ""
+        self._since_failed = -1
+
+    def add(self, line: str) -> None:
+        """Read one line, without its newline."""
+        line = _COLOUR.sub("", line)
+        failed = _FAILED.match(line)
+        if failed and self._since_failed < 0:
+            self.first_error = ""  # what was printed before belongs to commands that succeeded
+            self._since_failed = 0
+        elif self._since_failed >= 0:
+            self._since_failed += 1
+        if failed:
+            self.was_killed |= _means_a_signal(int(failed[1] or 0))
+        elif self._since_failed == 1:
+            self.command = line
+        elif line.strip():
+            self._add_message(line)
+
+    def _add_message(self, line: str) -> None:
+        if self._since_failed > 1 and not self._first_line and not line.startswith(("ninja:", "[")):
+            self._first_line = line
+        if line[0].isspace():  # a source line that the compiler quotes
+            return
+        if not self.first_error and _is_error(line):
+            self.first_error = line
+        if not self.disk_error and _is_disk_error(line):
+            self.disk_error = line
+        self.was_killed |= _KILLED.match(line) is not None
+        self.was_killed |= line.removesuffix(" (core dumped)") in _SIGNAL_NAMES
+
+    def best(self, status: int) -> str:
+        """Return the line that tells most about the failure; ``status`` is that of ninja."""
+        return self.disk_error or self.first_error or self._first_line or f"ninja {ending(status)}"
+
+
+def _means_a_signal(status: int) -> bool:
+    """Return whether a shell's or ninja's exit status means that a signal ended the command."""
+    return status < 0 or status - _SHELL_SIGNAL_STATUS in signal.valid_signals()
+
+
+def _is_error(line: str) -> bool:
+    found = _ERROR.search(line)
+    return found is not None and "warning: " not in line[: found.start()]
+
+
+def _is_disk_error(line: str) -> bool:
+    """Return whether a tool itself could not write; a source may quote the same words."""
+    if not line.rstrip("'\u2019").endswith(_DISK_REASONS):
+        return False
+    about_a_source = _ABOUT_A_SOURCE.match(line)
+    return about_a_source is None or line.startswith(_ABOUT_A_DISK, about_a_source.end())
+
+
+def build_error(spec: BuildSpec, status: int, found: Diagnosis, log: Path) -> BuildError:
+    """Return the error of a failed build.
 
     Args:
         spec: The spec that was built.
         status: The exit status of ninja.
-        output: The output of ninja.
+        found: What the output of ninja means.
         log: The file that contains the output.
     """
-    # Paths in the working folder, which is about to be deleted, become real paths.
-    names = "|".join(map(re.escape, spec.roots))
-    first = re.sub(
-        rf"{_BEGINS_A_PATH}({names})/",
-        lambda found: f"{spec.roots[found[1]]}/",
-        _first_error(status, output),
-    )
-    failed = re.search(r"^FAILED:.*\n(.*)$", output, re.MULTILINE)
-    command = failed.group(1) if failed else "ninja"
-    return BuildError(spec.name, first, command, log)
+    kind = "diagnostic"
+    if found.disk_error:
+        kind = "full disk"
+    elif found.was_killed or _means_a_signal(status):
+        kind = "killed"
+    first = real_paths(shortened(found.best(status), _FIRST_ERROR_CHARACTERS), spec.roots)
+    return BuildError(spec.name, first, found.command or "ninja", log, kind)
 
 
-def _first_error(status: int, output: str) -> str:
-    found = _FIRST_ERROR.search(output)
-    if found:
-        return found.group(0)
-    after = output.partition("FAILED:")[2].splitlines()[2:]  # the target, the command, its output
-    printed = [line for line in after if line.strip() and not line.startswith(("ninja:", "["))]
-    return printed[0] if printed else f"ninja {ending(status)}"
+def real_paths(text: str, roots: Mapping[str, Path]) -> str:
+    """Return ``text`` without colours, and with real paths instead of those in a working folder."""
+    names = "|".join(map(re.escape, roots))
+    pattern = rf"{_BEGINS_A_PATH}({names})/"
+    plain = _COLOUR.sub("", text)
+    return re.sub(pattern, lambda found: f"{roots[found[1]]}/", plain, flags=re.MULTILINE)

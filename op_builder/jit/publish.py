@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import logging
+import os
 import re
 import time
 from collections.abc import Mapping
@@ -29,8 +30,7 @@ from .run_ninja import ProgressListener
 
 logger = logging.getLogger(__name__)
 
-# A compiler's message about a full disk; it is not an error in the op, so the next layer is tried.
-_FULL_DISK = re.compile(r"^.*(?:No space left on device|Disk quota exceeded).*$", re.MULTILINE)
+_FULL_BYTES = 65_536  # less than any op takes
 
 
 def build(plan: Plan, on_progress: ProgressListener | None = None, *, again: bool = False) -> Entry:
@@ -62,7 +62,8 @@ def build(plan: Plan, on_progress: ProgressListener | None = None, *, again: boo
         try:
             return _build_in_first(plan, key, on_progress)
         except BuildError as error:
-            lock.report_failure(_as_data(error))
+            if not error.is_transient:
+                lock.report_failure(_as_data(error))
             raise
 
 
@@ -118,9 +119,8 @@ def _build_in(
             digests = compile_library(spec, plan.toolchain, plan.recipe, work, on_progress)
             _check_compiler(plan, key, work)
         except BuildError as error:
-            full = _FULL_DISK.search((work / "build.log").read_text(encoding="utf-8"))
-            if full:
-                raise OSError(errno.ENOSPC, full.group().strip()) from error
+            if _is_full(work) or (error.kind == "full disk" and _concerns(error, work)):
+                raise OSError(errno.ENOSPC, _full_disk_reason(error)) from error
             raise _keep_log(layer, error) from None
         manifest = _manifest(spec, key, work, digests, time.monotonic() - started)
         built = store.publish(layer, key, work, manifest)
@@ -154,6 +154,29 @@ def _manifest(
     )
 
 
+def _is_full(folder: Path) -> bool:
+    state = os.statvfs(folder)
+    return state.f_bavail * state.f_frsize < _FULL_BYTES or (
+        state.f_files > 0 and state.f_favail == 0
+    )
+
+
+def _concerns(error: BuildError, work: Path) -> bool:
+    """Return whether the disk that an error names is that of ``work``, not that of TMPDIR."""
+    named = re.search(r"(/[^:'\u2018\u2019]*)", error.first_error.rpartition(": ")[0])
+    if named is None:
+        return True
+    try:
+        return Path(named[1]).parent.stat().st_dev == work.stat().st_dev
+    except OSError:
+        return True
+
+
+def _full_disk_reason(error: BuildError) -> str:
+    reason = os.strerror(errno.ENOSPC)
+    return error.first_error if error.kind == "full disk" else f"{reason}: {error.first_error}"
+
+
 def _keep_log(layer: Layer, error: BuildError) -> BuildError:
     """Copy the log out of the working folder, and return the error with its new path."""
     assert error.log is not None
@@ -162,8 +185,8 @@ def _keep_log(layer: Layer, error: BuildError) -> BuildError:
         kept.parent.mkdir(exist_ok=True, mode=0o700)
         kept.write_bytes(error.log.read_bytes())
     except OSError:
-        return BuildError(error.op, error.first_error, error.command, None)
-    return BuildError(error.op, error.first_error, error.command, kept)
+        return BuildError(error.op, error.first_error, error.command, None, error.kind)
+    return BuildError(error.op, error.first_error, error.command, kept, error.kind)
 
 
 def _as_data(error: BuildError) -> dict[str, str | None]:
@@ -173,9 +196,11 @@ def _as_data(error: BuildError) -> dict[str, str | None]:
         "first_error": error.first_error,
         "command": error.command,
         "log": log,
+        "kind": error.kind,
     }
 
 
 def _replayed(data: Mapping[str, Any]) -> BuildError:
     log = Path(data["log"]) if data["log"] else None
-    return BuildError(data["op"], data["first_error"], data["command"], log)
+    kind = data.get("kind", "diagnostic")
+    return BuildError(data["op"], data["first_error"], data["command"], log, kind)

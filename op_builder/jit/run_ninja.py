@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Callable, Mapping
+import shutil
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from .. import envs
-from ..errors import NotFoundError
+from ..errors import BuildError, CommandError, NotFoundError
 from ..recipe.ninja import TOOLCHAIN_FILE
 from ..recipe.spec import BuildSpec
 from ..system import process
-from .diagnostics import build_error
+from ..system.output import Excerpt
+from .diagnostics import Diagnosis, build_error, real_paths
 
 _STATUS = "[%f/%t] "
 _STATUS_LINE = re.compile(r"^\[(\d+)/(\d+)\] (.*)$")
+_LOG_HEAD_CHARACTERS = 8 << 20
+_LOG_TAIL_CHARACTERS = 1 << 20
+_LAST_OUTPUT_CHARACTERS = 2000
+_REQUIRED = (1, 8)  # as in recipe/ninja.py
 # The first error is recognized by English words. C.UTF-8 leaves paths as they are, C does not.
 _ENGLISH = {"LC_ALL": "C.UTF-8", "LANGUAGE": ""}
 
@@ -47,6 +54,7 @@ def run_ninja(
     jobs: int,
     on_progress: ProgressListener | None = None,
     environ: Mapping[str, str] | None = None,
+    timeout: float | None = None,
 ) -> None:
     """Run ``build.ninja`` in ``folder``; the output goes to ``build.log`` in it.
 
@@ -57,28 +65,47 @@ def run_ninja(
         jobs: How many compilers may run at once.
         on_progress: Called after each step.
         environ: The environment of the compiler; this process's by default.
+        timeout: The time limit in seconds; None for no limit.
 
     Raises:
-        BuildError: A command failed; the error has the first error, the command and the log.
+        BuildError: A command failed or took too long; the error has the first error, the command
+            and the log.
         NotFoundError: Ninja is not installed.
     """
     write_ninja(folder / TOOLCHAIN_FILE, toolchain_text)
     environ = envs.process_environment() if environ is None else environ
     env = {**environ, "NINJA_STATUS": _STATUS, **_ENGLISH}
+    found, output = Diagnosis(), Excerpt(_LOG_HEAD_CHARACTERS, _LOG_TAIL_CHARACTERS)
 
     def on_line(line: str) -> None:
+        found.add(line)
+        output.add(line + "\n")
         matched = _STATUS_LINE.match(line)
         if matched and on_progress:
             done, total, step = int(matched[1]), int(matched[2]), matched[3]
             on_progress(Progress(spec.name, done, total, step))
 
-    status, output = process.stream(
-        [str(find_ninja()), "-j", str(jobs), "-f", "build.ninja"], on_line, cwd=folder, env=env
-    )
     log = folder / "build.log"
-    log.write_text(output, encoding="utf-8")
+    command = [str(find_ninja()), "-j", str(jobs), "-f", "build.ninja"]
+    try:
+        status, _ = process.stream(command, on_line, cwd=folder, env=env, timeout=timeout)
+    except CommandError as error:
+        if error.timeout is None:
+            raise
+        raise _timeout_error(spec, error, found, log) from None
+    finally:
+        log.write_text(output.text(), encoding="utf-8")
     if status != 0:
-        raise build_error(spec, status, output, log)
+        raise build_error(spec, status, found, log)
+
+
+def _timeout_error(spec: BuildSpec, error: CommandError, found: Diagnosis, log: Path) -> BuildError:
+    last = error.output.strip()[-_LAST_OUTPUT_CHARACTERS:] or "(no output)"
+    message = (
+        f"timed out after {error.timeout:g} s, the limit that {envs.BUILD_TIMEOUT.name} sets; the "
+        f"last output was:\n{real_paths(last, spec.roots)}"
+    )
+    return BuildError(spec.name, message, found.command or "ninja", log, "timeout")
 
 
 def write_ninja(file: Path, text: str) -> None:
@@ -87,24 +114,47 @@ def write_ninja(file: Path, text: str) -> None:
 
 
 def find_ninja() -> Path:
-    """Return the binary of the ``ninja`` package, as listed in the package's record.
+    """Return the binary of the ``ninja`` package or, without that package, the one on PATH.
 
-    PATH is not used, since it lacks the binary in services and notebooks (DeepSpeed #1687, #1644).
-    Neither is ``ninja.BIN_DIR``, which is empty in pip's isolated builds.
+    PATH comes second, since it lacks the binary in services and notebooks (DeepSpeed #1687, #1644).
+    ``ninja.BIN_DIR`` is not used, since it is empty in pip's isolated builds.
 
     Raises:
-        NotFoundError: The package or its binary is missing.
+        NotFoundError: There is no ninja, or only one that is too old.
     """
-    import importlib.metadata
-
-    advice = "Install it with `pip install ninja`."
-    try:
-        record = importlib.metadata.distribution("ninja").files or []
-    except importlib.metadata.PackageNotFoundError as error:
-        refusals = ["the Python package ninja is not installed"]
-        raise NotFoundError("ninja", refusals, advice) from error
-    binaries = [Path(str(file.locate())) for file in record if file.name == "ninja"]
-    for binary in binaries:
+    refusals: list[str] = []
+    for binary in _packaged(refusals):
         if binary.is_file():
             return binary.resolve()
-    raise NotFoundError("ninja", [f"{binary} does not exist" for binary in binaries], advice)
+        refusals.append(f"{binary} does not exist")
+    path = envs.SEARCH_PATH.get()
+    for name in ("ninja", "ninja-build"):  # the second is Fedora's, for EPEL
+        found = shutil.which(name, path=path)
+        refusal = _ninja_refusal(found) if found else f"{name}: not found on PATH ({path})"
+        if found and refusal is None:
+            return Path(os.path.abspath(found))  # noqa: PTH100 - keeps links
+        refusals.append(str(refusal))
+    raise NotFoundError("ninja", refusals, "Install it with `pip install ninja`.")
+
+
+def _packaged(refusals: list[str]) -> Iterator[Path]:
+    """Yield the binaries in the record of the ``ninja`` package."""
+    import importlib.metadata
+
+    try:
+        record = importlib.metadata.distribution("ninja").files or []
+    except importlib.metadata.PackageNotFoundError:
+        refusals.append("the Python package ninja is not installed")
+        return
+    yield from (Path(str(file.locate())) for file in record if file.name == "ninja")
+
+
+def _ninja_refusal(program: str) -> str | None:
+    try:
+        printed = process.run([program, "--version"], stdout_only=True).strip()
+    except CommandError as error:
+        return f"{program} does not run: {error}"
+    version = re.match(r"(\d+)\.(\d+)", printed)
+    if version and (int(version[1]), int(version[2])) >= _REQUIRED:
+        return None
+    return f"{program} must be version {'.'.join(map(str, _REQUIRED))} or newer, got {printed!r}"

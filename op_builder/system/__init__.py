@@ -2,6 +2,8 @@
 
 In import order:
 
+    output              what is kept of a program's output
+    supervisor          the script that every subprocess runs under
     process             the only place that starts a subprocess
     file_clock          the time by the clock of a file system
     file_identity       digests of files, remembered by their status

@@ -21,6 +21,22 @@ HERE = Path(__file__).parent
 OPS = HERE / "ops"
 ANSWER = "answer:AnswerBuilder"
 
+# Run as the first statement: a forked child outlives the process, which kills itself while another
+# of its threads builds.
+FORK_THAT_OUTLIVES_THE_BUILD = """
+import threading, time
+sys.path.insert(0, sys.argv[1])
+from answer import AnswerBuilder
+thread = threading.Thread(target=lambda: AnswerBuilder().load())
+thread.start()
+while not os.path.exists(os.environ["COMPILE_LOG"]): time.sleep(0.01)
+if os.fork() == 0:
+    for stream in (0, 1, 2): os.close(stream)
+    while os.path.exists(os.environ["ALIVE"]): time.sleep(0.01)
+    os._exit(0)
+os.kill(os.getpid(), 9)
+"""
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -182,6 +198,11 @@ class Sandbox:
         """Wait until this many compiles have started."""
         wait_until(lambda: self.compiles >= count, f"{count} compiles begun")
 
+    def compilers(self) -> list[int]:
+        """Return the processes that compile, or wait for the gate to compile."""
+        log = (self.scratch / "compiles").read_text(encoding="utf-8")
+        return [pid for pid in (int(line.split()[1]) for line in log.splitlines()) if _runs(pid)]
+
     def wait_for_waiters(self, loadings: Sequence[Loading]) -> None:
         """Wait until each of these processes has opened the file of a build lock."""
         for loading in loadings:
@@ -194,6 +215,21 @@ def wait_until(condition: Callable[[], bool], what: str) -> None:
     while not condition():
         assert time.monotonic() < deadline, f"not reached: {what}"
         time.sleep(0.01)
+
+
+def child_of(pid: int) -> int:
+    """Return the only child of a process."""
+    children = Path(f"/proc/{pid}/task/{pid}/children")
+    wait_until(lambda: children.read_text(encoding="ascii") != "", f"{pid} has a child")
+    return int(children.read_text(encoding="ascii").split()[0])
+
+
+def _runs(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return state not in ("Z", "X")
 
 
 def _has_lock_file(pid: int) -> bool:

@@ -7,7 +7,7 @@ import signal
 from pathlib import Path
 
 import pytest
-from sandbox import Outcome, Sandbox, wait_until
+from sandbox import Outcome, Sandbox, child_of
 
 
 def first_error(failed: Outcome) -> str:
@@ -45,6 +45,15 @@ def test_logs_of_two_failed_ops_are_both_kept(sandbox: Sandbox) -> None:
     assert "FOURTH_PARTY" in texts[1]
 
 
+IGNORE_CHILDREN = "import signal; signal.signal(signal.SIGCHLD, signal.SIG_IGN)"
+REAP_CHILDREN = """
+import threading, time
+def reap():
+    while True:
+        try: os.waitpid(-1, 0)
+        except ChildProcessError: time.sleep(0.001)
+threading.Thread(target=reap, daemon=True).start()
+"""
 VENDORED = "vendored:VendoredBuilder"
 UNRESOLVED = "unresolved:UnresolvedBuilder"
 
@@ -108,24 +117,116 @@ def test_folder_named_like_a_root_is_left_as_it_is(sandbox: Sandbox, tmp_path: P
 
 
 def test_ninja_killed_from_outside(sandbox: Sandbox) -> None:
-    """For example by the out-of-memory killer: there is no output, but still a BuildError."""
+    """For example by the out-of-memory killer: tried once more, then a BuildError."""
     sandbox.gate.touch()
     building = sandbox.start()
-    sandbox.wait_for_compile()
-    os.kill(_child(building.pid), signal.SIGKILL)
+    for count in (1, 2):
+        sandbox.wait_for_compile(count)
+        os.kill(child_of(child_of(building.pid)), signal.SIGKILL)
     failed = building.outcome()
 
     assert "SIGKILL" in first_error(failed)
+    assert "MAX_JOBS" in failed.message
+    assert sandbox.compilers() == []
     sandbox.gate.unlink()
     assert sandbox.load().value == 42
+
+
+def test_ninja_killed_once_is_started_again(sandbox: Sandbox) -> None:
+    sandbox.gate.touch()
+    building = sandbox.start()
+    sandbox.wait_for_compile()
+    os.kill(child_of(child_of(building.pid)), signal.SIGKILL)
+    sandbox.wait_for_compile(2)
+    sandbox.gate.unlink()
+
+    assert building.outcome().value == 42
+    assert sandbox.compiles == 2
 
 
 def test_compiler_killed_from_outside(sandbox: Sandbox) -> None:
     failed = sandbox.load(COMPILE_HOOK="kill -9 $PPID")
 
     assert failed.error == "BuildError"
+    assert failed.facts["kind"] == "killed"
     assert "Killed" in failed.message or "signal" in failed.message
+    assert sandbox.compiles == 2
     assert sandbox.load().value == 42
+
+
+def test_compiler_killed_once_is_started_again(sandbox: Sandbox) -> None:
+    once = f"[ -e {sandbox.scratch}/once ] || {{ touch {sandbox.scratch}/once; kill -9 $PPID; }}"
+    loaded = sandbox.load(COMPILE_HOOK=once)
+
+    assert loaded.value == 42
+    assert "trying once more" in loaded.stderr
+    assert sandbox.compiles == 2
+
+
+def test_failure_that_a_signal_caused_is_not_passed_on_to_waiters(sandbox: Sandbox) -> None:
+    """Only the compiles of the first process are killed."""
+    sandbox.gate.touch()
+    unlucky = sandbox.start(COMPILE_HOOK="kill -9 $PPID")
+    sandbox.wait_for_waiters([unlucky])
+    waiting = [sandbox.start() for _ in range(3)]
+    sandbox.wait_for_waiters(waiting)
+    sandbox.gate.unlink()
+
+    assert unlucky.outcome().error in ("BuildError", None)
+    assert [rank.outcome().value for rank in waiting] == [42] * 3
+
+
+def test_compiler_that_hangs_is_ended_and_its_last_output_shown(sandbox: Sandbox) -> None:
+    sandbox.gate.touch()
+    hook = "echo waiting for the license server"
+    failed = sandbox.load(COMPILE_HOOK=hook, ASCEND_OPS_BUILD_TIMEOUT="0.5")
+
+    assert failed.facts["kind"] == "timeout"
+    for part in ("0.5 s", "ASCEND_OPS_BUILD_TIMEOUT", "waiting for the license server"):
+        assert part in failed.message
+    assert "answer.cpp" in failed.facts["command"]
+    assert sandbox.compilers() == []
+    sandbox.gate.unlink()
+    assert sandbox.load().value == 42
+
+
+def test_output_without_end_is_cut(sandbox: Sandbox) -> None:
+    sandbox.edit("answer.cpp", "ANSWER + ADDEND", "ANSWR + ADDEND")
+    failed = sandbox.load(COMPILE_HOOK="head -c 30000000 /dev/zero | tr '\\0' x; echo")
+
+    assert "'ANSWR' was not declared" in first_error(failed)
+    assert len(failed.message) < 100_000
+    assert Path(failed.facts["log"]).stat().st_size < 20_000_000
+
+
+def test_text_in_a_source_is_not_taken_for_a_full_disk(sandbox: Sandbox) -> None:
+    sandbox.edit("answer.cpp", "#include", '#error "x: No space left on device"\n#include')
+    failed = sandbox.load()
+
+    assert failed.error == "BuildError"
+    assert failed.facts["kind"] == "diagnostic"
+    assert "#error" in first_error(failed)
+
+
+@pytest.mark.parametrize("handling", ["ignored", "reaped"])
+def test_status_of_a_compiler_whatever_the_host_program_does_with_it(
+    sandbox: Sandbox, handling: str
+) -> None:
+    """Python reports status 0 for a child that another one has waited for."""
+    first = IGNORE_CHILDREN if handling == "ignored" else REAP_CHILDREN
+    sandbox.edit("answer.cpp", "ANSWER + ADDEND", "ANSWR + ADDEND")
+    assert "'ANSWR' was not declared" in first_error(sandbox.load(first=first))
+    sandbox.edit("answer.cpp", "ANSWR + ADDEND", "ANSWER + ADDEND")
+    assert sandbox.load(first=first).value == 42
+
+
+def test_colours_are_not_part_of_an_error(sandbox: Sandbox) -> None:
+    sandbox.edit("answer.cpp", "ANSWER", "ANSWR")
+    sandbox.edit("answer.py", "-DADDEND=0", '-DADDEND=0", "-fdiagnostics-color=always')
+    message = first_error(sandbox.load(CLICOLOR_FORCE="1"))
+
+    assert message.startswith(f"{sandbox.project}/answer.cpp:3:")
+    assert "\x1b" not in message
 
 
 def test_launcher_that_does_not_exist_is_named(sandbox: Sandbox) -> None:
@@ -152,10 +253,3 @@ def test_warning_as_an_error_is_found(sandbox: Sandbox, flag: str) -> None:
     sandbox.edit("answer.py", "-DADDEND=0", f'-DADDEND=0", "{flag}')
 
     assert 'error: #warning "mind this"' in first_error(sandbox.load())
-
-
-def _child(pid: int) -> int:
-    """Return the only child of a process."""
-    children = Path(f"/proc/{pid}/task/{pid}/children")
-    wait_until(lambda: children.read_text(encoding="ascii") != "", f"{pid} has a child")
-    return int(children.read_text(encoding="ascii").split()[0])

@@ -7,7 +7,7 @@ import signal
 from pathlib import Path
 
 import pytest
-from sandbox import Sandbox
+from sandbox import FORK_THAT_OUTLIVES_THE_BUILD, Sandbox
 from user_folders import UserFolders
 
 RANKS = 8
@@ -39,20 +39,6 @@ if child == 0:
 os.unlink(os.environ["COMPILE_GATE"])
 thread.join()
 assert os.waitpid(child, 0)[1] == 0
-"""
-
-FORK_THAT_OUTLIVES_THE_BUILD = """
-import threading, time
-sys.path.insert(0, sys.argv[1])
-from answer import AnswerBuilder
-thread = threading.Thread(target=lambda: AnswerBuilder().load())
-thread.start()
-while not os.path.exists(os.environ["COMPILE_LOG"]): time.sleep(0.01)
-if os.fork() == 0:
-    for stream in (0, 1, 2): os.close(stream)
-    while os.path.exists(os.environ["ALIVE"]): time.sleep(0.01)
-    os._exit(0)
-os.kill(os.getpid(), 9)
 """
 
 

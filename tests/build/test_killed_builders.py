@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
+from pathlib import Path
 
 import pytest
-from sandbox import Sandbox, wait_until
+from sandbox import FORK_THAT_OUTLIVES_THE_BUILD, Sandbox, child_of, wait_until
 
 KILLED = -signal.SIGKILL
 
@@ -18,22 +19,8 @@ def kill(event, arguments):
 sys.addaudithook(kill)
 """
 
-# Reports when the process reads ninja's output, since before that there is no ninja to interrupt. A
-# test run in the background ignores SIGINT, and so would its children.
-NOTE_READING = """
-import signal, subprocess
-signal.signal(signal.SIGINT, signal.default_int_handler)
-class Output:
-    def __init__(self, stream): self.stream, self.close = stream, stream.close
-    def __iter__(self):
-        open(os.environ["READING"], "w").close()
-        return iter(self.stream)
-class Noting(subprocess.Popen):
-    def __init__(self, command, *args, **options):
-        super().__init__(command, *args, **options)
-        if "ninja" in str(command): self.stdout = Output(self.stdout)
-subprocess.Popen = Noting
-"""
+# A test run in the background ignores SIGINT, and so would its children.
+HEED_INTERRUPTS = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
 
 AFTER_THE_COMPILE = [
     pytest.param("os.rename", "answer.so", id="collecting-the-entry"),
@@ -101,23 +88,56 @@ def test_killed_again_and_again_the_last_one_finishes(sandbox: Sandbox) -> None:
 def test_interrupted_builder_ends_its_compilers_and_cleans_up(sandbox: Sandbox) -> None:
     """After Ctrl-C no compiler keeps running, no folder is left, and the next process builds."""
     sandbox.gate.touch()
-    reading = sandbox.scratch / "reading"
-    interrupted = sandbox.start(first=NOTE_READING, READING=str(reading))
+    interrupted = sandbox.start(first=HEED_INTERRUPTS)
     sandbox.wait_for_compile()
-    wait_until(reading.exists, "the output of ninja is read")
-    launcher = int((sandbox.scratch / "compiles").read_text(encoding="utf-8").split()[1])
     os.kill(interrupted.pid, signal.SIGINT)
     interrupted.child.communicate()
 
-    wait_until(lambda: not _is_running(launcher), "the compiler has ended")
+    wait_until(lambda: not sandbox.compilers(), "the compilers have ended")
     assert sandbox.staged() == []
     sandbox.gate.unlink()
     assert sandbox.load().value == 42
 
 
-def _is_running(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
+@pytest.mark.parametrize("whole_group", [False, True])
+def test_no_compiler_outlives_its_builder(
+    sandbox: Sandbox, number: signal.Signals, whole_group: bool
+) -> None:
+    """Ninja puts compilers in process groups of their own, and waited for them when it was left."""
+    sandbox.gate.touch()
+    builder = sandbox.start()
+    sandbox.wait_for_compile()
+    (os.killpg if whole_group else os.kill)(builder.pid, number)
+
+    assert builder.outcome().status == -number
+    wait_until(lambda: not sandbox.compilers(), "the compilers have ended")
+    assert sandbox.gate.exists(), "the compiler waits for it, so it was killed"
+
+
+def test_no_compiler_outlives_its_builder_if_a_fork_holds_all_files_open(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    alive = tmp_path / "alive"
+    alive.touch()
+    sandbox.gate.touch()
+    builder = sandbox.start(first=FORK_THAT_OUTLIVES_THE_BUILD, ALIVE=str(alive))
+    assert builder.outcome().status == KILLED
+
+    wait_until(lambda: not sandbox.compilers(), "the compilers have ended")
+    alive.unlink()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_build_whose_supervisor_is_killed_is_repeated(
+    sandbox: Sandbox, number: signal.Signals
+) -> None:
+    sandbox.gate.touch()
+    builder = sandbox.start()
+    sandbox.wait_for_compile()
+    os.kill(child_of(builder.pid), number)
+    sandbox.wait_for_compile(2)
+    assert len(sandbox.compilers()) == 1
+    sandbox.gate.unlink()
+
+    assert builder.outcome().value == 42

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import textwrap
@@ -30,6 +31,57 @@ def _is_alive(pid: int) -> bool:
 def test_output_and_errors_come_joined_and_in_order() -> None:
     code = "import sys; print('one', flush=True); print('two', file=sys.stderr)"
     assert process.run(_python(code)) == "one\ntwo\n"
+
+
+def test_output_that_is_parsed_can_be_had_without_the_errors() -> None:
+    code = "import sys; print('noise', file=sys.stderr); print('one'); sys.exit(len(sys.argv) - 1)"
+    assert process.run(_python(code), stdout_only=True) == "one\n"
+    with pytest.raises(CommandError, match="noise"):
+        process.run([*_python(code), "fails"], stdout_only=True)
+
+
+def test_output_has_a_limit() -> None:
+    command = _python("print('x' * 3_000_000)")
+    with pytest.raises(CommandError, match="over 1000000 bytes") as caught:
+        process.run(command, limit=1_000_000)
+    assert len(str(caught.value)) < 100_000
+    status, output = process.stream(command, str)
+    assert status == 0
+    assert len(output) < 100_000
+
+
+def test_daemon_that_holds_the_output_open_is_not_waited_for() -> None:
+    """As sccache's server: it has a session of its own, so it is not ended either."""
+    code = """
+        import os, time
+        reading, writing = os.pipe()
+        if os.fork() == 0:
+            os.setsid()
+            print(os.getpid(), flush=True)
+            os.write(writing, b"x")
+            time.sleep(600)
+        os.read(reading, 1)
+    """
+    daemon = int(process.run(_python(code)))
+    assert _is_alive(daemon)
+    os.kill(daemon, signal.SIGKILL)
+
+
+@pytest.mark.parametrize("handler", [signal.SIG_IGN, signal.SIG_DFL])
+def test_status_is_right_if_sigchld_is_ignored(handler: signal.Handlers) -> None:
+    before = signal.signal(signal.SIGCHLD, handler)
+    try:
+        with pytest.raises(CommandError) as caught:
+            process.run(_python("raise SystemExit(3)"))
+    finally:
+        signal.signal(signal.SIGCHLD, before)
+    assert caught.value.status == 3
+
+
+def test_interpreter_that_embeds_python_is_not_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    """``sys.executable`` of uWSGI is uWSGI."""
+    monkeypatch.setattr(sys, "executable", "/usr/bin/env")
+    assert process.run(["echo", "hello"]) == "hello\n"
 
 
 def test_folder_environment_and_input_are_given(tmp_path: Path) -> None:
@@ -108,11 +160,8 @@ def test_a_stream_hands_over_each_line_as_it_comes(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("obeys", [True, False])
 @pytest.mark.parametrize("raised", [KeyboardInterrupt, ValueError])
-def test_no_child_outlives_an_interrupt(
-    obeys: bool, raised: type[BaseException], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It is terminated, so that ninja can stop its compilers, and killed if it does not exit."""
-    monkeypatch.setattr(process, "_PATIENCE_SECONDS", 0.2)
+def test_no_child_outlives_an_interrupt(obeys: bool, raised: type[BaseException]) -> None:
+    """It is terminated, so that compilers delete their files, and killed if it does not exit."""
     ignoring = "" if obeys else "signal.signal(signal.SIGTERM, signal.SIG_IGN);"
     code = f"import os, signal, time; {ignoring} print(os.getpid(), flush=True); time.sleep(600)"
     pids: list[int] = []

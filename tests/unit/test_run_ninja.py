@@ -107,6 +107,7 @@ def test_upstream_15_a_missing_ninja_is_an_error_that_names_what_to_install(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, record: str, looked_at: str
 ) -> None:
     """DeepSpeed #1687, #1644."""
+    monkeypatch.setenv("PATH", "/nowhere")
     folder = tmp_path / "site" / "ninja-99.dist-info"
     folder.mkdir(parents=True)
     (folder / "METADATA").write_text("Name: ninja\nVersion: 99\n", encoding="utf-8")
@@ -118,3 +119,26 @@ def test_upstream_15_a_missing_ninja_is_an_error_that_names_what_to_install(
     monkeypatch.setattr(sys, "path", [])
     with pytest.raises(NotFoundError, match="not installed"):
         run_ninja.find_ninja()
+
+
+@pytest.mark.parametrize("name", ["ninja", "ninja-build"])
+def test_ninja_of_the_system_is_accepted_without_the_package(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str
+) -> None:
+    fake = FakeToolbox(tmp_path).script(tmp_path / name, "echo 1.10.0.git")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(sys, "path", [])
+    assert run_ninja.find_ninja() == fake
+
+
+@pytest.mark.parametrize("printed", ["1.7.2", "", "warning: 1.11"])
+def test_ninja_of_the_system_that_is_too_old_is_refused_with_its_version(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, printed: str
+) -> None:
+    fake = FakeToolbox(tmp_path).script(tmp_path / "ninja", f"echo '{printed}'")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(sys, "path", [])
+    with pytest.raises(NotFoundError, match=r"1\.8 or newer") as caught:
+        run_ninja.find_ninja()
+    assert str(fake) in str(caught.value)
+    assert repr(printed) in str(caught.value)
