@@ -6,32 +6,18 @@ The output is read line by line, so that any amount of it takes linear time and 
 from __future__ import annotations
 
 import re
-import signal
 from collections.abc import Mapping
 from pathlib import Path
 
 from ..errors import BuildError, ending, shortened
 from ..recipe.spec import BuildSpec
+from ..system.failures import is_disk_message, is_signal_message, means_a_signal
 
 _ERROR = re.compile(
     r"\berror:|: undefined reference|: multiple definition|cannot find -l|\bundefined symbol: "
 )
 _COLOUR = re.compile(r"\x1b(?:\[[0-9;]*[A-Za-z]|\]8;[^\x1b\x07]*(?:\x1b\\|\x07))")
-# A compiler's message about a place in a source, whose text can be anything.
-_ABOUT_A_SOURCE = re.compile(r"[^\s:][^:]*:\d+(?::\d+)?: (?:fatal )?\w+: ")
 _FAILED = re.compile(r"FAILED: (?:\[code=(\d+)\] )?")
-_KILLED = re.compile(
-    r"(?:[^\s:]+: )?(?:fatal error: |error: |internal compiler error: )?"
-    r"(?:[A-Z][\w ]+ signal terminated program|\w+ terminated with signal \d|[A-Z][\w ]+ \(program "
-    r"|unable to execute command: |[\w ]+ command failed due to signal|out of memory allocating"
-    r"|virtual memory exhausted|build stopped: interrupted)"
-)
-_SIGNAL_NAMES = frozenset(
-    text for number in signal.valid_signals() if (text := signal.strsignal(number))
-)
-_DISK_REASONS = ("No space left on device", "Disk quota exceeded")
-_ABOUT_A_DISK = ("error writing to ", "error closing ")
-_SHELL_SIGNAL_STATUS = 128
 _FIRST_ERROR_CHARACTERS = 4096
 # The beginning of a path in a message; elsewhere "source/" may be part of a real folder's name.
 _BEGINS_A_PATH = (
@@ -68,7 +54,7 @@ class Diagnosis:
         elif self._since_failed >= 0:
             self._since_failed += 1
         if failed:
-            self.was_killed |= _means_a_signal(int(failed[1] or 0))
+            self.was_killed |= means_a_signal(int(failed[1] or 0))
         elif self._since_failed == 1:
             self.command = line
         elif line.strip():
@@ -81,32 +67,18 @@ class Diagnosis:
             return
         if not self.first_error and _is_error(line):
             self.first_error = line
-        if not self.disk_error and _is_disk_error(line):
+        if not self.disk_error and is_disk_message(line):
             self.disk_error = line
-        self.was_killed |= _KILLED.match(line) is not None
-        self.was_killed |= line.removesuffix(" (core dumped)") in _SIGNAL_NAMES
+        self.was_killed |= is_signal_message(line)
 
     def best(self, status: int) -> str:
         """Return the line that tells most about the failure; ``status`` is that of ninja."""
         return self.disk_error or self.first_error or self._first_line or f"ninja {ending(status)}"
 
 
-def _means_a_signal(status: int) -> bool:
-    """Return whether a shell's or ninja's exit status means that a signal ended the command."""
-    return status < 0 or status - _SHELL_SIGNAL_STATUS in signal.valid_signals()
-
-
 def _is_error(line: str) -> bool:
     found = _ERROR.search(line)
     return found is not None and "warning: " not in line[: found.start()]
-
-
-def _is_disk_error(line: str) -> bool:
-    """Return whether a tool itself could not write; a source may quote the same words."""
-    if not line.rstrip("'\u2019").endswith(_DISK_REASONS):
-        return False
-    about_a_source = _ABOUT_A_SOURCE.match(line)
-    return about_a_source is None or line.startswith(_ABOUT_A_DISK, about_a_source.end())
 
 
 def build_error(spec: BuildSpec, status: int, found: Diagnosis, log: Path) -> BuildError:
@@ -121,7 +93,7 @@ def build_error(spec: BuildSpec, status: int, found: Diagnosis, log: Path) -> Bu
     kind = "diagnostic"
     if found.disk_error:
         kind = "full disk"
-    elif found.was_killed or _means_a_signal(status):
+    elif found.was_killed or means_a_signal(status):
         kind = "killed"
     first = real_paths(shortened(found.best(status), _FIRST_ERROR_CHARACTERS), spec.roots)
     return BuildError(spec.name, first, found.command or "ninja", log, kind)

@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
+from .. import envs
 from ..cache import store
 from ..cache.key import BuildKey
 from ..cache.layers import Layer
 from ..cache.store import Lookup
-from ..errors import CompilerNotFoundError
+from ..errors import BuildError, CommandError, CompilerNotFoundError
 from ..lazy_dataclass import dataclass
 from ..recipe.spec import BuildSpec
 from ..toolchain.detect import Toolchain
@@ -55,8 +56,17 @@ class Plan:
 
         Raises:
             CompilerNotFoundError: There is no compiler.
+            BuildError: A signal, a full disk or a time limit ended the compiler.
         """
-        fingerprint = self.toolchain.fingerprint(native=self.spec.uses_native)
+        try:
+            fingerprint = self.toolchain.fingerprint(native=self.spec.uses_native)
+        except CommandError as error:
+            import shlex
+
+            from ..system.failures import kind_of
+
+            command, kind = shlex.join(error.command), kind_of(error)
+            raise BuildError(self.spec.name, str(error), command, None, kind) from error
         return BuildKey(self.recipe, fingerprint)
 
     def find(self) -> Lookup:
@@ -67,6 +77,7 @@ class Plan:
 
         Raises:
             UnsafeCacheError: The user's own cache is not safe to load from.
+            CompilerNotFoundError: CXX names a compiler that does not work.
         """
         lookup = Lookup()
         for folder in store.op_folders(self.layers, self.recipe, lookup):
@@ -80,5 +91,7 @@ class Plan:
         try:
             return self.build_key()
         except CompilerNotFoundError as error:
+            if envs.CXX.get(self.environ):  # the user's choice is never replaced
+                raise
             logger.info("%s: accepting any build of this recipe: %s", self.spec.name, error)
             return None

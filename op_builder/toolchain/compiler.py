@@ -22,6 +22,7 @@ from .. import envs
 from ..errors import CommandError, CompilerNotFoundError
 from ..lazy_dataclass import dataclass
 from ..system import memo, process
+from ..system.failures import kind_of
 from ..system.file_clock import Clocks
 from . import cpu_info
 from .environment import LAUNCHERS, compiler_environment, script_words, search_path
@@ -129,6 +130,8 @@ def find_compiler(environ: Mapping[str, str], memo_dir: Path | None) -> Compiler
 
     Raises:
         CompilerNotFoundError: No candidate works; the error gives the reason for each.
+        CommandError: A signal, a full disk or a time limit ended a candidate, so that it may work
+            the next time.
     """
     refusals: list[str] = []
     for command in _candidates(environ):
@@ -143,10 +146,12 @@ def find_compiler(environ: Mapping[str, str], memo_dir: Path | None) -> Compiler
             return _restored(known)
         clocks = Clocks([tempfile.gettempdir(), os.path.dirname(program)])  # noqa: PTH120
         try:
-            compiler, complete = _probe((program, *command[1:]), environ, words)
+            compiler, complete = _probe_again_if_killed((program, *command[1:]), environ, words)
             absent = (*_tried_before(command[0], program, environ), *compiler.absent)
             compiler = replace(compiler, absent=absent)
         except (CommandError, ValueError) as error:
+            if isinstance(error, CommandError) and kind_of(error) != "diagnostic":
+                raise
             refusals.append(f"{shlex.join(command)} ({program}): {error}")
             continue
         if complete:
@@ -197,6 +202,17 @@ def _tried_before(name: str, program: str, environ: Mapping[str, str]) -> list[s
     return [path for path in (f"{folder}/{name}" for folder in before) if not os.path.exists(path)]  # noqa: PTH110
 
 
+def _probe_again_if_killed(
+    command: tuple[str, ...], environ: Mapping[str, str], words: Iterable[str]
+) -> tuple[Compiler, bool]:
+    try:
+        return _probe(command, environ, words)
+    except CommandError as error:
+        if kind_of(error) != "killed":
+            raise
+    return _probe(command, environ, words)
+
+
 def _probe(
     command: tuple[str, ...], environ: Mapping[str, str], words: Iterable[str]
 ) -> tuple[Compiler, bool]:
@@ -213,7 +229,9 @@ def _probe(
     allowed = compiler_environment(environ, words)
     try:
         return _probe_in(command, allowed, files)
-    except CommandError:
+    except CommandError as error:
+        if kind_of(error) != "diagnostic":
+            raise
         with_libraries = compiler_environment(environ, words, libraries=True)
         if with_libraries == allowed:
             raise
@@ -223,13 +241,14 @@ def _probe(
 def _probe_in(
     command: tuple[str, ...], environ: Mapping[str, str], files: Mapping[str, str]
 ) -> tuple[Compiler, bool]:
-    macros = process.run([*command, "-dM", "-E", "-x", "c++", os.devnull], env=environ)
+    preprocess = [*command, "-dM", "-E", "-x", "c++", os.devnull]
+    macros = process.run(preprocess, env=environ, stdout_only=True)
     family, version = _family_and_version(macros)
     if tuple(int(part) for part in version.split(".")[:2]) < MINIMUM_VERSIONS[family]:
         wanted = ".".join(map(str, MINIMUM_VERSIONS[family]))
         raise ValueError(f"is {family} {version}, but must be {wanted} or newer")
     lists = _try_link(command, environ, family)
-    target = process.run([*command, "-dumpmachine"], env=environ).strip()
+    target = process.run([*command, "-dumpmachine"], env=environ, stdout_only=True).strip()
     found = find_tools(command, environ, family)
     for path, digest in files.items():
         found.content[f"file {path}"] = digest
@@ -264,9 +283,10 @@ def _try_link(command: tuple[str, ...], environ: Mapping[str, str], family: str)
             listing = [flag for name in lists for flag in _LISTS[name]]
             flags = ["-std=c++17", "-fPIC", "-shared", "probe.cpp", "-o", "probe.so", *listing]
             try:
-                process.run([*command, *flags], cwd=Path(folder), env=environ)
-            except CommandError:
-                if not lists:
+                # Undefined symbols are errors, since CXX=gcc links no C++ library.
+                process.run([*command, *flags, "-Wl,-z,defs"], cwd=Path(folder), env=environ)
+            except CommandError as error:
+                if not lists or kind_of(error) != "diagnostic":
                     raise
                 continue
             return tuple(name for name in lists if Path(folder, f"{name}.d").exists())
@@ -291,6 +311,7 @@ def _family_and_version(macros: str) -> tuple[str, str]:
 def _version_line(tool: str, environ: Mapping[str, str]) -> str:
     """Return the version of ``tool``, which Clang does without: it assembles itself and has lld."""
     try:
-        return next(iter(process.run([tool, "--version"], env=environ).splitlines()), tool)
+        printed = process.run([tool, "--version"], env=environ, stdout_only=True)
+        return next(iter(printed.splitlines()), tool)
     except CommandError:
         return f"{tool}: none"

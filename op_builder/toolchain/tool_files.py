@@ -97,7 +97,7 @@ def is_script(path: str) -> bool:
 def _print(command: Sequence[str], environ: Mapping[str, str], flag: str) -> str:
     """Return what a compiler prints; nothing if it does not know the flag."""
     try:
-        return process.run([*command, flag], env=environ).strip()
+        return process.run([*command, flag], env=environ, stdout_only=True).strip()
     except CommandError:
         return ""
 
