@@ -4,6 +4,8 @@ In import order:
 
     key              what a library's content depends on
     layers           the folders that are searched, in search order
+    manifest         the description that is stored with a library
+    open_library     a verified library, held open until it is loaded
     entry            one built library: its manifest and its validity
     store            find and publish entries
     lock             one build of an op at a time

@@ -2,85 +2,31 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import marshal
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, field
 from pathlib import Path
 from typing import Any
 
 from ..lazy_dataclass import dataclass
 from ..system import elf_file, file_identity
+from ..system.regular_file import open_regular, read_descriptor, read_regular
+from ..system.trust import open_trusted
 from .key import headers_digest
+from .manifest import LARGEST, Manifest
+from .open_library import OpenLibrary
 
 logger = logging.getLogger(__name__)
 
 MANIFEST = "manifest.json"
 _STATUS_MEMO = "status"
 _STATES_KEPT = 8
+_LARGEST_MEMO = 4096
 # Newer versions may write equal values differently, depending on what else refers to them.
 _MARSHAL_WITHOUT_REFERENCES = 2
 _DAY_SECONDS = 86_400
-
-
-@dataclass(frozen=True)
-class Manifest:
-    """The description that is stored in an entry.
-
-    Attributes:
-        recipe: The part of the key that requires no compiler.
-        toolchain: The part of the key that describes the compiler.
-        headers: The digest of each file that the compiler read besides the sources. Paths are as
-            the compiler printed them, so relative ones begin with the name of a root.
-        payload: The library's file name.
-        payload_digest: The library's digest.
-        payload_bytes: The library's size.
-        cpu_features: The features of the CPU that compiled it, if ``-march=native`` was used.
-        build_seconds: The wall time of the build.
-        created: The time of the build, in ISO 8601.
-        project_version: The version of this project that built it.
-        linked: The digest of each file that the linker read besides the objects, likewise.
-    """
-
-    recipe: Mapping[str, Any]
-    toolchain: Mapping[str, Any]
-    headers: Mapping[str, str]
-    payload: str
-    payload_digest: str
-    payload_bytes: int
-    cpu_features: tuple[str, ...]
-    build_seconds: float
-    created: str
-    project_version: str
-    linked: Mapping[str, str] = field(default_factory=dict)
-
-    def text(self) -> str:
-        """Return the text of the manifest's file."""
-        return json.dumps(asdict(self), indent=1, sort_keys=True)
-
-    @classmethod
-    def read(cls, path: Path) -> Manifest:
-        """Read a manifest.
-
-        Raises:
-            OSError, ValueError, KeyError, TypeError: The manifest is incomplete or damaged.
-        """
-        fields = json.loads(path.read_bytes())
-        fields["cpu_features"] = tuple(fields["cpu_features"])
-        manifest = cls(**fields)
-        for part in (manifest.recipe, manifest.toolchain, manifest.headers, manifest.linked):
-            if not isinstance(part, dict):
-                raise TypeError(f"recipe, toolchain and inputs must be objects, got {part!r}")
-        for name in ("op", "target", "bound_to"):
-            if name not in manifest.recipe:
-                raise KeyError(name)
-        payload = manifest.payload  # a library in another folder is not loaded
-        if payload in ("", "..") or Path(payload).name != payload:
-            raise ValueError(f"payload must be a file name, got {payload!r}")
-        return manifest
 
 
 @dataclass(frozen=True)
@@ -95,11 +41,18 @@ class Entry:
     def read(cls, path: Path, layer: str) -> Entry | str:
         """Return the entry in ``path``, or the reason why it cannot be used."""
         try:
-            return cls(path, layer, Manifest.read(path / MANIFEST))
+            descriptor = _open(path / MANIFEST, layer, LARGEST)
+            try:
+                content = read_descriptor(descriptor, LARGEST)
+            finally:
+                os.close(descriptor)
+            return cls(path, layer, Manifest.parse(content))
         except FileNotFoundError:
             return f"{path} has no {MANIFEST}"
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            return f"{path}: {MANIFEST} cannot be read ({type(error).__name__}: {error})"
+        except OSError as error:
+            return f"{path}: {MANIFEST} cannot be read ({error.strerror or error})"
+        except ValueError as error:
+            return f"{path}: {MANIFEST} cannot be read ({error})"
 
     @property
     def library(self) -> Path:
@@ -111,18 +64,34 @@ class Entry:
         """The name of the op."""
         return str(self.manifest.recipe["op"])
 
-    def damage(self) -> str | None:
-        """Return how the library differs from what was published, or None; reads all of it."""
+    def open_library(self) -> OpenLibrary | str:
+        """Open the library and verify all of it.
+
+        Returns:
+            The open library, or how it differs from what was published.
+        """
         try:
-            digest = file_identity.digest_file(self.library)
+            opened = OpenLibrary(
+                self.library, _open(self.library, self.layer, file_identity.LARGEST)
+            )
+            digest = file_identity.digest_descriptor(opened.descriptor)
+            size = os.fstat(opened.descriptor).st_size
         except OSError as error:
             return f"{self.library}: {error.strerror or error}"
         if digest != self.manifest.payload_digest:
-            size = self.library.stat().st_size
+            opened.close()
             return (
                 f"{self.library}: content differs from its manifest "
                 f"({size} bytes, {self.manifest.payload_bytes} when published)"
             )
+        return opened
+
+    def damage(self) -> str | None:
+        """Return how the library differs from what was published, or None; reads all of it."""
+        opened = self.open_library()
+        if isinstance(opened, str):
+            return opened
+        opened.close()
         return None
 
     def stale_header(self, resolve: Callable[[str], str], *, own_only: bool) -> str | None:
@@ -179,6 +148,16 @@ class _JointStatus:
     settled: bool
 
 
+def _open(path: Path, layer: str, limit: int) -> int:
+    """Open a file of an entry; one that somebody else can change is refused.
+
+    A prebuilt file is as trustworthy as the package that contains it.
+    """
+    if layer == "prebuilt":
+        return open_regular(path, limit)
+    return open_trusted(path, limit)
+
+
 def _joint_status(paths: Iterable[str]) -> _JointStatus | None:
     """Return the joint status of files; None if one does not exist.
 
@@ -201,7 +180,7 @@ def _joint_status(paths: Iterable[str]) -> _JointStatus | None:
 
 def _known_states(memo: Path) -> list[bytes]:
     try:
-        return memo.read_bytes().split()
+        return read_regular(memo, _LARGEST_MEMO).split()
     except OSError:
         return []
 

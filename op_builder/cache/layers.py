@@ -9,7 +9,8 @@ from pathlib import Path
 
 from .. import envs
 from ..lazy_dataclass import dataclass
-from ..system.private_folder import make_cache_root, tag_cache_root, unsafe
+from ..system.private_folder import make_cache_root, tag_cache_root
+from ..system.trust import unsafe
 
 #: The folder of emulated CANNs in the user's cache; they are not entries, but are pruned likewise.
 EMULATED_CANNS = "emulated"
@@ -35,6 +36,11 @@ class Layer:
         """The mode of its folders: shipped ones are readable by everybody, others are private."""
         return 0o755 if self.shipped else 0o700
 
+    @property
+    def variable(self) -> str:
+        """The name of the environment variable that sets the folder."""
+        return (envs.SITE_CACHE_DIR if self.name == "site" else envs.CACHE_DIR).name
+
     def danger(self) -> str | None:
         """Return why nothing may be loaded from this layer; None if it is safe or does not exist.
 
@@ -44,9 +50,22 @@ class Layer:
         if self.name == "prebuilt":
             return None
         try:
-            return unsafe(self.root)
+            return unsafe(self.root, self.variable)
         except OSError:
             return None
+
+    def noexec(self) -> str | None:
+        """Return that libraries here cannot be loaded, because of the file system; else None."""
+        try:
+            flags = os.statvfs(self.root).f_flag
+        except OSError:
+            return None
+        if not flags & os.ST_NOEXEC:
+            return None
+        return (
+            f"{self.root} is on a file system that is mounted noexec, so no library can be loaded "
+            f"from it; set {self.variable} to a folder on another file system"
+        )
 
     def prepare(self) -> None:
         """Create the root and its tag.
@@ -57,9 +76,9 @@ class Layer:
         """
         if self.name == "prebuilt":
             self.root.mkdir(parents=True, exist_ok=True)
-            tag_cache_root(self.root)
+            tag_cache_root(self.root, self.mode)
         else:
-            make_cache_root(self.root, self.mode)
+            make_cache_root(self.root, self.mode, self.variable)
         if not os.access(self.root, os.W_OK):
             raise PermissionError(errno.EACCES, "cannot be written", str(self.root))
 

@@ -23,11 +23,14 @@ from typing import Any
 from ..errors import CacheError, UnsafeCacheError
 from ..lazy_dataclass import dataclass
 from ..recipe.spec import BuildSpec
-from ..system.private_folder import make_below
+from ..system.private_folder import file_mode, make_below
+from ..system.trust import unsafe_below
 from ..toolchain import cpu_info
-from .entry import MANIFEST, Entry, Manifest, deps_key
+from .entry import MANIFEST, Entry, deps_key
 from .key import BuildKey, differences
 from .layers import Layer
+from .manifest import Manifest
+from .open_library import OpenLibrary
 
 logger = logging.getLogger(__name__)
 
@@ -38,10 +41,17 @@ _LOST_RACE = (errno.EEXIST, errno.ENOTEMPTY)
 
 @dataclass
 class Lookup:
-    """The entry that was found, if any, and why each of the others was refused."""
+    """The entry that was found, if any, and why each of the others was refused.
+
+    Attributes:
+        entry: The entry, if one is usable.
+        refusals: Why each of the others, or a whole layer, was refused.
+        library: The entry's library, verified and open.
+    """
 
     entry: Entry | None = None
     refusals: list[str] = field(default_factory=list)
+    library: OpenLibrary | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
@@ -73,8 +83,13 @@ def op_folders(
             lookup.refusals.append(danger)
             continue
         folder = layer.root / recipe["target"] / recipe["op"]
-        if os.path.isdir(folder):  # noqa: PTH112 - Path.is_dir may raise PermissionError
-            yield OpFolder(layer, folder)
+        if not os.path.isdir(folder):  # noqa: PTH112 - Path.is_dir may raise PermissionError
+            continue
+        noexec = layer.noexec()
+        if noexec is not None:
+            lookup.refusals.append(noexec)
+            continue
+        yield OpFolder(layer, folder)
 
 
 def find_in(
@@ -96,10 +111,12 @@ def find_in(
     """
     layer = folder.layer
     for entry in _entries(folder.path / key.digest if key else folder.path, layer, lookup):
-        reason = _refusal(entry, spec, recipe, key)
+        reason: str | OpenLibrary | None = _refusal(entry, spec, recipe, key)
         if reason is None:
+            reason = entry.open_library()
+        if isinstance(reason, OpenLibrary):
             entry.touch()
-            lookup.entry = entry
+            lookup.entry, lookup.library = entry, reason
             return entry
         lookup.refusals.append(f"{layer.name}: {reason}")
     return None
@@ -117,8 +134,7 @@ def _refusal(
             return f"{entry.op} requires a CPU with {' '.join(lacking)}, which this machine lacks"
     elif misplaced := _misplaced(entry, key):
         return misplaced
-    stale = entry.stale_header(spec.resolve, own_only=key is None)
-    return stale or entry.damage()
+    return entry.stale_header(spec.resolve, own_only=key is None)
 
 
 def _misplaced(entry: Entry, key: BuildKey) -> str | None:
@@ -131,11 +147,26 @@ def _misplaced(entry: Entry, key: BuildKey) -> str | None:
 def _entries(folder: Path, layer: Layer, lookup: Lookup) -> Iterator[Entry]:
     """Yield all entries in ``folder``, which is that of an op or of a key."""
     for path in entry_folders(folder):
-        found = Entry.read(path, layer.name)
+        found = read_entry(layer, path)
         if isinstance(found, Entry):
             yield found
         else:
             lookup.refusals.append(f"{layer.name}: {found}")
+
+
+def read_entry(layer: Layer, path: Path) -> Entry | str:
+    """Return the entry in ``path``, or the reason why there is none or it must not be used.
+
+    Folders of a prebuilt layer are not checked: they are as trustworthy as the package.
+    """
+    if layer.name != "prebuilt":
+        try:
+            danger = unsafe_below(layer.root, path)
+        except OSError as error:
+            danger = f"{path}: {error.strerror or error}"
+        if danger:
+            return danger
+    return Entry.read(path, layer.name)
 
 
 def entry_folders(folder: Path) -> Iterator[Path]:
@@ -200,7 +231,7 @@ def publish(layer: Layer, key: BuildKey, work: Path, manifest: Manifest) -> Entr
         except OSError as error:
             if error.errno not in _LOST_RACE:
                 raise
-        winner = Entry.read(target, layer.name)
+        winner = read_entry(layer, target)
         damage = winner if isinstance(winner, str) else _misplaced(winner, key) or winner.damage()
         if isinstance(winner, Entry) and damage is None:
             logger.debug("%s: another process published this entry first", target)
@@ -213,11 +244,12 @@ def publish(layer: Layer, key: BuildKey, work: Path, manifest: Manifest) -> Entr
 def _parcel(work: Path, manifest: Manifest, mode: int) -> Path:
     """Assemble the entry, and sync all of it to disk."""
     parcel = work / "entry"
-    parcel.mkdir(mode=mode)
+    make_below(work, parcel, mode)
     for name in (manifest.payload, "build.ninja", "build.log"):
         (work / name).rename(parcel / name)
     (parcel / MANIFEST).write_text(manifest.text(), encoding="utf-8")
     for file in parcel.iterdir():
+        file.chmod(file_mode(mode))  # a compiler obeys the umask
         _sync(file)
     _sync(parcel)
     return parcel

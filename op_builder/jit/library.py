@@ -1,13 +1,20 @@
-"""Load a shared library as an object that Python can call."""
+"""Load a shared library as an object that Python can call.
+
+The loader gets the descriptor of the library whose digest was verified, as ``/proc/self/fd/N``, so
+nothing can replace the file between the check and the load.
+"""
 
 from __future__ import annotations
 
 import importlib.machinery
 import importlib.util
+import itertools
+import os
 import types
 from pathlib import Path
 from typing import Any
 
+from ..cache.open_library import OpenLibrary
 from ..errors import LoadError
 from ..recipe.spec import BuildSpec
 
@@ -37,42 +44,104 @@ class OpModule(types.ModuleType):
         return function
 
 
-def load_library(spec: BuildSpec, library: Path) -> Any:
+def load_library(spec: BuildSpec, library: OpenLibrary) -> Any:
     """Load ``library`` into this process.
 
     Returns:
-        A ``ctypes.CDLL`` for the binding ``ctypes``; a module for the others.
+        A ``ctypes.CDLL`` for the binding ``ctypes``; a module for the others. Its ``_name`` or
+        ``__file__`` is the library's real path.
 
     Raises:
         LoadError: The library cannot be loaded; the error has the message of the loader.
     """
+    alias = _alias(library)
     try:
         if "torch" in spec.bound_to:
             import torch  # noqa: F401 - loads the libraries that this one is linked against
 
         if spec.binding == "ctypes":
-            import ctypes  # importing it opens a library
-
-            return ctypes.CDLL(str(library))
-        if spec.binding == "python":
-            return _load_python(spec.name, library)
-        return _load_torch(spec, library)
+            loaded: Any = _load_ctypes(library, alias)
+        elif spec.binding == "python":
+            loaded = _load_python(spec.name, library, alias)
+        else:
+            loaded = _load_torch(spec, library, alias)
     except (OSError, ImportError, RuntimeError) as error:
-        raise LoadError(spec.name, library, str(error.__cause__ or error)) from error
+        reason = str(error.__cause__ or error).replace(alias, str(library.path))
+        raise LoadError(spec.name, library.path, reason) from error
+    if library.identity not in _aliases:
+        _aliases[library.identity] = alias
+        _show_real_path(alias, library.path)
+    return loaded
 
 
-def _load_torch(spec: BuildSpec, library: Path) -> OpModule:
+def _show_real_path(alias: str, path: Path) -> None:
+    """Enter the real path in the loader's list, which debuggers and stack traces print.
+
+    A later ``dlopen`` of the path then finds this library. The name is allocated with ``strdup``,
+    since the loader would free it.
+    """
+    import ctypes
+
+    class LinkMap(ctypes.Structure):  # <link.h>; the handle of a library points to it
+        _fields_ = (("l_addr", ctypes.c_void_p), ("l_name", ctypes.c_void_p))
+
+    if alias == str(path):
+        return
+    libc = ctypes.CDLL(None)
+    libc.strdup.restype, libc.strdup.argtypes = ctypes.c_void_p, [ctypes.c_char_p]
+    handle = ctypes.CDLL(alias, os.RTLD_NOLOAD | os.RTLD_NOW)._handle
+    LinkMap.from_address(handle).l_name = libc.strdup(os.fsencode(path))
+
+
+# The name that each file was loaded by. A second load of a file must use the same name, so that
+# Python returns the same extension module instead of initializing another one. No two files may
+# have one, since glibc recognizes a loaded library by its name, and descriptors are reused.
+_aliases: dict[tuple[int, int], str] = {}
+_numbers = itertools.count(1)
+
+
+def _alias(library: OpenLibrary) -> str:
+    """Return a path that leads to the open file and that no other file was loaded by."""
+    known = _aliases.get(library.identity)
+    if known is None and not os.path.isdir("/proc/self/fd"):  # noqa: PTH112 - on every cache hit
+        return str(library.path)  # a root folder without /proc
+    return known or f"/proc/self/fd/{'./' * next(_numbers)}{library.descriptor}"
+
+
+def _load_ctypes(library: OpenLibrary, alias: str) -> Any:
+    import ctypes  # importing it opens a library
+
+    loaded = ctypes.CDLL(alias)
+    loaded._name = str(library.path)
+    return loaded
+
+
+def _load_torch(spec: BuildSpec, library: OpenLibrary, alias: str) -> OpModule:
     import torch
 
-    torch.ops.load_library(str(library))
-    return OpModule(spec.name, library, getattr(torch.ops, spec.namespace))
+    torch.ops.load_library(alias)
+    return OpModule(spec.name, library.path, getattr(torch.ops, spec.namespace))
 
 
-def _load_python(name: str, library: Path) -> types.ModuleType:
-    loader = importlib.machinery.ExtensionFileLoader(name, str(library))
-    spec = importlib.util.spec_from_file_location(name, library, loader=loader)
+class _DescriptorLoader(importlib.machinery.ExtensionFileLoader):
+    """Loads an extension module by an alias; ``__file__`` and the spec have the real path."""
+
+    def __init__(self, name: str, path: str, alias: str) -> None:
+        super().__init__(name, path)
+        self._alias = alias
+
+    def create_module(self, spec: importlib.machinery.ModuleSpec) -> types.ModuleType:
+        """Open the library by its alias."""
+        by_alias = importlib.machinery.ModuleSpec(spec.name, self, origin=self._alias)
+        return super().create_module(by_alias)
+
+
+def _load_python(name: str, library: OpenLibrary, alias: str) -> types.ModuleType:
+    loader = _DescriptorLoader(name, str(library.path), alias)
+    spec = importlib.util.spec_from_file_location(name, library.path, loader=loader)
     if spec is None:
-        raise ImportError(f"{library} is not an extension module")
+        raise ImportError(f"{library.path} is not an extension module")
     module = importlib.util.module_from_spec(spec)
+    module.__file__ = str(library.path)
     loader.exec_module(module)
     return module

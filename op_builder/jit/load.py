@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from .. import envs
 from ..cache import store
 from ..cache.entry import Entry
+from ..cache.store import Lookup
 from ..errors import JitDisabledError, LoadError
 from .library import load_library
 from .plan import Plan
@@ -39,9 +40,10 @@ def load_op(plan: Plan, on_progress: ProgressListener | None = None) -> tuple[An
         CacheError: No cache folder can be written, or one is unsafe.
         LoadError: The library was built but cannot be loaded.
     """
-    found, is_new = obtain(plan, on_progress)
+    lookup, is_new = _obtain(plan, on_progress)
+    found = _entry(lookup)
     try:
-        return load_library(plan.spec, found.library), found
+        return _load(plan, lookup), found
     except LoadError as error:
         if is_new:
             raise
@@ -56,10 +58,23 @@ def load_op(plan: Plan, on_progress: ProgressListener | None = None) -> tuple[An
             others.remove(layer)
     local = replace(plan, layers=tuple(others))
     try:
-        found, _ = obtain(local, on_progress)
+        lookup, _ = _obtain(local, on_progress)
     except JitDisabledError as error:
         raise error from first_error
-    return load_library(plan.spec, found.library), found
+    return _load(plan, lookup), _entry(lookup)
+
+
+def _load(plan: Plan, lookup: Lookup) -> Any:
+    library = lookup.library or _entry(lookup).open_library()
+    if isinstance(library, str):  # changed since it was built
+        raise LoadError(plan.spec.name, _entry(lookup).library, library)
+    with library:
+        return load_library(plan.spec, library)
+
+
+def _entry(lookup: Lookup) -> Entry:
+    assert lookup.entry is not None
+    return lookup.entry
 
 
 def obtain(plan: Plan, on_progress: ProgressListener | None = None) -> tuple[Entry, bool]:
@@ -78,13 +93,18 @@ def obtain(plan: Plan, on_progress: ProgressListener | None = None) -> tuple[Ent
         BuildError: Compiling or linking failed.
         CacheError: No cache folder can be written, or one is unsafe.
     """
+    lookup, is_new = _obtain(plan, on_progress)
+    return _entry(lookup), is_new
+
+
+def _obtain(plan: Plan, on_progress: ProgressListener | None) -> tuple[Lookup, bool]:
     lookup = plan.find()
     if lookup.entry is not None:
-        return lookup.entry, False
+        return lookup, False
     for refusal in lookup.refusals:
         logger.info("%s", refusal)
     if not envs.JIT.get(plan.environ):
         raise JitDisabledError(plan.spec.name, plan.build_var, lookup.refusals, plan.package)
     from .publish import build  # not imported by a cache hit
 
-    return build(plan, on_progress), True
+    return Lookup(build(plan, on_progress)), True

@@ -14,10 +14,11 @@ from typing import Any
 
 from .. import envs
 from ..cache import store
-from ..cache.entry import Digests, Entry, Manifest
+from ..cache.entry import Digests, Entry
 from ..cache.key import BuildKey
 from ..cache.layers import Layer
 from ..cache.lock import build_lock
+from ..cache.manifest import Manifest
 from ..errors import BuildError, CacheError, UnsafeCacheError
 from ..recipe import ninja
 from ..recipe.spec import BuildSpec
@@ -75,7 +76,10 @@ def _build_in_first(plan: Plan, key: BuildKey, on_progress: ProgressListener | N
             continue
         try:
             layer.prepare()
-            return _build_in(layer, plan, key, on_progress)
+            noexec = layer.noexec()
+            if noexec is None:
+                return _build_in(layer, plan, key, on_progress)
+            troubles.append(noexec)
         except UnsafeCacheError as error:
             if layer.name == "user":  # its owner needs to know
                 raise

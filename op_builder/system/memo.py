@@ -15,7 +15,8 @@ from typing import Any
 from ..errors import UnsafeCacheError
 from . import file_identity
 from .file_clock import Clocks
-from .private_folder import make_cache_root, make_private, unsafe
+from .private_folder import make_cache_root, make_private
+from .trust import unsafe
 
 _TEMPORARY = "/tmp"  # noqa: S108 - only to read its clock
 
