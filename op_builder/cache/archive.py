@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import contextlib
 import gzip
+import os
 import shutil
 import tarfile
 import uuid
 import zlib
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
+from typing import IO, cast
 
 from ..errors import CacheError
-from ..system.private_folder import make_below
+from ..system.private_folder import file_mode, make_below
 from . import store
 from .entry import MANIFEST, Entry, deps_key
 from .key import BuildKey
@@ -24,6 +26,12 @@ from .layers import Layer
 from .store import entry_folders
 
 _PACKED = (MANIFEST, "build.ninja", "build.log")
+#: Limits of an archive; a library of this project has about 1 MB.
+MOST_MEMBERS = 100_000
+LARGEST_MEMBER = 1 << 30
+LARGEST_ARCHIVE = 16 << 30
+_LARGEST_HEADER = 1 << 20
+_CHUNK = 1 << 20
 _DEPTH = 5  # target/op/build_key/deps_key/file
 
 
@@ -62,39 +70,104 @@ def _add(tar: tarfile.TarFile, entry: Entry) -> Entry:
 def unpack(archive: Path, layer: Layer) -> tuple[list[Entry], list[Path]]:
     """Add the entries of ``archive`` to ``layer``.
 
+    Several processes may unpack into one layer at the same time. An entry that exists already is
+    kept, unless it is damaged: then it is replaced.
+
     Returns:
         The added entries, and the folders of entries that existed already.
 
     Raises:
-        CacheError: The archive contains a member that is not a regular file of an entry (a link, an
-            absolute path, a ``..``) or a library that does not match its manifest. Then no entry
-            is added.
+        CacheError: The archive has no entries, is larger than the limits, or contains a member that
+            is not a regular file of an entry (a link, an absolute path, a ``..``) or a library that
+            does not match its manifest. Then no entry is added.
     """
     try:
         layer.prepare()
         with store.staging(layer, "unpack") as staging:
             _extract(archive, staging, layer.mode)
             arrived = [_arrived(path, staging, archive) for path in entry_folders(staging)]
+            if not arrived:
+                raise CacheError(f"{archive} is refused: it contains no entries")
             return _move(arrived, staging, layer)
-    except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
+    except (tarfile.TarError, EOFError, zlib.error, OSError, ValueError, RecursionError) as error:
         raise CacheError(f"{archive} cannot be unpacked: {error}") from error
 
 
+class _Limited:
+    """An uncompressed archive that refuses to be read further than is allowed at the moment.
+
+    A pax header or the map of a sparse file has no limit in ``tarfile``: 2 MB of an archive became
+    2 GB of memory.
+    """
+
+    def __init__(self, stream: gzip.GzipFile, limit: int) -> None:
+        self._stream, self._limit = stream, limit
+        self._end = 0
+
+    def allow(self, size: int) -> None:
+        """Allow to read ``size`` more bytes."""
+        self._end = self._stream.tell() + size
+
+    def read(self, size: int) -> bytes:
+        """Read at most ``size`` bytes."""
+        self._require(self._stream.tell() + size)
+        return self._stream.read(size)
+
+    def seek(self, offset: int) -> int:
+        """Move to ``offset``."""
+        self._require(offset)
+        return self._stream.seek(offset)
+
+    def tell(self) -> int:
+        """Return the position."""
+        return self._stream.tell()
+
+    def _require(self, position: int) -> None:
+        if position > self._end:
+            raise tarfile.ReadError(f"it has a header of more than {_LARGEST_HEADER} bytes")
+        if position > self._limit:
+            raise tarfile.ReadError(f"it contains more than {self._limit} bytes")
+
+
 def _extract(archive: Path, staging: Path, mode: int) -> None:
-    with gzip.open(archive) as whole, tarfile.open(fileobj=whole, mode="r:") as tar:
-        for member in tar:
-            parts = PurePosixPath(member.name).parts
-            absolute = member.name.startswith("/")  # the first part of "//a" is not "/"
-            if not member.isfile() or len(parts) != _DEPTH or absolute or ".." in parts:
-                raise CacheError(f"{archive} is refused: {member.name!r} is not part of an entry")
-            target = staging.joinpath(*parts)
-            make_below(staging, target.parent, mode)
-            content = tar.extractfile(member)
-            assert content is not None
-            with target.open("xb") as stream:
-                shutil.copyfileobj(content, stream)
-        while whole.read(1 << 20):  # to the end, where gzip stores its checksum
+    limit = min(LARGEST_ARCHIVE, shutil.disk_usage(staging).free)
+    with gzip.open(archive) as whole:
+        stream = _Limited(whole, limit)
+        stream.allow(_LARGEST_HEADER)
+        with tarfile.open(fileobj=cast(IO[bytes], stream), mode="r:") as tar:
+            members = 0
+            while member := tar.next():
+                stream.allow(member.size + _LARGEST_HEADER)
+                _extract_member(tar, member, archive, staging, mode)
+                stream.allow(_LARGEST_HEADER)
+                members += 1
+                if members > MOST_MEMBERS:
+                    raise CacheError(f"{archive} is refused: more than {MOST_MEMBERS} members")
+        stream.allow(limit)
+        while stream.read(_CHUNK):  # to the end, where gzip stores its checksum
             pass
+
+
+def _extract_member(
+    tar: tarfile.TarFile, member: tarfile.TarInfo, archive: Path, staging: Path, mode: int
+) -> None:
+    parts = PurePosixPath(member.name).parts
+    absolute = member.name.startswith("/")  # the first part of "//a" is not "/"
+    is_regular = member.isfile() and not member.issparse()
+    if not is_regular or len(parts) != _DEPTH or absolute or ".." in parts:
+        raise CacheError(f"{archive} is refused: {member.name!r} is not part of an entry")
+    if member.size > LARGEST_MEMBER:
+        raise CacheError(
+            f"{archive} is refused: {member.name!r} must have at most {LARGEST_MEMBER} bytes, got "
+            f"{member.size}"
+        )
+    target = staging.joinpath(*parts)
+    make_below(staging, target.parent, mode)
+    content = tar.extractfile(member)
+    assert content is not None
+    with target.open("xb") as stream:
+        os.fchmod(stream.fileno(), file_mode(mode))
+        shutil.copyfileobj(content, stream)
 
 
 def _arrived(path: Path, staging: Path, archive: Path) -> Entry:
@@ -125,10 +198,8 @@ def _move(entries: list[Entry], staging: Path, layer: Layer) -> tuple[list[Entry
     present: list[Path] = []
     for entry in entries:
         target = layer.root / entry.path.relative_to(staging)
-        if target.exists():
+        if store.move_into_place(layer, entry.path, target, Entry.damage) is None:
+            added.append(Entry(target, layer.name, entry.manifest))
+        else:
             present.append(target)
-            continue
-        make_below(layer.root, target.parent, layer.mode)
-        entry.path.rename(target)
-        added.append(Entry(target, layer.name, entry.manifest))
     return added, present

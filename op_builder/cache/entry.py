@@ -50,9 +50,9 @@ class Entry:
         except FileNotFoundError:
             return f"{path} has no {MANIFEST}"
         except OSError as error:
-            return f"{path}: {MANIFEST} cannot be read ({error.strerror or error})"
+            return f"{path / MANIFEST} cannot be read ({error.strerror or error})"
         except ValueError as error:
-            return f"{path}: {MANIFEST} cannot be read ({error})"
+            return f"{path / MANIFEST} cannot be read ({error})"
 
     @property
     def library(self) -> Path:

@@ -9,19 +9,20 @@ from __future__ import annotations
 import json
 import math
 import os
-import re
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from ..lazy_dataclass import dataclass
 from ..system.regular_file import read_regular
 
 #: The largest manifest that is read, in bytes; one with 1,000 headers has 150,000.
 LARGEST = 16 << 20
 _DEPTH = 6  # a recipe nests two levels
 _LONGEST_SHOWN = 60
-_DIGEST = re.compile(r"[0-9a-f]{64}")
+_DIGEST_LENGTH = 64
+_HEX = frozenset("0123456789abcdef")
 _IN_RECIPE = ("op", "target", "bound_to")
 
 
@@ -85,9 +86,8 @@ class Manifest:
             raise ValueError("the nesting is too deep") from None
         if not isinstance(found, dict):
             raise ValueError(f"the content must be an object, got {_shown(found)}")
-        names = {field.name for field in fields(cls)}
-        if unequal := names ^ found.keys():
-            raise ValueError(f"missing or unexpected fields: {', '.join(map(repr, unequal))}")
+        if unequal := _SCHEMA.keys() ^ found.keys():
+            raise ValueError(f"missing or unexpected fields: {', '.join(map(repr, sorted(unequal)))}")
         for name, check in _SCHEMA.items():
             wanted = check(found[name])
             if wanted:
@@ -146,7 +146,7 @@ def _file_name(value: object) -> str | None:
 
 
 def _digest(value: object) -> str | None:
-    valid = isinstance(value, str) and _DIGEST.fullmatch(value)
+    valid = isinstance(value, str) and len(value) == _DIGEST_LENGTH and _HEX.issuperset(value)
     return None if valid else "a SHA-256 digest"
 
 

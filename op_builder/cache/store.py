@@ -15,7 +15,7 @@ import logging
 import os
 import shutil
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import field
 from pathlib import Path
 from typing import Any
@@ -51,7 +51,9 @@ class Lookup:
 
     entry: Entry | None = None
     refusals: list[str] = field(default_factory=list)
-    library: OpenLibrary | None = field(default=None, compare=False)
+
+    def __post_init__(self) -> None:
+        self.library: OpenLibrary | None = None
 
 
 @dataclass(frozen=True)
@@ -220,19 +222,43 @@ def publish(layer: Layer, key: BuildKey, work: Path, manifest: Manifest) -> Entr
     parcel = _parcel(work, manifest, layer.mode)
     place = layer.root / str(key.recipe["target"]) / str(key.recipe["op"]) / key.digest
     target = place / deps_key(manifest)
+    winner = move_into_place(
+        layer, parcel, target, lambda found: _misplaced(found, key) or found.damage()
+    )
+    return winner or Entry(target, layer.name, manifest)
+
+
+def move_into_place(
+    layer: Layer, parcel: Path, target: Path, damage_of: Callable[[Entry], str | None]
+) -> Entry | None:
+    """Publish a whole entry by one rename.
+
+    Args:
+        layer: The layer to publish in.
+        parcel: The folder of the entry, on the same file system.
+        target: Its place in the layer.
+        damage_of: Returns why an entry that exists already is unusable; then it is replaced.
+
+    Returns:
+        None, or the entry of another process that was first.
+
+    Raises:
+        CacheError: Other processes keep changing the entry.
+        OSError: The layer cannot be written.
+    """
     for _ in range(_ATTEMPTS):
         try:
-            make_below(layer.root, place, layer.mode)
+            make_below(layer.root, target.parent, layer.mode)
             parcel.rename(target)
-            _sync(place)
-            return Entry(target, layer.name, manifest)
+            _sync(target.parent)
+            return None
         except FileNotFoundError:  # pruned in between
             continue
         except OSError as error:
             if error.errno not in _LOST_RACE:
                 raise
         winner = read_entry(layer, target)
-        damage = winner if isinstance(winner, str) else _misplaced(winner, key) or winner.damage()
+        damage = winner if isinstance(winner, str) else damage_of(winner)
         if isinstance(winner, Entry) and damage is None:
             logger.debug("%s: another process published this entry first", target)
             return winner

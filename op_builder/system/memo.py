@@ -16,8 +16,10 @@ from ..errors import UnsafeCacheError
 from . import file_identity
 from .file_clock import Clocks
 from .private_folder import make_cache_root, make_private
+from .regular_file import read_regular
 from .trust import unsafe
 
+_LARGEST = 1 << 20
 _TEMPORARY = "/tmp"  # noqa: S108 - only to read its clock
 
 
@@ -37,12 +39,12 @@ def recall(memo_dir: Path | None, key: object) -> Any:
     try:
         if unsafe(memo_dir.parent):
             return None
-        memo = json.loads(_file(memo_dir, key).read_bytes())
+        memo = json.loads(read_regular(_file(memo_dir, key), _LARGEST))
         untouched = all(list(file_identity.status(path)) == known for path, known in memo["files"])
         # access() takes half the time of lexists(), and a broken link runs nothing.
         appeared = any(os.access(path, os.F_OK) for path in memo["absent"])
         return memo["fact"] if untouched and not appeared else None
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
 
 

@@ -191,8 +191,8 @@ def _writable_by_others(status: os.stat_result) -> bool:
 def _of_image(status: os.stat_result) -> bool:
     """Return whether a container's image made this writable for its arbitrary user.
 
-    OpenShift runs containers as a random user in the group root, and asks that images prepare their
-    folders with ``chgrp 0`` and ``chmod g=u``. Such a user has no rights that the group lacks.
+    OpenShift runs containers as a random user in the group root. Images prepare their folders for
+    it with ``chgrp 0`` and ``chmod g=u``, and their owner is the user who built the image.
     """
     return (
         status.st_gid == 0

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from op_builder.cache import entry, key, store
-from op_builder.cache.entry import Entry, Manifest
+from op_builder.cache.entry import Entry
 from op_builder.cache.key import BuildKey
 from op_builder.cache.layers import Layer
+from op_builder.cache.manifest import Manifest
 from op_builder.errors import CompilerNotFoundError
 from op_builder.jit.plan import Plan
 from op_builder.recipe import ninja

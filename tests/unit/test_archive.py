@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import os
 import stat
+import subprocess
+import sys
 import tarfile
 import tempfile
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
@@ -276,3 +280,192 @@ def test_a_cache_that_cannot_be_written_is_an_error_of_the_cache(
     with pytest.raises(UnsafeCacheError):
         archive.unpack(packed[0], Layer("user", tmp_path / "open", shipped=False))
     assert os.listdir(tmp_path / "open") == []  # noqa: PTH208
+
+
+def _raw_archive(file: Path, blocks: bytes, zeros: int = 0) -> None:
+    with gzip.open(file, "wb", compresslevel=1) as stream:
+        stream.write(blocks)
+        for _ in range(zeros >> 20):
+            stream.write(bytes(1 << 20))
+
+
+def _header(name: str, kind: bytes, size: int) -> bytes:
+    member = tarfile.TarInfo(name)
+    member.type, member.size = kind, size
+    return member.tobuf(tarfile.GNU_FORMAT)
+
+
+HUGE = 3 << 30
+IN_PLACE = f"linux-x/op/{'0' * 40}/{'1' * 40}"
+
+
+def _huge_pax_header() -> bytes:
+    return _header("pax", tarfile.XHDTYPE, HUGE)
+
+
+def _huge_global_header() -> bytes:
+    return _header("pax", tarfile.XGLTYPE, HUGE)
+
+
+def _huge_name() -> bytes:
+    return _header("././@LongLink", tarfile.GNUTYPE_LONGNAME, HUGE)
+
+
+def _huge_member() -> bytes:
+    return _header(f"{IN_PLACE}/op.so", tarfile.REGTYPE, HUGE)
+
+
+def _sparse_member() -> bytes:
+    return _header(f"{IN_PLACE}/op.so", tarfile.GNUTYPE_SPARSE, 0)
+
+
+def _endless_sparse_map() -> bytes:
+    """Return the header of a sparse member whose map goes on in every following block."""
+    header = bytearray(_header(f"{IN_PLACE}/op.so", tarfile.GNUTYPE_SPARSE, 0))
+    header[482] = 1  # isextended
+    return _with_checksum(header) + (b"0" * 504 + b"\1" + bytes(7)) * (8 << 11)
+
+
+def _sparse_map_in_pax() -> bytes:
+    """Return a member in GNU's sparse format 1.0, whose map is longer than any real one."""
+    records = b"22 GNU.sparse.major=1\n22 GNU.sparse.minor=0\n"
+    records += b"%d GNU.sparse.realsize=%d\n" % (33, HUGE)
+    pax = _header("pax", tarfile.XHDTYPE, len(records)) + records.ljust(512, b"\0")
+    blocks = b"99999999\n" + b"0\n" * (4 << 20)
+    blocks += bytes(-len(blocks) % 512)
+    return pax + _header(f"{IN_PLACE}/op.so", tarfile.REGTYPE, len(blocks)) + blocks
+
+
+def _chain_of_headers() -> bytes:
+    return (_header("pax", tarfile.XHDTYPE, 13) + b"13 comment=x\n".ljust(512, b"\0")) * 1500
+
+
+def _with_checksum(header: bytearray) -> bytes:
+    header[148:156] = b" " * 8
+    header[148:156] = b"%06o\0 " % sum(header)
+    return bytes(header)
+
+
+@pytest.mark.parametrize(
+    "blocks",
+    [
+        _huge_pax_header,
+        _huge_global_header,
+        _huge_name,
+        _huge_member,
+        _sparse_member,
+        _endless_sparse_map,
+        _sparse_map_in_pax,
+        _chain_of_headers,
+    ],
+)
+def test_archive_that_would_fill_memory_or_disk_is_refused(
+    tmp_path: Path, there: Layer, blocks: Callable[[], bytes]
+) -> None:
+    """2 MB of an archive became 2 GB of memory."""
+    file = tmp_path / "bomb.tar.gz"
+    _raw_archive(file, blocks(), zeros=4 << 20)
+    tracemalloc.start()
+    try:
+        _refused(file, there)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 64 << 20
+
+
+def test_archive_larger_than_the_free_disk_is_refused(
+    packed: tuple[Path, Entry], there: Layer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(archive, "LARGEST_ARCHIVE", 3000)
+    assert "contains more than 3000 bytes" in _refused(packed[0], there)
+
+
+def test_archive_with_too_many_members_is_refused(
+    packed: tuple[Path, Entry], there: Layer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(archive, "MOST_MEMBERS", 3)
+    assert "more than 3 members" in _refused(packed[0], there)
+
+
+def test_zeros_after_the_end_do_not_go_on_forever(
+    packed: tuple[Path, Entry], there: Layer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = gzip.decompress(packed[0].read_bytes())
+    _raw_archive(packed[0], whole, zeros=8 << 20)
+    monkeypatch.setattr(archive, "LARGEST_ARCHIVE", 4 << 20)
+    assert "contains more than" in _refused(packed[0], there)
+
+
+def test_empty_archive_is_an_error(tmp_path: Path, there: Layer) -> None:
+    file = tmp_path / "empty.tar.gz"
+    _write(file, [])
+    assert "contains no entries" in _refused(file, there)
+
+
+def _harm_library(entry: Entry) -> None:
+    entry.library.write_bytes(b"damaged")
+
+
+def _harm_manifest(entry: Entry) -> None:
+    (entry.path / "manifest.json").write_bytes(b"{")
+
+
+def _lose_library(entry: Entry) -> None:
+    entry.library.unlink()
+
+
+def _open_to_others(entry: Entry) -> None:
+    entry.library.chmod(0o666)
+
+
+@pytest.mark.parametrize("harm", [_harm_library, _harm_manifest, _lose_library, _open_to_others])
+def test_damaged_entry_is_replaced(
+    packed: tuple[Path, Entry], there: Layer, harm: Callable[[Entry], None]
+) -> None:
+    (first,), _ = archive.unpack(packed[0], there)
+    harm(first)
+    added, present = archive.unpack(packed[0], there)
+    assert ([entry.path for entry in added], present) == ([first.path], [])
+    assert added[0].damage() is None
+
+
+@pytest.mark.parametrize("mask", [0o000, 0o077, 0o777])
+@pytest.mark.parametrize(("name", "modes"), [("site", (0o755, 0o644)), ("user", (0o700, 0o600))])
+def test_modes_do_not_depend_on_the_umask(
+    packed: tuple[Path, Entry], tmp_path: Path, mask: int, name: str, modes: tuple[int, int]
+) -> None:
+    layer = Layer(name, tmp_path / "new" / "root", shipped=name == "site")
+    before = os.umask(mask)
+    try:
+        ((entry,), _) = archive.unpack(packed[0], layer)
+    finally:
+        os.umask(before)
+    folders = [entry.path, *list(entry.path.parents)[:5]]
+    assert folders[-1] == tmp_path / "new"
+    assert {stat.S_IMODE(folder.stat().st_mode) for folder in folders} == {modes[0]}
+    files = [*entry.path.iterdir(), layer.root / "CACHEDIR.TAG"]
+    assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {modes[1]}
+
+
+def test_many_processes_unpack_at_once(packed: tuple[Path, Entry], tmp_path: Path) -> None:
+    """3 of 96 failed because another process was first."""
+    script = (
+        "import sys, pathlib\n"
+        "from op_builder.cache import archive\n"
+        "from op_builder.cache.layers import Layer\n"
+        "sys.stdin.readline()\n"
+        "for number in range(12):\n"
+        "    root = pathlib.Path(sys.argv[2]) / str(number)\n"
+        "    archive.unpack(pathlib.Path(sys.argv[1]), Layer('user', root, False))\n"
+    )
+    command = [sys.executable, "-c", script, str(packed[0]), str(tmp_path / "roots")]
+    running = [
+        subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE) for _ in range(8)
+    ]
+    for child in running:
+        assert child.stdin is not None
+        child.stdin.write(b"\n")
+        child.stdin.flush()
+    ends = [(child.communicate()[1], child.returncode) for child in running]
+    assert ends == [(b"", 0)] * len(running)

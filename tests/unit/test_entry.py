@@ -12,7 +12,8 @@ from cache_entries import Shelf, edit_manifest
 from file_clock import wait_for_a_later_time
 
 from op_builder.cache import entry
-from op_builder.cache.entry import Entry, Manifest
+from op_builder.cache.entry import Entry
+from op_builder.cache.manifest import Manifest
 from op_builder.system import file_identity
 
 

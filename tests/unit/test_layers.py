@@ -15,7 +15,8 @@ from user_folders import UserFolders
 from op_builder.cache import layers, store
 from op_builder.cache.layers import Layer
 from op_builder.errors import UnsafeCacheError
-from op_builder.system.private_folder import CACHEDIR_TAG, make_below, make_private, unsafe
+from op_builder.system.private_folder import CACHEDIR_TAG, make_below, make_private
+from op_builder.system.trust import unsafe
 
 NOBODY = 65534
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="gives files to somebody else")
