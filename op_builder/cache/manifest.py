@@ -87,7 +87,9 @@ class Manifest:
         if not isinstance(found, dict):
             raise ValueError(f"the content must be an object, got {_shown(found)}")
         if unequal := _SCHEMA.keys() ^ found.keys():
-            raise ValueError(f"missing or unexpected fields: {', '.join(map(repr, sorted(unequal)))}")
+            raise ValueError(
+                f"missing or unexpected fields: {', '.join(map(repr, sorted(unequal)))}"
+            )
         for name, check in _SCHEMA.items():
             wanted = check(found[name])
             if wanted:
