@@ -10,7 +10,7 @@ import json
 import math
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, field
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +42,7 @@ class Manifest:
         build_seconds: The wall time of the build.
         created: The time of the build, in ISO 8601.
         project_version: The version of this project that built it.
+        linked: The digest of each file that the linker read besides the objects, likewise.
     """
 
     recipe: Mapping[str, Any]
@@ -54,6 +55,7 @@ class Manifest:
     build_seconds: float
     created: str
     project_version: str
+    linked: Mapping[str, str] = field(default_factory=dict)
 
     def text(self) -> str:
         """Return the text of the manifest's file."""
@@ -180,6 +182,7 @@ _SCHEMA: dict[str, Callable[[object], str | None]] = {
     "build_seconds": _seconds,
     "created": _text,
     "project_version": _text,
+    "linked": _digests,
 }
 
 

@@ -23,7 +23,7 @@ from .regular_file import open_regular
 _SETTLED_NS = 2_500_000_000
 
 #: The largest file that is hashed, in bytes: larger than any library or header.
-LARGEST = 2 << 30
+LARGEST = 16 << 30
 _CHUNK = 256 << 10
 
 Status = tuple[int, int, int, int, int]
@@ -38,7 +38,7 @@ def digest_file(path: str | Path) -> str:
     """Return the SHA-256 of a regular file's content in hexadecimal.
 
     Raises:
-        OSError: The file cannot be read, is not a regular file, or is larger than 2 GiB.
+        OSError: The file cannot be read, is not a regular file, or is larger than 16 GiB.
     """
     descriptor = open_regular(path, LARGEST)
     try:
