@@ -101,6 +101,7 @@ _MANY = "peer 1.4"
 LOAD_CASES = (
     LoadCase("load-cold", "cold load", "at most 4 s", 4.0),
     LoadCase("load-warm", "warm load", "at most 3 ms", 3e-3),
+    LoadCase("first-use", "first use: import and warm load", "at most 6 ms", 6e-3),
     LoadCase("load-again", "second load", "at most 5 us", 5e-6),
     LoadCase("load-together", "8 cold loads at once", "one compile"),
     LoadCase("import", "import", "at most 50 ms", 0.05),

@@ -14,7 +14,7 @@ from dataclasses import field
 from pathlib import Path, PurePosixPath
 
 from ..lazy_dataclass import dataclass
-from ..toolchain.compiler import requests_native
+from ..toolchain.identity import requests_native
 
 #: How the library is bound, which decides how it is loaded and which versions it works with.
 #:   stable           torch's stable ABI: torch TORCH_TARGET or newer, any Python

@@ -8,7 +8,9 @@ In import order:
     flag_files         files that flags name, and flags that are refused
     tool_files         the programs behind a compiler's command
     torch_install      torch and torch_npu, without importing them
-    compiler           find a C++ compiler, and try it
+    identity           a compiler as a value
+    probe              try a compiler
+    compiler           find a C++ compiler that works
     detect             all of them as one value, `Toolchain`
 """
 

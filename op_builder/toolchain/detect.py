@@ -15,8 +15,9 @@ from pathlib import Path
 from .. import envs
 from ..lazy_dataclass import dataclass
 from ..system import file_identity
-from .compiler import Compiler, find_compiler, launcher_in
+from .compiler import find_compiler, launcher_in
 from .environment import keyed
+from .identity import Compiler
 from .torch_install import PackageInstall, find_torch, find_torch_npu
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -38,6 +39,16 @@ def test_a_known_compiler_is_not_run_again(toolbox: FakeToolbox, memo_dir: Path)
     assert len(toolbox.calls()) == runs
     find_compiler({**toolbox.environ, "CXX": "g++ -m64"}, memo_dir)  # another command
     assert len(toolbox.calls()) == 2 * runs
+
+
+def test_a_memo_of_another_version_is_ignored(toolbox: FakeToolbox, memo_dir: Path) -> None:
+    toolbox.compiler("g++", GCC)
+    first = find_compiler(toolbox.environ, memo_dir)
+    (memo,) = memo_dir.glob("*.json")
+    content = json.loads(memo.read_text(encoding="utf-8"))
+    del content["fact"]["lists"]
+    memo.write_text(json.dumps(content), encoding="utf-8")
+    assert find_compiler(toolbox.environ, memo_dir) == first
 
 
 def test_native_flags_are_queried_once(toolbox: FakeToolbox, memo_dir: Path) -> None:
