@@ -7,10 +7,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from .. import envs
-from ..cache import store
 from ..cache.entry import Entry
 from ..cache.store import Lookup
-from ..errors import JitDisabledError, LoadError
+from ..errors import CompilerNotFoundError, JitDisabledError, LoadError
 from .library import load_library
 from .plan import Plan
 
@@ -23,8 +22,8 @@ logger = logging.getLogger(__name__)
 def load_op(plan: Plan, on_progress: ProgressListener | None = None) -> tuple[Any, Entry]:
     """Load an op, building it first if no layer of the cache has it.
 
-    A cached library that cannot be loaded is moved out of the way and built once more. Only if that
-    one cannot be loaded either is it an error.
+    An intact library that cannot be loaded is an error at once, since the same sources would give
+    the same library. Only one that was built elsewhere is replaced by a local build.
 
     Args:
         plan: The op.
@@ -42,25 +41,22 @@ def load_op(plan: Plan, on_progress: ProgressListener | None = None) -> tuple[An
     """
     lookup, is_new = _obtain(plan, on_progress)
     found = _entry(lookup)
+    is_shipped = any(layer.shipped for layer in plan.layers if layer.name == found.layer)
     try:
         return _load(plan, lookup), found
     except LoadError as error:
-        if is_new:
+        if is_new or not (is_shipped or found.damage()):
             raise
         logger.warning("%s; rebuilding it", error)
         first_error = error
-    layer = next(layer for layer in plan.layers if layer.name == found.layer)
-    others = [other for other in plan.layers if not other.shipped]
-    if not layer.shipped:
-        try:
-            store.set_aside(layer, found.path)
-        except OSError:  # read-only: the next search would find the same entry
-            others.remove(layer)
-    local = replace(plan, layers=tuple(others))
+    local = replace(plan, layers=tuple(layer for layer in plan.layers if not layer.shipped))
     try:
         lookup, _ = _obtain(local, on_progress)
     except JitDisabledError as error:
-        raise error from first_error
+        refusals = (f"{found.layer}: {first_error}", *error.refusals)
+        raise JitDisabledError(error.op, error.build_var, refusals, error.package) from first_error
+    except CompilerNotFoundError as error:
+        raise first_error from error
     return _load(plan, lookup), _entry(lookup)
 
 

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from sandbox import ANSWER, Sandbox
 
+from op_builder import builder_of
+
 STABLE = "stable_answer:StableAnswerBuilder"
 PYTHON = "python_answer:PythonAnswerBuilder"
 NO_TORCH = "assert 'torch' not in sys.modules"
@@ -29,6 +31,28 @@ def test_stable_op_is_bound_to_the_stable_abi_and_not_to_one_torch(sandbox: Sand
 
     assert loaded.value == 42
     assert manifest(loaded.entry)["recipe"]["bound_to"] == {"torch": "stable ABI, 2.10 or newer"}
+
+
+def test_functions_are_resolved_when_the_library_is_loaded(sandbox: Sandbox) -> None:
+    """DeepSpeed calls ``destroy_adam`` when the interpreter exits and torch is gone."""
+    resolved = sandbox.load(STABLE, value="[name for name in vars(loaded) if name == 'answer']")
+
+    assert resolved.value == ["answer"]
+
+
+@pytest.mark.parametrize("name", ["cpu_adam", "cpu_lion", "cpu_adagrad"])
+def test_all_functions_of_a_stable_op_are_found_in_its_library(name: str) -> None:
+    import torch
+
+    module = builder_of(name).load()
+    prefix = f"{module._namespace.name}::"
+    registered = {
+        found.removeprefix(prefix).partition(".")[0]
+        for found in torch._C._dispatch_get_all_op_names()
+        if found.startswith(prefix)
+    }
+    assert "set_cpu_capability" in registered
+    assert registered <= set(vars(module))
 
 
 def test_source_that_sets_its_own_torch_target_compiles_without_a_warning(

@@ -129,9 +129,13 @@ def test_a_shipped_library_that_does_not_load_is_rebuilt_if_jit_is_allowed(
     site = make_site(sandbox, "unresolved:UnresolvedBuilder")
     sandbox.forget_entries()
     forbidden = sandbox.load("unresolved:UnresolvedBuilder", **bare, **NO_JIT)
+    impossible = sandbox.load("unresolved:UnresolvedBuilder", **bare)
     allowed = sandbox.load("unresolved:UnresolvedBuilder")
 
     assert forbidden.error == "JitDisabledError"
+    assert impossible.error == "LoadError"
+    for failed in (forbidden, impossible):
+        assert "nobody_defines_this" in failed.message
     assert allowed.error == "LoadError"
     assert str(sandbox.cache) in allowed.facts["path"], "the second attempt was a build"
     assert len(sandbox.entries(site)) == 1
