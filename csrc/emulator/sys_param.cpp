@@ -15,6 +15,9 @@ aclError aclrtCtxSetSysParamOpt(aclSysParamOpt option, int64_t value) {
 }
 aclError aclrtGetSysParamOpt(aclSysParamOpt option, int64_t* value) {
     (void)option;
+    if (value == nullptr) {
+        return ACL_ERROR_INVALID_PARAM;
+    }
     *value = 0;
     return 0;
 }

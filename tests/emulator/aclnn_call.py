@@ -33,8 +33,8 @@ def call(name: str, *arguments: Any) -> None:
     """Call ``name`` and wait until it is done.
 
     ``arguments`` are its parameters in order: tensors on the NPU and lists of them, Scalar and
-    lists of it, lists of int (an aclIntArray), and numbers by value. Raises RuntimeError with the
-    emulator's message.
+    lists of it, lists of int (an aclIntArray), text, None for a null pointer, and numbers by
+    value. Raises RuntimeError with the emulator's message.
     """
     import torch
 
@@ -60,6 +60,10 @@ def _check(code: int) -> None:
 def _native(library: ctypes.CDLL, argument: Any) -> Any:
     import torch
 
+    if argument is None:
+        return ctypes.c_void_p(None)
+    if isinstance(argument, str):
+        return ctypes.c_char_p(argument.encode())
     if isinstance(argument, torch.Tensor):
         return _tensor(library, argument)
     if isinstance(argument, Scalar):
@@ -86,11 +90,12 @@ def _tensor(library: ctypes.CDLL, x: Any) -> ctypes.c_void_p:
     sizes, strides = _integers(x.shape), _integers(x.stride())
     rank = ctypes.c_uint64(x.dim())
     data_type = _DATA_TYPES[str(x.dtype).removeprefix("torch.")]
-    data = ctypes.c_void_p(x.data_ptr())
-    offset = ctypes.c_int64(0)
+    data = ctypes.c_void_p(x.data_ptr() - x.storage_offset() * x.element_size())
+    offset = ctypes.c_int64(x.storage_offset())
+    storage = _integers([x.untyped_storage().nbytes() // x.element_size()])
     return _made(
         library.aclCreateTensor,
-        *(sizes, rank, data_type, strides, offset, _FORMAT_ND, sizes, rank, data),
+        *(sizes, rank, data_type, strides, offset, _FORMAT_ND, storage, ctypes.c_uint64(1), data),
     )
 
 

@@ -27,6 +27,8 @@ def found_cases() -> dict[str, str]:
 
 
 CASES = found_cases()
+#: Files whose tests call libopapi, which loads torch's libraries.
+WITH_TORCH = ("aclnn_test.cpp", "abuse_test.cpp", "every_function_test.cpp")
 
 
 def build(folder: Path, name: str, tests: list[str], libraries: list[str]) -> Path:
@@ -46,20 +48,17 @@ def build(folder: Path, name: str, tests: list[str], libraries: list[str]) -> Pa
 
 @pytest.fixture(scope="session")
 def programs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Build the programs; maps cases to them. Only that of aclnn loads torch's libraries."""
+    """Build the programs; maps cases to them. Only one of them loads torch's libraries."""
     folder = tmp_path_factory.mktemp("native")
     torch = find_torch()
     assert torch is not None
-    libraries = ["-lopapi", f"-L{torch.library_dir}", "-ltorch_cpu", "-lc10"]
-    others = sorted({file for file in CASES.values() if file != "aclnn_test.cpp"})
-    runtime = build(folder, "runtime_tests", others, ["-lhccl", "-lacl_op_compiler"])
-    aclnn = build(
-        folder,
-        "aclnn_tests",
-        ["aclnn_test.cpp"],
-        [*libraries, f"-Wl,-rpath,{torch.library_dir}"],
-    )
-    return {case: aclnn if file == "aclnn_test.cpp" else runtime for case, file in CASES.items()}
+    libraries = ["-lhccl", "-lacl_op_compiler"]
+    others = sorted({file for file in CASES.values() if file not in WITH_TORCH})
+    runtime = build(folder, "runtime_tests", others, libraries)
+    libraries += ["-lopapi", f"-L{torch.library_dir}", "-ltorch_cpu", "-lc10"]
+    libraries.append(f"-Wl,-rpath,{torch.library_dir}")
+    aclnn = build(folder, "aclnn_tests", list(WITH_TORCH), libraries)
+    return {case: aclnn if file in WITH_TORCH else runtime for case, file in CASES.items()}
 
 
 def run(

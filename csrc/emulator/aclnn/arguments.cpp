@@ -1,80 +1,87 @@
 // Keeps the arguments of phase 1 and hands them to a body in phase 2.
+#include <algorithm>
+
 #include "emulator/aclnn/operation.h"
 #include "emulator/interface/status.h"
 
 namespace ascend_emulator {
 
-template <class Handle>
-bool Arguments::is_usable(const Handle* handle, HandleKind kind) {
-    const std::string problem = why_unusable(handle, kind);
-    if (!problem.empty() && problem_.empty()) {
-        problem_ = "argument " + std::to_string(values_.size()) + ": " + problem;
+void Arguments::note(std::size_t index, const std::string& text) {
+    if (problem_.text.empty()) {
+        problem_ = {index, invalid_argument, text};
+    }
+}
+
+template <class T>
+bool Arguments::is_usable(const T* handle) {
+    const std::string problem = why_unusable(handle);
+    if (!problem.empty()) {
+        note(values_.size(), ", argument " + std::to_string(values_.size()) + ": " + problem);
     }
     return problem.empty();
 }
 
-void Arguments::add(const aclTensor* tensor) {
-    if (tensor != nullptr && is_usable(tensor, HandleKind::tensor)) {
-        values_.emplace_back(tensor->description);
-    } else {
-        values_.emplace_back(TensorDescriptionPtr());
+TensorDescriptionPtr Arguments::description_of(const aclTensor* tensor) {
+    if (tensor == nullptr || !is_usable(tensor)) {
+        return nullptr;
     }
+    if (!tensor->problem.empty()) {
+        note(values_.size(), " " + tensor->problem);
+    }
+    return tensor->description;
 }
 
+void Arguments::add(const aclTensor* tensor) { values_.emplace_back(description_of(tensor)); }
+
 void Arguments::add_dynamic(aclTensor* tensor) {
-    is_usable(tensor, HandleKind::tensor);
+    (void)description_of(tensor);
     values_.emplace_back(tensor);
 }
 
 void Arguments::add(const aclScalar* scalar) {
-    if (scalar != nullptr && is_usable(scalar, HandleKind::scalar)) {
+    if (scalar != nullptr && is_usable(scalar)) {
         values_.emplace_back(scalar->value);
     } else {
         values_.emplace_back();
     }
 }
 
-void Arguments::add(const aclIntArray* array) {
-    if (array != nullptr && is_usable(array, HandleKind::array)) {
+template <class Array>
+void Arguments::add_array(const Array* array) {
+    if (array != nullptr && is_usable(array)) {
         values_.emplace_back(array->values);
     } else {
         values_.emplace_back();
     }
 }
 
-void Arguments::add(const aclFloatArray* array) {
-    if (array != nullptr && is_usable(array, HandleKind::array)) {
-        values_.emplace_back(array->values);
-    } else {
-        values_.emplace_back();
-    }
-}
-
-void Arguments::add(const aclBoolArray* array) {
-    if (array != nullptr && is_usable(array, HandleKind::array)) {
-        values_.emplace_back(array->values);
-    } else {
-        values_.emplace_back();
-    }
-}
+void Arguments::add(const aclIntArray* array) { add_array(array); }
+void Arguments::add(const aclFloatArray* array) { add_array(array); }
+void Arguments::add(const aclBoolArray* array) { add_array(array); }
 
 void Arguments::add(const aclTensorList* list) {
+    if (list == nullptr || !is_usable(list)) {
+        values_.emplace_back();
+        return;
+    }
     std::vector<TensorDescriptionPtr> descriptions;
-    if (list != nullptr && is_usable(list, HandleKind::list)) {
-        for (const aclTensor* member : list->members) {
-            const bool given = member != nullptr && is_usable(member, HandleKind::tensor);
-            descriptions.push_back(given ? member->description : nullptr);
-        }
+    for (const aclTensor* member : list->members) {
+        descriptions.push_back(description_of(member));
     }
     values_.emplace_back(std::move(descriptions));
 }
 
 void Arguments::add(const aclScalarList* list) {
+    if (list == nullptr || !is_usable(list)) {
+        values_.emplace_back();
+        return;
+    }
     ScalarList scalars;
-    if (list != nullptr && is_usable(list, HandleKind::list)) {
-        for (const aclScalar* member : list->members) {
-            scalars.push_back(member->value);
+    for (const aclScalar* member : list->members) {
+        if (!is_usable(member)) {
+            break;
         }
+        scalars.push_back(member->value);
     }
     values_.emplace_back(std::move(scalars));
 }
@@ -86,9 +93,93 @@ void Arguments::add(const char* text) {
 void Arguments::add(aclDataType type) {
     if (type == ACL_DT_UNDEFINED) {
         values_.emplace_back();
-        return;
+    } else if (is_emulated(type)) {
+        values_.emplace_back(dtype_of(type));
+    } else {
+        note(values_.size(),
+             " must be a dtype that is emulated, got aclDataType " + std::to_string(type));
+        values_.emplace_back();
     }
-    values_.emplace_back(dtype_of(type));
+}
+
+namespace {
+
+bool is_empty(const TensorDescriptionPtr& tensor) {
+    return tensor == nullptr ||
+           std::find(tensor->sizes.begin(), tensor->sizes.end(), 0) != tensor->sizes.end();
+}
+
+/// Whether an argument that is not emulated has no effect.
+bool has_no_effect(const Captured& captured, std::int64_t by_default) {
+    if (const auto* tensor = std::get_if<TensorDescriptionPtr>(&captured)) {
+        return is_empty(*tensor);
+    }
+    if (const auto* list = std::get_if<std::vector<TensorDescriptionPtr>>(&captured)) {
+        return std::all_of(list->begin(), list->end(), is_empty);
+    }
+    if (const auto* values = std::get_if<IntList>(&captured)) {
+        return std::all_of(values->begin(), values->end(),
+                           [by_default](std::int64_t value) { return value == by_default; });
+    }
+    if (const auto* number = std::get_if<std::int64_t>(&captured)) {
+        return *number == by_default;
+    }
+    if (const auto* flag = std::get_if<bool>(&captured)) {
+        return *flag == (by_default != 0);
+    }
+    const auto* text = std::get_if<std::string>(&captured);
+    return text != nullptr ? text->empty() : std::holds_alternative<std::monostate>(captured);
+}
+
+std::string describe(const Captured& captured) {
+    if (const auto* tensor = std::get_if<TensorDescriptionPtr>(&captured)) {
+        return "a tensor of shape " + text_of((*tensor)->sizes);
+    }
+    if (const auto* list = std::get_if<std::vector<TensorDescriptionPtr>>(&captured)) {
+        return "a list of " + std::to_string(list->size()) + " tensors";
+    }
+    if (const auto* values = std::get_if<IntList>(&captured)) {
+        return text_of(*values);
+    }
+    if (const auto* number = std::get_if<std::int64_t>(&captured)) {
+        return std::to_string(*number);
+    }
+    if (const auto* flag = std::get_if<bool>(&captured)) {
+        return *flag ? "true" : "false";
+    }
+    const auto* text = std::get_if<std::string>(&captured);
+    return text != nullptr ? *text : "a value";
+}
+
+/// The value that an argument that is not emulated must have.
+std::string wanted(const Captured& captured, std::int64_t by_default) {
+    if (std::holds_alternative<std::int64_t>(captured)) {
+        return std::to_string(by_default);
+    }
+    if (std::holds_alternative<bool>(captured)) {
+        return by_default != 0 ? "true" : "false";
+    }
+    return std::holds_alternative<std::string>(captured) ? "empty" : "null";
+}
+
+}  // namespace
+
+void Arguments::refuse_unless(std::int64_t by_default) {
+    const Captured& last = values_.back();
+    if (!has_no_effect(last, by_default)) {
+        note(values_.size() - 1,
+             " must be " + wanted(last, by_default) + ", got " + describe(last) +
+                 "; the emulated NPU does not implement this argument, which changes the result");
+    }
+}
+
+bool is_null(const Captured& captured) {
+    if (const auto* tensor = std::get_if<TensorDescriptionPtr>(&captured)) {
+        return *tensor == nullptr;
+    }
+    const auto* handle = std::get_if<aclTensor*>(&captured);
+    return handle != nullptr ? *handle == nullptr
+                             : std::holds_alternative<std::monostate>(captured);
 }
 
 Tensor tensor_value(const Captured& captured) {
@@ -100,7 +191,11 @@ namespace {
 
 TensorList tensors_value(const Captured& captured) {
     TensorList tensors;
-    for (const auto& description : std::get<std::vector<TensorDescriptionPtr>>(captured)) {
+    const auto* descriptions = std::get_if<std::vector<TensorDescriptionPtr>>(&captured);
+    if (descriptions == nullptr) {
+        return tensors;
+    }
+    for (const auto& description : *descriptions) {
         tensors.push_back(description == nullptr ? Tensor() : tensor_of(*description));
     }
     return tensors;
@@ -149,11 +244,11 @@ Tensor Arguments::get(std::size_t index) const {
 }
 template <>
 Out Arguments::get(std::size_t index) const {
-    return {tensor_value(values_[index])};
+    return {tensor_value(values_[index]), index};
 }
 template <>
 InOut Arguments::get(std::size_t index) const {
-    return {{tensor_value(values_[index])}};
+    return {{tensor_value(values_[index]), index}};
 }
 template <>
 TensorList Arguments::get(std::size_t index) const {

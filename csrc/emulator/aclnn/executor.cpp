@@ -7,8 +7,8 @@
 #include <stdexcept>
 
 #include "emulator/aclnn/operation.h"
+#include "emulator/aclnn/phase1.h"
 #include "emulator/aclnn/workspace.h"
-#include "emulator/aten/schema_call.h"
 #include "emulator/interface/status.h"
 
 namespace ascend_emulator {
@@ -68,6 +68,11 @@ class Call : public Task {
         try {
             operation_.run(operation_, arguments_);
             return 0;
+        } catch (const WrongShape& wrong) {
+            const bool known = wrong.parameter != WrongShape::unknown_parameter;
+            return services().fail(
+                operator_failure,
+                (known ? parameter_name(operation_, wrong.parameter) : "an output") + wrong.what());
         } catch (const std::exception& error) {
             const std::string text = error.what();
             return services().fail(operator_failure,
@@ -119,11 +124,11 @@ class Call : public Task {
 }  // namespace
 }  // namespace ascend_emulator
 
-struct aclOpExecutor : ascend_emulator::Handle {
+struct aclOpExecutor {
+    static constexpr auto handle_kind = ascend_emulator::HandleKind::executor;
+
     explicit aclOpExecutor(std::shared_ptr<ascend_emulator::Call> its_call, std::uint64_t bytes)
-        : Handle(ascend_emulator::HandleKind::executor),
-          call(std::move(its_call)),
-          workspace_bytes(bytes) {}
+        : call(std::move(its_call)), workspace_bytes(bytes) {}
     std::shared_ptr<ascend_emulator::Call> call;
     std::uint64_t workspace_bytes;
     bool repeatable = false;
@@ -133,23 +138,18 @@ namespace ascend_emulator {
 namespace {
 
 void retire(aclOpExecutor* executor) {
-    static auto* const quarantine = new Quarantine<aclOpExecutor>;
-    executor->call.reset();
     services().count_handle(HandleKind::executor, -1);
-    quarantine->put(executor);
+    destroy_handle(executor);
 }
 
 std::string why_not_launchable(const Operation& operation, const aclOpExecutor* executor,
                                const void* workspace, std::uint64_t bytes, void* stream) {
-    if (executor == nullptr) {
-        return "the executor is null";
-    }
-    if (executor->state == Handle::destroyed) {
+    if (HandlePool<aclOpExecutor>::instance().state_of(executor) == HandleState::destroyed) {
         return "executor " + address_text(executor) +
                " was launched before; make a new one for each launch, or call "
                "aclSetAclOpExecutorRepeatable";
     }
-    std::string problem = why_unusable(executor, HandleKind::executor);
+    std::string problem = why_unusable(executor);
     if (!problem.empty()) {
         return problem;
     }
@@ -172,19 +172,6 @@ std::string why_not_launchable(const Operation& operation, const aclOpExecutor* 
     return call->why_out_of_reach(stream);
 }
 
-/// Created when the operation first runs, and never destroyed: workers outlive main.
-const SchemaCall& schema_call(const Operation& operation, const std::vector<Value>& inputs) {
-    const SchemaCall* known = operation.call.load(std::memory_order_acquire);
-    if (known != nullptr) {
-        return *known;
-    }
-    auto made = std::make_unique<SchemaCall>(operation.name, operation.schema, inputs);
-    if (operation.call.compare_exchange_strong(known, made.get())) {
-        known = made.release();
-    }
-    return *known;
-}
-
 }  // namespace
 
 int prepare(const Operation& operation, Arguments arguments, std::uint64_t* workspace_bytes,
@@ -195,12 +182,14 @@ int prepare(const Operation& operation, Arguments arguments, std::uint64_t* work
     if (workspace_bytes == nullptr || executor == nullptr) {
         return services().fail(null_argument, "the pointers to the results must not be null");
     }
-    if (!arguments.problem().empty()) {
-        return services().fail(invalid_argument, arguments.problem());
+    const Problem problem = why_refused(operation, arguments);
+    if (!problem.text.empty()) {
+        return services().fail(problem.code,
+                               parameter_name(operation, problem.index) + problem.text);
     }
     *workspace_bytes = workspace_of(operation.name);
-    *executor = new aclOpExecutor(std::make_shared<Call>(operation, std::move(arguments)),
-                                  *workspace_bytes);
+    *executor = make_handle<aclOpExecutor>(std::make_shared<Call>(operation, std::move(arguments)),
+                                           *workspace_bytes);
     services().count_handle(HandleKind::executor, 1);
     return 0;
 }
@@ -222,32 +211,6 @@ int launch(const Operation& operation, void* workspace, std::uint64_t workspace_
     return services().enqueue(stream, call);
 }
 
-void run_schema(const Operation& operation, Arguments& arguments) {
-    std::vector<Value> inputs;
-    TensorList outputs;
-    for (std::size_t i = 0; i < operation.count; ++i) {
-        const ParameterKind kind = operation.kinds[i];
-        if (kind == ParameterKind::unused) {
-            continue;
-        }
-        Value value = input_value(arguments.values()[i], kind);
-        if (kind == ParameterKind::output || kind == ParameterKind::in_out) {
-            if (auto* list = std::get_if<TensorList>(&value)) {
-                outputs.insert(outputs.end(), list->begin(), list->end());
-            } else {
-                outputs.push_back(std::get<Tensor>(value));
-            }
-        }
-        if (kind != ParameterKind::output) {
-            inputs.push_back(std::move(value));
-        }
-    }
-    const TensorList results = schema_call(operation, inputs).run(inputs);
-    for (std::size_t i = 0; i < std::min(outputs.size(), results.size()); ++i) {
-        assign(outputs[i], results[i]);
-    }
-}
-
 void DynamicOut::operator=(const Tensor& value) const {
     auto description = std::make_shared<TensorDescription>(*handle->description);
     const Tensor contiguous = value.contiguous();
@@ -258,7 +221,7 @@ void DynamicOut::operator=(const Tensor& value) const {
 }
 
 int set_repeatable(aclOpExecutor* executor) {
-    const std::string problem = why_unusable(executor, HandleKind::executor);
+    const std::string problem = why_unusable(executor);
     if (!problem.empty()) {
         return services().fail(invalid_argument, problem);
     }
@@ -267,7 +230,7 @@ int set_repeatable(aclOpExecutor* executor) {
 }
 
 int destroy_executor(aclOpExecutor* executor) {
-    const std::string problem = why_unusable(executor, HandleKind::executor);
+    const std::string problem = why_unusable(executor);
     if (!problem.empty()) {
         return services().fail(invalid_argument, problem);
     }

@@ -1,16 +1,16 @@
 // The functions of executors, and those that torch_npu calls around every operator.
 #include "emulator/aclnn/executor.h"
 
-#include "emulator/interface/export.h"
+#include "emulator/interface/guard.h"
 
 using namespace ascend_emulator;
 
 EMULATOR_EXPORT int aclSetAclOpExecutorRepeatable(aclOpExecutor* executor) {
-    return set_repeatable(executor);
+    return guarded([&] { return set_repeatable(executor); });
 }
 
 EMULATOR_EXPORT int aclDestroyAclOpExecutor(aclOpExecutor* executor) {
-    return destroy_executor(executor);
+    return guarded([&] { return destroy_executor(executor); });
 }
 
 EMULATOR_EXPORT int aclnnInit(const char*) { return 0; }

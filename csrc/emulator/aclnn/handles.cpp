@@ -52,9 +52,81 @@ IntList contiguous_strides(const IntList& sizes) {
     std::int64_t stride = 1;
     for (std::size_t i = sizes.size(); i-- > 0;) {
         strides[i] = stride;
-        stride *= std::max<std::int64_t>(sizes[i], 1);
+        if (__builtin_mul_overflow(stride, std::max<std::int64_t>(sizes[i], 1), &stride)) {
+            stride = 0;  // why_invalid refuses such sizes
+        }
     }
     return strides;
+}
+
+std::string text_of(const IntList& values) {
+    std::string text = "[";
+    for (std::size_t i = 0; i < values.size(); ++i) {
+        text += (i == 0 ? "" : ", ") + std::to_string(values[i]);
+    }
+    return text + "]";
+}
+
+namespace {
+
+constexpr std::int64_t max_elements = std::int64_t{1} << 48;
+
+/// The last element that the strides reach, from the first; -1 if it is out of all bounds.
+std::int64_t reach_of(const TensorDescription& tensor) {
+    std::int64_t reach = 0;
+    for (std::size_t i = 0; i < tensor.sizes.size(); ++i) {
+        std::int64_t step = 0;
+        if (tensor.strides[i] < 0 ||
+            __builtin_mul_overflow(tensor.sizes[i] - 1, tensor.strides[i], &step) ||
+            __builtin_add_overflow(reach, step, &reach) || reach > max_elements) {
+            return -1;
+        }
+    }
+    return reach;
+}
+
+/// The number of elements; -1 if a size is negative or there are too many elements.
+std::int64_t count_of(const IntList& sizes) {
+    std::int64_t count = 1;
+    bool fits = true;
+    for (const std::int64_t size : sizes) {
+        if (size < 0) {
+            return -1;
+        }
+        fits = fits && !__builtin_mul_overflow(count, std::max<std::int64_t>(size, 1), &count) &&
+               count <= max_elements;
+    }
+    if (!fits) {
+        return -1;
+    }
+    return std::find(sizes.begin(), sizes.end(), 0) == sizes.end() ? count : 0;
+}
+
+}  // namespace
+
+std::string why_invalid(const TensorDescription& tensor) {
+    if (!is_emulated(tensor.data_type)) {
+        return "must have a dtype that is emulated, got aclDataType " +
+               std::to_string(tensor.data_type);
+    }
+    const std::int64_t count = count_of(tensor.sizes);
+    if (count < 0) {
+        return "must have sizes that are not negative, with at most 2^48 elements, got " +
+               text_of(tensor.sizes);
+    }
+    if (count == 0) {
+        return {};
+    }
+    const std::int64_t reach = reach_of(tensor);
+    const std::int64_t storage = tensor.storage < 0 ? max_elements : tensor.storage;
+    if (reach < 0 || tensor.offset < 0 || tensor.offset > max_elements ||
+        tensor.offset + reach >= storage) {
+        return "must lie within its storage of " +
+               (tensor.storage < 0 ? "at most 2^48" : std::to_string(storage)) +
+               " elements, got sizes " + text_of(tensor.sizes) + ", strides " +
+               text_of(tensor.strides) + " and offset " + std::to_string(tensor.offset);
+    }
+    return {};
 }
 
 Scalar read_scalar(void* value, aclDataType type) {
@@ -92,7 +164,10 @@ Scalar read_scalar(void* value, aclDataType type) {
     }
 }
 
-DType dtype_of(aclDataType type) {
+namespace {
+
+/// DType::none if the type is not emulated.
+DType dtype_or_none(aclDataType type) {
     switch (type) {
         case ACL_FLOAT:
             return DType::float32;
@@ -131,8 +206,19 @@ DType dtype_of(aclDataType type) {
         case ACL_FLOAT8_E5M2:
             return DType::float8_e5m2;
         default:
-            throw std::runtime_error("aclDataType " + std::to_string(type) + " is not emulated");
+            return DType::none;
     }
+}
+
+}  // namespace
+
+bool is_emulated(aclDataType type) { return dtype_or_none(type) != DType::none; }
+
+DType dtype_of(aclDataType type) {
+    if (!is_emulated(type)) {
+        throw std::runtime_error("aclDataType " + std::to_string(type) + " is not emulated");
+    }
+    return dtype_or_none(type);
 }
 
 DType TensorDescription::dtype() const { return dtype_of(data_type); }

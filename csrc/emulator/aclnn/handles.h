@@ -17,7 +17,8 @@ struct TensorDescription {
     std::int64_t offset;  // in elements, from `data`
     aclDataType data_type;
     aclFormat format;
-    void* data;  // the beginning of the storage
+    void* data;            // the beginning of the storage
+    std::int64_t storage;  // its elements, or -1 if they are not known
 
     DType dtype() const;
     /// The first byte, and the number of bytes from the first element to the last.
@@ -27,6 +28,8 @@ struct TensorDescription {
 
 using TensorDescriptionPtr = std::shared_ptr<const TensorDescription>;
 
+bool is_emulated(aclDataType type);
+
 /// The dtype of an aclDataType. Throws std::runtime_error if it is not emulated.
 DType dtype_of(aclDataType type);
 
@@ -35,25 +38,32 @@ IntList contiguous_strides(const IntList& sizes);
 /// Read a scalar of the given type. Throws std::runtime_error for a type that is not emulated.
 Scalar read_scalar(void* value, aclDataType type);
 
+/// Why no operator can use the tensor, or "": its dimensions, dtype, format or strides.
+std::string why_invalid(const TensorDescription& description);
+
+/// "[2, 3]".
+std::string text_of(const IntList& values);
+
 /// A tensor on the bytes behind the description's device address.
 Tensor tensor_of(const TensorDescription& description);
 
 }  // namespace ascend_emulator
 
-struct aclTensor : ascend_emulator::Handle {
-    aclTensor() : Handle(ascend_emulator::HandleKind::tensor) {}
+struct aclTensor {
+    static constexpr auto handle_kind = ascend_emulator::HandleKind::tensor;
     ascend_emulator::TensorDescriptionPtr description;
+    std::string problem;  // why no operator can use it, or ""
 };
 
-struct aclScalar : ascend_emulator::Handle {
-    aclScalar() : Handle(ascend_emulator::HandleKind::scalar) {}
+struct aclScalar {
+    static constexpr auto handle_kind = ascend_emulator::HandleKind::scalar;
     ascend_emulator::Scalar value;
 };
 
 /// aclIntArray, aclFloatArray and aclBoolArray.
 template <class T>
-struct AclArray : ascend_emulator::Handle {
-    AclArray() : Handle(ascend_emulator::HandleKind::array) {}
+struct AclArray {
+    static constexpr auto handle_kind = ascend_emulator::HandleKind::array;
     std::vector<T> values;
 };
 struct aclIntArray : AclArray<std::int64_t> {};
@@ -61,11 +71,11 @@ struct aclFloatArray : AclArray<double> {};
 struct aclBoolArray : AclArray<bool> {};
 
 /// A list owns its members: destroying it destroys them.
-struct aclTensorList : ascend_emulator::Handle {
-    aclTensorList() : Handle(ascend_emulator::HandleKind::list) {}
+struct aclTensorList {
+    static constexpr auto handle_kind = ascend_emulator::HandleKind::list;
     std::vector<const aclTensor*> members;
 };
-struct aclScalarList : ascend_emulator::Handle {
-    aclScalarList() : Handle(ascend_emulator::HandleKind::list) {}
+struct aclScalarList {
+    static constexpr auto handle_kind = ascend_emulator::HandleKind::list;
     std::vector<const aclScalar*> members;
 };

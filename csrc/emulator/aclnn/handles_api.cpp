@@ -2,94 +2,156 @@
 #include <algorithm>
 
 #include "emulator/aclnn/handles.h"
-#include "emulator/interface/services.h"
-#include "emulator/interface/status.h"
+#include "emulator/interface/guard.h"
 
 using namespace ascend_emulator;
 
 namespace {
 
-template <class T>
-T* created(T* handle) {
-    services().count_handle(handle->kind, 1);
-    return handle;
+constexpr std::uint64_t max_rank = 64;  // torch's
+constexpr std::uint64_t max_count = 1 << 24;
+
+/// Whether `count` values can be read; if not, an error is noted.
+bool can_read(const void* values, std::uint64_t count, std::uint64_t max, const char* name) {
+    if (count > max) {
+        services().fail(invalid_argument, "the number of " + std::string(name) +
+                                              " must be at most " + std::to_string(max) + ", got " +
+                                              std::to_string(count));
+        return false;
+    }
+    return count == 0 || check_pointer(values, name) == 0;
 }
 
 template <class T>
-int destroy(const T* handle, HandleKind kind) {
-    static auto* const quarantine = new Quarantine<T>;
+T* created(T* handle) {
+    services().count_handle(T::handle_kind, 1);
+    return handle;
+}
+
+/// 0, or the code, with an error noted, if the handle is not a live T.
+template <class T>
+int refuse(const T* handle) {
+    const std::string problem = why_unusable(handle);
+    return problem.empty() ? 0 : services().fail(invalid_handle, problem);
+}
+
+template <class T>
+int destroy(const T* handle) {
     if (handle == nullptr) {
         return 0;
     }
-    const std::string problem = why_unusable(handle, kind);
-    if (!problem.empty()) {
-        return services().fail(invalid_handle, problem);
+    if (const int refused = refuse(handle)) {
+        return refused;
     }
-    services().count_handle(kind, -1);
-    quarantine->put(const_cast<T*>(handle));
+    services().count_handle(T::handle_kind, -1);
+    destroy_handle(handle);
     return 0;
 }
 
 template <class Array, class T>
 Array* create_array(const T* values, std::uint64_t count) {
-    auto* array = new Array;
-    array->values.assign(values, values + count);
-    return created(array);
+    return guarded_pointer([&]() -> Array* {
+        if (!can_read(values, count, max_count, "values")) {
+            return nullptr;
+        }
+        auto* array = make_handle<Array>();
+        array->values.assign(values, values + count);
+        return created(array);
+    });
 }
 
 /// Create a list of handles; a null member stands for a tensor that is not given.
 template <class List, class Member>
 List* create_list(const Member* const* members, std::uint64_t count) {
-    auto* list = new List;
-    list->members.assign(members, members + count);
-    return created(list);
+    return guarded_pointer([&]() -> List* {
+        if (!can_read(members, count, max_count, "members")) {
+            return nullptr;
+        }
+        auto* list = make_handle<List>();
+        list->members.assign(members, members + count);
+        return created(list);
+    });
 }
 
 template <class List>
-int destroy_list(const List* list, HandleKind member_kind) {
-    if (list != nullptr && why_unusable(list, HandleKind::list).empty()) {
+int destroy_list(const List* list) {
+    return guarded([&] {
+        if (list == nullptr) {
+            return 0;
+        }
+        if (const int refused = refuse(list)) {
+            return refused;
+        }
         for (const auto* member : list->members) {
-            if (const int code = destroy(member, member_kind)) {
+            if (const int code = destroy(member)) {
                 return code;
             }
         }
-    }
-    return destroy(list, HandleKind::list);
+        return destroy(list);
+    });
 }
 
-/// 0, or the code, with an error noted, of a handle that is not a live tensor.
-int refuse(const aclTensor* tensor) {
-    const std::string problem = why_unusable(tensor, HandleKind::tensor);
-    return problem.empty() ? 0 : services().fail(invalid_handle, problem);
+/// The elements of a storage; -1 if they are not given, or overflow.
+std::int64_t count_of(const std::int64_t* sizes, std::uint64_t rank) {
+    std::int64_t count = sizes == nullptr || rank == 0 ? -1 : 1;
+    for (std::uint64_t i = 0; i < rank && count >= 0; ++i) {
+        if (sizes[i] < 0 || __builtin_mul_overflow(count, sizes[i], &count)) {
+            return -1;
+        }
+    }
+    return count;
+}
+
+/// Call `get` with the description of a live tensor.
+template <class Get>
+int describe(const aclTensor* tensor, const void* result, const char* name, Get get) {
+    return guarded([&] {
+        int refused = refuse(tensor);
+        refused = refused != 0 ? refused : check_pointer(result, name);
+        if (refused == 0) {
+            get(*tensor->description);
+        }
+        return refused;
+    });
 }
 
 }  // namespace
 
+// A tensor that no operator can use is created all the same, and phase 1 names it.
 EMULATOR_EXPORT aclTensor* aclCreateTensor(const std::int64_t* sizes, std::uint64_t rank,
                                            aclDataType type, const std::int64_t* strides,
                                            std::int64_t offset, aclFormat format,
                                            const std::int64_t* storage_sizes,
                                            std::uint64_t storage_rank, void* data) {
-    (void)storage_sizes;
-    (void)storage_rank;
-    auto* tensor = new aclTensor;
-    const IntList size_list(sizes, sizes + rank);
-    const IntList stride_list =
-        strides == nullptr ? contiguous_strides(size_list) : IntList(strides, strides + rank);
-    tensor->description = std::make_shared<TensorDescription>(
-        TensorDescription{size_list, stride_list, offset, type, format, data});
-    return created(tensor);
+    return guarded_pointer([&]() -> aclTensor* {
+        if (!can_read(sizes, rank, max_rank, "viewDims") ||
+            !can_read(storage_sizes, storage_sizes == nullptr ? 0 : storage_rank, max_rank,
+                      "storageDims")) {
+            return nullptr;
+        }
+        IntList size_list(sizes, sizes + rank);
+        IntList stride_list =
+            strides == nullptr ? contiguous_strides(size_list) : IntList(strides, strides + rank);
+        auto description = std::make_shared<TensorDescription>(
+            TensorDescription{std::move(size_list), std::move(stride_list), offset, type, format,
+                              data, count_of(storage_sizes, storage_rank)});
+        auto* tensor = make_handle<aclTensor>();
+        tensor->problem = why_invalid(*description);
+        tensor->description = std::move(description);
+        return created(tensor);
+    });
 }
 
 EMULATOR_EXPORT aclScalar* aclCreateScalar(void* value, aclDataType type) {
-    try {
-        auto scalar = std::make_unique<aclScalar>();
-        scalar->value = read_scalar(value, type);
-        return created(scalar.release());
-    } catch (const std::exception& error) {
-        services().fail(invalid_argument, error.what());
-        return nullptr;
-    }
+    return guarded_pointer([&]() -> aclScalar* {
+        if (check_pointer(value, "value") != 0) {
+            return nullptr;
+        }
+        const Scalar read = read_scalar(value, type);
+        auto* scalar = make_handle<aclScalar>();
+        scalar->value = read;
+        return created(scalar);
+    });
 }
 
 EMULATOR_EXPORT aclIntArray* aclCreateIntArray(const std::int64_t* values, std::uint64_t count) {
@@ -111,51 +173,39 @@ EMULATOR_EXPORT aclScalarList* aclCreateScalarList(const aclScalar* const* membe
 }
 
 EMULATOR_EXPORT int aclDestroyTensor(const aclTensor* tensor) {
-    return destroy(tensor, HandleKind::tensor);
+    return guarded([&] { return destroy(tensor); });
 }
 EMULATOR_EXPORT int aclDestroyScalar(const aclScalar* scalar) {
-    return destroy(scalar, HandleKind::scalar);
+    return guarded([&] { return destroy(scalar); });
 }
 EMULATOR_EXPORT int aclDestroyIntArray(const aclIntArray* array) {
-    return destroy(array, HandleKind::array);
+    return guarded([&] { return destroy(array); });
 }
 EMULATOR_EXPORT int aclDestroyFloatArray(const aclFloatArray* array) {
-    return destroy(array, HandleKind::array);
+    return guarded([&] { return destroy(array); });
 }
 EMULATOR_EXPORT int aclDestroyBoolArray(const aclBoolArray* array) {
-    return destroy(array, HandleKind::array);
+    return guarded([&] { return destroy(array); });
 }
-EMULATOR_EXPORT int aclDestroyTensorList(const aclTensorList* list) {
-    return destroy_list(list, HandleKind::tensor);
-}
-EMULATOR_EXPORT int aclDestroyScalarList(const aclScalarList* list) {
-    return destroy_list(list, HandleKind::scalar);
-}
+EMULATOR_EXPORT int aclDestroyTensorList(const aclTensorList* list) { return destroy_list(list); }
+EMULATOR_EXPORT int aclDestroyScalarList(const aclScalarList* list) { return destroy_list(list); }
 
 /// The caller frees the array with delete[].
 EMULATOR_EXPORT int aclGetViewShape(const aclTensor* tensor, std::int64_t** sizes,
                                     std::uint64_t* rank) {
-    if (const int refused = refuse(tensor)) {
-        return refused;
-    }
-    const IntList& found = tensor->description->sizes;
-    *rank = found.size();
-    *sizes = new std::int64_t[std::max<std::size_t>(found.size(), 1)];
-    std::copy(found.begin(), found.end(), *sizes);
-    return 0;
+    return describe(tensor, sizes == nullptr ? nullptr : rank, "viewDims and viewDimsNum",
+                    [&](const TensorDescription& found) {
+                        *sizes = new std::int64_t[std::max<std::size_t>(found.sizes.size(), 1)];
+                        *rank = found.sizes.size();
+                        std::copy(found.sizes.begin(), found.sizes.end(), *sizes);
+                    });
 }
 
 EMULATOR_EXPORT int aclGetDataType(const aclTensor* tensor, aclDataType* type) {
-    if (const int refused = refuse(tensor)) {
-        return refused;
-    }
-    *type = tensor->description->data_type;
-    return 0;
+    return describe(tensor, type, "dataType",
+                    [&](const TensorDescription& found) { *type = found.data_type; });
 }
 EMULATOR_EXPORT int aclGetFormat(const aclTensor* tensor, aclFormat* format) {
-    if (const int refused = refuse(tensor)) {
-        return refused;
-    }
-    *format = tensor->description->format;
-    return 0;
+    return describe(tensor, format, "format",
+                    [&](const TensorDescription& found) { *format = found.format; });
 }

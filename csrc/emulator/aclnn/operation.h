@@ -6,7 +6,7 @@
 //
 // The row names the function, ATen's schema and the function's parameters in order. Inputs go to
 // the schema's arguments by position and type (see SchemaCall); results go to the outputs in order.
-// An InOut is both the first input and the output. `Unused<T>` is a parameter without effect here.
+// An InOut is both the first input and the output.
 //
 // If the two compute different things, the function is a body:
 //
@@ -14,13 +14,17 @@
 //
 // Both export the two phases of the function, `<name>GetWorkspaceSize` and `<name>`. The body runs
 // on the stream's worker, on CPU tensors that alias the device's memory.
+//
+// Phase 1 refuses null for each tensor, list and output, except for parameters of the types
+// Optional... A parameter that changes the result and is not emulated is REFUSED(T, name): phase 1
+// refuses every value but its default. `Unused<T>` is for what cannot change the result.
 #pragma once
 
 #include <atomic>
 #include <optional>
 
 #include "emulator/aclnn/handles.h"
-#include "emulator/interface/services.h"
+#include "emulator/interface/guard.h"
 
 struct aclOpExecutor;
 
@@ -28,10 +32,17 @@ namespace ascend_emulator {
 
 // ---- parameter types, besides Tensor, Scalar, numbers and the lists and names below
 
-/// An output. Assigning converts to its dtype and shape, and does nothing if the output is null.
+/// An output. Assigning converts to its dtype, and does nothing if the output is null.
 struct Out {
     Tensor tensor;
-    void operator=(const Tensor& value) const { assign(tensor, value); }
+    std::size_t parameter = WrongShape::unknown_parameter;
+    void operator=(const Tensor& value) const { assign_output(parameter, tensor, value); }
+    /// Assign a value that broadcasts to the output's shape.
+    void fill(const Tensor& value) const {
+        if (defined()) {
+            *this = value.expand(tensor.sizes());
+        }
+    }
     bool defined() const { return tensor.defined(); }
 };
 /// Read and written.
@@ -62,13 +73,30 @@ struct OptionalInts : Dims {};
 struct OptionalScalar {
     std::optional<Scalar> scalar;
 };
+/// A tensor, a list or an output that may be null.
+template <class T>
+struct Optional : T {
+    using Given = T;
+    using T::operator=;
+};
+/// A parameter that cannot change the result here: a hint, or something that is computed again.
 template <class T>
 struct Unused {};
+/// A parameter that is not emulated: null, no elements, or numbers that all are `by_default`.
+template <class T, std::int64_t by_default = 0>
+struct Refused {};
 
 template <class T>
 constexpr bool is_unused = false;
 template <class T>
 constexpr bool is_unused<Unused<T>> = true;
+template <class T, std::int64_t by_default>
+constexpr bool is_unused<Refused<T, by_default>> = true;
+
+template <class T>
+constexpr bool is_optional = false;
+template <class T>
+constexpr bool is_optional<Optional<T>> = true;
 
 using Int = std::int64_t;
 using Int32 = std::int32_t;
@@ -93,12 +121,21 @@ using Captured = std::variant<std::monostate, bool, std::int64_t, double, std::s
 class Arguments;
 class SchemaCall;
 
+/// Why an argument cannot be used.
+struct Problem {
+    std::size_t index = 0;
+    int code = 0;
+    std::string text;  // follows the argument's name
+};
+
 struct Operation {
     const char* name;
     const char* phase1_name;
-    const char* schema;  // of ATen; null for a body
+    const char* schema;      // of ATen; null for a body
+    const char* parameters;  // the body's, as in its source; null for a schema
     void (*run)(const Operation& operation, Arguments& arguments);
     const ParameterKind* kinds;
+    const bool* required;
     std::size_t count;
     /// The schema matched with the parameters; null before the first call.
     mutable std::atomic<const SchemaCall*> call{nullptr};
@@ -122,9 +159,11 @@ class Arguments {
     void add(double value) { values_.emplace_back(value); }
     void add(std::int64_t value) { values_.emplace_back(value); }
     void add_dynamic(aclTensor* tensor);
+    /// Refuse the parameter that was added last, unless it has its default value.
+    void refuse_unless(std::int64_t by_default);
 
-    /// A message about the first unusable handle, or "".
-    const std::string& problem() const { return problem_; }
+    /// The first problem of an argument; its text is empty if there is none.
+    const Problem& problem() const { return problem_; }
     const std::vector<Captured>& values() const { return values_; }
 
     // Phase 2: the argument in the type that the body declares.
@@ -134,12 +173,22 @@ class Arguments {
     void reserve(std::size_t count) { values_.reserve(count); }
 
   private:
-    template <class Handle>
-    bool is_usable(const Handle* handle, HandleKind kind);
+    template <class T>
+    bool is_usable(const T* handle);
+    TensorDescriptionPtr description_of(const aclTensor* tensor);
+    template <class Array>
+    void add_array(const Array* array);
+    void note(std::size_t index, const std::string& text);
 
     std::vector<Captured> values_;
-    std::string problem_;
+    Problem problem_;
 };
+
+/// The name of a parameter, for messages.
+std::string parameter_name(const Operation& operation, std::size_t index);
+
+/// Whether an argument is null.
+bool is_null(const Captured& captured);
 
 /// The value of an argument for SchemaCall.
 Value input_value(const Captured& captured, ParameterKind kind);
@@ -155,6 +204,7 @@ void run_schema(const Operation& operation, Arguments& arguments);
 template <class T>
 struct Parameter {  // numbers
     using C = T;
+    static constexpr bool is_required = false;
     static constexpr ParameterKind kind = ParameterKind::input;
     static void add(Arguments& arguments, C value) {
         if constexpr (std::is_same_v<T, bool> || std::is_same_v<T, aclDataType>) {
@@ -167,25 +217,26 @@ struct Parameter {  // numbers
     }
 };
 
-template <class CType, ParameterKind its_kind>
+template <class CType, ParameterKind its_kind, bool required = false>
 struct PointerParameter {
     using C = CType;
+    static constexpr bool is_required = required;
     static constexpr ParameterKind kind = its_kind;
     static void add(Arguments& arguments, C value) { arguments.add(value); }
 };
 
 template <>
-struct Parameter<Tensor> : PointerParameter<const aclTensor*, ParameterKind::input> {};
+struct Parameter<Tensor> : PointerParameter<const aclTensor*, ParameterKind::input, true> {};
 template <>
-struct Parameter<Out> : PointerParameter<const aclTensor*, ParameterKind::output> {};
+struct Parameter<Out> : PointerParameter<const aclTensor*, ParameterKind::output, true> {};
 template <>
-struct Parameter<InOut> : PointerParameter<const aclTensor*, ParameterKind::in_out> {};
+struct Parameter<InOut> : PointerParameter<const aclTensor*, ParameterKind::in_out, true> {};
 template <>
-struct Parameter<Outs> : PointerParameter<const aclTensorList*, ParameterKind::output> {};
+struct Parameter<Outs> : PointerParameter<const aclTensorList*, ParameterKind::output, true> {};
 template <>
-struct Parameter<InOuts> : PointerParameter<const aclTensorList*, ParameterKind::in_out> {};
+struct Parameter<InOuts> : PointerParameter<const aclTensorList*, ParameterKind::in_out, true> {};
 template <>
-struct Parameter<Scalar> : PointerParameter<const aclScalar*, ParameterKind::input> {};
+struct Parameter<Scalar> : PointerParameter<const aclScalar*, ParameterKind::input, true> {};
 template <>
 struct Parameter<OptionalScalar> : PointerParameter<const aclScalar*, ParameterKind::optional> {};
 template <>
@@ -199,9 +250,11 @@ struct Parameter<DoubleList> : PointerParameter<const aclFloatArray*, ParameterK
 template <>
 struct Parameter<BoolList> : PointerParameter<const aclBoolArray*, ParameterKind::input> {};
 template <>
-struct Parameter<TensorList> : PointerParameter<const aclTensorList*, ParameterKind::input> {};
+struct Parameter<TensorList> : PointerParameter<const aclTensorList*, ParameterKind::input, true> {
+};
 template <>
-struct Parameter<ScalarList> : PointerParameter<const aclScalarList*, ParameterKind::input> {};
+struct Parameter<ScalarList> : PointerParameter<const aclScalarList*, ParameterKind::input, true> {
+};
 template <>
 struct Parameter<std::string> : PointerParameter<const char*, ParameterKind::input> {};
 template <>
@@ -209,12 +262,28 @@ struct Parameter<DType> : PointerParameter<aclDataType, ParameterKind::input> {}
 template <>
 struct Parameter<DynamicOut> {
     using C = aclTensor*;
+    static constexpr bool is_required = true;
     static constexpr ParameterKind kind = ParameterKind::output;
     static void add(Arguments& arguments, C value) { arguments.add_dynamic(value); }
 };
 template <class T>
+struct Parameter<Optional<T>> : Parameter<T> {
+    static constexpr bool is_required = false;
+};
+template <class T, std::int64_t by_default>
+struct Parameter<Refused<T, by_default>> {
+    using C = typename Parameter<T>::C;
+    static constexpr bool is_required = false;
+    static constexpr ParameterKind kind = ParameterKind::unused;
+    static void add(Arguments& arguments, C value) {
+        Parameter<T>::add(arguments, value);
+        arguments.refuse_unless(by_default);
+    }
+};
+template <class T>
 struct Parameter<Unused<T>> {
     using C = typename Parameter<T>::C;
+    static constexpr bool is_required = false;
     static constexpr ParameterKind kind = ParameterKind::unused;
     static void add(Arguments& arguments, C value) { Parameter<T>::add(arguments, value); }
 };
@@ -223,20 +292,25 @@ template <class... Types>
 struct Signature {
     static constexpr std::size_t count = sizeof...(Types);
     static constexpr ParameterKind kinds[] = {Parameter<Types>::kind...};
+    static constexpr bool required[] = {Parameter<Types>::is_required...};
 
     template <const Operation& operation>
     static int phase1(typename Parameter<Types>::C... values, std::uint64_t* workspace_bytes,
                       aclOpExecutor** executor) {
-        Arguments arguments;
-        arguments.reserve(count);
-        (Parameter<Types>::add(arguments, values), ...);
-        return prepare(operation, std::move(arguments), workspace_bytes, executor);
+        return guarded([&] {
+            Arguments arguments;
+            arguments.reserve(count);
+            (Parameter<Types>::add(arguments, values), ...);
+            return prepare(operation, std::move(arguments), workspace_bytes, executor);
+        });
     }
 
     template <class T>
     static T value(const Arguments& arguments, std::size_t index) {
         if constexpr (is_unused<T>) {
             return {};
+        } else if constexpr (is_optional<T>) {
+            return T{arguments.get<typename T::Given>(index)};
         } else {
             return arguments.get<T>(index);
         }
@@ -269,7 +343,9 @@ using AnyFunction = void (*)();
     __attribute__((visibility("default"), ifunc(#NAME "_resolve"))) void NAME##GetWorkspaceSize(); \
     EMULATOR_EXPORT int NAME(void* workspace, std::uint64_t bytes, aclOpExecutor* executor,        \
                              void* stream) {                                                       \
-        return ascend_emulator::launch(NAME##_operation, workspace, bytes, executor, stream);      \
+        return ascend_emulator::guarded([&] {                                                      \
+            return ascend_emulator::launch(NAME##_operation, workspace, bytes, executor, stream);  \
+        });                                                                                        \
     }                                                                                              \
     }
 
@@ -279,11 +355,20 @@ using AnyFunction = void (*)();
     const ascend_emulator::Operation NAME##_operation = {#NAME,                       \
                                                          #NAME "GetWorkspaceSize",    \
                                                          SCHEMA,                      \
+                                                         nullptr,                     \
                                                          ascend_emulator::run_schema, \
                                                          NAME##_signature::kinds,     \
+                                                         NAME##_signature::required,  \
                                                          NAME##_signature::count};    \
     }                                                                                 \
     ACLNN_EXPORT(NAME, NAME##_signature)
+
+// The text of a list of parameters, with the macros in it expanded.
+#define ACLNN_TEXT(...) #__VA_ARGS__
+
+#define REFUSED(TYPE, NAME) [[maybe_unused]] ascend_emulator::Refused<TYPE> NAME
+#define REFUSED_UNLESS(DEFAULT, TYPE, NAME) \
+    [[maybe_unused]] ascend_emulator::Refused<TYPE, DEFAULT> NAME
 
 #define ACLNN(NAME, ...)                                                                      \
     static void NAME##_body(__VA_ARGS__);                                                     \
@@ -292,8 +377,10 @@ using AnyFunction = void (*)();
     const ascend_emulator::Operation NAME##_operation = {#NAME,                               \
                                                          #NAME "GetWorkspaceSize",            \
                                                          nullptr,                             \
+                                                         ACLNN_TEXT(__VA_ARGS__),             \
                                                          NAME##_signature::run<&NAME##_body>, \
                                                          NAME##_signature::kinds,             \
+                                                         NAME##_signature::required,          \
                                                          NAME##_signature::count};            \
     }                                                                                         \
     ACLNN_EXPORT(NAME, NAME##_signature)                                                      \

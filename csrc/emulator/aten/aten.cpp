@@ -5,6 +5,8 @@
 #include <ATen/ops/from_blob.h>
 #include <c10/core/impl/LocalDispatchKeySet.h>
 
+#include <algorithm>
+#include <iterator>
 #include <stdexcept>
 #include <unordered_map>
 
@@ -60,7 +62,8 @@ struct SchemaCall::Plan {
 
 SchemaCall::SchemaCall(const char* function, const char* schema,
                        const std::vector<Value>& arguments)
-    : plan_(std::make_unique<Plan>(find_operator(schema))) {
+    : plan_(std::make_unique<Plan>(find_operator(schema))),
+      is_pointwise_(plan_->op.hasTag(at::Tag::pointwise)) {
     std::size_t next = 0;
     for (const c10::Argument& wanted : plan_->op.schema().arguments()) {
         const c10::Type* type = wanted.type().get();
@@ -82,6 +85,17 @@ SchemaCall::SchemaCall(const char* function, const char* schema,
 }
 
 SchemaCall::~SchemaCall() = default;
+
+std::string argument_name(const char* schema, std::size_t index) {
+    const auto& arguments = find_operator(schema).schema().arguments();
+    return index < arguments.size() ? arguments[index].name() : "";
+}
+
+bool argument_is_optional(const char* schema, std::size_t index) {
+    const auto& arguments = find_operator(schema).schema().arguments();
+    return index < arguments.size() &&
+           arguments[index].type()->kind() == c10::TypeKind::OptionalType;
+}
 
 TensorList SchemaCall::run(const std::vector<Value>& arguments) const {
     leave_autograd_out();
@@ -168,7 +182,22 @@ Tensor tensor_at(void* data, const IntList& sizes, const IntList& strides, DType
         at::from_blob(data, sizes, strides, at::TensorOptions().dtype(scalar_type(dtype))));
 }
 
-void assign(const Tensor& to, const Tensor& from) {
+namespace {
+
+IntList without_ones(const IntList& sizes) {
+    IntList others;
+    std::copy_if(sizes.begin(), sizes.end(), std::back_inserter(others),
+                 [](std::int64_t size) { return size != 1; });
+    return others;
+}
+
+}  // namespace
+
+bool same_but_for_ones(const IntList& a, const IntList& b) {
+    return a == b || without_ones(a) == without_ones(b);
+}
+
+void assign_output(std::size_t parameter, const Tensor& to, const Tensor& from) {
     if (!to.defined() || !from.defined() || to.impl() == from.impl()) {
         return;
     }
@@ -184,11 +213,24 @@ void assign(const Tensor& to, const Tensor& from) {
         } else {
             target.copy_(source);
         }
-    } else if (target.numel() == source.numel()) {
+    } else if (same_but_for_ones(to.sizes(), from.sizes())) {
         target.copy_(source.reshape(target.sizes()));
     } else {
-        target.copy_(source.expand(target.sizes()));
+        throw WrongShape(parameter, from.sizes(), to.sizes());
     }
+}
+
+void assign(const Tensor& to, const Tensor& from) {
+    assign_output(WrongShape::unknown_parameter, to, from);
+}
+
+WrongShape::WrongShape(std::size_t its_parameter, const IntList& wanted, const IntList& got)
+    : std::runtime_error(" must have shape " + c10::str(at::IntArrayRef(wanted)) + ", got " +
+                         c10::str(at::IntArrayRef(got))),
+      parameter(its_parameter) {}
+
+Tensor Tensor::expand(const IntList& sizes) const {
+    return own_tensor(torch_tensor(*this).expand(sizes));
 }
 
 std::int64_t element_size(DType dtype) {

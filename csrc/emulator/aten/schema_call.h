@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <string>
 
 #include "emulator/aten/value.h"
 
@@ -20,9 +21,17 @@ class SchemaCall {
 
     TensorList run(const std::vector<Value>& arguments) const;
 
+    /// Whether each element of the result depends on those of the inputs that broadcast to it.
+    bool is_pointwise() const { return is_pointwise_; }
+
   private:
     struct Plan;
     std::unique_ptr<Plan> plan_;
+    bool is_pointwise_;
 };
+
+/// The name of an argument of an ATen schema, or "" if it has fewer.
+std::string argument_name(const char* schema, std::size_t index);
+bool argument_is_optional(const char* schema, std::size_t index);
 
 }  // namespace ascend_emulator

@@ -8,6 +8,7 @@
 #include <complex>
 #include <cstdint>
 #include <initializer_list>
+#include <stdexcept>
 #include <string>
 #include <type_traits>
 #include <utility>
@@ -72,6 +73,7 @@ class Tensor {
     Tensor to_float() const { return to(DType::float32); }
     Tensor reshape(const IntList& sizes) const;
     Tensor permute(const IntList& dimensions) const;
+    Tensor expand(const IntList& sizes) const;
     Tensor transpose(std::int64_t a, std::int64_t b) const;
     Tensor sum(const IntList& dimensions, bool keep = false) const;
     /// The first `length` elements of a dimension.
@@ -141,7 +143,21 @@ Tensor aten(const char* schema, Arguments&&... arguments) {
 Tensor tensor_at(void* data, const IntList& sizes, const IntList& strides, DType dtype);
 Tensor full(const IntList& sizes, const Scalar& value, DType dtype);
 Tensor arange(std::int64_t end);
-/// Write `from` into `to`, converted to its dtype, reshaped or expanded to its shape.
+
+/// Whether two shapes are equal but for dimensions of size 1.
+bool same_but_for_ones(const IntList& a, const IntList& b);
+
+/// An output has another shape than what the operator computes.
+struct WrongShape : std::runtime_error {
+    static constexpr std::size_t unknown_parameter = static_cast<std::size_t>(-1);
+    WrongShape(std::size_t its_parameter, const IntList& wanted, const IntList& got);
+    std::size_t parameter;
+};
+
+/// Write `from` into `to`, converted to its dtype. Throws WrongShape if the shapes differ in more
+/// than dimensions of size 1. Does nothing if `to` is null or empty.
+void assign_output(std::size_t parameter, const Tensor& to, const Tensor& from);
+/// The same for an output of unknown name.
 void assign(const Tensor& to, const Tensor& from);
 
 std::int64_t element_size(DType dtype);

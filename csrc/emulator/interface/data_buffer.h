@@ -3,7 +3,11 @@
 
 #include <cstddef>
 
+#include "emulator/interface/handle.h"
+
 struct aclDataBuffer {
+    static constexpr auto handle_kind = ascend_emulator::HandleKind::data_buffer;
+
     void* data;
     std::size_t size;
 };

@@ -17,6 +17,8 @@
 #include "emulator/interface/handle.h"
 #include "emulator/interface/options.h"
 
+struct aclDataBuffer;
+
 namespace ascend_emulator {
 
 /// A range of device memory that a task reads or writes.
@@ -57,6 +59,8 @@ class Services {
     /// A message if [address, address + bytes) is not live memory that the stream's device can
     /// access, or "".
     virtual std::string why_out_of_reach(const void* address, std::size_t bytes, void* stream) = 0;
+    /// A message about a handle that is not a live data buffer, or "".
+    virtual std::string why_no_buffer(const aclDataBuffer* buffer) = 0;
     /// Add `change` to the number of live handles, which is checked for leaks at exit.
     virtual void count_handle(HandleKind kind, int change) = 0;
     virtual const Options& options() = 0;

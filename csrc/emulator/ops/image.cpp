@@ -68,14 +68,15 @@ Value divisor(Int value) { return value == 0 ? Value() : Value(value); }
 
 }  // namespace
 
-ACLNN(aclnnConvolution, Tensor x, Tensor weight, Tensor bias, Ints stride, Ints padding,
+ACLNN(aclnnConvolution, Tensor x, Tensor weight, Optional<Tensor> bias, Ints stride, Ints padding,
       Ints dilation, bool transposed, Ints output_padding, Int groups, Out out, CubeMathType) {
     out = aten("convolution", x, weight, bias, stride, padding, dilation, transposed,
                output_padding, groups);
 }
 ACLNN(aclnnConvolutionBackward, Tensor grad, Tensor x, Tensor weight, OptionalInts bias_sizes,
       Ints stride, Ints padding, Ints dilation, bool transposed, Ints output_padding, Int32 groups,
-      Bools mask, CubeMathType, Out grad_x, Out grad_weight, Out grad_bias) {
+      Bools mask, CubeMathType, Optional<Out> grad_x, Optional<Out> grad_weight,
+      Optional<Out> grad_bias) {
     const TensorList grads =
         aten_all("convolution_backward", grad, x, weight, bias_sizes.value(), stride, padding,
                  dilation, transposed, output_padding, groups, mask);
@@ -84,12 +85,12 @@ ACLNN(aclnnConvolutionBackward, Tensor grad, Tensor x, Tensor weight, OptionalIn
     grad_bias = grads[2];
 }
 ACLNN(aclnnAvgPool2d, Tensor x, Ints kernel, Ints stride, Ints padding, bool ceil_mode,
-      bool count_padding, Int divisor_override, Unused<std::int8_t>, Out out) {
+      bool count_padding, Int divisor_override, CubeMathType, Out out) {
     out = aten("avg_pool2d", x, kernel, stride, padding, ceil_mode, count_padding,
                divisor(divisor_override));
 }
 ACLNN(aclnnAvgPool2dBackward, Tensor grad, Tensor x, Ints kernel, Ints stride, Ints padding,
-      bool ceil_mode, bool count_padding, Int divisor_override, Unused<std::int8_t>, Out out) {
+      bool ceil_mode, bool count_padding, Int divisor_override, CubeMathType, Out out) {
     out = aten("avg_pool2d_backward", grad, x, kernel, stride, padding, ceil_mode, count_padding,
                divisor(divisor_override));
 }
@@ -117,8 +118,8 @@ ACLNN(aclnnMaxPool3dWithArgmaxBackward, Tensor grad, Tensor x, Tensor indices, I
     out = aten("max_pool3d_with_indices_backward", grad, x, kernel, stride, padding, dilation,
                ceil_mode, indices.to(DType::int64));
 }
-// A device's mask has a private layout. Only the gradient reads it, and here the gradient is
-// computed from x.
+// The mask is unused, as a device's has a private layout. Only the gradient reads it, and here the
+// gradient is computed from x.
 ACLNN(aclnnMaxPool2dWithMask, Tensor x, Ints kernel, Ints stride, Ints padding, Ints dilation,
       bool ceil_mode, Out out, Unused<Out>) {
     out = aten("max_pool2d_with_indices", x, kernel, stride, padding, dilation, ceil_mode);

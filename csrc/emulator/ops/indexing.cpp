@@ -72,13 +72,13 @@ ACLNN(aclnnEmbeddingDenseBackward, Tensor grad, Tensor indices, UInt count, UInt
 ACLNN(aclnnEmbeddingRenorm, InOut self, Tensor indices, double max_norm, double norm_type) {
     aten("embedding_renorm_", self.tensor, indices.to(DType::int64), max_norm, norm_type);
 }
-ACLNN(aclnnSearchSorted, Tensor sorted, Tensor self, bool int32_result, bool right, Tensor sorter,
-      Out out) {
+ACLNN(aclnnSearchSorted, Tensor sorted, Tensor self, bool int32_result, bool right,
+      Optional<Tensor> sorter, Out out) {
     (void)int32_result;  // the output has the dtype
     out = aten("searchsorted.Tensor", sorted, self, false, right, Value(), sorter);
 }
-ACLNN(aclnnSearchSorteds, Tensor sorted, Scalar self, bool int32_result, bool right, Tensor sorter,
-      Out out) {
+ACLNN(aclnnSearchSorteds, Tensor sorted, Scalar self, bool int32_result, bool right,
+      Optional<Tensor> sorter, Out out) {
     (void)int32_result;
     out = aten("searchsorted.Scalar", sorted, self, false, right, Value(), sorter);
 }

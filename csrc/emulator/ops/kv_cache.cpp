@@ -73,10 +73,10 @@ void copy_tokens(const Tensor& from, const Tensor& to, const IntList& slots) {
 
 }  // namespace
 
-// The unused parameters are those of compressed caches, and the strides of keys that lie apart.
 ACLNN(aclnnScatterPaKvCache, Tensor key, InOut key_cache, Tensor slot_mapping, Tensor value,
-      InOut value_cache, Unused<Tensor>, Unused<Tensor>, Unused<Tensor>, String cache_mode,
-      String scatter_mode, Unused<Ints>, Unused<Ints>) {
+      InOut value_cache, REFUSED(Tensor, compressLens), REFUSED(Tensor, compressSeqOffset),
+      REFUSED(Tensor, seqLens), String cache_mode, String scatter_mode,
+      REFUSED_UNLESS(1, Ints, strides), REFUSED(Ints, offsets)) {
     if (!cache_mode.empty() && cache_mode != "Norm") {
         not_emulated("cache mode " + cache_mode);
     }
@@ -137,7 +137,7 @@ void gather_tokens(const Tensor& cache, const Tensor& to, const IntList& slots) 
 }  // namespace
 
 ACLNN(aclnnGatherPaKvCache, Tensor key_cache, Tensor value_cache, Tensor block_table,
-      Tensor seq_lens, InOut key, InOut value, Tensor seq_offset, String cache_mode,
+      Tensor seq_lens, InOut key, InOut value, Optional<Tensor> seq_offset, String cache_mode,
       bool is_cumulative) {
     if (cache_mode != "Norm") {
         not_emulated("cache mode " + cache_mode);

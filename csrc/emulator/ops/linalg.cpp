@@ -33,7 +33,8 @@ ACLNN(aclnnAddmv, Tensor self, Tensor matrix, Tensor vector, Scalar alpha, Scala
     out = aten("addmv", self, matrix, vector, beta, alpha);
 }
 
-ACLNN(aclnnSvd, Tensor self, bool full_matrices, bool compute_uv, Out sigma, Out u, Out v) {
+ACLNN(aclnnSvd, Tensor self, bool full_matrices, bool compute_uv, Out sigma, Optional<Out> u,
+      Optional<Out> v) {
     if (!compute_uv) {
         sigma = aten("linalg_svdvals", self);
         return;

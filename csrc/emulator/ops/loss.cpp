@@ -18,20 +18,20 @@ ATEN(aclnnSoftMarginLoss,               "soft_margin_loss",                 Tens
 ATEN(aclnnSoftMarginLossBackward,       "soft_margin_loss_backward",        Tensor, Tensor, Tensor, Int, Out)
 // clang-format on
 
-ACLNN(aclnnNLLLoss, Tensor self, Tensor target, Tensor weight, Int reduction, Int ignore_index,
-      Out out, Out total_weight) {
+ACLNN(aclnnNLLLoss, Tensor self, Tensor target, Optional<Tensor> weight, Int reduction,
+      Int ignore_index, Out out, Out total_weight) {
     const TensorList found =
         aten_all("nll_loss_forward", self, target, weight, reduction, ignore_index);
     out = found[0];
     total_weight = found[1];
 }
-ACLNN(aclnnNLLLossBackward, Tensor grad, Tensor self, Tensor target, Tensor weight, Int reduction,
-      Int ignore_index, Tensor total_weight, Out out) {
+ACLNN(aclnnNLLLossBackward, Tensor grad, Tensor self, Tensor target, Optional<Tensor> weight,
+      Int reduction, Int ignore_index, Tensor total_weight, Out out) {
     out = aten("nll_loss_backward", grad, self, target, weight, reduction, ignore_index,
                total_weight);
 }
-ACLNN(aclnnNLLLoss2d, Tensor self, Tensor target, Tensor weight, Int reduction, Int ignore_index,
-      Out out, Out total_weight) {
+ACLNN(aclnnNLLLoss2d, Tensor self, Tensor target, Optional<Tensor> weight, Int reduction,
+      Int ignore_index, Out out, Out total_weight) {
     const TensorList found =
         aten_all("nll_loss2d_forward", self, target, weight, reduction, ignore_index);
     out = found[0];
@@ -85,7 +85,7 @@ ACLNN(aclnnKlDivBackward, Tensor grad, Tensor self, Tensor target, Int reduction
     out = reduction == 1 ? grads / static_cast<double>(target.numel()) : grads;
 }
 ACLNN(aclnnBinaryCrossEntropyWithLogitsBackward, Tensor grad, Tensor self, Tensor target,
-      Tensor weight, Tensor positive_weight, Int reduction, Out out) {
+      Optional<Tensor> weight, Optional<Tensor> positive_weight, Int reduction, Out out) {
     const Tensor probability = aten("sigmoid", self);
     Tensor grads;
     if (positive_weight.defined()) {

@@ -2,6 +2,8 @@
 #include "emulator/aclnn/operation.h"
 #include "emulator/ops/checks.h"
 
+#include <numeric>
+
 using namespace ascend_emulator;
 
 namespace {
@@ -40,9 +42,6 @@ void grouped_matmul(const TensorList& xs, const TensorList& weights, const Tenso
                     const Tensor& group_list, Int group_type, Int list_type, const Outs& outs) {
     const Tensor& x = only(xs, "x");
     const Tensor& weight = only(weights, "weight");
-    if (!group_list.defined()) {
-        refuse("groupList must be given");
-    }
     const Tensor wide = x.to_float();
     TensorList parts;
     Int begin = 0;
@@ -140,7 +139,7 @@ struct Feed {
     }
 };
 
-std::optional<IntList> counts_of(const Tensor& tokens) {
+std::optional<IntList> values_of(const Tensor& tokens) {
     if (!tokens.defined()) {
         return std::nullopt;
     }
@@ -149,44 +148,67 @@ std::optional<IntList> counts_of(const Tensor& tokens) {
     return IntList(values, values + list.numel());
 }
 
+/// The number of tokens of each expert, given them or, with the tokensIndexFlag, their ends.
+std::optional<IntList> counts_of(std::optional<IntList> tokens, bool are_ends) {
+    if (tokens && are_ends) {
+        std::adjacent_difference(tokens->begin(), tokens->end(), tokens->begin());
+    }
+    return tokens;
+}
+
 }  // namespace
 
-#define NO_LIST Unused<Tensors>
-#define NO_QUANTISATION                                                             \
-    Unused<Tensor>, Unused<Tensor>, Unused<Tensor>, Unused<Tensor>, Unused<Tensor>, \
-        Unused<Tensor>, Unused<Tensor>, Unused<Tensor>
+#define QUANTISATION_LISTS                                                               \
+    REFUSED(Tensors, scale), REFUSED(Tensors, offset), REFUSED(Tensors, antiquantScale), \
+        REFUSED(Tensors, antiquantOffset)
+#define ACTIVATION_LISTS                                                       \
+    REFUSED(Tensors, activationInput), REFUSED(Tensors, activationQuantScale), \
+        REFUSED(Tensors, activationQuantOffset)
+#define MORE_OUTPUTS REFUSED(Outs, activationFeatureOut), REFUSED(Outs, dynQuantScaleOut)
+#define QUANTISATION_TENSORS                                                     \
+    REFUSED(Tensor, scale), REFUSED(Tensor, offset), REFUSED(Tensor, deqScale1), \
+        REFUSED(Tensor, deqScale2), REFUSED(Tensor, antiquantScale1),            \
+        REFUSED(Tensor, antiquantScale2), REFUSED(Tensor, antiquantOffset1),     \
+        REFUSED(Tensor, antiquantOffset2)
 
-ACLNN(aclnnGroupedMatmulV3, Tensors x, Tensors weight, Tensors bias, NO_LIST, NO_LIST, NO_LIST,
-      NO_LIST, Tensor group_list, Unused<Int>, Int group_type, Outs y) {
-    grouped_matmul(x, weight, bias, group_list, group_type, 0, y);
+// splitItem tells whether y is one tensor or several, as its list does, and tuningConfig is a hint.
+ACLNN(aclnnGroupedMatmulV3, Tensors x, Tensors weight, Optional<Tensors> bias, QUANTISATION_LISTS,
+      Tensor groupList, Unused<Int>, Int group_type, Outs y) {
+    grouped_matmul(x, weight, bias, groupList, group_type, 0, y);
 }
-ACLNN(aclnnGroupedMatmulV4, Tensors x, Tensors weight, Tensors bias, NO_LIST, NO_LIST, NO_LIST,
-      NO_LIST, NO_LIST, Tensor group_list, NO_LIST, NO_LIST, NO_LIST, Unused<Int>, Int group_type,
-      Int list_type, Unused<Int>, Outs y, Unused<Outs>, Unused<Outs>) {
-    grouped_matmul(x, weight, bias, group_list, group_type, list_type, y);
+ACLNN(aclnnGroupedMatmulV4, Tensors x, Tensors weight, Optional<Tensors> bias, QUANTISATION_LISTS,
+      REFUSED(Tensors, perTokenScale), Tensor groupList, ACTIVATION_LISTS, Unused<Int>,
+      Int group_type, Int list_type, REFUSED(Int, actType), Outs y, MORE_OUTPUTS) {
+    grouped_matmul(x, weight, bias, groupList, group_type, list_type, y);
 }
-ACLNN(aclnnGroupedMatmulV5, Tensors x, Tensors weight, Tensors bias, NO_LIST, NO_LIST, NO_LIST,
-      NO_LIST, NO_LIST, Tensor group_list, NO_LIST, NO_LIST, NO_LIST, Unused<Int>, Int group_type,
-      Int list_type, Unused<Int>, Unused<Ints>, Outs y, Unused<Outs>, Unused<Outs>) {
-    grouped_matmul(x, weight, bias, group_list, group_type, list_type, y);
+ACLNN(aclnnGroupedMatmulV5, Tensors x, Tensors weight, Optional<Tensors> bias, QUANTISATION_LISTS,
+      REFUSED(Tensors, perTokenScale), Tensor groupList, ACTIVATION_LISTS, Unused<Int>,
+      Int group_type, Int list_type, REFUSED(Int, actType), Unused<Ints>, Outs y, MORE_OUTPUTS) {
+    grouped_matmul(x, weight, bias, groupList, group_type, list_type, y);
 }
 
-ACLNN(aclnnFFN, Tensor x, Tensor weight1, Tensor weight2, OptionalInts counts, Tensor bias1,
-      Tensor bias2, NO_QUANTISATION, String activation, Unused<Int>, Out y) {
+// innerPrecise is a hint.
+ACLNN(aclnnFFN, Tensor x, Tensor weight1, Tensor weight2, OptionalInts counts,
+      Optional<Tensor> bias1, Optional<Tensor> bias2, QUANTISATION_TENSORS, String activation,
+      Unused<Int>, Out y) {
     y = Feed{x, weight1, weight2, bias1, bias2, activation}.run(counts.values);
 }
-ACLNN(aclnnFFNV2, Tensor x, Tensor weight1, Tensor weight2, OptionalInts counts, Tensor bias1,
-      Tensor bias2, NO_QUANTISATION, String activation, Unused<Int>, Unused<bool>, Out y) {
-    y = Feed{x, weight1, weight2, bias1, bias2, activation}.run(counts.values);
+ACLNN(aclnnFFNV2, Tensor x, Tensor weight1, Tensor weight2, OptionalInts counts,
+      Optional<Tensor> bias1, Optional<Tensor> bias2, QUANTISATION_TENSORS, String activation,
+      Unused<Int>, bool tokensIndexFlag, Out y) {
+    y = Feed{x, weight1, weight2, bias1, bias2, activation}.run(
+        counts_of(counts.values, tokensIndexFlag));
 }
-ACLNN(aclnnFFNV3, Tensor x, Tensor weight1, Tensor weight2, Tensor counts, Tensor bias1,
-      Tensor bias2, NO_QUANTISATION, String activation, Unused<Int>, Unused<bool>, Out y) {
-    y = Feed{x, weight1, weight2, bias1, bias2, activation}.run(counts_of(counts));
+ACLNN(aclnnFFNV3, Tensor x, Tensor weight1, Tensor weight2, Optional<Tensor> counts,
+      Optional<Tensor> bias1, Optional<Tensor> bias2, QUANTISATION_TENSORS, String activation,
+      Unused<Int>, bool tokensIndexFlag, Out y) {
+    y = Feed{x, weight1, weight2, bias1, bias2, activation}.run(
+        counts_of(values_of(counts), tokensIndexFlag));
 }
 
-ACLNN(aclnnMoeGatingTopK, Tensor x, Tensor bias, Int k, Int k_group, Int group_count,
+ACLNN(aclnnMoeGatingTopK, Tensor x, Optional<Tensor> bias, Int k, Int k_group, Int group_count,
       Int group_select_mode, Int renorm, Int norm_type, bool out_flag, double scaling, double eps,
-      Out y, Out indices, Out out) {
+      Out y, Out indices, Optional<Out> out) {
     const Int experts = x.size(1);
     require(experts <= 2048, "x must have at most 2048 experts, got " + std::to_string(experts));
     require(k >= 1 && k <= experts,

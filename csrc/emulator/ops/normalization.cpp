@@ -48,15 +48,16 @@ ACLNN(aclnnMaskedScale, Tensor self, Tensor mask, float scale, Out out) {
     out = self * mask.to(self.dtype()) * scale;
 }
 
-ACLNN(aclnnLayerNorm, Tensor x, Ints shape, Tensor weight, Tensor bias, double eps, Out y, Out mean,
-      Out rstd) {
+ACLNN(aclnnLayerNorm, Tensor x, Ints shape, Optional<Tensor> weight, Optional<Tensor> bias,
+      double eps, Out y, Optional<Out> mean, Optional<Out> rstd) {
     const TensorList found = aten_all("native_layer_norm", x, shape, weight, bias, eps);
     y = found[0];
     mean = found[1];
     rstd = found[2];
 }
 ACLNN(aclnnLayerNormBackward, Tensor grad, Tensor x, Ints shape, Tensor mean, Tensor rstd,
-      Tensor weight, Tensor bias, Bools mask, Out grad_x, Out grad_weight, Out grad_bias) {
+      Optional<Tensor> weight, Optional<Tensor> bias, Bools mask, Optional<Out> grad_x,
+      Optional<Out> grad_weight, Optional<Out> grad_bias) {
     const DType wide = wide_dtype(x);
     const TensorList grads =
         aten_all("native_layer_norm_backward", grad.to(wide), x.to(wide), shape, mean.to(wide),
@@ -87,8 +88,9 @@ ACLNN(aclnnRmsNormGrad, Tensor dy, Tensor x, Tensor rstd, Tensor gamma, Out dx, 
     dgamma = dims.outer.empty() ? grad * normed : (grad * normed).sum(dims.outer);
 }
 
-ACLNN(aclnnBatchNorm, Tensor x, Tensor weight, Tensor bias, InOut running_mean, InOut running_var,
-      bool training, double momentum, double eps, Out y, Out mean, Out rstd) {
+ACLNN(aclnnBatchNorm, Tensor x, Optional<Tensor> weight, Optional<Tensor> bias,
+      Optional<InOut> running_mean, Optional<InOut> running_var, bool training, double momentum,
+      double eps, Out y, Out mean, Out rstd) {
     const TensorList found = aten_all("native_batch_norm", x, weight, bias, running_mean.tensor,
                                       running_var.tensor, training, momentum, eps);
     y = found[0];
@@ -97,26 +99,27 @@ ACLNN(aclnnBatchNorm, Tensor x, Tensor weight, Tensor bias, InOut running_mean, 
         rstd = found[2];
     }
 }
-ACLNN(aclnnBatchNormBackward, Tensor grad, Tensor x, Tensor weight, Tensor running_mean,
-      Tensor running_var, Tensor mean, Tensor rstd, bool training, double eps, Bools mask,
-      Out grad_x, Out grad_weight, Out grad_bias) {
+ACLNN(aclnnBatchNormBackward, Tensor grad, Tensor x, Optional<Tensor> weight,
+      Optional<Tensor> running_mean, Optional<Tensor> running_var, Optional<Tensor> mean,
+      Optional<Tensor> rstd, bool training, double eps, Bools mask, Optional<Out> grad_x,
+      Optional<Out> grad_weight, Optional<Out> grad_bias) {
     const TensorList grads = aten_all("native_batch_norm_backward", grad, x, weight, running_mean,
                                       running_var, mean, rstd, training, eps, mask);
     grad_x = grads[0];
     grad_weight = grads[1];
     grad_bias = grads[2];
 }
-ACLNN(aclnnGroupNorm, Tensor x, Tensor gamma, Tensor beta, Int batch, Int channels, Int inner,
-      Int groups, double eps, Out y, Out mean, Out rstd) {
+ACLNN(aclnnGroupNorm, Tensor x, Optional<Tensor> gamma, Optional<Tensor> beta, Int batch,
+      Int channels, Int inner, Int groups, double eps, Out y, Out mean, Out rstd) {
     const TensorList found =
         aten_all("native_group_norm", x, gamma, beta, batch, channels, inner, groups, eps);
     y = found[0];
     mean = found[1];
     rstd = found[2];
 }
-ACLNN(aclnnGroupNormBackward, Tensor grad, Tensor x, Tensor mean, Tensor rstd, Tensor gamma,
-      Int batch, Int channels, Int inner, Int groups, Bools mask, Out grad_x, Out grad_gamma,
-      Out grad_beta) {
+ACLNN(aclnnGroupNormBackward, Tensor grad, Tensor x, Tensor mean, Tensor rstd,
+      Optional<Tensor> gamma, Int batch, Int channels, Int inner, Int groups, Bools mask,
+      Optional<Out> grad_x, Optional<Out> grad_gamma, Optional<Out> grad_beta) {
     const TensorList grads =
         aten_all("native_group_norm_backward", grad.contiguous(), x.contiguous(), mean, rstd, gamma,
                  batch, channels, inner, groups, mask);

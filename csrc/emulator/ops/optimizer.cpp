@@ -33,14 +33,14 @@ void AdamW::step(const Out& var, const Out& exp_avg, const Out& exp_avg_sq,
 
 ACLNN(aclnnApplyAdamW, InOut var, InOut exp_avg, InOut exp_avg_sq, Tensor beta1_power,
       Tensor beta2_power, Tensor lr, Tensor weight_decay, Tensor beta1, Tensor beta2, Tensor eps,
-      Tensor grad, InOut max_exp_avg_sq, bool amsgrad, bool maximize) {
+      Tensor grad, Optional<InOut> max_exp_avg_sq, bool amsgrad, bool maximize) {
     const AdamW adamw = {beta1_power.item(), beta2_power.item(), lr.item(),  weight_decay.item(),
                          beta1.item(),       beta2.item(),       eps.item(), maximize};
     adamw.step(var, exp_avg, exp_avg_sq, amsgrad ? max_exp_avg_sq : Out(), grad);
 }
 
 // `step` is the number of steps before this one, contrary to CANN's documentation.
-ACLNN(aclnnApplyAdamWV2, InOut var, InOut exp_avg, InOut exp_avg_sq, InOut max_exp_avg_sq,
+ACLNN(aclnnApplyAdamWV2, InOut var, InOut exp_avg, InOut exp_avg_sq, Optional<InOut> max_exp_avg_sq,
       Tensor grad, Tensor step, float lr, float beta1, float beta2, float weight_decay, float eps,
       bool amsgrad, bool maximize) {
     const AdamW adamw = {0, 0, lr, weight_decay, beta1, beta2, eps, maximize};
@@ -50,8 +50,9 @@ ACLNN(aclnnApplyAdamWV2, InOut var, InOut exp_avg, InOut exp_avg_sq, InOut max_e
 // Each `step` is the number of steps before this one. A gradient scale is divided out; nothing
 // changes if found_inf is not 0.
 ACLNN(aclnnFusedAdamw, InOuts params, Tensors grads, InOuts exp_avgs, InOuts exp_avg_sqs,
-      InOuts max_exp_avg_sqs, Tensors steps, Tensor grad_scale, Tensor found_inf, double lr,
-      double beta1, double beta2, double weight_decay, double eps, bool amsgrad, bool maximize) {
+      Optional<InOuts> max_exp_avg_sqs, Tensors steps, Optional<Tensor> grad_scale,
+      Optional<Tensor> found_inf, double lr, double beta1, double beta2, double weight_decay,
+      double eps, bool amsgrad, bool maximize) {
     const std::size_t count = params.tensors.size();
     for (const std::size_t size :
          {grads.size(), exp_avgs.tensors.size(), exp_avg_sqs.tensors.size(), steps.size(),

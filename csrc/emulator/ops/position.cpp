@@ -91,8 +91,8 @@ ACLNN(aclnnRotaryPositionEmbedding, Tensor x, Tensor cos, Tensor sin, Int mode, 
 }
 
 // Without x, cos and sin have no gradients.
-ACLNN(aclnnRotaryPositionEmbeddingGrad, Tensor dy, Tensor cos, Tensor sin, Tensor x, Int mode,
-      Out dx, Out dcos, Out dsin) {
+ACLNN(aclnnRotaryPositionEmbeddingGrad, Tensor dy, Tensor cos, Tensor sin, Optional<Tensor> x,
+      Int mode, Out dx, Optional<Out> dcos, Optional<Out> dsin) {
     check(dy, cos, sin, mode);
     require(dcos.defined() && dsin.defined(), "dcos and dsin must be given");
     Rotation rotation(dy.size(-1), mode);

@@ -3,6 +3,7 @@
 
 #include "acl/acl_rt.h"
 #include "emulator/checks/live_handles.h"
+#include "emulator/interface/data_buffer.h"
 #include "emulator/options/options.h"
 #include "emulator/runtime/api/entry.h"
 #include "emulator/runtime/objects/device.h"
@@ -49,6 +50,7 @@ class RuntimeServices : public Services {
         const std::string problem = why_not_live(address, bytes, &block);
         return problem.empty() ? why_of_another_device(block, address, stream) : problem;
     }
+    std::string why_no_buffer(const aclDataBuffer* buffer) override { return why_unusable(buffer); }
     void count_handle(HandleKind kind, int change) override {
         ascend_emulator::count_handle(kind, change);
     }

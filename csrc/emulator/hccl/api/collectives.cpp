@@ -20,6 +20,10 @@ bool has_rank(HcclComm handle, std::uint32_t rank) {
     return group != nullptr && group->rank() == rank;
 }
 
+std::size_t bytes_of(std::uint64_t count, HcclDataType type) {
+    return product(count, width_of(type));
+}
+
 }  // namespace
 
 EMULATOR_EXPORT HcclResult HcclGroupStart() { return begin_group(); }
@@ -28,7 +32,7 @@ EMULATOR_EXPORT HcclResult HcclGroupEnd() { return end_group(); }
 EMULATOR_EXPORT HcclResult HcclAllReduce(void* from, void* to, std::uint64_t count,
                                          HcclDataType type, HcclReduceOp op, HcclComm comm,
                                          void* stream) {
-    const std::size_t size = count * width_of(type);
+    const std::size_t size = bytes_of(count, type);
     return queue("HcclAllReduce", comm, stream, {{from, size, false}, {to, size, true}},
                  [=](Communicator& group) {
                      return reduce_to(group, same_for_all(group, bytes_of(from), size),
@@ -39,7 +43,10 @@ EMULATOR_EXPORT HcclResult HcclAllReduce(void* from, void* to, std::uint64_t cou
 EMULATOR_EXPORT HcclResult HcclReduce(void* from, void* to, std::uint64_t count, HcclDataType type,
                                       HcclReduceOp op, std::uint32_t root, HcclComm comm,
                                       void* stream) {
-    const std::size_t size = count * width_of(type);
+    if (const HcclResult refused = check_rank(comm, "root", root)) {
+        return refused;
+    }
+    const std::size_t size = bytes_of(count, type);
     const std::size_t result = has_rank(comm, root) ? size : 0;
     return queue("HcclReduce", comm, stream, {{from, size, false}, {to, result, true}},
                  [=](Communicator& group) {
@@ -50,10 +57,10 @@ EMULATOR_EXPORT HcclResult HcclReduce(void* from, void* to, std::uint64_t count,
 EMULATOR_EXPORT HcclResult HcclReduceScatter(void* from, void* to, std::uint64_t count,
                                              HcclDataType type, HcclReduceOp op, HcclComm comm,
                                              void* stream) {
-    const std::size_t size = count * width_of(type);
+    const std::size_t size = bytes_of(count, type);
     const std::size_t ranks = size_of(comm);
-    return queue("HcclReduceScatter", comm, stream, {{from, ranks * size, false}, {to, size, true}},
-                 [=](Communicator& group) {
+    return queue("HcclReduceScatter", comm, stream,
+                 {{from, product(ranks, size), false}, {to, size, true}}, [=](Communicator& group) {
                      return reduce_to(group, split_by_rank(group, bytes_of(from), size),
                                       bytes_of(to), {type, op, count});
                  });
@@ -61,7 +68,10 @@ EMULATOR_EXPORT HcclResult HcclReduceScatter(void* from, void* to, std::uint64_t
 
 EMULATOR_EXPORT HcclResult HcclBroadcast(void* buffer, std::uint64_t count, HcclDataType type,
                                          std::uint32_t root, HcclComm comm, void* stream) {
-    const std::size_t size = count * width_of(type);
+    if (const HcclResult refused = check_rank(comm, "root", root)) {
+        return refused;
+    }
+    const std::size_t size = bytes_of(count, type);
     const bool receives = !has_rank(comm, root);
     return queue(
         "HcclBroadcast", comm, stream, {{buffer, size, receives}},
@@ -70,10 +80,10 @@ EMULATOR_EXPORT HcclResult HcclBroadcast(void* buffer, std::uint64_t count, Hccl
 
 EMULATOR_EXPORT HcclResult HcclAllGather(void* from, void* to, std::uint64_t count,
                                          HcclDataType type, HcclComm comm, void* stream) {
-    const std::size_t size = count * width_of(type);
+    const std::size_t size = bytes_of(count, type);
     const std::size_t ranks = size_of(comm);
-    return queue("HcclAllGather", comm, stream, {{from, size, false}, {to, ranks * size, true}},
-                 [=](Communicator& group) {
+    return queue("HcclAllGather", comm, stream,
+                 {{from, size, false}, {to, product(ranks, size), true}}, [=](Communicator& group) {
                      return exchange(group, same_for_all(group, bytes_of(from), size),
                                      split_by_rank(group, bytes_of(to), size));
                  });
@@ -81,8 +91,11 @@ EMULATOR_EXPORT HcclResult HcclAllGather(void* from, void* to, std::uint64_t cou
 
 EMULATOR_EXPORT HcclResult HcclScatter(void* from, void* to, std::uint64_t count, HcclDataType type,
                                        std::uint32_t root, HcclComm comm, void* stream) {
-    const std::size_t size = count * width_of(type);
-    const std::size_t sent = has_rank(comm, root) ? size_of(comm) * size : 0;
+    if (const HcclResult refused = check_rank(comm, "root", root)) {
+        return refused;
+    }
+    const std::size_t size = bytes_of(count, type);
+    const std::size_t sent = has_rank(comm, root) ? product(size_of(comm), size) : 0;
     return queue("HcclScatter", comm, stream, {{from, sent, false}, {to, size, true}},
                  [=](Communicator& group) {
                      return scatter(group, root, bytes_of(from), bytes_of(to), size);
@@ -93,11 +106,11 @@ EMULATOR_EXPORT HcclResult HcclAlltoAll(const void* from, std::uint64_t send_cou
                                         HcclDataType send_type, const void* to,
                                         std::uint64_t receive_count, HcclDataType receive_type,
                                         HcclComm comm, void* stream) {
-    const std::size_t sent = send_count * width_of(send_type);
-    const std::size_t received = receive_count * width_of(receive_type);
+    const std::size_t sent = bytes_of(send_count, send_type);
+    const std::size_t received = bytes_of(receive_count, receive_type);
     const std::size_t ranks = size_of(comm);
     return queue("HcclAlltoAll", comm, stream,
-                 {{from, ranks * sent, false}, {to, ranks * received, true}},
+                 {{from, product(ranks, sent), false}, {to, product(ranks, received), true}},
                  [=](Communicator& group) {
                      return exchange(group, split_by_rank(group, bytes_of(from), sent),
                                      split_by_rank(group, bytes_of(to), received));
@@ -114,6 +127,11 @@ EMULATOR_EXPORT HcclResult HcclAlltoAllV(const void* from, const void* send_coun
     if (group == nullptr) {
         return HCCL_E_PARA;
     }
+    for (const void* array : {send_counts, send_offsets, receive_counts, receive_offsets}) {
+        if (check_given(array, "each array of counts and offsets") != HCCL_SUCCESS) {
+            return HCCL_E_PTR;
+        }
+    }
     const Blocks outgoing =
         split_by_counts(*group, bytes_of(from), send_counts, send_offsets, width_of(send_type));
     const Blocks incoming = split_by_counts(*group, bytes_of(to), receive_counts, receive_offsets,
@@ -125,7 +143,7 @@ EMULATOR_EXPORT HcclResult HcclAlltoAllV(const void* from, const void* send_coun
 
 EMULATOR_EXPORT HcclResult HcclSend(void* buffer, std::uint64_t count, HcclDataType type,
                                     std::uint32_t peer, HcclComm comm, void* stream) {
-    const std::size_t size = count * width_of(type);
+    const std::size_t size = bytes_of(count, type);
     return add_transfer("HcclSend", comm, stream,
                         {true, peer, static_cast<char*>(bytes_of(buffer)), size},
                         {buffer, size, false});
@@ -133,7 +151,7 @@ EMULATOR_EXPORT HcclResult HcclSend(void* buffer, std::uint64_t count, HcclDataT
 
 EMULATOR_EXPORT HcclResult HcclRecv(void* buffer, std::uint64_t count, HcclDataType type,
                                     std::uint32_t peer, HcclComm comm, void* stream) {
-    const std::size_t size = count * width_of(type);
+    const std::size_t size = bytes_of(count, type);
     return add_transfer("HcclRecv", comm, stream,
                         {false, peer, static_cast<char*>(bytes_of(buffer)), size},
                         {buffer, size, true});

@@ -116,13 +116,19 @@ Blocks split_by_rank(const Communicator& group, void* bytes, std::size_t size) {
     return blocks;
 }
 
+std::size_t product(std::size_t a, std::size_t b) {
+    std::size_t bytes = 0;
+    return __builtin_mul_overflow(a, b, &bytes) ? SIZE_MAX : bytes;
+}
+
 Blocks split_by_counts(const Communicator& group, void* bytes, const void* counts,
                        const void* offsets, std::size_t width) {
     Blocks blocks;
     for (std::uint32_t rank = 0; rank < group.size(); ++rank) {
         const std::size_t offset = static_cast<const std::uint64_t*>(offsets)[rank];
         const std::size_t count = static_cast<const std::uint64_t*>(counts)[rank];
-        blocks.push_back({static_cast<char*>(bytes) + offset * width, count * width});
+        blocks.push_back(
+            {static_cast<char*>(bytes) + product(offset, width), product(count, width)});
     }
     return blocks;
 }
@@ -131,7 +137,12 @@ Access access_of(const void* base, const Blocks& blocks, bool writes) {
     const char* begin = static_cast<char*>(services().bytes_of(base));
     std::size_t size = 0;
     for (const Block& block : blocks) {
-        size = std::max<std::size_t>(size, block.size == 0 ? 0 : block.bytes + block.size - begin);
+        std::size_t end = 0;
+        if (block.size != 0 && __builtin_add_overflow(static_cast<std::size_t>(block.bytes - begin),
+                                                      block.size, &end)) {
+            end = SIZE_MAX;
+        }
+        size = std::max(size, end);
     }
     return {base, size, writes};
 }

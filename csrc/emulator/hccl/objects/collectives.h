@@ -17,6 +17,8 @@ struct Block {
 using Blocks = std::vector<Block>;
 
 std::size_t width_of(HcclDataType type);
+/// a * b or, if that overflows, more bytes than any memory has.
+std::size_t product(std::size_t a, std::size_t b);
 
 /// The same bytes for every rank, or consecutive blocks of `size` bytes.
 Blocks same_for_all(const Communicator& group, void* bytes, std::size_t size);

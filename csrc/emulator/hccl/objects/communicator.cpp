@@ -38,7 +38,7 @@ std::string of_rank(std::uint32_t rank, std::uint32_t size) {
 
 Communicator* group_of(void* handle) {
     auto* group = static_cast<Communicator*>(handle);
-    const std::string problem = why_unusable(group, HandleKind::communicator);
+    const std::string problem = why_unusable(group);
     if (!problem.empty()) {
         services().fail(HCCL_E_PARA, problem);
         return nullptr;
@@ -52,17 +52,14 @@ std::string make_root_info() {
 }
 
 Communicator::Communicator(std::string name, std::uint32_t size, std::uint32_t rank)
-    : Handle(HandleKind::communicator), name_(std::move(name)), size_(size), rank_(rank) {
+    : name_(std::move(name)), size_(size), rank_(rank) {
     bytes_ = header_bytes + sizeof(Channel) * size_ * size_;
 }
 
-Communicator::~Communicator() { leave(); }
-
-void Communicator::leave() {
+Communicator::~Communicator() {
     if (header_ != nullptr) {
         header_->pids[rank_] = -1;
         munmap(header_, bytes_);
-        header_ = nullptr;
     }
 }
 
@@ -109,7 +106,9 @@ Communicator* Communicator::join(std::uint32_t size, std::uint32_t rank,
     }
     const std::string path = "/proc/" + std::to_string(pid) + "/fd/" + std::to_string(descriptor);
     const int file = open(path.c_str(), O_RDWR | O_CLOEXEC);
-    std::unique_ptr<Communicator> group(new Communicator(root_info, size, rank));
+    const auto destroy = [](const Communicator* unfinished) { destroy_handle(unfinished); };
+    std::unique_ptr<Communicator, decltype(destroy)> group(
+        make_handle<Communicator>(root_info, size, rank), destroy);
     if (file < 0 || !group->map(file)) {
         *problem = "the group of process " + std::to_string(pid) +
                    " cannot be joined: " + std::strerror(errno) +

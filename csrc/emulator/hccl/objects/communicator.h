@@ -31,14 +31,15 @@ struct SharedHeader {
     std::atomic<int> pids[max_ranks];   // 0: not joined yet; -1: has left
 };
 
-class Communicator : public Handle {
+class Communicator {
   public:
+    static constexpr auto handle_kind = HandleKind::communicator;
+
     /// Join as `rank` of `size` and wait for the others. Null, with `problem` set, if that fails.
     static Communicator* join(std::uint32_t size, std::uint32_t rank, const std::string& root_info,
                               std::string* problem);
+    /// Tell the others and unmap the memory.
     ~Communicator();
-    /// Notify the others and unmap the memory; the handle stays recognisable.
-    void leave();
     Communicator(const Communicator&) = delete;
     Communicator& operator=(const Communicator&) = delete;
 
@@ -57,6 +58,7 @@ class Communicator : public Handle {
     std::atomic<bool> has_failed{false};
 
   private:
+    friend class HandlePool<Communicator>;
     Communicator(std::string name, std::uint32_t size, std::uint32_t rank);
     bool map(int descriptor);
     std::string wait_for_all() const;

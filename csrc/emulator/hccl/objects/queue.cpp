@@ -25,6 +25,19 @@ class Collective : public Task {
 
 }  // namespace
 
+HcclResult ascend_emulator::check_rank(HcclComm handle, const char* name, std::uint32_t rank) {
+    const Communicator* group = group_of(handle);
+    if (group == nullptr) {
+        return HCCL_E_PARA;
+    }
+    if (rank < group->size()) {
+        return HCCL_SUCCESS;
+    }
+    return static_cast<HcclResult>(services().fail(
+        HCCL_E_PARA, std::string(name) + " must be 0 to " + std::to_string(group->size() - 1) +
+                         ", got " + std::to_string(rank)));
+}
+
 HcclResult ascend_emulator::queue_entered(const char* name, HcclComm handle, void* stream,
                                           std::vector<Access> accesses, Work work) {
     Communicator* group = group_of(handle);
@@ -47,8 +60,10 @@ HcclResult ascend_emulator::queue_entered(const char* name, HcclComm handle, voi
 
 HcclResult ascend_emulator::queue(const char* name, HcclComm handle, void* stream,
                                   std::vector<Access> accesses, Work work) {
-    if (const int refused = services().enter(name)) {
-        return static_cast<HcclResult>(refused);
-    }
-    return queue_entered(name, handle, stream, std::move(accesses), std::move(work));
+    return entry([&] {
+        if (const int refused = services().enter(name)) {
+            return static_cast<HcclResult>(refused);
+        }
+        return queue_entered(name, handle, stream, std::move(accesses), std::move(work));
+    });
 }

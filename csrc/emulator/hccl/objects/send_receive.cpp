@@ -37,33 +37,40 @@ HcclResult end_group() {
     if (--group_depth != 0) {
         return HCCL_SUCCESS;
     }
-    HcclResult first = HCCL_SUCCESS;
-    std::vector<Pending> all;
-    all.swap(pending);
-    for (Pending& one : all) {
-        const HcclResult result = queue_transfers(std::move(one));
-        first = first == HCCL_SUCCESS ? result : first;
-    }
-    return first;
+    return entry([] {
+        HcclResult first = HCCL_SUCCESS;
+        std::vector<Pending> all;
+        all.swap(pending);
+        for (Pending& one : all) {
+            const HcclResult result = queue_transfers(std::move(one));
+            first = first == HCCL_SUCCESS ? result : first;
+        }
+        return first;
+    });
 }
 
 HcclResult add_transfer(const char* name, HcclComm group, void* stream, const Transfer& transfer,
                         const Access& access) {
-    if (const int refused = services().enter(name)) {
-        return static_cast<HcclResult>(refused);
-    }
-    if (group_depth == 0) {
-        return queue_transfers({group, stream, {transfer}, {access}});
-    }
-    for (Pending& one : pending) {
-        if (one.group == group && one.stream == stream) {
-            one.transfers.push_back(transfer);
-            one.accesses.push_back(access);
-            return HCCL_SUCCESS;
+    return entry([&] {
+        if (const int refused = services().enter(name)) {
+            return static_cast<HcclResult>(refused);
         }
-    }
-    pending.push_back({group, stream, {transfer}, {access}});
-    return HCCL_SUCCESS;
+        if (const HcclResult refused = check_rank(group, "the peer's rank", transfer.peer)) {
+            return refused;
+        }
+        if (group_depth == 0) {
+            return queue_transfers({group, stream, {transfer}, {access}});
+        }
+        for (Pending& one : pending) {
+            if (one.group == group && one.stream == stream) {
+                one.transfers.push_back(transfer);
+                one.accesses.push_back(access);
+                return HCCL_SUCCESS;
+            }
+        }
+        pending.push_back({group, stream, {transfer}, {access}});
+        return HCCL_SUCCESS;
+    });
 }
 
 }  // namespace ascend_emulator

@@ -56,12 +56,14 @@ AttentionInputs inputs_of(const Tensor& query, const Tensor& key, const Tensor& 
 
 }  // namespace
 
+// What is unused cannot change the result: innerPrecise is a hint, blockSize belongs to blockTable,
+// and the gradient computes the results of the forward pass again.
 ACLNN(aclnnBlockSparseAttention, Tensor query, Tensor key, Tensor value, Tensor blocks,
-      Tensor atten_mask, OptionalInts block_shape, Unused<Ints>, Unused<Ints>, Tensor block_table,
-      String query_layout, String key_layout, Int shared_heads, Unused<Int>, double scale,
-      Unused<Int>, Unused<Int>, Unused<Int>, Unused<Int>, Int lse_flag, Out out, Out lse) {
-    require(!atten_mask.defined() && !block_table.defined(),
-            "attenMask and blockTable must be null");
+      REFUSED(Tensor, attenMask), OptionalInts block_shape, REFUSED(Ints, actualSeqLengths),
+      REFUSED(Ints, actualSeqLengthsKv), REFUSED(Tensor, blockTable), String query_layout,
+      String key_layout, Int shared_heads, REFUSED(Int, maskType), double scale, Unused<Int>,
+      Unused<Int>, REFUSED_UNLESS(2147483647, Int, preTokens),
+      REFUSED_UNLESS(2147483647, Int, nextTokens), Int lse_flag, Out out, Optional<Out> lse) {
     const AttentionResult result = attention(inputs_of(
         query, key, value, blocks, block_shape, query_layout, key_layout, shared_heads, scale));
     out = result.output;
@@ -71,10 +73,11 @@ ACLNN(aclnnBlockSparseAttention, Tensor query, Tensor key, Tensor value, Tensor 
 }
 
 ACLNN(aclnnBlockSparseAttentionGrad, Tensor grad, Tensor query, Tensor key, Tensor value,
-      Unused<Tensor>, Unused<Tensor>, Tensor blocks, Tensor atten_mask, OptionalInts block_shape,
-      Unused<Ints>, Unused<Ints>, String query_layout, String key_layout, Int shared_heads,
-      Unused<Int>, double scale, Unused<Int>, Unused<Int>, Out dq, Out dk, Out dv) {
-    require(!atten_mask.defined(), "attenMask must be null");
+      Unused<Tensor>, Unused<Tensor>, Tensor blocks, REFUSED(Tensor, attenMask),
+      OptionalInts block_shape, REFUSED(Ints, actualSeqLengths), REFUSED(Ints, actualSeqLengthsKv),
+      String query_layout, String key_layout, Int shared_heads, REFUSED(Int, maskType),
+      double scale, REFUSED_UNLESS(2147483647, Int, preTokens),
+      REFUSED_UNLESS(2147483647, Int, nextTokens), Out dq, Out dk, Out dv) {
     const AttentionGradients grads =
         attention_gradients(inputs_of(query, key, value, blocks, block_shape, query_layout,
                                       key_layout, shared_heads, scale),

@@ -58,17 +58,18 @@ namespace {
 void forward(const Layout& layout, const AttentionInputs& inputs, Out max, Out sum, Out out) {
     const AttentionResult result = attention(layout.converted(inputs));
     out = layout.from_bnsd(result.output);
-    max = result.max;  // expanded to 8 equal columns
-    sum = result.sum;
+    max.fill(result.max);  // 8 equal columns
+    sum.fill(result.sum);
 }
 
 void backward(const Layout& layout, const AttentionInputs& inputs, const Tensor& dy, Out dq, Out dk,
-              Out dv, Out dsink) {
+              Out dv, Out dpse, Out dsink) {
     const AttentionGradients grads =
         attention_gradients(layout.converted(inputs), layout.to_bnsd(dy, layout.heads));
     dq = layout.from_bnsd(grads.query);
     dk = layout.from_bnsd(grads.key);
     dv = layout.from_bnsd(grads.value);
+    dpse = grads.bias;
     if (grads.sink.defined()) {
         dsink = grads.sink;
     }
@@ -76,14 +77,16 @@ void backward(const Layout& layout, const AttentionInputs& inputs, const Tensor&
 
 }  // namespace
 
-// The parameters of all versions. The padding mask and the inner precision change nothing here.
-#define SCORE_INPUTS                                                                       \
-    Tensor query, Tensor key, Tensor value, Tensor bias, Tensor drop_mask, Unused<Tensor>, \
-        Tensor mask
-#define SCORE_GRAD_INPUTS                                                             \
-    Tensor query, Tensor key, Tensor value, Tensor dy, Tensor bias, Tensor drop_mask, \
-        Unused<Tensor>, Tensor mask, Unused<Tensor>, Unused<Tensor>, Unused<Tensor>,  \
-        Unused<Tensor>
+// The parameters of all versions. What is unused cannot change the result: innerPrecise is a hint,
+// softmaxOut stays empty on a device as well, the gradients compute the results of the forward pass
+// again, and the start indices belong to pse types that are refused.
+#define SCORE_INPUTS                                                                           \
+    Tensor query, Tensor key, Tensor value, Optional<Tensor> bias, Optional<Tensor> drop_mask, \
+        REFUSED(Tensor, paddingMask), Optional<Tensor> mask
+#define SCORE_GRAD_INPUTS                                                                \
+    Tensor query, Tensor key, Tensor value, Tensor dy, Optional<Tensor> bias,            \
+        Optional<Tensor> drop_mask, REFUSED(Tensor, paddingMask), Optional<Tensor> mask, \
+        Unused<Tensor>, Unused<Tensor>, Unused<Tensor>, Unused<Tensor>
 #define SCORE_ATTRIBUTES                                                                         \
     double scale, double keep_probability, Int before, Int after, Int heads, String layout_name, \
         Unused<Int>, Int sparse_mode
@@ -105,7 +108,7 @@ void backward(const Layout& layout, const AttentionInputs& inputs, const Tensor&
 #define FORWARD(SINK, PSE_TYPE) \
     forward({layout_name, heads}, INPUTS(SINK, PSE_TYPE), softmax_max, softmax_sum, out)
 #define BACKWARD(SINK, DSINK, PSE_TYPE) \
-    backward({layout_name, heads}, INPUTS(SINK, PSE_TYPE), dy, dq, dk, dv, DSINK)
+    backward({layout_name, heads}, INPUTS(SINK, PSE_TYPE), dy, dq, dk, dv, dpse, DSINK)
 
 ACLNN(aclnnFlashAttentionScore, SCORE_INPUTS, OptionalInts prefix, SCORE_ATTRIBUTES,
       SCORE_OUTPUTS) {
@@ -115,21 +118,21 @@ ACLNN(aclnnFlashAttentionScoreV2, SCORE_INPUTS, OptionalInts prefix, START_INDIC
       SCORE_ATTRIBUTES, Int pse_type, SCORE_OUTPUTS) {
     FORWARD(Tensor(), pse_type);
 }
-ACLNN(aclnnFlashAttentionScoreV3, SCORE_INPUTS, Tensor sink, OptionalInts prefix, START_INDICES,
-      SCORE_ATTRIBUTES, Int pse_type, SCORE_OUTPUTS) {
+ACLNN(aclnnFlashAttentionScoreV3, SCORE_INPUTS, Optional<Tensor> sink, OptionalInts prefix,
+      START_INDICES, SCORE_ATTRIBUTES, Int pse_type, SCORE_OUTPUTS) {
     FORWARD(sink, pse_type);
 }
 
 ACLNN(aclnnFlashAttentionScoreGrad, SCORE_GRAD_INPUTS, OptionalInts prefix, SCORE_ATTRIBUTES,
-      Out dq, Out dk, Out dv, Unused<Out>) {
+      Out dq, Out dk, Out dv, Optional<Out> dpse) {
     BACKWARD(Tensor(), Out(), bias_before_scale);
 }
 ACLNN(aclnnFlashAttentionScoreGradV2, SCORE_GRAD_INPUTS, OptionalInts prefix, START_INDICES,
-      SCORE_ATTRIBUTES, Int pse_type, Out dq, Out dk, Out dv, Unused<Out>) {
+      SCORE_ATTRIBUTES, Int pse_type, Out dq, Out dk, Out dv, Optional<Out> dpse) {
     BACKWARD(Tensor(), Out(), pse_type);
 }
-ACLNN(aclnnFlashAttentionScoreGradV3, SCORE_GRAD_INPUTS, Tensor sink, OptionalInts prefix,
-      START_INDICES, SCORE_ATTRIBUTES, Int pse_type, Out dq, Out dk, Out dv, Unused<Out>,
-      Out dsink) {
+ACLNN(aclnnFlashAttentionScoreGradV3, SCORE_GRAD_INPUTS, Optional<Tensor> sink, OptionalInts prefix,
+      START_INDICES, SCORE_ATTRIBUTES, Int pse_type, Out dq, Out dk, Out dv, Optional<Out> dpse,
+      Optional<Out> dsink) {
     BACKWARD(sink, dsink, pse_type);
 }

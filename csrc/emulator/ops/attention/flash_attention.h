@@ -57,6 +57,7 @@ struct AttentionGradients {
     Tensor key;
     Tensor value;
     Tensor sink;  // undefined without one
+    Tensor bias;  // undefined without one
 };
 
 /// Rows [begin, end) of a [T, N, D] tensor as [1, N, S, D], and such a result as [S, N, D].

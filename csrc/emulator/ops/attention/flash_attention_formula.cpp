@@ -131,6 +131,15 @@ Probabilities attend(const AttentionInputs& in) {
     return a;
 }
 
+/// The gradient of the bias, summed over the dimensions that it was broadcast to.
+Tensor bias_gradient(const AttentionInputs& in, const Tensor& ds) {
+    if (!given(in.bias).defined()) {
+        return {};
+    }
+    const Tensor grad = in.pse_type == bias_after_scale ? ds : ds * in.scale;
+    return aten("sum_to_size", grad, in.bias.sizes());
+}
+
 /// Sum the gradients of a key head over the `group` query heads that share it.
 Tensor sum_groups(const Tensor& x, Int group) {
     return group == 1
@@ -164,7 +173,8 @@ AttentionGradients attention_gradients(const AttentionInputs& inputs, const Tens
     return {aten("matmul", ds, a.key) * scale,
             sum_groups(aten("matmul", ds.transpose(2, 3), a.query) * scale, a.group),
             sum_groups(aten("matmul", a.dropped().transpose(2, 3), grad), a.group),
-            a.of_sink.defined() ? -(a.of_sink * row).sum({0, 2, 3}) : Tensor()};
+            a.of_sink.defined() ? -(a.of_sink * row).sum({0, 2, 3}) : Tensor(),
+            bias_gradient(inputs, ds)};
 }
 
 }  // namespace ascend_emulator

@@ -85,8 +85,8 @@ void forward(const AttentionInputs& in, const Ends& ends, Out max, Out sum, Out 
         sums.push_back(tokens(result.sum));
     });
     out = aten("cat", outputs, 0);
-    max = aten("cat", maxima, 0);  // expanded to 8 equal columns
-    sum = aten("cat", sums, 0);
+    max.fill(aten("cat", maxima, 0));  // 8 equal columns
+    sum.fill(aten("cat", sums, 0));
 }
 
 void backward(const AttentionInputs& in, const Ends& ends, const Tensor& dy, Out dq, Out dk,
@@ -111,13 +111,17 @@ void check_layout(const std::string& name) {
 
 }  // namespace
 
-#define VARLEN_INPUTS                                                                      \
-    Tensor query, Tensor key, Tensor value, Tensor bias, Tensor drop_mask, Unused<Tensor>, \
-        Tensor mask, OptionalInts prefix, OptionalInts query_ends, OptionalInts key_ends
-#define VARLEN_GRAD_INPUTS                                                            \
-    Tensor query, Tensor key, Tensor value, Tensor dy, Tensor bias, Tensor drop_mask, \
-        Unused<Tensor>, Tensor mask, Unused<Tensor>, Unused<Tensor>, Unused<Tensor>,  \
-        Unused<Tensor>, OptionalInts prefix, OptionalInts query_ends, OptionalInts key_ends
+// What is unused cannot change the result: headNum is in the shapes, and for the others see
+// flash_attention.cpp.
+#define VARLEN_INPUTS                                                                          \
+    Tensor query, Tensor key, Tensor value, Optional<Tensor> bias, Optional<Tensor> drop_mask, \
+        REFUSED(Tensor, paddingMask), Optional<Tensor> mask, OptionalInts prefix,              \
+        OptionalInts query_ends, OptionalInts key_ends
+#define VARLEN_GRAD_INPUTS                                                                   \
+    Tensor query, Tensor key, Tensor value, Tensor dy, Optional<Tensor> bias,                \
+        Optional<Tensor> drop_mask, REFUSED(Tensor, paddingMask), Optional<Tensor> mask,     \
+        Unused<Tensor>, Unused<Tensor>, Unused<Tensor>, Unused<Tensor>, OptionalInts prefix, \
+        OptionalInts query_ends, OptionalInts key_ends
 #define VARLEN_ATTRIBUTES                                                                     \
     double scale, double keep_probability, Int before, Int after, Unused<Int>, String layout, \
         Unused<Int>, Int sparse_mode
@@ -147,12 +151,12 @@ ACLNN(aclnnFlashAttentionVarLenScoreV2, VARLEN_INPUTS, Unused<Ints>, Unused<Ints
     forward(in, Ends(query_ends, key_ends, in), softmax_max, softmax_sum, out);
 }
 ACLNN(aclnnFlashAttentionUnpaddingScoreGrad, VARLEN_GRAD_INPUTS, VARLEN_ATTRIBUTES, Out dq, Out dk,
-      Out dv, Unused<Out>) {
+      Out dv, REFUSED(Out, dpseOut)) {
     INPUTS(bias_before_scale);
     backward(in, Ends(query_ends, key_ends, in), dy, dq, dk, dv);
 }
 ACLNN(aclnnFlashAttentionUnpaddingScoreGradV2, VARLEN_GRAD_INPUTS, Unused<Ints>, Unused<Ints>,
-      VARLEN_ATTRIBUTES, Int pse_type, Out dq, Out dk, Out dv, Unused<Out>) {
+      VARLEN_ATTRIBUTES, Int pse_type, Out dq, Out dk, Out dv, REFUSED(Out, dpseOut)) {
     INPUTS(pse_type);
     backward(in, Ends(query_ends, key_ends, in), dy, dq, dk, dv);
 }

@@ -111,7 +111,7 @@ Tensor importance(const AttentionInputs& in, const AttentionResult& result, Int 
 }  // namespace
 
 ACLNN(aclnnNsaCompress, Tensor x, Tensor weight, OptionalInts ends, String layout, Int block,
-      Int stride, Int, Out out) {
+      Int stride, REFUSED(Int, actSeqLenType), Out out) {
     check_layout(layout);
     require(block % 16 == 0 && stride % 16 == 0 && block >= stride,
             "compressBlockSize and compressStride must be multiples of 16, the stride at most the "
@@ -135,11 +135,13 @@ ACLNN(aclnnNsaCompress, Tensor x, Tensor weight, OptionalInts ends, String layou
     }
 }
 
-ACLNN(aclnnNsaCompressAttention, Tensor query, Tensor key, Tensor value, Tensor mask,
-      Tensor topk_mask, OptionalInts query_ends, OptionalInts key_ends, OptionalInts block_ends,
-      double scale, Unused<Int>, String layout, Int sparse_mode, Int compress_block,
-      Int compress_stride, Int select_block, Int select_count, Out softmax_max, Out softmax_sum,
-      Out out, Out topk_indices) {
+// What is unused in the functions below cannot change the result: headNum is in the shapes, and the
+// gradient computes the results of the forward pass again.
+ACLNN(aclnnNsaCompressAttention, Tensor query, Tensor key, Tensor value, Optional<Tensor> mask,
+      Optional<Tensor> topk_mask, OptionalInts query_ends, OptionalInts key_ends,
+      OptionalInts block_ends, double scale, Unused<Int>, String layout, Int sparse_mode,
+      Int compress_block, Int compress_stride, Int select_block, Int select_count, Out softmax_max,
+      Out softmax_sum, Out out, Out topk_indices) {
     check_layout(layout);
     require(
         compress_block == 32 && compress_stride == 16 && select_block == 64 && select_count == 16,
@@ -174,14 +176,15 @@ ACLNN(aclnnNsaCompressAttention, Tensor query, Tensor key, Tensor value, Tensor 
         indices.push_back(aten_all("topk", scores, select_count)[1]);
     }
     out = aten("cat", outputs, 0);
-    softmax_max = aten("cat", maxima, 0);
-    softmax_sum = aten("cat", sums, 0);
+    softmax_max.fill(aten("cat", maxima, 0));
+    softmax_sum.fill(aten("cat", sums, 0));
     topk_indices = aten("cat", indices, 0);
 }
 
 ACLNN(aclnnNsaSelectedAttention, Tensor query, Tensor key, Tensor value, Tensor indices,
-      Tensor mask, OptionalInts query_ends, OptionalInts key_ends, double scale, Int heads,
-      String layout, Unused<Int>, Int block, Int count, Out softmax_max, Out softmax_sum, Out out) {
+      Optional<Tensor> mask, OptionalInts query_ends, OptionalInts key_ends, double scale,
+      Int heads, String layout, REFUSED(Int, sparseMode), Int block, Int count, Out softmax_max,
+      Out softmax_sum, Out out) {
     check_layout(layout);
     check_selection(query, value, block, count);
     require(!mask.defined(), "attenMask must be null");
@@ -197,14 +200,14 @@ ACLNN(aclnnNsaSelectedAttention, Tensor query, Tensor key, Tensor value, Tensor 
         sums.push_back(tokens(result.sum));
     }
     out = aten("cat", outputs, 0);
-    softmax_max = aten("cat", maxima, 0);
-    softmax_sum = aten("cat", sums, 0);
+    softmax_max.fill(aten("cat", maxima, 0));
+    softmax_sum.fill(aten("cat", sums, 0));
 }
 
 ACLNN(aclnnNsaSelectedAttentionGrad, Tensor query, Tensor key, Tensor value, Unused<Tensor>,
       Tensor grad, Unused<Tensor>, Unused<Tensor>, Tensor indices, OptionalInts query_ends,
-      OptionalInts key_ends, Unused<Tensor>, double scale, Int block, Int count, Int heads,
-      String layout, Unused<Int>, Out dq, Out dk, Out dv) {
+      OptionalInts key_ends, REFUSED(Tensor, attenMask), double scale, Int block, Int count,
+      Int heads, String layout, REFUSED(Int, sparseMode), Out dq, Out dk, Out dv) {
     check_layout(layout);
     check_selection(query, value, block, count);
     TensorList queries;

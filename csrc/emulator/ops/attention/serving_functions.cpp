@@ -1,5 +1,5 @@
-// FusedInferAttentionScore, PromptFlashAttention and IncreFlashAttention, oldest version first. The
-// unused parameters are those of quantised, left-padded and shared-prefix caches and of MLA.
+// FusedInferAttentionScore, PromptFlashAttention and IncreFlashAttention, oldest version first.
+// Quantised, left-padded and shared-prefix caches are refused.
 #include "emulator/ops/attention/serving_attention.h"
 #include "emulator/ops/checks.h"
 
@@ -91,16 +91,24 @@ void fused_infer(bool wants_950, const Tensor& query, const Tensors& key, const 
 
 }  // namespace
 
-#define SEVEN_QUANTISATION_TENSORS                                                  \
-    Unused<Tensor>, Unused<Tensor>, Unused<Tensor>, Unused<Tensor>, Unused<Tensor>, \
-        Unused<Tensor>, Unused<Tensor>
-#define SHARED_PREFIX_TENSORS                                                       \
-    Unused<Tensor>, Unused<Tensor>, Unused<Tensor>, Unused<Tensor>, Unused<Tensor>, \
-        Unused<Tensor>, Unused<Ints>
+#define FIVE_SCALES(FIRST, SECOND)                                                 \
+    REFUSED(Tensor, FIRST), REFUSED(Tensor, quantScale1), REFUSED(Tensor, SECOND), \
+        REFUSED(Tensor, quantScale2), REFUSED(Tensor, quantOffset2)
+#define ANTIQUANT_TENSORS REFUSED(Tensor, antiquantScale), REFUSED(Tensor, antiquantOffset)
+#define SHARED_PREFIX_TENSORS                                                        \
+    REFUSED(Tensor, keyAntiquantScale), REFUSED(Tensor, keyAntiquantOffset),         \
+        REFUSED(Tensor, valueAntiquantScale), REFUSED(Tensor, valueAntiquantOffset), \
+        REFUSED(Tensor, keySharedPrefix), REFUSED(Tensor, valueSharedPrefix),        \
+        REFUSED(Ints, actualSharedPrefixLen)
+#define ROPE_TENSORS \
+    REFUSED(Tensor, queryRope), REFUSED(Tensor, keyRope), REFUSED(Tensor, keyRopeAntiquantScale)
+#define SINK_TENSORS REFUSED(Tensor, dequantScaleQuery), REFUSED(Tensor, learnableSink)
 #define FUSED_INFER_INPUTS                                                                  \
-    Tensor query, Tensors key, Tensors value, Tensor bias, Tensor mask, Ints query_lengths, \
-        Ints key_lengths, SEVEN_QUANTISATION_TENSORS, Tensor block_table, Unused<Tensor>,   \
-        Unused<Tensor>
+    Tensor query, Tensors key, Tensors value, Optional<Tensor> bias, Optional<Tensor> mask, \
+        Ints query_lengths, Ints key_lengths, FIVE_SCALES(deqScale1, deqScale2),            \
+        ANTIQUANT_TENSORS, Optional<Tensor> block_table, REFUSED(Tensor, queryPaddingSize), \
+        REFUSED(Tensor, kvPaddingSize)
+// The modes of quantisation are unused, as they belong to tensors that are refused.
 #define FUSED_INFER_ATTRIBUTES                                                                     \
     Int heads, double scale, Int before, Int after, String layout, Int key_heads, Int sparse_mode, \
         Int inner_precise, Int block_size, Unused<Int>, bool wants_lse
@@ -110,29 +118,28 @@ void fused_infer(bool wants_950, const Tensor& query, const Tensors& key, const 
         {heads, scale, before, after, layout, key_heads, sparse_mode, inner_precise, block_size}, \
         wants_lse, out, lse)
 
-ACLNN(aclnnFusedInferAttentionScore, FUSED_INFER_INPUTS, FUSED_INFER_ATTRIBUTES, Out out, Out lse) {
+ACLNN(aclnnFusedInferAttentionScore, FUSED_INFER_INPUTS, FUSED_INFER_ATTRIBUTES, Out out,
+      Optional<Out> lse) {
     require(layout != "TND", "layout TND requires V3 or newer");
     FUSED_INFER(false);
 }
 ACLNN(aclnnFusedInferAttentionScoreV2, FUSED_INFER_INPUTS, SHARED_PREFIX_TENSORS,
-      FUSED_INFER_ATTRIBUTES, Unused<Int>, Unused<Int>, Out out, Out lse) {
+      FUSED_INFER_ATTRIBUTES, Unused<Int>, Unused<Int>, Out out, Optional<Out> lse) {
     require(layout != "TND", "layout TND requires V3 or newer");
     FUSED_INFER(false);
 }
-ACLNN(aclnnFusedInferAttentionScoreV3, FUSED_INFER_INPUTS, SHARED_PREFIX_TENSORS, Unused<Tensor>,
-      Unused<Tensor>, Unused<Tensor>, FUSED_INFER_ATTRIBUTES, Unused<Int>, Unused<Int>, Out out,
-      Out lse) {
+ACLNN(aclnnFusedInferAttentionScoreV3, FUSED_INFER_INPUTS, SHARED_PREFIX_TENSORS, ROPE_TENSORS,
+      FUSED_INFER_ATTRIBUTES, Unused<Int>, Unused<Int>, Out out, Optional<Out> lse) {
     FUSED_INFER(false);
 }
-ACLNN(aclnnFusedInferAttentionScoreV4, FUSED_INFER_INPUTS, SHARED_PREFIX_TENSORS, Unused<Tensor>,
-      Unused<Tensor>, Unused<Tensor>, Unused<Tensor>, Unused<Tensor>, FUSED_INFER_ATTRIBUTES,
-      Unused<Int>, Unused<Int>, Unused<Int>, Out out, Out lse) {
+ACLNN(aclnnFusedInferAttentionScoreV4, FUSED_INFER_INPUTS, SHARED_PREFIX_TENSORS, ROPE_TENSORS,
+      SINK_TENSORS, FUSED_INFER_ATTRIBUTES, Unused<Int>, Unused<Int>, Unused<Int>, Out out,
+      Optional<Out> lse) {
     FUSED_INFER(false);
 }
-ACLNN(aclnnFusedInferAttentionScoreV5, FUSED_INFER_INPUTS, SHARED_PREFIX_TENSORS, Unused<Tensor>,
-      Unused<Tensor>, Unused<Tensor>, Unused<Tensor>, Unused<Tensor>, Unused<Ints>, Unused<Ints>,
-      FUSED_INFER_ATTRIBUTES, Unused<Int>, Unused<Int>, Unused<Int>, Unused<Int>, Out out,
-      Out lse) {
+ACLNN(aclnnFusedInferAttentionScoreV5, FUSED_INFER_INPUTS, SHARED_PREFIX_TENSORS, ROPE_TENSORS,
+      SINK_TENSORS, REFUSED(Ints, qStartIdx), REFUSED(Ints, kvStartIdx), FUSED_INFER_ATTRIBUTES,
+      Unused<Int>, Unused<Int>, Unused<Int>, REFUSED(Int, pseType), Out out, Optional<Out> lse) {
     FUSED_INFER(true);
 }
 
@@ -178,48 +185,50 @@ void incre(const Tensor& query, const Tensors& key, const Tensors& value, const 
 }  // namespace
 
 // V1 and V2 do not correct rows that are masked out as a whole.
-ACLNN(aclnnPromptFlashAttention, Tensor query, Tensor key, Tensor value, Tensor bias, Tensor mask,
-      Ints query_lengths, Int heads, double scale, Int before, Int after, String layout,
-      Int key_heads, Out out) {
+ACLNN(aclnnPromptFlashAttention, Tensor query, Tensor key, Tensor value, Optional<Tensor> bias,
+      Optional<Tensor> mask, Ints query_lengths, Int heads, double scale, Int before, Int after,
+      String layout, Int key_heads, Out out) {
     prompt(query, key, value, bias, mask, {query_lengths, {}},
            {heads, scale, before, after, layout, key_heads, 0, 0, 0}, out);
 }
-ACLNN(aclnnPromptFlashAttentionV2, Tensor query, Tensor key, Tensor value, Tensor bias, Tensor mask,
-      Ints query_lengths, Ints key_lengths, Unused<Tensor>, Unused<Tensor>, Unused<Tensor>,
-      Unused<Tensor>, Unused<Tensor>, Int heads, double scale, Int before, Int after, String layout,
-      Int key_heads, Int sparse_mode, Out out) {
+ACLNN(aclnnPromptFlashAttentionV2, Tensor query, Tensor key, Tensor value, Optional<Tensor> bias,
+      Optional<Tensor> mask, Ints query_lengths, Ints key_lengths,
+      FIVE_SCALES(deqScale1, deqScale2), Int heads, double scale, Int before, Int after,
+      String layout, Int key_heads, Int sparse_mode, Out out) {
     prompt(query, key, value, bias, mask, {query_lengths, key_lengths},
            {heads, scale, before, after, layout, key_heads, sparse_mode, 0, 0}, out);
 }
-ACLNN(aclnnPromptFlashAttentionV3, Tensor query, Tensor key, Tensor value, Tensor bias, Tensor mask,
-      Ints query_lengths, Ints key_lengths, Unused<Tensor>, Unused<Tensor>, Unused<Tensor>,
-      Unused<Tensor>, Unused<Tensor>, Int heads, double scale, Int before, Int after, String layout,
-      Int key_heads, Int sparse_mode, Int inner_precise, Out out) {
+ACLNN(aclnnPromptFlashAttentionV3, Tensor query, Tensor key, Tensor value, Optional<Tensor> bias,
+      Optional<Tensor> mask, Ints query_lengths, Ints key_lengths,
+      FIVE_SCALES(deqScale1, deqScale2), Int heads, double scale, Int before, Int after,
+      String layout, Int key_heads, Int sparse_mode, Int inner_precise, Out out) {
     prompt(query, key, value, bias, mask, {query_lengths, key_lengths},
            {heads, scale, before, after, layout, key_heads, sparse_mode, inner_precise, 0}, out);
 }
 
-ACLNN(aclnnIncreFlashAttention, Tensor query, Tensors key, Tensors value, Tensor bias, Tensor mask,
-      Ints lengths, Int heads, double scale, String layout, Int key_heads, Out out) {
+ACLNN(aclnnIncreFlashAttention, Tensor query, Tensors key, Tensors value, Optional<Tensor> bias,
+      Optional<Tensor> mask, Ints lengths, Int heads, double scale, String layout, Int key_heads,
+      Out out) {
     incre(query, key, value, bias, mask, lengths, Tensor(),
           {heads, scale, 0, 0, layout, key_heads, 0, 0, 0}, out);
 }
-ACLNN(aclnnIncreFlashAttentionV2, Tensor query, Tensors key, Tensors value, Tensor bias,
-      Tensor mask, Ints lengths, Unused<Tensor>, Unused<Tensor>, Unused<Tensor>, Unused<Tensor>,
-      Unused<Tensor>, Int heads, double scale, String layout, Int key_heads, Out out) {
+ACLNN(aclnnIncreFlashAttentionV2, Tensor query, Tensors key, Tensors value, Optional<Tensor> bias,
+      Optional<Tensor> mask, Ints lengths, FIVE_SCALES(dequantScale1, dequantScale2), Int heads,
+      double scale, String layout, Int key_heads, Out out) {
     incre(query, key, value, bias, mask, lengths, Tensor(),
           {heads, scale, 0, 0, layout, key_heads, 0, 0, 0}, out);
 }
-ACLNN(aclnnIncreFlashAttentionV3, Tensor query, Tensors key, Tensors value, Tensor bias,
-      Tensor mask, Ints lengths, SEVEN_QUANTISATION_TENSORS, Tensor block_table, Int heads,
-      double scale, String layout, Int key_heads, Int block_size, Int inner_precise, Out out) {
+ACLNN(aclnnIncreFlashAttentionV3, Tensor query, Tensors key, Tensors value, Optional<Tensor> bias,
+      Optional<Tensor> mask, Ints lengths, FIVE_SCALES(dequantScale1, dequantScale2),
+      ANTIQUANT_TENSORS, Optional<Tensor> block_table, Int heads, double scale, String layout,
+      Int key_heads, Int block_size, Int inner_precise, Out out) {
     incre(query, key, value, bias, mask, lengths, block_table,
           {heads, scale, 0, 0, layout, key_heads, 0, inner_precise, block_size}, out);
 }
-ACLNN(aclnnIncreFlashAttentionV4, Tensor query, Tensors key, Tensors value, Tensor bias,
-      Tensor mask, Ints lengths, SEVEN_QUANTISATION_TENSORS, Tensor block_table, Unused<Tensor>,
-      Int heads, double scale, String layout, Int key_heads, Int block_size, Int inner_precise,
-      Out out) {
+ACLNN(aclnnIncreFlashAttentionV4, Tensor query, Tensors key, Tensors value, Optional<Tensor> bias,
+      Optional<Tensor> mask, Ints lengths, FIVE_SCALES(dequantScale1, dequantScale2),
+      ANTIQUANT_TENSORS, Optional<Tensor> block_table, REFUSED(Tensor, kvPaddingSize), Int heads,
+      double scale, String layout, Int key_heads, Int block_size, Int inner_precise, Out out) {
     incre(query, key, value, bias, mask, lengths, block_table,
           {heads, scale, 0, 0, layout, key_heads, 0, inner_precise, block_size}, out);
 }

@@ -1,5 +1,8 @@
 #include "emulator/runtime/api/entry.h"
 
+#include <exception>
+#include <string>
+
 #include "acl/acl_rt.h"
 #include "emulator/faults/fault_plan.h"
 #include "emulator/options/options.h"
@@ -25,6 +28,25 @@ int enter(const char* function) {
                     "only in the parent. Fork before the first use, or start with spawn");
     }
     return has_faults() ? inject_fault(function) : 0;
+}
+
+int check_pointer(const char* function, const void* pointer, const char* argument) {
+    if (pointer != nullptr) {
+        return 0;
+    }
+    set_current_function(function);
+    return fail(ACL_ERROR_RT_PARAM_INVALID, std::string(argument) + " must not be null");
+}
+
+int caught(const char* function) {
+    set_current_function(function);
+    try {
+        throw;
+    } catch (const std::exception& error) {
+        return fail(ACL_ERROR_INTERNAL_ERROR, error.what());
+    } catch (...) {
+        return fail(ACL_ERROR_INTERNAL_ERROR, "an exception of an unknown type");
+    }
 }
 
 }  // namespace ascend_emulator

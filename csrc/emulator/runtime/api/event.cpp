@@ -14,27 +14,33 @@
 using namespace ascend_emulator;
 
 // Events always record the time, so that the flags have no effect.
-aclError aclrtCreateEventExWithFlag(aclrtEvent* event, uint32_t flag) {
+aclError aclrtCreateEventExWithFlag(aclrtEvent* event, uint32_t flag) try {
     (void)flag;
     ACL_ENTER();
+    ACL_REQUIRE(event);
     *event = create_event(!is_torch_npu(__builtin_return_address(0)));
     return 0;
 }
+ACL_CATCH
 
-aclError aclrtCreateEventWithFlag(aclrtEvent* event, uint32_t flag) {
+aclError aclrtCreateEventWithFlag(aclrtEvent* event, uint32_t flag) try {
     (void)flag;
     ACL_ENTER();
+    ACL_REQUIRE(event);
     *event = create_event(!is_torch_npu(__builtin_return_address(0)));
     return 0;
 }
+ACL_CATCH
 
-aclError aclrtCreateEvent(aclrtEvent* event) {
+aclError aclrtCreateEvent(aclrtEvent* event) try {
     ACL_ENTER();
+    ACL_REQUIRE(event);
     *event = create_event(!is_torch_npu(__builtin_return_address(0)));
     return 0;
 }
+ACL_CATCH
 
-aclError aclrtDestroyEvent(aclrtEvent handle) {
+aclError aclrtDestroyEvent(aclrtEvent handle) try {
     ACL_ENTER();
     if (event_of(handle) == nullptr) {
         return ACL_ERROR_RT_INVALID_HANDLE;
@@ -42,8 +48,9 @@ aclError aclrtDestroyEvent(aclrtEvent handle) {
     destroy_event(handle);
     return 0;
 }
+ACL_CATCH
 
-aclError aclrtRecordEvent(aclrtEvent handle, aclrtStream stream_handle) {
+aclError aclrtRecordEvent(aclrtEvent handle, aclrtStream stream_handle) try {
     ACL_ENTER();
     const std::shared_ptr<Event> event = event_of(handle);
     Stream* stream = event == nullptr ? nullptr : stream_of(stream_handle);
@@ -58,14 +65,16 @@ aclError aclrtRecordEvent(aclrtEvent handle, aclrtStream stream_handle) {
         options().races ? clock_of(stream->device(), stream->id()) : VectorClock();
     return stream->push(record_task(event, event->queue_record(clock)));
 }
+ACL_CATCH
 
-aclError aclrtResetEvent(aclrtEvent handle, aclrtStream stream) {
-    (void)stream;
+aclError aclrtResetEvent(aclrtEvent handle, aclrtStream stream) try {
     ACL_ENTER();
-    return event_of(handle) == nullptr ? ACL_ERROR_RT_INVALID_HANDLE : 0;
+    return event_of(handle) == nullptr || stream_of(stream) == nullptr ? ACL_ERROR_RT_INVALID_HANDLE
+                                                                       : 0;
 }
+ACL_CATCH
 
-aclError aclrtStreamWaitEvent(aclrtStream stream_handle, aclrtEvent handle) {
+aclError aclrtStreamWaitEvent(aclrtStream stream_handle, aclrtEvent handle) try {
     ACL_ENTER();
     const std::shared_ptr<Event> event = event_of(handle);
     Stream* stream = event == nullptr ? nullptr : stream_of(stream_handle);
@@ -82,8 +91,9 @@ aclError aclrtStreamWaitEvent(aclrtStream stream_handle, aclrtEvent handle) {
     const std::uint64_t record = event->newest();
     return event->is_complete() ? 0 : stream->push(wait_task(event, record));
 }
+ACL_CATCH
 
-aclError aclrtSynchronizeEvent(aclrtEvent handle) {
+aclError aclrtSynchronizeEvent(aclrtEvent handle) try {
     ACL_ENTER();
     const std::shared_ptr<Event> event = event_of(handle);
     if (event == nullptr) {
@@ -95,9 +105,11 @@ aclError aclrtSynchronizeEvent(aclrtEvent handle) {
     }
     return 0;
 }
+ACL_CATCH
 
-aclError aclrtQueryEventStatus(aclrtEvent handle, aclrtEventRecordedStatus* status) {
+aclError aclrtQueryEventStatus(aclrtEvent handle, aclrtEventRecordedStatus* status) try {
     ACL_ENTER();
+    ACL_REQUIRE(status);
     const std::shared_ptr<Event> event = event_of(handle);
     if (event == nullptr) {
         return ACL_ERROR_RT_INVALID_HANDLE;
@@ -109,9 +121,11 @@ aclError aclrtQueryEventStatus(aclrtEvent handle, aclrtEventRecordedStatus* stat
     *status = complete ? ACL_EVENT_RECORDED_STATUS_COMPLETE : ACL_EVENT_RECORDED_STATUS_NOT_READY;
     return 0;
 }
+ACL_CATCH
 
-aclError aclrtQueryEventWaitStatus(aclrtEvent handle, aclrtEventWaitStatus* status) {
+aclError aclrtQueryEventWaitStatus(aclrtEvent handle, aclrtEventWaitStatus* status) try {
     ACL_ENTER();
+    ACL_REQUIRE(status);
     const std::shared_ptr<Event> event = event_of(handle);
     if (event == nullptr) {
         return ACL_ERROR_RT_INVALID_HANDLE;
@@ -120,9 +134,11 @@ aclError aclrtQueryEventWaitStatus(aclrtEvent handle, aclrtEventWaitStatus* stat
         event->is_complete() ? ACL_EVENT_WAIT_STATUS_COMPLETE : ACL_EVENT_WAIT_STATUS_NOT_READY;
     return 0;
 }
+ACL_CATCH
 
-aclError aclrtEventElapsedTime(float* milliseconds, aclrtEvent begin, aclrtEvent end) {
+aclError aclrtEventElapsedTime(float* milliseconds, aclrtEvent begin, aclrtEvent end) try {
     ACL_ENTER();
+    ACL_REQUIRE(milliseconds);
     const std::shared_ptr<Event> first = event_of(begin);
     const std::shared_ptr<Event> last = first == nullptr ? nullptr : event_of(end);
     if (last == nullptr) {
@@ -137,9 +153,11 @@ aclError aclrtEventElapsedTime(float* milliseconds, aclrtEvent begin, aclrtEvent
     *milliseconds = std::chrono::duration<float, std::milli>(ended - began).count();
     return 0;
 }
+ACL_CATCH
 
-aclError aclrtEventGetTimestamp(aclrtEvent handle, uint64_t* timestamp) {
+aclError aclrtEventGetTimestamp(aclrtEvent handle, uint64_t* timestamp) try {
     ACL_ENTER();
+    ACL_REQUIRE(timestamp);
     const std::shared_ptr<Event> event = event_of(handle);
     Event::Clock::time_point when;
     if (event == nullptr || !event->time(&when)) {
@@ -149,3 +167,4 @@ aclError aclrtEventGetTimestamp(aclrtEvent handle, uint64_t* timestamp) {
         std::chrono::duration_cast<std::chrono::microseconds>(when.time_since_epoch()).count());
     return 0;
 }
+ACL_CATCH

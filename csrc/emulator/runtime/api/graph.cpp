@@ -17,7 +17,7 @@ thread_local aclmdlRICaptureMode capture_mode = ACL_MODEL_RI_CAPTURE_MODE_GLOBAL
 
 using namespace ascend_emulator;
 
-aclError aclmdlRICaptureBegin(aclrtStream handle, aclmdlRICaptureMode mode) {
+aclError aclmdlRICaptureBegin(aclrtStream handle, aclmdlRICaptureMode mode) try {
     ACL_ENTER();
     capture_mode = mode;
     if (handle == nullptr) {
@@ -27,10 +27,12 @@ aclError aclmdlRICaptureBegin(aclrtStream handle, aclmdlRICaptureMode mode) {
     Stream* stream = stream_of(handle);
     return stream == nullptr ? ACL_ERROR_RT_INVALID_HANDLE : begin_capture(*stream);
 }
+ACL_CATCH
 
 aclError aclmdlRICaptureGetInfo(aclrtStream handle, aclmdlRICaptureStatus* status,
-                                aclmdlRI* model) {
+                                aclmdlRI* model) try {
     ACL_ENTER();
+    ACL_REQUIRE(status);
     Stream* stream = stream_of(handle);
     if (stream == nullptr) {
         return ACL_ERROR_RT_INVALID_HANDLE;
@@ -43,26 +45,32 @@ aclError aclmdlRICaptureGetInfo(aclrtStream handle, aclmdlRICaptureStatus* statu
     }
     return 0;
 }
+ACL_CATCH
 
-aclError aclmdlRICaptureEnd(aclrtStream handle, aclmdlRI* model) {
+aclError aclmdlRICaptureEnd(aclrtStream handle, aclmdlRI* model) try {
     ACL_ENTER();
+    ACL_REQUIRE(model);
     Stream* stream = stream_of(handle);
     return stream == nullptr ? ACL_ERROR_RT_INVALID_HANDLE : end_capture(*stream, model);
 }
+ACL_CATCH
 
-aclError aclmdlRICaptureThreadExchangeMode(aclmdlRICaptureMode* mode) {
+aclError aclmdlRICaptureThreadExchangeMode(aclmdlRICaptureMode* mode) try {
     ACL_ENTER();
+    ACL_REQUIRE(mode);
     std::swap(*mode, capture_mode);
     return 0;
 }
+ACL_CATCH
 
-aclError aclmdlRIExecuteAsync(aclmdlRI model, aclrtStream handle) {
+aclError aclmdlRIExecuteAsync(aclmdlRI model, aclrtStream handle) try {
     ACL_ENTER();
     const std::shared_ptr<Graph> graph = graph_of(model);
     return graph == nullptr ? ACL_ERROR_RT_INVALID_HANDLE : enqueue(handle, replay_task(graph));
 }
+ACL_CATCH
 
-aclError aclmdlRIDestroy(aclmdlRI model) {
+aclError aclmdlRIDestroy(aclmdlRI model) try {
     ACL_ENTER();
     if (graph_of(model) == nullptr) {
         return ACL_ERROR_RT_INVALID_HANDLE;
@@ -70,10 +78,12 @@ aclError aclmdlRIDestroy(aclmdlRI model) {
     destroy_graph(model);
     return 0;
 }
+ACL_CATCH
 
-aclError aclmdlRIDebugJsonPrint(aclmdlRI model, const char* path, uint32_t flags) {
+aclError aclmdlRIDebugJsonPrint(aclmdlRI model, const char* path, uint32_t flags) try {
     (void)flags;
     ACL_ENTER();
+    ACL_REQUIRE(path);
     const std::shared_ptr<Graph> graph = graph_of(model);
     if (graph == nullptr) {
         return ACL_ERROR_RT_INVALID_HANDLE;
@@ -86,3 +96,4 @@ aclError aclmdlRIDebugJsonPrint(aclmdlRI model, const char* path, uint32_t flags
     std::fclose(file);
     return 0;
 }
+ACL_CATCH

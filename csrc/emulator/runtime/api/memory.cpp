@@ -33,65 +33,78 @@ int allocate_on_host(void** address, std::size_t bytes) {
 
 using namespace ascend_emulator;
 
-aclError aclrtMalloc(void** address, size_t bytes, aclrtMemMallocPolicy policy) {
+aclError aclrtMalloc(void** address, size_t bytes, aclrtMemMallocPolicy policy) try {
     (void)policy;
     ACL_ENTER();
     return allocate_on_current(address, bytes);
 }
+ACL_CATCH
 
-aclError aclrtMallocAlign32(void** address, size_t bytes, aclrtMemMallocPolicy policy) {
+aclError aclrtMallocAlign32(void** address, size_t bytes, aclrtMemMallocPolicy policy) try {
     (void)policy;
     ACL_ENTER();
     return allocate_on_current(address, bytes);
 }
+ACL_CATCH
 
-aclError aclrtFree(void* address) {
+aclError aclrtFree(void* address) try {
     ACL_ENTER();
     return free_block(address, BlockKind::device);
 }
+ACL_CATCH
 
-aclError aclrtMallocHost(void** address, size_t bytes) {
+aclError aclrtMallocHost(void** address, size_t bytes) try {
     ACL_ENTER();
     return allocate_on_host(address, bytes);
 }
+ACL_CATCH
 
-aclError aclrtMallocHostWithCfg(void** address, uint64_t bytes, aclrtMallocConfig* config) {
+aclError aclrtMallocHostWithCfg(void** address, uint64_t bytes, aclrtMallocConfig* config) try {
     (void)config;
     ACL_ENTER();
     return allocate_on_host(address, bytes);
 }
+ACL_CATCH
 
-aclError aclrtFreeHost(void* address) {
+aclError aclrtFreeHost(void* address) try {
     ACL_ENTER();
     return free_block(address, BlockKind::pinned);
 }
+ACL_CATCH
 
 // The emulated device can access all host memory, so that registering it has no effect.
 aclError aclrtHostRegister(void* address, uint64_t bytes, aclrtHostRegisterType type,
-                           void** device_address) {
+                           void** device_address) try {
     (void)bytes;
     (void)type;
     ACL_ENTER();
+    ACL_REQUIRE(address);
+    ACL_REQUIRE(device_address);
     *device_address = address;
     return 0;
 }
+ACL_CATCH
 
-aclError aclrtHostRegisterV2(void* address, uint64_t bytes, uint32_t flag) {
+aclError aclrtHostRegisterV2(void* address, uint64_t bytes, uint32_t flag) try {
     (void)address;
     (void)bytes;
     (void)flag;
     ACL_ENTER();
+    ACL_REQUIRE(address);
     return 0;
 }
+ACL_CATCH
 
-aclError aclrtHostUnregister(void* address) {
+aclError aclrtHostUnregister(void* address) try {
     (void)address;
     ACL_ENTER();
     return 0;
 }
+ACL_CATCH
 
-aclError aclrtPointerGetAttributes(const void* address, aclrtPtrAttributes* attributes) {
+aclError aclrtPointerGetAttributes(const void* address, aclrtPtrAttributes* attributes) try {
     ACL_ENTER();
+    ACL_REQUIRE(attributes);
     std::memset(attributes, 0, sizeof *attributes);
     BlockInfo block;
     if (!find_block(address, &block)) {
@@ -103,3 +116,4 @@ aclError aclrtPointerGetAttributes(const void* address, aclrtPtrAttributes* attr
     attributes->location.id = static_cast<uint32_t>(block.device);
     return 0;
 }
+ACL_CATCH

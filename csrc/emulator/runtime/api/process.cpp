@@ -57,7 +57,7 @@ void copy_text(char (&to)[size], const std::string& text) {
 
 using namespace ascend_emulator;
 
-aclError aclInit(const char* config_path) {
+aclError aclInit(const char* config_path) try {
     (void)config_path;
     set_current_function(__func__);
     const std::string problem = why_options_are_bad();
@@ -78,42 +78,54 @@ aclError aclInit(const char* config_path) {
     set_state(State::initialised);
     return 0;
 }
+ACL_CATCH
 
-aclError aclFinalize() {
+aclError aclFinalize() try {
     ACL_ENTER();
     set_state(State::finalised);
     return 0;
 }
+ACL_CATCH
 
 const char* aclrtGetSocName() { return options().soc.c_str(); }
 
-aclError aclsysGetCANNVersion(aclCANNPackageName package, aclCANNPackageVersion* version) {
+aclError aclsysGetCANNVersion(aclCANNPackageName package, aclCANNPackageVersion* version) try {
+    ACL_REQUIRE(version);
     std::memset(version, 0, sizeof *version);
     copy_text(version->version,
               package == ACL_PKG_NAME_DRIVER ? options().driver_version : options().cann_version);
     return 0;
 }
+ACL_CATCH
 
-aclError aclsysGetVersionStr(char* package, char* version) {
+aclError aclsysGetVersionStr(char* package, char* version) try {
+    ACL_REQUIRE(version);
     const bool driver = package != nullptr && std::strstr(package, "driver") != nullptr;
     std::snprintf(version, ACL_PKG_VERSION_MAX_SIZE, "%s",
                   driver ? options().driver_version.c_str() : options().cann_version.c_str());
     return 0;
 }
+ACL_CATCH
 
-aclError aclGetCannAttributeList(const aclCannAttr** attributes, size_t* count) {
+aclError aclGetCannAttributeList(const aclCannAttr** attributes, size_t* count) try {
+    ACL_REQUIRE(attributes);
+    ACL_REQUIRE(count);
     static const aclCannAttr known[] = {ACL_CANN_ATTR_INF_NAN, ACL_CANN_ATTR_BF16};
     *attributes = known;
     *count = 2;
     return 0;
 }
+ACL_CATCH
 
-aclError aclGetCannAttribute(aclCannAttr attribute, int32_t* value) {
+aclError aclGetCannAttribute(aclCannAttr attribute, int32_t* value) try {
+    ACL_REQUIRE(value);
     *value = attribute == ACL_CANN_ATTR_INF_NAN || attribute == ACL_CANN_ATTR_BF16 ? 1 : 0;
     return 0;
 }
+ACL_CATCH
 
-aclError aclGetDeviceCapability(uint32_t device, aclDeviceInfo info, int64_t* value) {
+aclError aclGetDeviceCapability(uint32_t device, aclDeviceInfo info, int64_t* value) try {
+    ACL_REQUIRE(value);
     (void)device;
     constexpr int64_t l2_bytes = 192 << 20;
     *value = info == ACL_DEVICE_INFO_AI_CORE_NUM       ? 24
@@ -121,14 +133,18 @@ aclError aclGetDeviceCapability(uint32_t device, aclDeviceInfo info, int64_t* va
                                                        : l2_bytes;
     return 0;
 }
+ACL_CATCH
 
-aclError aclrtGetDeviceResLimit(int32_t device, aclrtDevResLimitType type, uint32_t* value) {
+aclError aclrtGetDeviceResLimit(int32_t device, aclrtDevResLimitType type, uint32_t* value) try {
+    ACL_REQUIRE(value);
     (void)device;
     *value = type == ACL_RT_DEV_RES_CUBE_CORE ? 24 : 48;
     return 0;
 }
+ACL_CATCH
 
-aclError aclrtGetDeviceUtilizationRate(int32_t device, aclrtUtilizationInfo* rates) {
+aclError aclrtGetDeviceUtilizationRate(int32_t device, aclrtUtilizationInfo* rates) try {
+    ACL_REQUIRE(rates);
     (void)device;
     rates->cubeUtilization = 0;
     rates->vectorUtilization = 0;
@@ -136,6 +152,7 @@ aclError aclrtGetDeviceUtilizationRate(int32_t device, aclrtUtilizationInfo* rat
     rates->memoryUtilization = 0;
     return 0;
 }
+ACL_CATCH
 
 // Settings of a device without effect here.
 aclError aclrtSetDeviceSatMode(aclrtFloatOverflowMode mode) {
@@ -150,17 +167,18 @@ aclError aclrtSetOpExecuteTimeOut(uint32_t timeout) {
     (void)timeout;
     return 0;
 }
-aclError aclrtSetOpExecuteTimeOutV2(uint64_t timeout, uint64_t* actual) {
+aclError aclrtSetOpExecuteTimeOutV2(uint64_t timeout, uint64_t* actual) try {
     if (actual != nullptr) {
         *actual = timeout;
     }
     return 0;
 }
+ACL_CATCH
 
 void aclAppLog(aclLogLevel level, const char* function, const char* file, uint32_t line,
                const char* format, ...) {
     (void)file;
-    if (static_cast<long>(level) < options().log_level) {
+    if (static_cast<long>(level) < options().log_level || format == nullptr) {
         return;
     }
     va_list arguments;
@@ -168,8 +186,8 @@ void aclAppLog(aclLogLevel level, const char* function, const char* file, uint32
     char text[1024];
     std::vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
-    std::fprintf(stderr, "[emulated NPU log %d] %s:%u %s\n", static_cast<int>(level), function,
-                 line, text);
+    std::fprintf(stderr, "[emulated NPU log %d] %s:%u %s\n", static_cast<int>(level),
+                 function == nullptr ? "" : function, line, text);
 }
 
 /// The number of races reported so far, for tests.

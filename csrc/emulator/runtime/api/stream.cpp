@@ -18,7 +18,14 @@ int destroy(aclrtStream handle, bool drop) {
         return fail(ACL_ERROR_RT_PARAM_INVALID, "the stream must not be null");
     }
     Stream* stream = stream_of(handle);
-    return stream == nullptr ? ACL_ERROR_RT_INVALID_HANDLE : destroy_stream(stream, drop);
+    if (stream == nullptr) {
+        return ACL_ERROR_RT_INVALID_HANDLE;
+    }
+    if (capture_of(*stream) != nullptr) {
+        return fail(ACL_ERROR_RT_MODEL_CAPTURED,
+                    "the stream must not be destroyed while it is being captured");
+    }
+    return destroy_stream(stream, drop);
 }
 
 int synchronize(aclrtStream handle, int timeout_ms) {
@@ -34,6 +41,9 @@ int synchronize(aclrtStream handle, int timeout_ms) {
 }
 
 int launch(aclrtStream handle, void (*function)(void*), void* argument) {
+    if (function == nullptr) {
+        return fail(ACL_ERROR_RT_PARAM_INVALID, "the function must not be null");
+    }
     Stream* stream = stream_of(handle);
     return stream == nullptr ? ACL_ERROR_RT_INVALID_HANDLE
                              : stream->push(host_function_task(function, argument));
@@ -48,42 +58,51 @@ int check(aclrtStream handle) {
 
 using namespace ascend_emulator;
 
-aclError aclrtCreateStreamWithConfig(aclrtStream* handle, uint32_t priority, uint32_t flag) {
+aclError aclrtCreateStreamWithConfig(aclrtStream* handle, uint32_t priority, uint32_t flag) try {
     (void)priority;
     (void)flag;
     ACL_ENTER();
+    ACL_REQUIRE(handle);
     *handle = create_stream(!is_torch_npu(__builtin_return_address(0)));
     return 0;
 }
+ACL_CATCH
 
-aclError aclrtCreateStream(aclrtStream* handle) {
+aclError aclrtCreateStream(aclrtStream* handle) try {
     ACL_ENTER();
+    ACL_REQUIRE(handle);
     *handle = create_stream(!is_torch_npu(__builtin_return_address(0)));
     return 0;
 }
+ACL_CATCH
 
-aclError aclrtDestroyStream(aclrtStream handle) {
+aclError aclrtDestroyStream(aclrtStream handle) try {
     ACL_ENTER();
     return destroy(handle, false);
 }
+ACL_CATCH
 
-aclError aclrtDestroyStreamForce(aclrtStream handle) {
+aclError aclrtDestroyStreamForce(aclrtStream handle) try {
     ACL_ENTER();
     return destroy(handle, true);
 }
+ACL_CATCH
 
-aclError aclrtSynchronizeStream(aclrtStream handle) {
+aclError aclrtSynchronizeStream(aclrtStream handle) try {
     ACL_ENTER();
     return synchronize(handle, -1);
 }
+ACL_CATCH
 
-aclError aclrtSynchronizeStreamWithTimeout(aclrtStream handle, int32_t timeout) {
+aclError aclrtSynchronizeStreamWithTimeout(aclrtStream handle, int32_t timeout) try {
     ACL_ENTER();
     return synchronize(handle, timeout);
 }
+ACL_CATCH
 
-aclError aclrtStreamQuery(aclrtStream handle, aclrtStreamStatus* status) {
+aclError aclrtStreamQuery(aclrtStream handle, aclrtStreamStatus* status) try {
     ACL_ENTER();
+    ACL_REQUIRE(status);
     Stream* stream = stream_of(handle);
     if (stream == nullptr) {
         return ACL_ERROR_RT_INVALID_HANDLE;
@@ -95,9 +114,11 @@ aclError aclrtStreamQuery(aclrtStream handle, aclrtStreamStatus* status) {
     *status = idle ? ACL_STREAM_STATUS_COMPLETE : ACL_STREAM_STATUS_NOT_READY;
     return 0;
 }
+ACL_CATCH
 
-aclError aclrtStreamGetId(aclrtStream handle, int32_t* id) {
+aclError aclrtStreamGetId(aclrtStream handle, int32_t* id) try {
     ACL_ENTER();
+    ACL_REQUIRE(id);
     Stream* stream = stream_of(handle);
     if (stream == nullptr) {
         return ACL_ERROR_RT_INVALID_HANDLE;
@@ -105,22 +126,25 @@ aclError aclrtStreamGetId(aclrtStream handle, int32_t* id) {
     *id = stream->id();
     return 0;
 }
+ACL_CATCH
 
-aclError aclrtSetStreamFailureMode(aclrtStream handle, uint64_t mode) {
+aclError aclrtSetStreamFailureMode(aclrtStream handle, uint64_t mode) try {
     (void)mode;
     ACL_ENTER();
     return check(handle);
 }
+ACL_CATCH
 
 aclError aclrtSetStreamAttribute(aclrtStream handle, aclrtStreamAttr attribute,
-                                 aclrtStreamAttrValue* value) {
+                                 aclrtStreamAttrValue* value) try {
     (void)attribute;
     (void)value;
     ACL_ENTER();
     return check(handle);
 }
+ACL_CATCH
 
-aclError aclrtSetStreamOverflowSwitch(aclrtStream handle, uint32_t flag) {
+aclError aclrtSetStreamOverflowSwitch(aclrtStream handle, uint32_t flag) try {
     ACL_ENTER();
     if (Stream* stream = stream_of(handle)) {
         stream->overflow_switch = flag;
@@ -128,42 +152,50 @@ aclError aclrtSetStreamOverflowSwitch(aclrtStream handle, uint32_t flag) {
     }
     return ACL_ERROR_RT_INVALID_HANDLE;
 }
+ACL_CATCH
 
-aclError aclrtGetStreamOverflowSwitch(aclrtStream handle, uint32_t* flag) {
+aclError aclrtGetStreamOverflowSwitch(aclrtStream handle, uint32_t* flag) try {
     ACL_ENTER();
+    ACL_REQUIRE(flag);
     if (Stream* stream = stream_of(handle)) {
         *flag = stream->overflow_switch;
         return 0;
     }
     return ACL_ERROR_RT_INVALID_HANDLE;
 }
+ACL_CATCH
 
-aclError aclrtLaunchHostFunc(aclrtStream handle, aclrtHostFunc function, void* argument) {
+aclError aclrtLaunchHostFunc(aclrtStream handle, aclrtHostFunc function, void* argument) try {
     ACL_ENTER();
     return launch(handle, function, argument);
 }
+ACL_CATCH
 
 aclError aclrtLaunchCallback(aclrtCallback function, void* argument, aclrtCallbackBlockType type,
-                             aclrtStream handle) {
+                             aclrtStream handle) try {
     (void)type;
     ACL_ENTER();
     return launch(handle, function, argument);
 }
+ACL_CATCH
 
 // Callbacks run on the stream's own worker, so that subscribing has no effect.
-aclError aclrtSubscribeReport(uint64_t thread, aclrtStream handle) {
+aclError aclrtSubscribeReport(uint64_t thread, aclrtStream handle) try {
     (void)thread;
     ACL_ENTER();
     return check(handle);
 }
+ACL_CATCH
 
-aclError aclrtUnSubscribeReport(uint64_t thread, aclrtStream handle) {
+aclError aclrtUnSubscribeReport(uint64_t thread, aclrtStream handle) try {
     (void)thread;
     ACL_ENTER();
     return check(handle);
 }
+ACL_CATCH
 
-aclError aclrtProcessReport(int32_t timeout) {
+aclError aclrtProcessReport(int32_t timeout) try {
     usleep(timeout > 0 ? static_cast<useconds_t>(timeout) * 1000 : 1000);
     return 0;
 }
+ACL_CATCH

@@ -15,7 +15,7 @@ const char* side_of(const void* address) {
     return Window::instance().holds(address) ? "device" : "host";
 }
 
-const char* name_of_kind(aclrtMemcpyKind kind) {
+std::string name_of_kind(aclrtMemcpyKind kind) {
     switch (kind) {
         case ACL_MEMCPY_HOST_TO_HOST:
             return "ACL_MEMCPY_HOST_TO_HOST";
@@ -25,9 +25,16 @@ const char* name_of_kind(aclrtMemcpyKind kind) {
             return "ACL_MEMCPY_DEVICE_TO_HOST";
         case ACL_MEMCPY_DEVICE_TO_DEVICE:
             return "ACL_MEMCPY_DEVICE_TO_DEVICE";
-        default:
-            return "another kind";
+        case ACL_MEMCPY_DEFAULT:
+            return "ACL_MEMCPY_DEFAULT";
+        case ACL_MEMCPY_HOST_TO_BUF_TO_DEVICE:
+            return "ACL_MEMCPY_HOST_TO_BUF_TO_DEVICE";
+        case ACL_MEMCPY_INNER_DEVICE_TO_DEVICE:
+            return "ACL_MEMCPY_INNER_DEVICE_TO_DEVICE";
+        case ACL_MEMCPY_INTER_DEVICE_TO_DEVICE:
+            return "ACL_MEMCPY_INTER_DEVICE_TO_DEVICE";
     }
+    return std::to_string(static_cast<int>(kind)) + ", which is not a kind";
 }
 
 bool fits(aclrtMemcpyKind kind, bool to_device, bool from_device) {
@@ -42,9 +49,12 @@ bool fits(aclrtMemcpyKind kind, bool to_device, bool from_device) {
         case ACL_MEMCPY_INNER_DEVICE_TO_DEVICE:
         case ACL_MEMCPY_INTER_DEVICE_TO_DEVICE:
             return to_device && from_device;
-        default:
+        case ACL_MEMCPY_DEFAULT:
             return true;
+        case ACL_MEMCPY_HOST_TO_BUF_TO_DEVICE:
+            return to_device && !from_device;
     }
+    return false;
 }
 
 int check_capacity(std::size_t capacity, std::size_t bytes) {
@@ -52,6 +62,19 @@ int check_capacity(std::size_t capacity, std::size_t bytes) {
                              : fail(ACL_ERROR_RT_PARAM_INVALID,
                                     "count must be at most destMax, " + std::to_string(capacity) +
                                         ", got " + std::to_string(bytes));
+}
+
+/// Linux maps nothing below this address.
+constexpr std::uintptr_t lowest_address = 65536;
+
+int check_given(const char* what, const void* address, std::size_t bytes) {
+    if (bytes == 0 || reinterpret_cast<std::uintptr_t>(address) >= lowest_address) {
+        return 0;
+    }
+    return fail(ACL_ERROR_RT_PARAM_INVALID,
+                std::string("the ") + what +
+                    (address == nullptr ? " must not be null"
+                                        : " must be an address, got " + address_text(address)));
 }
 
 void move_bytes(void* to, const void* from, std::size_t bytes) {
@@ -118,14 +141,15 @@ int check_copy(void* to, std::size_t capacity, const void* from, std::size_t byt
     if (const int code = check_capacity(capacity, bytes)) {
         return code;
     }
-    if (bytes != 0 && (to == nullptr || from == nullptr)) {
-        return fail(
-            ACL_ERROR_RT_PARAM_INVALID,
-            std::string("the ") + (to == nullptr ? "destination" : "source") + " must not be null");
+    if (const int code = check_given("destination", to, bytes)) {
+        return code;
+    }
+    if (const int code = check_given("source", from, bytes)) {
+        return code;
     }
     const Window& window = Window::instance();
     if (!fits(kind, window.holds(to), window.holds(from))) {
-        return fail(ACL_ERROR_RT_PARAM_INVALID, std::string("kind must fit the addresses, got ") +
+        return fail(ACL_ERROR_RT_PARAM_INVALID, "kind must fit the addresses, got " +
                                                     name_of_kind(kind) + ": the destination " +
                                                     address_text(to) + " is " + side_of(to) +
                                                     " memory, the source " + address_text(from) +
@@ -136,7 +160,8 @@ int check_copy(void* to, std::size_t capacity, const void* from, std::size_t byt
 }
 
 int check_fill(void* to, std::size_t capacity, std::size_t bytes) {
-    const int code = check_capacity(capacity, bytes);
+    int code = check_capacity(capacity, bytes);
+    code = code != 0 ? code : check_given("destination", to, bytes);
     return code != 0 ? code : check_live("destination", to, bytes);
 }
 

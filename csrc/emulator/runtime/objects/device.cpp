@@ -31,6 +31,15 @@ DeviceState& device_state(int device) {
 
 bool device_exists(int device) { return device >= 0 && device < options().devices; }
 
+int device_of_context(const void* context) {
+    for (int device = 0; device_exists(device); ++device) {
+        if (&device_state(device) == context) {
+            return device;
+        }
+    }
+    return -1;
+}
+
 int check_device(int device) {
     return device_exists(device)
                ? 0

@@ -24,6 +24,9 @@ DeviceState& device_state(int device);
 
 bool device_exists(int device);
 
+/// The device of a context, or -1 if the address is not one.
+int device_of_context(const void* context);
+
 /// 0, or a code, with an error noted, if the device does not exist.
 int check_device(int device);
 

@@ -1,6 +1,7 @@
 #include "emulator/runtime/objects/error.h"
 
 #include <atomic>
+#include <cstdio>
 #include <mutex>
 
 #include "emulator/trace/trace.h"
@@ -31,15 +32,28 @@ int fail(int code, const std::string& message) {
 
 bool has_failed() { return any_failed; }
 
-void note_task_error(const char* task, int code) {
+std::string note_task_error(const char* task, int code) {
+    constexpr int printed_at_most = 20;
+    static std::atomic<int> printed{0};
+    std::string message =
+        message_of_thread.empty()
+            ? "[emulated NPU] " + std::string(task) + " failed with code " + std::to_string(code)
+            : message_of_thread;
+    message_of_thread.clear();
+    if (printed++ < printed_at_most) {
+        std::fprintf(stderr, "%s\n", message.c_str());
+    }
     const std::lock_guard<std::mutex> lock(task_mutex);
     if (message_of_tasks.empty()) {  // the first failure is the cause of the others
-        message_of_tasks = message_of_thread.empty()
-                               ? "[emulated NPU] " + std::string(task) + " failed with code " +
-                                     std::to_string(code)
-                               : message_of_thread;
+        message_of_tasks = message;
     }
-    message_of_thread.clear();
+    return message;
+}
+
+int fail_as_task(int code, const std::string& message) {
+    message_of_thread = message;
+    last_code = code;
+    return code;
 }
 
 const char* take_message() {

@@ -14,8 +14,12 @@ int fail(int code, const std::string& message);
 /// Whether any call or task failed in this process.
 bool has_failed();
 
-/// Note the failure of a task on a stream's worker. Any thread may fetch its message.
-void note_task_error(const char* task, int code);
+/// Note the failure of a task on a stream's worker and print its message, as the call that returns
+/// the code may be far from the one that queued the task. Any thread may fetch the message.
+std::string note_task_error(const char* task, int code);
+
+/// Make the message of a failed task this thread's, and return `code`.
+int fail_as_task(int code, const std::string& message);
 
 /// Return the message of this thread's last failure, or else of a failed task, and forget it; null
 /// if nothing failed. The text lives until the thread's next call.

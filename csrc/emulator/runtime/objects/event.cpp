@@ -10,9 +10,10 @@ namespace ascend_emulator {
 namespace {
 
 /// What an aclrtEvent points to.
-struct EventHandle : Handle {
-    explicit EventHandle(bool is_counted)
-        : Handle(HandleKind::event), event(std::make_shared<Event>()), counted(is_counted) {}
+struct EventHandle {
+    static constexpr auto handle_kind = HandleKind::event;
+
+    explicit EventHandle(bool is_counted) : event(std::make_shared<Event>()), counted(is_counted) {}
     std::shared_ptr<Event> event;
     const bool counted;
 };
@@ -103,12 +104,12 @@ void* create_event(bool counted) {
     if (counted) {
         count_handle(HandleKind::event, 1);
     }
-    return new EventHandle(counted);
+    return make_handle<EventHandle>(counted);
 }
 
 std::shared_ptr<Event> event_of(void* handle) {
     const auto* event = static_cast<EventHandle*>(handle);
-    const std::string problem = why_unusable(event, HandleKind::event);
+    const std::string problem = why_unusable(event);
     if (!problem.empty()) {
         fail(ACL_ERROR_RT_INVALID_HANDLE, problem);
         return nullptr;
@@ -117,13 +118,11 @@ std::shared_ptr<Event> event_of(void* handle) {
 }
 
 void destroy_event(void* handle) {
-    static auto* const quarantine = new Quarantine<EventHandle>;
     auto* event = static_cast<EventHandle*>(handle);
-    event->event.reset();
     if (event->counted) {
         count_handle(HandleKind::event, -1);
     }
-    quarantine->put(event);
+    destroy_handle(event);
 }
 
 TaskPtr record_task(std::shared_ptr<Event> event, std::uint64_t record) {

@@ -15,9 +15,10 @@ std::mutex capture_mutex;
 std::atomic<int> captures{0};  // so that the mutex is not taken if nothing is captured
 
 /// What an aclmdlRI points to.
-struct GraphHandle : Handle {
-    explicit GraphHandle(std::shared_ptr<Graph> its_graph)
-        : Handle(HandleKind::graph), graph(std::move(its_graph)) {}
+struct GraphHandle {
+    static constexpr auto handle_kind = HandleKind::graph;
+
+    explicit GraphHandle(std::shared_ptr<Graph> its_graph) : graph(std::move(its_graph)) {}
     std::shared_ptr<Graph> graph;
 };
 
@@ -60,7 +61,7 @@ int begin_capture(Stream& stream) {
     }
     stream.capturing = std::make_shared<Graph>();
     stream.capturing->streams.push_back(&stream);
-    stream.capturing->handle = new GraphHandle(stream.capturing);
+    stream.capturing->handle = make_handle<GraphHandle>(stream.capturing);
     count_handle(HandleKind::graph, 1);
     ++captures;
     return 0;
@@ -111,21 +112,18 @@ void join_capture(Stream& stream, const std::shared_ptr<Graph>& graph) {
 }
 
 std::shared_ptr<Graph> graph_of(void* handle) {
-    const auto* graph = static_cast<Handle*>(handle);
-    const std::string problem = why_unusable(graph, HandleKind::graph);
+    const auto* graph = static_cast<GraphHandle*>(handle);
+    const std::string problem = why_unusable(graph);
     if (!problem.empty()) {
         fail(ACL_ERROR_RT_INVALID_HANDLE, problem);
         return nullptr;
     }
-    return static_cast<const GraphHandle*>(graph)->graph;
+    return graph->graph;
 }
 
 void destroy_graph(void* handle) {
-    static auto* const quarantine = new Quarantine<GraphHandle>;
     count_handle(HandleKind::graph, -1);
-    auto* graph = static_cast<GraphHandle*>(static_cast<Handle*>(handle));
-    graph->graph.reset();
-    quarantine->put(graph);
+    destroy_handle(static_cast<GraphHandle*>(handle));
 }
 
 TaskPtr replay_task(std::shared_ptr<Graph> graph) {

@@ -18,7 +18,7 @@ class Graph {
   public:
     std::vector<TaskPtr> tasks;
     std::vector<Stream*> streams;  // being captured; the capture began on the first
-    Handle* handle = nullptr;      // valid from the beginning of the capture
+    void* handle = nullptr;        // valid from the beginning of the capture
 };
 
 /// Begin to capture the stream into a new graph. 0, or a code if it is being captured already.

@@ -1,5 +1,7 @@
 #include "emulator/runtime/objects/memory.h"
 
+#include <unistd.h>
+
 #include <cstdlib>
 #include <cstring>
 #include <deque>
@@ -117,7 +119,9 @@ int allocate_device(void** address, std::size_t bytes, int device) {
 }
 
 int allocate_pinned(void** address, std::size_t bytes) {
-    if (posix_memalign(address, 4096, bytes) != 0) {
+    static const std::size_t of_host =
+        static_cast<std::size_t>(sysconf(_SC_PHYS_PAGES)) * static_cast<std::size_t>(getpagesize());
+    if (bytes > of_host || posix_memalign(address, 4096, bytes) != 0) {
         return fail(ACL_ERROR_RT_MEMORY_ALLOCATION,
                     "the host cannot pin " + std::to_string(bytes) + " bytes");
     }
@@ -191,11 +195,12 @@ namespace {
 /// one.
 std::string why_overrun(const Blocks& all, const Block& first, const void* address,
                         std::size_t bytes) {
-    const std::uintptr_t end = key_of(address) + bytes;
+    std::uintptr_t end = 0;
+    const bool overflows = __builtin_add_overflow(key_of(address), bytes, &end);
     const Block* block = &first;
-    while (end > key_of(block->info.begin) + block->info.bytes) {
+    while (overflows || end > key_of(block->info.begin) + block->info.bytes) {
         const auto next = all.live.find(key_of(block->info.begin) + block->info.bytes);
-        if (block->info.kind != BlockKind::mapped || next == all.live.end()) {
+        if (block->info.kind != BlockKind::mapped || next == all.live.end() || overflows) {
             return std::to_string(bytes) + " bytes at " + address_text(address) +
                    " reach past the end of their block: " + position_text(first.info, address);
         }

@@ -50,9 +50,7 @@ class HostFunction : public Task {
 }  // namespace
 
 Stream::Stream(int device, int id, bool counted)
-    : Handle(HandleKind::stream), device_(device), id_(id), counted_(counted), worker_([this] {
-          work();
-      }) {
+    : device_(device), id_(id), counted_(counted), worker_([this] { work(); }) {
     if (counted) {
         count_handle(HandleKind::stream, 1);
     }
@@ -128,7 +126,7 @@ int Stream::synchronize(int timeout_ms) {
     }
     const int code = error_;
     error_ = 0;
-    return code;
+    return code == 0 ? 0 : fail_as_task(code, error_message_);
 }
 
 TaskPtr Stream::next() {
@@ -192,9 +190,12 @@ void Stream::run(Task& task) {
                    task.arguments());
     }
     if (code != 0) {
-        note_task_error(task.name(), code);
+        std::string message = note_task_error(task.name(), code);
         const std::lock_guard<std::mutex> lock(mutex_);
-        error_ = error_ == 0 ? code : error_;
+        if (error_ == 0) {
+            error_ = code;
+            error_message_ = std::move(message);
+        }
     }
 }
 
@@ -204,13 +205,13 @@ Stream* stream_of(void* handle) {
         const std::lock_guard<std::mutex> lock(state.mutex);
         if (state.default_stream == nullptr) {
             watch_forks();
-            state.default_stream = new Stream(state.id, 0, false);
+            state.default_stream = make_handle<Stream>(state.id, 0, false);
             state.streams.insert(state.default_stream);
         }
         return state.default_stream;
     }
     auto* stream = static_cast<Stream*>(handle);
-    const std::string problem = why_unusable(stream, HandleKind::stream);
+    const std::string problem = why_unusable(stream);
     if (!problem.empty()) {
         fail(ACL_ERROR_RT_INVALID_HANDLE, problem);
         return nullptr;
@@ -228,14 +229,13 @@ Stream* create_stream(bool counted) {
     static std::atomic<int> next_id{1};  // 0 is a device's default stream
     watch_forks();
     DeviceState& state = device_state(current_device());
-    auto* stream = new Stream(state.id, next_id++, counted);
+    auto* stream = make_handle<Stream>(state.id, next_id++, counted);
     const std::lock_guard<std::mutex> lock(state.mutex);
     state.streams.insert(stream);
     return stream;
 }
 
 int destroy_stream(Stream* stream, bool drop) {
-    static auto* const quarantine = new Quarantine<Stream>;
     DeviceState& state = device_state(stream->device());
     {
         const std::lock_guard<std::mutex> lock(state.mutex);
@@ -250,7 +250,7 @@ int destroy_stream(Stream* stream, bool drop) {
         count_handle(HandleKind::stream, -1);
     }
     const int id = stream->id();
-    quarantine->put(stream);
+    destroy_handle(stream);
     if (options().races) {  // all its tasks have ended
         note_host_wait(state.id, id);
     }

@@ -14,8 +14,10 @@ namespace ascend_emulator {
 
 class Graph;
 
-class Stream : public Handle {
+class Stream {
   public:
+    static constexpr auto handle_kind = HandleKind::stream;
+
     /// A `counted` stream that is never destroyed is a leak.
     Stream(int device, int id, bool counted);
     /// Run what is queued and end the worker, unless finish has done so.
@@ -58,6 +60,7 @@ class Stream : public Handle {
     bool worker_naps_ = false;
     bool ending_ = false;
     int error_ = 0;
+    std::string error_message_;
     std::thread worker_;
 };
 

@@ -16,27 +16,30 @@ namespace {
 bool may_be_mapped(const void* address, std::size_t bytes) {
     BlockInfo block;
     return find_block(address, &block) && block.kind == BlockKind::reserved &&
-           static_cast<const char*>(address) + bytes <=
-               static_cast<const char*>(block.begin) + block.bytes;
+           bytes <= block.bytes - static_cast<std::size_t>(static_cast<const char*>(address) -
+                                                           static_cast<const char*>(block.begin));
 }
 
 }  // namespace
 
 int allocate_physical(void** handle, std::size_t bytes, bool counted) {
     const int device = current_device();
+    if (bytes == 0) {
+        return fail(ACL_ERROR_RT_PARAM_INVALID, "size must be positive, got 0");
+    }
     if (const int refused = take_from_device(device, bytes)) {
         return refused;
     }
     if (counted) {
         count_handle(HandleKind::physical_memory, 1);
     }
-    *handle = new PhysicalMemory(bytes, device, counted);
+    *handle = make_handle<PhysicalMemory>(bytes, device, counted);
     return 0;
 }
 
 PhysicalMemory* physical_memory_of(void* handle) {
     auto* physical = static_cast<PhysicalMemory*>(handle);
-    const std::string problem = why_unusable(physical, HandleKind::physical_memory);
+    const std::string problem = why_unusable(physical);
     if (!problem.empty()) {
         fail(ACL_ERROR_RT_PARAM_INVALID, problem);
         return nullptr;
@@ -45,15 +48,17 @@ PhysicalMemory* physical_memory_of(void* handle) {
 }
 
 void free_physical(PhysicalMemory* physical) {
-    static auto* const quarantine = new Quarantine<PhysicalMemory>;
     give_to_device(physical->device, physical->bytes);
     if (physical->counted) {
         count_handle(HandleKind::physical_memory, -1);
     }
-    quarantine->put(physical);
+    destroy_handle(physical);
 }
 
 int reserve_range(void** address, std::size_t bytes) {
+    if (bytes == 0) {
+        return fail(ACL_ERROR_RT_PARAM_INVALID, "size must be positive, got 0");
+    }
     void* reserved = Window::instance().reserve(bytes);
     if (reserved == nullptr) {
         return fail(ACL_ERROR_RT_MEMORY_ALLOCATION,

@@ -10,12 +10,11 @@ namespace ascend_emulator {
 
 /// What an aclrtDrvMemHandle points to: a size that counts against its device. The host provides
 /// the memory when it is mapped.
-struct PhysicalMemory : Handle {
+struct PhysicalMemory {
+    static constexpr auto handle_kind = HandleKind::physical_memory;
+
     PhysicalMemory(std::size_t its_bytes, int its_device, bool is_counted)
-        : Handle(HandleKind::physical_memory),
-          bytes(its_bytes),
-          device(its_device),
-          counted(is_counted) {}
+        : bytes(its_bytes), device(its_device), counted(is_counted) {}
     const std::size_t bytes;
     const int device;
     const bool counted;  // a leak if it is never freed

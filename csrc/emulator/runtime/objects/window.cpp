@@ -61,6 +61,9 @@ void* Window::take(std::map<std::size_t, std::size_t>::iterator gap, std::size_t
 }
 
 void* Window::reserve(std::size_t bytes) {
+    if (bytes > size_) {
+        return nullptr;  // and the sum below would overflow
+    }
     const std::size_t wanted = span(bytes);
     const std::lock_guard<std::mutex> lock(mutex_);
     for (auto gap = gaps_.lower_bound(next_); gap != gaps_.end(); ++gap) {

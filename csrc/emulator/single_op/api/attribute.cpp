@@ -1,22 +1,62 @@
 // Attributes of single-operator calls.
 #include "emulator/single_op/objects/handles.h"
 
+using namespace ascend_emulator;
+
 namespace {
 
-aclError set_text(aclopAttr* attribute, const char* name, std::string text) {
-    attribute->values.texts[name] = std::move(text);
-    return 0;
+/// Call `set` with the values of a live attribute.
+template <class Set>
+aclError set_attribute(aclopAttr* attribute, const char* name, Set set) {
+    return guarded([&] {
+        int refused = check_handle(attribute);
+        refused = refused != 0 ? refused : check_pointer(name, "attrName");
+        if (refused == 0) {
+            set(attribute->values);
+        }
+        return refused;
+    });
+}
+
+aclError set_text(aclopAttr* attribute, const char* name, const char* text) {
+    if (const int refused = check_pointer(text, "attrValue")) {
+        return refused;
+    }
+    return set_attribute(attribute, name, [&](SingleOpCall& call) { call.texts[name] = text; });
 }
 
 aclError set_number(aclopAttr* attribute, const char* name, double number) {
-    attribute->values.numbers[name] = number;
-    return 0;
+    return set_attribute(attribute, name, [&](SingleOpCall& call) { call.numbers[name] = number; });
+}
+
+int check_list(int count, const void* values) {
+    if (count < 0) {
+        return services().fail(ACL_ERROR_INVALID_PARAM,
+                               "numValues must not be negative, got " + std::to_string(count));
+    }
+    return count == 0 ? 0 : check_pointer(values, "values");
+}
+
+template <class T>
+aclError set_list(aclopAttr* attribute, const char* name, int count, const T* values) {
+    if (const int refused = check_list(count, values)) {
+        return refused;
+    }
+    return set_attribute(attribute, name, [&](SingleOpCall& call) {
+        call.lists[name].assign(values, values + count);
+    });
 }
 
 }  // namespace
 
-aclopAttr* aclopCreateAttr() { return new aclopAttr; }
-void aclopDestroyAttr(const aclopAttr* attribute) { delete attribute; }
+aclopAttr* aclopCreateAttr() {
+    return guarded_pointer([] { return make_handle<aclopAttr>(); });
+}
+void aclopDestroyAttr(const aclopAttr* attribute) {
+    if (attribute != nullptr && check_handle(attribute) == 0) {
+        destroy_handle(attribute);
+    }
+}
 aclError aclopSetAttrBool(aclopAttr* attribute, const char* name, uint8_t value) {
     return set_number(attribute, name, value);
 }
@@ -34,23 +74,22 @@ aclError aclopSetAttrString(aclopAttr* attribute, const char* name, const char* 
 }
 aclError aclopSetAttrListInt(aclopAttr* attribute, const char* name, int count,
                              const int64_t* values) {
-    attribute->values.lists[name].assign(values, values + count);
-    return 0;
+    return set_list(attribute, name, count, values);
 }
 aclError aclopSetAttrListBool(aclopAttr* attribute, const char* name, int count,
                               const uint8_t* values) {
-    attribute->values.lists[name].assign(values, values + count);
-    return 0;
+    return set_list(attribute, name, count, values);
 }
 // No kernel reads such a list yet; for one that does, the values would have to be stored here.
 aclError aclopSetAttrListFloat(aclopAttr* attribute, const char* name, int count,
                                const float* values) {
-    (void)values;
-    return set_text(attribute, name, "a list of " + std::to_string(count) + " floats");
+    const int refused = check_list(count, values);
+    const std::string text = "a list of " + std::to_string(count) + " floats";
+    return refused != 0 ? refused : set_text(attribute, name, text.c_str());
 }
 aclError aclopSetAttrListListInt(aclopAttr* attribute, const char* name, int count,
                                  const int* counts, const int64_t* const values[]) {
-    (void)counts;
-    (void)values;
-    return set_text(attribute, name, "a list of " + std::to_string(count) + " lists");
+    const int refused = check_list(count, counts == nullptr ? nullptr : values);
+    const std::string text = "a list of " + std::to_string(count) + " lists";
+    return refused != 0 ? refused : set_text(attribute, name, text.c_str());
 }

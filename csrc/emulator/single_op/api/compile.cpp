@@ -17,14 +17,25 @@ size_t aclGetCompileoptSize(aclCompileOpt option) {
 }
 aclError aclGetCompileopt(aclCompileOpt option, char* value, size_t capacity) {
     (void)option;
+    if (const int refused = check_pointer(value, "value")) {
+        return refused;
+    }
     std::snprintf(value, capacity, "disable");  // nothing is compiled just in time
     return 0;
 }
 
-aclGraphDumpOption* aclCreateGraphDumpOpt() { return new aclGraphDumpOption; }
+aclGraphDumpOption* aclCreateGraphDumpOpt() {
+    return guarded_pointer([] { return make_handle<aclGraphDumpOption>(); });
+}
 aclError aclDestroyGraphDumpOpt(const aclGraphDumpOption* option) {
-    delete option;
-    return 0;
+    if (option == nullptr) {
+        return 0;
+    }
+    const int refused = check_handle(option);
+    if (refused == 0) {
+        destroy_handle(option);
+    }
+    return refused;
 }
 
 aclError aclopCompileAndExecute(const char* type, int input_count,

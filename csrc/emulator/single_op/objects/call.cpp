@@ -5,7 +5,6 @@
 #include <cstdio>
 
 #include "emulator/interface/data_buffer.h"
-#include "emulator/interface/services.h"
 #include "emulator/single_op/objects/handles.h"
 
 namespace ascend_emulator {
@@ -52,10 +51,19 @@ std::vector<SingleOpTensor> tensors_of(const Operands& operands) {
     return tensors;
 }
 
-/// 0, or a code, with an error noted, if one is not a live descriptor.
+/// 0, or a code, with an error noted, if an operand cannot be used.
 int check(const Operands& operands) {
+    if (operands.count < 0 ||
+        (operands.count > 0 && (operands.descriptors == nullptr || operands.buffers == nullptr))) {
+        return services().fail(
+            ACL_ERROR_INVALID_PARAM,
+            "the operands must be given with their number, got " + std::to_string(operands.count));
+    }
     for (int i = 0; i < operands.count; ++i) {
-        const std::string problem = why_unusable(operands.descriptors[i], HandleKind::descriptor);
+        std::string problem = why_unusable(operands.descriptors[i]);
+        if (problem.empty() && operands.buffers[i] != nullptr) {
+            problem = services().why_no_buffer(operands.buffers[i]);
+        }
         if (!problem.empty()) {
             return services().fail(ACL_ERROR_INVALID_PARAM,
                                    "operand " + std::to_string(i) + ": " + problem);
@@ -90,17 +98,23 @@ int run(const SingleOpCall& call, void* stream) {
 
 int compile_and_execute(const char* function, const char* type, const Operands& inputs,
                         const Operands& outputs, const aclopAttr* attribute, void* stream) {
-    int refused = services().enter(function);
-    refused = refused != 0 ? refused : check(inputs);
-    refused = refused != 0 ? refused : check(outputs);
-    if (refused != 0) {
-        return refused;
-    }
-    SingleOpCall call = attribute == nullptr ? SingleOpCall() : attribute->values;
-    call.type = type;
-    call.inputs = tensors_of(inputs);
-    call.outputs = tensors_of(outputs);
-    return run(call, stream);
+    return guarded([&] {
+        int refused = services().enter(function);
+        refused = refused != 0 ? refused : check_pointer(type, "opType");
+        refused = refused != 0 ? refused : check(inputs);
+        refused = refused != 0 ? refused : check(outputs);
+        if (refused == 0 && attribute != nullptr) {
+            refused = check_handle(attribute);
+        }
+        if (refused != 0) {
+            return refused;
+        }
+        SingleOpCall call = attribute == nullptr ? SingleOpCall() : attribute->values;
+        call.type = type;
+        call.inputs = tensors_of(inputs);
+        call.outputs = tensors_of(outputs);
+        return run(call, stream);
+    });
 }
 
 }  // namespace ascend_emulator

@@ -1,0 +1,258 @@
+"""What the emulated NPU does not compute fails phase 1 and names the parameter; failures of tasks
+that are queued carry their reason.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+from aclnn_call import call
+from limits import HANG_SECONDS
+
+pytestmark = pytest.mark.npu
+
+
+class Operands:
+    """Tensors on the NPU that are made when they are used."""
+
+    def __getattr__(self, name):
+        import torch
+
+        sizes = {
+            "x": (4, 16),
+            "weight": (1, 16, 16),
+            "matrix": (16, 16),
+            "scale": (1, 16),
+            "heads": (1, 2, 16, 64),
+            "rope": (1, 2, 16, 32),
+            "tokens": (3, 2, 16),
+            "cache": (2, 16, 2, 16),
+            "packed": (4, 2, 192),
+            "values": (4, 2, 128),
+        }
+        return torch.zeros(sizes[name], dtype=torch.float16).npu()
+
+    def integers(self, *values):
+        import torch
+
+        return torch.tensor(values).npu()
+
+
+_WHOLE = 2147483647
+
+
+def grouped_matmul(t, version, **given):
+    """The arguments of a version, with one of those that are not emulated given."""
+    names = ["scale", "offset", "antiquantScale", "antiquantOffset"]
+    names += ["perTokenScale"] if version > 3 else []
+    lists = [[given[name]] if name in given else None for name in names]
+    inputs = [[t.x], [t.weight], None, *lists, t.integers(4)]
+    if version == 3:
+        return [*inputs, 3, 0, [t.x]]
+    activation = ["activationInput", "activationQuantScale", "activationQuantOffset"]
+    inputs += [[given[name]] if name in given else None for name in activation]
+    tuning = [None] if version == 5 else []
+    more = ["activationFeatureOut", "dynQuantScaleOut"]
+    outputs = [[t.x], *([given[name]] if name in given else None for name in more)]
+    return [*inputs, 3, 0, 0, given.get("actType", 0), *tuning, *outputs]
+
+
+def feed_forward(t, version, **given):
+    names = ["scale", "offset", "deqScale1", "deqScale2", "antiquantScale1", "antiquantScale2"]
+    names += ["antiquantOffset1", "antiquantOffset2"]
+    tensors = [given.get(name) for name in names]
+    flags = [] if version == 1 else [False]
+    return [t.x, t.matrix, t.matrix, None, None, None, *tensors, "relu", 0, *flags, t.x]
+
+
+def fused_infer(t, version, **given):
+    names = ["deqScale1", "quantScale1", "deqScale2", "quantScale2", "quantOffset2"]
+    names += ["antiquantScale", "antiquantOffset", "blockTable", "queryPaddingSize"]
+    names += ["kvPaddingSize"]
+    if version > 1:
+        names += ["keyAntiquantScale", "keyAntiquantOffset", "valueAntiquantScale"]
+        names += ["valueAntiquantOffset", "keySharedPrefix", "valueSharedPrefix"]
+        names += ["actualSharedPrefixLen"]
+    names += ["queryRope", "keyRope", "keyRopeAntiquantScale"] if version > 2 else []
+    names += ["dequantScaleQuery", "learnableSink"] if version > 3 else []
+    inputs = [t.heads, [t.heads], [t.heads], None, None, None, None]
+    attributes = [2, 0.125, _WHOLE, _WHOLE, "BNSD", 2, 0, 1, 0, 0, False]
+    modes = [0] * (0 if version == 1 else 2 if version < 4 else 3)
+    outputs = [t.heads, t.x]
+    return [*inputs, *(given.get(n) for n in names), *attributes, *modes, *outputs]
+
+
+def scatter_cache(t, **given):
+    lengths = [given.get(n) for n in ("compressLens", "compressSeqOffset", "seqLens")]
+    return [
+        *(t.tokens, t.cache, t.integers(0, 1, 2), t.tokens, t.cache, *lengths, "Norm", "None"),
+        *(given.get("strides"), given.get("offsets")),
+    ]
+
+
+def selected_attention(t, **given):
+    return [
+        *(t.packed, t.packed, t.values, t.integers(0), None, [4], [4], 1.0, 2, "TND"),
+        *(given.get("sparseMode", 0), 64, 16, t.x, t.x, t.values),
+    ]
+
+
+def _matmuls():
+    for version in (3, 4, 5):
+        for name in ("scale", "offset", "antiquantScale", "antiquantOffset"):
+            yield f"aclnnGroupedMatmulV{version}", name, grouped_matmul, (version,)
+        for name in () if version == 3 else ("perTokenScale", "activationInput"):
+            yield f"aclnnGroupedMatmulV{version}", name, grouped_matmul, (version,)
+        for name in () if version == 3 else ("activationFeatureOut", "dynQuantScaleOut"):
+            yield f"aclnnGroupedMatmulV{version}", name, grouped_matmul, (version,)
+
+
+def _feeds():
+    for version, suffix in ((1, ""), (2, "V2"), (3, "V3")):
+        for name in ("scale", "offset", "deqScale1", "antiquantScale1", "antiquantOffset2"):
+            yield f"aclnnFFN{suffix}", name, feed_forward, (version,)
+
+
+def _attentions():
+    names = ["deqScale1", "quantOffset2", "antiquantScale", "queryPaddingSize", "kvPaddingSize"]
+    for version in (1, 2, 3, 4):
+        names += ["keyAntiquantScale", "valueSharedPrefix"] if version == 2 else []
+        names += ["queryRope", "keyRope"] if version == 3 else []
+        names += ["dequantScaleQuery", "learnableSink"] if version == 4 else []
+        for name in names:
+            function = f"aclnnFusedInferAttentionScore{'' if version == 1 else f'V{version}'}"
+            yield function, name, fused_infer, (version,)
+
+
+def _caches():
+    for name in ("compressLens", "compressSeqOffset", "seqLens"):
+        yield "aclnnScatterPaKvCache", name, scatter_cache, ()
+
+
+@pytest.mark.parametrize(
+    "cases", [_matmuls, _feeds, _attentions, _caches], ids=["matmul", "ffn", "attention", "cache"]
+)
+def test_a_tensor_that_is_not_computed_with_is_refused_by_name(cases):
+    t = Operands()
+    accepted = []
+    for function, name, arguments, version in cases():
+        try:
+            call(function, *arguments(t, *version, **{name: t.rope}))
+        except RuntimeError as error:
+            wanted = f"161002: [emulated NPU] {function}GetWorkspaceSize: {name} must be null"
+            assert wanted in str(error)  # noqa: PT017 - one process for all of them
+        else:
+            accepted.append((function, name))
+    assert not accepted
+
+
+@pytest.mark.parametrize(
+    ("function", "arguments", "given", "message"),
+    [
+        ("aclnnGroupedMatmulV4", lambda t, **g: grouped_matmul(t, 4, **g), {"actType": 1}, "0"),
+        ("aclnnScatterPaKvCache", scatter_cache, {"strides": [2, 2]}, "null, got [2, 2]"),
+        ("aclnnScatterPaKvCache", scatter_cache, {"offsets": [0, 5]}, "null, got [0, 5]"),
+        ("aclnnNsaSelectedAttention", selected_attention, {"sparseMode": 2}, "0, got 2"),
+    ],
+)
+def test_a_number_that_is_not_computed_with_is_refused_by_name(function, arguments, given, message):
+    (name,) = given
+    with pytest.raises(RuntimeError, match="161002") as raised:
+        call(function, *arguments(Operands(), **given))
+    assert f"{name} must be {message}" in str(raised.value)
+
+
+def test_default_values_are_accepted():
+    t = Operands()
+    call("aclnnGroupedMatmulV4", *grouped_matmul(t, 4))
+    call("aclnnFFNV2", *feed_forward(t, 2))
+    call("aclnnScatterPaKvCache", *scatter_cache(t, strides=[1, 1], offsets=[0, 0]))
+
+
+def test_ffn_takes_ends_of_experts_with_the_tokens_index_flag():
+    import torch
+
+    torch.manual_seed(0)
+    x, w1, w2 = (torch.randn(s).half().npu() for s in ((4, 16), (2, 16, 16), (2, 16, 16)))
+    of_counts, of_ends = torch.zeros_like(x), torch.zeros_like(x)
+    nothing = [None] * 10
+    call("aclnnFFNV2", x, w1, w2, [1, 3], *nothing, "relu", 0, False, of_counts)
+    call("aclnnFFNV2", x, w1, w2, [1, 4], *nothing, "relu", 0, True, of_ends)
+    assert of_counts.abs().sum() > 0
+    assert torch.equal(of_counts.cpu(), of_ends.cpu())
+
+
+def test_torch_npu_raises_the_name_of_the_parameter():
+    import torch
+    import torch_npu
+
+    x, weight = (torch.ones(s, dtype=torch.int8).npu() for s in ((2, 32), (1, 32, 32)))
+    with pytest.raises(RuntimeError, match="scale must be null, got a list of 1 tensors"):
+        torch_npu.npu_grouped_matmul(
+            [x],
+            [weight],
+            scale=[torch.full((1, 32), 0.5).bfloat16().npu()],
+            per_token_scale=[torch.full((2,), 0.25).npu()],
+            group_list=torch.tensor([2]).npu(),
+            split_item=3,
+            group_type=0,
+            output_dtype=torch.bfloat16,
+        )
+
+
+def test_an_output_of_another_shape_is_named():
+    import torch
+
+    x = torch.randn(4, 6).npu()
+    message = r"out must have shape \[4\], got \[6\]"
+    with pytest.raises(RuntimeError, match=message):
+        call("aclnnReduceSum", x, [1], False, 0, torch.zeros(6).npu())
+
+
+def test_the_gradient_of_a_bias_is_computed():
+    import torch
+    import torch_npu
+
+    torch.manual_seed(0)
+    q, k, v = (torch.randn(1, 2, 16, 64) for _ in range(3))
+    bias = torch.randn(1, 2, 16, 16, requires_grad=True)
+    (((q @ k.transpose(2, 3) + bias) * 0.125).softmax(-1) @ v).square().sum().backward()
+    on_npu = bias.detach().npu().requires_grad_()
+    out = torch_npu.npu_fusion_attention(
+        *(x.npu() for x in (q, k, v)), 2, "BNSD", pse=on_npu, scale=0.125
+    )
+    out[0].square().sum().backward()
+    torch.testing.assert_close(on_npu.grad.cpu(), bias.grad, rtol=1e-3, atol=1e-4)
+
+
+_LOOK_UP = """
+import torch, torch_npu
+x, index = torch.zeros(3).npu(), torch.tensor([7]).npu()
+try:
+    y = torch.index_select(x, 0, index)
+    {waits}
+    print("no error")
+except RuntimeError as error:
+    print(error)
+"""
+
+
+@pytest.mark.parametrize("waits", ["torch.npu.synchronize()", "y.cpu()"])
+@pytest.mark.parametrize("task_queue", [0, 1, 2])
+def test_the_reason_of_a_failed_task_reaches_the_user(task_queue, waits):
+    done = subprocess.run(
+        [sys.executable, "-c", _LOOK_UP.format(waits=waits)],
+        env={**os.environ, "TASK_QUEUE_ENABLE": str(task_queue)},
+        capture_output=True,
+        text=True,
+        timeout=HANG_SECONDS,
+        check=True,
+    )
+    assert "no error" not in done.stdout
+    reason = "[emulated NPU] aclnnIndexSelect: index out of range in self"
+    assert reason in done.stdout + done.stderr
+    if "synchronize" in waits:
+        assert reason in done.stdout
