@@ -17,6 +17,7 @@ import fcntl
 import json
 import logging
 import os
+import stat
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
@@ -28,6 +29,7 @@ from typing import Any
 from .. import envs
 from ..errors import UnsafeCacheError
 from ..system.private_folder import make_private
+from .manifest import is_path, is_text
 
 logger = logging.getLogger(__name__)
 
@@ -120,9 +122,11 @@ def _release(descriptor: int) -> None:
 
 def _open(folder: Path, name: str) -> int | None:
     try:
-        make_private(folder)
-        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+        make_private(folder, variable=envs.LOCK_DIR.name)
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
         descriptor = os.open(folder / f"{name}.lock", flags, 0o600)
+        if stat.S_IMODE(os.fstat(descriptor).st_mode) != 0o600:  # with umask 777
+            os.fchmod(descriptor, 0o600)
     except (OSError, UnsafeCacheError) as error:
         logger.info("building without a lock: %s", error)
         return None
@@ -158,20 +162,24 @@ def _failure_since(moment: float, left: Mapping[str, Any]) -> Mapping[str, Any] 
     A time in the future means that the clock was set back since; no current waiter is concerned.
     """
     failure, failed_at = left.get("failure"), left.get("failed_at")
-    if isinstance(failure, dict) and isinstance(failed_at, (int, float)):
-        return failure if moment <= failed_at <= time.time() else None
-    return None
+    if not isinstance(failure, dict) or not isinstance(failed_at, (int, float)):
+        return None
+    if not all(value is None or value == "" or is_path(value) for value in failure.values()):
+        return None
+    return failure if moment <= failed_at <= time.time() else None
 
 
 def _holder(descriptor: int) -> str:
     content = _read(descriptor)
-    return f"process {content.get('pid', 'unknown')} on {content.get('host', 'this machine')}"
+    pid, host = content.get("pid"), content.get("host")
+    process = pid if type(pid) is int and 0 < pid < 1 << 31 else "unknown"
+    return f"process {process} on {host if host and is_text(host) else 'this machine'}"
 
 
 def _read(descriptor: int) -> dict[str, Any]:
     try:
-        content = json.loads(os.pread(descriptor, 1 << 20, 0) or b"{}")
-    except (OSError, ValueError):  # unreadable, or its writer was killed half-way
+        content = json.loads(os.pread(descriptor, 1 << 20, 0).decode("utf-8") or "{}")
+    except (OSError, ValueError, RecursionError):  # unreadable, or its writer was killed half-way
         return {}
     return content if isinstance(content, dict) else {}
 

@@ -140,7 +140,7 @@ def _tree(value: object) -> str | None:
 
 def _digests(value: object) -> str | None:
     valid = isinstance(value, dict) and all(
-        _is_path(path) and not _digest(digest) for path, digest in value.items()
+        is_path(path) and not _digest(digest) for path, digest in value.items()
     )
     return None if valid else "an object of paths and SHA-256 digests"
 
@@ -164,11 +164,11 @@ def _seconds(value: object) -> str | None:
 
 
 def _texts(value: object) -> str | None:
-    return None if isinstance(value, list) and all(map(_is_text, value)) else "a list of texts"
+    return None if isinstance(value, list) and all(map(is_text, value)) else "a list of texts"
 
 
 def _text(value: object) -> str | None:
-    return None if _is_text(value) else "a text"
+    return None if is_text(value) else "a text"
 
 
 _SCHEMA: dict[str, Callable[[object], str | None]] = {
@@ -189,12 +189,12 @@ _SCHEMA: dict[str, Callable[[object], str | None]] = {
 def _is_tree(value: object, depth: int) -> bool:
     if isinstance(value, dict):
         return depth > 0 and all(
-            _is_path(name) and _is_tree(child, depth - 1) for name, child in value.items()
+            is_path(name) and _is_tree(child, depth - 1) for name, child in value.items()
         )
     if isinstance(value, list):
         return depth > 0 and all(_is_tree(child, depth - 1) for child in value)
     if isinstance(value, str):
-        return not value or _is_path(value)
+        return not value or is_path(value)
     return value is None or isinstance(value, bool) or _is_number(value)
 
 
@@ -204,12 +204,12 @@ def _is_number(value: object) -> bool:
     return isinstance(value, float) and math.isfinite(value)
 
 
-def _is_text(value: object) -> bool:
+def is_text(value: object) -> bool:
     """Return whether a value is text that can be printed: no NUL, no half of a surrogate pair."""
     return isinstance(value, str) and "\0" not in value and _can_be_encoded(value, "strict")
 
 
-def _is_path(value: object) -> bool:
+def is_path(value: object) -> bool:
     """Return whether a value can be a path; bytes that are not UTF-8 are escaped, as in Python."""
     if not isinstance(value, str) or not value or "\0" in value:
         return False
@@ -218,7 +218,7 @@ def _is_path(value: object) -> bool:
 
 def _is_file_name(value: object) -> bool:
     return (
-        _is_text(value) and value not in ("", ".", "..") and os.sep not in value  # type: ignore[operator]
+        is_text(value) and value not in ("", ".", "..") and os.sep not in value  # type: ignore[operator]
     )
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from ..system.regular_file import read_start
+
 # The largest such file seen is 3 KB; a limit keeps a wrong path (a log, a device) harmless.
 _LIMIT = 64 * 1024
-_FIELD = re.compile(r"^\s*([A-Za-z_][\w.-]*)\s*=\s*(.*?)\s*$", re.ASCII | re.MULTILINE)
+_NAME = re.compile(r"[A-Za-z_][\w.-]*", re.ASCII)
 
 DEFAULT_BASE = Path("/usr/local/Ascend")
 
@@ -19,13 +21,14 @@ def read_fields(path: Path) -> dict[str, str]:
     version next to it.
 
     Raises:
-        OSError: The file cannot be read.
+        OSError: The file cannot be read or is not a regular file.
     """
-    with path.open(encoding="utf-8", errors="replace") as file:
-        text = file.read(_LIMIT)
+    text = read_start(path, _LIMIT).decode("utf-8", "replace")
     fields: dict[str, str] = {}
-    for key, value in _FIELD.findall(text):
-        fields.setdefault(key, value.strip("\"'"))
+    for line in text.splitlines():
+        key, equals, value = line.partition("=")
+        if equals and _NAME.fullmatch(key.strip()):
+            fields.setdefault(key.strip(), value.strip().strip("\"'"))
     return fields
 
 

@@ -58,8 +58,9 @@ def build(plan: Plan, on_progress: ProgressListener | None = None, *, again: boo
             lookup = plan.find()  # another process may have built it during the wait
             if lookup.entry is not None:
                 return lookup.entry
-        if lock.failure is not None:
-            raise _replayed(lock.failure)
+        replayed = _replayed(lock.failure or {})
+        if replayed is not None:
+            raise replayed
         try:
             return _build_in_first(plan, key, on_progress)
         except BuildError as error:
@@ -204,7 +205,11 @@ def _as_data(error: BuildError) -> dict[str, str | None]:
     }
 
 
-def _replayed(data: Mapping[str, Any]) -> BuildError:
-    log = Path(data["log"]) if data["log"] else None
-    kind = data.get("kind", "diagnostic")
-    return BuildError(data["op"], data["first_error"], data["command"], log, kind)
+def _replayed(data: Mapping[str, Any]) -> BuildError | None:
+    """Return the error in a lock file; None if the file contains none, or an odd one."""
+    op, first_error, command = (data.get(name) for name in ("op", "first_error", "command"))
+    if not (isinstance(op, str) and isinstance(first_error, str) and isinstance(command, str)):
+        return None
+    log = Path(data["log"]) if data.get("log") else None
+    kind = "timeout" if data.get("kind") == "timeout" else "diagnostic"
+    return BuildError(op, first_error, command, log, kind)

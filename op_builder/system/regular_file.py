@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import sys
 from pathlib import Path
 
 _FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK  # a named pipe opens at once
@@ -24,6 +25,8 @@ def open_regular(path: str | Path, limit: int, *, follow: bool = True) -> int:
     descriptor = os.open(path, _FLAGS if follow else _FLAGS | os.O_NOFOLLOW)
     try:
         status = os.fstat(descriptor)
+        if stat.S_ISDIR(status.st_mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
         if not stat.S_ISREG(status.st_mode):
             raise OSError(errno.EINVAL, "is not a regular file", str(path))
         if status.st_size > limit:
@@ -54,5 +57,18 @@ def read_regular(path: str | Path, limit: int) -> bytes:
     descriptor = open_regular(path, limit)
     try:
         return read_descriptor(descriptor, limit)
+    finally:
+        os.close(descriptor)
+
+
+def read_start(path: str | Path, size: int) -> bytes:
+    """Return the first ``size`` bytes of a regular file.
+
+    Raises:
+        OSError: The file cannot be read or is not a regular file.
+    """
+    descriptor = open_regular(path, sys.maxsize)
+    try:
+        return read_descriptor(descriptor, size)
     finally:
         os.close(descriptor)
