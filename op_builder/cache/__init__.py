@@ -6,6 +6,8 @@ In import order:
     layers           the folders that are searched, in search order
     manifest         the description that is stored with a library
     open_library     a verified library, held open until it is loaded
+    lookups          look-ups that failed when an entry was built
+    freshness        whether an entry's inputs are still as they were
     entry            one built library: its manifest and its validity
     store            find and publish entries
     lock             one build of an op at a time

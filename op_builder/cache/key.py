@@ -25,7 +25,7 @@ from ..toolchain.detect import Toolchain
 from ..toolchain.flag_files import named_files
 
 #: Increment this when the meaning of anything in an entry changes.
-SCHEMA = 4
+SCHEMA = 5
 
 _LONGEST = 160
 _CONTEXT = 40

@@ -23,6 +23,8 @@ _DEPTH = 6  # a recipe nests two levels
 _LONGEST_SHOWN = 60
 _DIGEST_LENGTH = 64
 _HEX = frozenset("0123456789abcdef")
+_SEARCHES = ("headers", "linked")
+_IN_SEARCH = {"folders", "names", "suffixes", "others"}
 _IN_RECIPE = ("op", "target", "bound_to")
 
 
@@ -43,6 +45,7 @@ class Manifest:
         created: The time of the build, in ISO 8601.
         project_version: The version of this project that built it.
         linked: The digest of each file that the linker read besides the objects, likewise.
+        lookups: The record of each search, as :mod:`op_builder.cache.lookups` describes it.
     """
 
     recipe: Mapping[str, Any]
@@ -56,6 +59,7 @@ class Manifest:
     created: str
     project_version: str
     linked: Mapping[str, str] = field(default_factory=dict)
+    lookups: Mapping[str, Any] = field(default_factory=dict)
 
     def text(self) -> str:
         """Return the text of the manifest's file."""
@@ -145,6 +149,21 @@ def _digests(value: object) -> str | None:
     return None if valid else "an object of paths and SHA-256 digests"
 
 
+def _lookups(value: object) -> str | None:
+    valid = isinstance(value, dict) and all(
+        name in _SEARCHES
+        and isinstance(found, dict)
+        and found.keys() == _IN_SEARCH
+        # An empty text is a suffix; none of them is opened, only looked up.
+        and all(
+            isinstance(texts, list) and all(map(_is_text_of_path, texts))
+            for texts in found.values()
+        )
+        for name, found in value.items()
+    )
+    return None if valid else "an object of searches"
+
+
 def _file_name(value: object) -> str | None:
     return None if _is_file_name(value) else "a file name"
 
@@ -183,6 +202,7 @@ _SCHEMA: dict[str, Callable[[object], str | None]] = {
     "created": _text,
     "project_version": _text,
     "linked": _digests,
+    "lookups": _lookups,
 }
 
 
@@ -214,6 +234,10 @@ def is_path(value: object) -> bool:
     if not isinstance(value, str) or not value or "\0" in value:
         return False
     return _can_be_encoded(value, "surrogateescape")
+
+
+def _is_text_of_path(value: object) -> bool:
+    return value == "" or _is_path(value)
 
 
 def _is_file_name(value: object) -> bool:

@@ -5,6 +5,7 @@ In import order:
     plan             one op on one machine: what would be built, and where it is looked up
     depfile          the syntax of the lists of files that were read
     inputs           the files that a build read
+    search           where compiler and linker searched, and for which names
     stability        whether they stayed the same while it read them
     diagnostics      the first error in the output of a failed build
     run_ninja        the run itself, and its progress

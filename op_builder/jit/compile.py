@@ -11,7 +11,7 @@ from typing import Any
 from .. import envs
 from ..cache.entry import Digests, header_digests, link_digests
 from ..cache.key import flag_file_digests, source_digests
-from ..errors import BuildError
+from ..errors import BuildError, CommandError
 from ..recipe import ninja
 from ..recipe.spec import BuildSpec
 from ..toolchain.detect import Toolchain
@@ -19,6 +19,7 @@ from ..toolchain.environment import is_known, kept_variables, ninja_environment
 from ..toolchain.jobs import compile_jobs
 from .inputs import Inputs, UnknownInputsError, read_inputs
 from .run_ninja import ProgressListener, run_ninja, write_ninja
+from .search import searches
 from .stability import Watch
 
 logger = logging.getLogger(__name__)
@@ -65,15 +66,18 @@ def compile_library(
         inputs = _inputs(spec, work)
         _check_key(spec, recipe, work)
         read = [spec.resolve(path) for path in inputs.all]
+        appeared: list[str] = []
         try:
             headers = header_digests(inputs.headers, spec.resolve)
             linked = link_digests(inputs.linked, spec.resolve)
-            changed = watch.changed([*known, *read])
+            found = _searches(spec, toolchain, inputs, work)
+            appeared = [spec.resolve(path) for each in found.values() for path in each["others"]]
+            changed = watch.changed([*known, *read, *appeared])
         except FileNotFoundError as error:  # deleted since a tool read it
             changed = [str(error.filename)]
         if not changed:
-            return Digests(headers, linked)
-        known = list(dict.fromkeys([*known, *read]))
+            return Digests(headers, linked, found)
+        known = list(dict.fromkeys([*known, *read, *appeared]))
         shutil.rmtree(work / "objects")
     raise _moving_target(spec, work, changed[0])
 
@@ -91,6 +95,15 @@ def _inputs(spec: BuildSpec, work: Path) -> Inputs:
     try:
         return read_inputs(spec, work)
     except UnknownInputsError as error:
+        raise BuildError(spec.name, str(error), "ninja", work / "build.log") from error
+
+
+def _searches(
+    spec: BuildSpec, toolchain: Toolchain, inputs: Inputs, work: Path
+) -> dict[str, Mapping[str, Any]]:
+    try:
+        return searches(spec, toolchain.compiler(), inputs, work)
+    except CommandError as error:
         raise BuildError(spec.name, str(error), "ninja", work / "build.log") from error
 
 

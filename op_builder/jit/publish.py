@@ -149,6 +149,7 @@ def _manifest(
         toolchain=key.toolchain,
         headers=digests.headers,
         linked=digests.linked,
+        lookups=digests.lookups,
         payload=library.name,
         payload_digest=file_identity.digest_file(library),
         payload_bytes=library.stat().st_size,

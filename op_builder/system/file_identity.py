@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
@@ -27,6 +27,7 @@ LARGEST = 16 << 30
 _CHUNK = 256 << 10
 
 Status = tuple[int, int, int, int, int]
+_MISSING: Status = (0, 0, 0, 0, 0)
 
 
 def digest_bytes(content: bytes) -> str:
@@ -84,6 +85,27 @@ def status(path: str | Path) -> Status:
 def _stat(path: str | Path) -> Status:
     info = os.stat(path)  # noqa: PTH116 - called 300 times per cache hit; Path.stat takes twice as long
     return (info.st_dev, info.st_ino, info.st_size, info.st_mtime_ns, info.st_ctime_ns)
+
+
+def statuses(paths: Iterable[str], *, may_be_missing: bool = False) -> list[str | int] | None:
+    """Return each path and its status, in one flat list of six items per file.
+
+    Args:
+        paths: The files.
+        may_be_missing: Describe a missing file by zeros; otherwise the result is None.
+    """
+    found: list[str | int] = []
+    known = _memoized.get()
+    for path in paths:
+        try:
+            state = _stat(path) if known is None else status(path)
+        except OSError:
+            if not may_be_missing:
+                return None
+            state = _MISSING
+        found.append(path)
+        found.extend(state)
+    return found
 
 
 def newest_time(file_status: Sequence[int]) -> int:
