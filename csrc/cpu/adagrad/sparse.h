@@ -114,16 +114,16 @@ inline void run_sparse_step(const SparseStep& step) {
     const std::int64_t param_bytes = row_size * step.params.element_size();
     const std::int64_t sum_bytes = row_size * step.sum.element_size();
     const std::int64_t value_bytes = row_size * step.values.element_size();
-    torch::stable::parallel_for(
-        0, row_count, std::max<std::int64_t>(sparse_grain / row_size, 1),
-        [&](std::int64_t begin, std::int64_t end) {
-            for (std::int64_t k = begin; k < end; ++k) {
-                const std::int64_t row = step.rows[static_cast<std::size_t>(k)];
-                const Tensors tensors = {
-                    params + row * param_bytes, values + k * value_bytes, {sum + row * sum_bytes}};
-                run_plan(step.plan, tensors, 0, row_size);
-            }
-        });
+    parallel_for(0, row_count, std::max<std::int64_t>(sparse_grain / row_size, 1),
+                 [&](std::int64_t begin, std::int64_t end) {
+                     for (std::int64_t k = begin; k < end; ++k) {
+                         const std::int64_t row = step.rows[static_cast<std::size_t>(k)];
+                         const Tensors tensors = {params + row * param_bytes,
+                                                  values + k * value_bytes,
+                                                  {sum + row * sum_bytes}};
+                         run_plan(step.plan, tensors, 0, row_size);
+                     }
+                 });
 }
 
 }  // namespace ascend_ops

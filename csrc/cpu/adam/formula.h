@@ -17,8 +17,7 @@ struct Formula {
         grad = effective_grad(c, param, grad);
         exp_avg = fma(broadcast(c.beta1), exp_avg, mul(broadcast(c.one_minus_beta1), grad));
         exp_avg_sq = fma(broadcast(c.beta2), exp_avg_sq, weighted_square(c, grad));
-        param = fnma(broadcast(c.step_size), direction(c, exp_avg, exp_avg_sq),
-                     mul(param, broadcast(c.decay)));
+        param = fma(param, broadcast(c.decay), change(c, exp_avg, exp_avg_sq));
     }
 
     // Undoes step() from its last line to its first. The products of the gradient are rounded as in
@@ -30,9 +29,7 @@ struct Formula {
         // this changes nothing. With Adam's decay, the square depends on the unknown param.
         const Vec minimum =
             c.has_l2_penalty ? exp_avg_sq : weighted_square(c, mul(grad, broadcast(c.grad_scale)));
-        param =
-            div(fma(broadcast(c.step_size), direction(c, exp_avg, max(minimum, exp_avg_sq)), param),
-                broadcast(c.decay));
+        param = div(sub(param, change(c, exp_avg, max(minimum, exp_avg_sq))), broadcast(c.decay));
         grad = effective_grad(c, param, grad);
         exp_avg = div(sub(exp_avg, mul(broadcast(c.one_minus_beta1), grad)), broadcast(c.beta1));
         exp_avg_sq = div(sub(exp_avg_sq, weighted_square(c, grad)), broadcast(c.beta2));
@@ -50,11 +47,12 @@ struct Formula {
         return mul(mul(broadcast(c.one_minus_beta2), grad), grad);
     }
 
-    [[gnu::always_inline]] static Vec direction(const Coefficients& c, Vec exp_avg,
-                                                Vec exp_avg_sq) {
+    // Multiplied by the step size before the division, as in torch: with a tiny eps, the quotient
+    // alone may be infinite, and a step size of 0 would make it a NaN.
+    [[gnu::always_inline]] static Vec change(const Coefficients& c, Vec exp_avg, Vec exp_avg_sq) {
         const Vec denom =
             fma(sqrt(exp_avg_sq), broadcast(c.inverse_sqrt_bias_correction2), broadcast(c.eps));
-        return div(exp_avg, denom);
+        return div(mul(broadcast(-c.step_size), exp_avg), denom);
     }
 };
 

@@ -1,11 +1,11 @@
 // Splits work on the elements of many tensors among threads, by size and not by tensor.
 #pragma once
 
-#include <torch/csrc/stable/ops.h>
-
 #include <algorithm>
 #include <cstdint>
 #include <vector>
+
+#include "cpu/threads.h"
 
 namespace ascend_ops {
 
@@ -36,9 +36,8 @@ class Blocks {
     /// at least `grain` blocks.
     template <class Work>
     void run(std::int64_t grain, const Work& work) const {
-        torch::stable::parallel_for(0, count_, grain, [&](std::int64_t begin, std::int64_t end) {
-            run_range(begin, end, work);
-        });
+        parallel_for(0, count_, grain,
+                     [&](std::int64_t begin, std::int64_t end) { run_range(begin, end, work); });
     }
 
   private:

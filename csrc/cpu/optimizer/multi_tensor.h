@@ -51,7 +51,13 @@ inline void run_on_copies(const Plan& plan, const Parameters& parameters, std::s
 /// tensor, and all others on contiguous copies.
 inline void run_all(const Parameters& parameters, const std::vector<Update>& updates,
                     const ElementRange& range = {}) {
+    struct Copied {
+        std::size_t index;
+        std::int64_t begin;
+        std::int64_t end;
+    };
     Blocks blocks(step_block_size);
+    std::vector<Copied> copied;
     std::int64_t before = 0;
     for (std::size_t i = 0; i < updates.size(); ++i) {
         const std::int64_t numel = updates[i].numel;
@@ -64,8 +70,12 @@ inline void run_all(const Parameters& parameters, const std::vector<Update>& upd
         if (updates[i].dense) {
             blocks.add(i, begin, end);
         } else {
-            run_on_copies(updates[i].plan, parameters, i, begin, end);
+            copied.push_back({i, begin, end});
         }
+    }
+    check_threads(blocks.count(), step_grain);
+    for (const Copied& range : copied) {
+        run_on_copies(updates[range.index].plan, parameters, range.index, range.begin, range.end);
     }
     blocks.run(step_grain, [&](std::size_t i, std::int64_t begin, std::int64_t end, std::int64_t) {
         run_plan(updates[i].plan, updates[i].pointers, begin, end);

@@ -1,8 +1,6 @@
 // The tensors of an optimizer's op, one list per role, and their checks.
 #pragma once
 
-#include <torch/csrc/stable/ops.h>
-
 #include <algorithm>
 #include <cstdint>
 #include <exception>
@@ -14,6 +12,7 @@
 #include <vector>
 
 #include "cpu/optimizer/optimizer.h"
+#include "cpu/threads.h"
 #include "cpu/torch_arguments.h"
 #include "cpu/torch_check.h"
 
@@ -288,11 +287,11 @@ inline std::vector<Update> plan_all(const Parameters& parameters, Purpose purpos
                        count,
                        {},
                        {}};
-    torch::stable::parallel_for(
-        0, static_cast<std::int64_t>(count), plan_grain, [&](std::int64_t begin, std::int64_t end) {
-            plan_range(roles, purpose, Planner(planner), static_cast<std::size_t>(begin),
-                       static_cast<std::size_t>(end), &checked);
-        });
+    parallel_for(0, static_cast<std::int64_t>(count), plan_grain,
+                 [&](std::int64_t begin, std::int64_t end) {
+                     plan_range(roles, purpose, Planner(planner), static_cast<std::size_t>(begin),
+                                static_cast<std::size_t>(end), &checked);
+                 });
     checked.rethrow();
     check_all_disjoint(std::move(checked.written));
     return std::move(checked.updates);
