@@ -237,7 +237,7 @@ def is_path(value: object) -> bool:
 
 
 def _is_text_of_path(value: object) -> bool:
-    return value == "" or _is_path(value)
+    return value == "" or is_path(value)
 
 
 def _is_file_name(value: object) -> bool:
