@@ -18,7 +18,7 @@ from . import envs
 from .cache import key
 from .cache.entry import Entry
 from .cache.layers import layers, memo_folder
-from .errors import IncompatibleOpError
+from .errors import AscendOpsError, IncompatibleOpError
 from .jit.load import load_op
 from .jit.plan import Plan
 from .recipe.bindings import binding_refusals, binding_settings
@@ -119,7 +119,14 @@ class OpBuilder:
 
     def source_root(self) -> Path:
         """Return the folder of :meth:`sources`; by default, that of the declaring file."""
-        return Path(str(sys.modules[type(self).__module__].__file__)).resolve().parent
+        file = getattr(sys.modules[type(self).__module__], "__file__", None)
+        if file is None:  # a notebook, or python -c
+            name = type(self).__name__
+            raise AscendOpsError(
+                f"{name} must define source_root(), since its module {type(self).__module__!r} has "
+                f"no file: return the absolute path of the folder that contains its sources()"
+            )
+        return Path(file).resolve().parent
 
     def prebuilt_dir(self) -> Path:
         """Return the folder of ahead-of-time builds; by default, next to the declaring file."""

@@ -9,6 +9,7 @@ In import order:
     lookups          look-ups that failed when an entry was built
     freshness        whether an entry's inputs are still as they were
     entry            one built library: its manifest and its validity
+    staging          private working folders
     store            find and publish entries
     lock             one build of an op at a time
     archive          pack entries for other machines, and unpack them there

@@ -13,7 +13,6 @@ import contextlib
 import errno
 import logging
 import os
-import shutil
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import field
@@ -31,10 +30,11 @@ from .key import BuildKey, differences
 from .layers import Layer
 from .manifest import Manifest
 from .open_library import OpenLibrary
+from .staging import STAGING
+from .staging import staging as staging
 
 logger = logging.getLogger(__name__)
 
-_STAGING = "staging"
 _ATTEMPTS = 4
 _LOST_RACE = (errno.EEXIST, errno.ENOTEMPTY)
 
@@ -174,7 +174,7 @@ def read_entry(layer: Layer, path: Path) -> Entry | str:
 def entry_folders(folder: Path) -> Iterator[Path]:
     """Yield every folder inside ``folder``, up to four levels, that is or should be an entry."""
     for child in _children(folder):
-        if not child.is_dir(follow_symlinks=False) or child.name == _STAGING:
+        if not child.is_dir(follow_symlinks=False) or child.name == STAGING:
             continue
         if any(grandchild.is_file() for grandchild in _children(Path(child.path))):
             yield Path(child.path)
@@ -189,17 +189,6 @@ def _children(folder: Path) -> list[os.DirEntry[str]]:
             return sorted(found, key=lambda child: child.name)
     except OSError:
         return []
-
-
-@contextlib.contextmanager
-def staging(layer: Layer, op: str) -> Iterator[Path]:
-    """Create a private folder on the layer's file system for the duration of the context."""
-    folder = layer.root / _STAGING / f"{op}-{os.getpid()}-{uuid.uuid4().hex[:12]}"
-    make_below(layer.root, folder, 0o700)
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def publish(layer: Layer, key: BuildKey, work: Path, manifest: Manifest) -> Entry:
@@ -283,7 +272,7 @@ def _parcel(work: Path, manifest: Manifest, mode: int) -> Path:
 
 def set_aside(layer: Layer, entry_path: Path) -> None:
     """Move an entry out of the way by one rename; ``prune`` deletes it later."""
-    aside = layer.root / _STAGING / f"refused-{uuid.uuid4().hex[:12]}"
+    aside = layer.root / STAGING / f"refused-{uuid.uuid4().hex[:12]}"
     make_below(layer.root, aside.parent, 0o700)
     with contextlib.suppress(FileNotFoundError):  # another process was first
         entry_path.rename(aside)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import subprocess
+import sys
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -281,3 +283,18 @@ def test_detecting_a_toolchain_looks_at_files_only() -> None:
 def test_locks_are_one_a_class() -> None:
     assert builder._lock_of(MadeUpBuilder) is builder._lock_of(MadeUpBuilder)
     assert builder._lock_of(MadeUpBuilder) is not builder._lock_of(ImpossibleBuilder)
+
+
+def test_builder_in_a_notebook_names_the_method_to_define() -> None:
+    """``__main__`` has no ``__file__`` there, nor in ``python -c``."""
+    program = (
+        "from op_builder import CPUOpBuilder\n"
+        "class Mine(CPUOpBuilder):\n"
+        "    NAME, BUILD_VAR = 'mine', 'DS_BUILD_MINE'\n"
+        "    def sources(self): return ['a.cpp']\n"
+        "Mine().load()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
+    assert "Mine must define source_root(), since its module '__main__' has no file" in done.stderr
