@@ -1,6 +1,6 @@
 """Why a program failed: of itself, or because of a signal or a full disk.
 
-In the second case the next attempt may succeed, so it is no reason to refuse an op or a compiler.
+In the second case the next attempt may succeed, so neither an op nor a compiler is refused.
 """
 
 from __future__ import annotations
