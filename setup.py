@@ -42,7 +42,7 @@ setup(
     packages=[*find_packages(include=["op_builder*", "ascend_ops*"]), *MOVED],
     package_dir=MOVED,
     package_data={
-        "op_builder": ["py.typed", "*.pyi", "**/*.json"],
+        "op_builder": ["py.typed", "*.pyi", "**/*.json", "recipe/*.h"],
         "op_builder.csrc": ["**/*.h", "**/*.cpp"],
         "ascend_ops": ["py.typed", "*.pyi"],
     },

@@ -22,6 +22,7 @@ from .errors import AscendOpsError, IncompatibleOpError
 from .jit.load import load_op
 from .jit.plan import Plan
 from .recipe.bindings import binding_refusals, binding_settings
+from .recipe.precompiled import with_precompiled
 from .recipe.spec import BuildSpec, Source
 from .recipe.torch_target import TorchTarget, torch_target
 from .toolchain.detect import Toolchain
@@ -236,7 +237,10 @@ class OpBuilder:
 
     def _sources(self) -> tuple[Source, ...]:
         flags = self.source_flags()
-        return tuple(Source(path, tuple(flags.get(path, ()))) for path in self.sources())
+        sources = tuple(Source(path, tuple(flags.get(path, ()))) for path in self.sources())
+        if self.BINDING == "torch_extension" or (self.BINDING == "python" and self.uses_torch()):
+            return with_precompiled(self.source_root(), sources, self.cxx_args())
+        return sources
 
     def _torch_target(self) -> TorchTarget | None:
         """Return the target of a stable-ABI op; None for other ops, and without ``sources()``."""

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from .. import envs
-from ..cache.entry import Digests, header_digests, link_digests
+from ..cache.entry import Digests, Entry, header_digests, link_digests
 from ..cache.key import flag_file_digests, source_digests
 from ..errors import BuildError, CommandError
 from ..recipe import ninja
+from ..recipe.precompiled import FOLDER, HEADER_FILE
 from ..recipe.spec import BuildSpec
 from ..toolchain.detect import Toolchain
 from ..toolchain.environment import is_known, kept_variables, ninja_environment
@@ -33,6 +34,7 @@ def compile_library(
     recipe: Mapping[str, Any],
     work: Path,
     on_progress: ProgressListener | None,
+    precompiled: Entry | None = None,
 ) -> Digests:
     """Build the library in ``work``.
 
@@ -46,6 +48,7 @@ def compile_library(
         recipe: The recipe in the library's key, with the digests of its sources.
         work: The working folder, which is empty.
         on_progress: Called after each step.
+        precompiled: The precompiled header for the sources that can use it, if there is one.
 
     Returns:
         The digests of the headers that were compiled, and of what was linked.
@@ -55,6 +58,9 @@ def compile_library(
             keeps changing, or they do not list the files that they read.
     """
     _lay_out(spec, work)
+    if precompiled is not None:
+        _lay_out_header(precompiled, work)
+    contained = {} if precompiled is None else precompiled.manifest.headers
     known = [spec.resolve(f"source/{source}") for source in recipe["sources"]]
     known += [spec.resolve(file) for file in recipe["files"]]
     known += [str(root) for root in spec.roots.values()]
@@ -63,7 +69,7 @@ def compile_library(
         watch = Watch(known, [str(work), *map(str, spec.roots.values())])
         _check_key(spec, recipe, work)
         _run(spec, toolchain, work, on_progress)
-        inputs = _inputs(spec, work)
+        inputs = _inputs(spec, work, contained)
         _check_key(spec, recipe, work)
         read = [spec.resolve(path) for path in inputs.all]
         appeared: list[str] = []
@@ -75,6 +81,9 @@ def compile_library(
             changed = watch.changed([*known, *read, *appeared])
         except FileNotFoundError as error:  # deleted since a tool read it
             changed = [str(error.filename)]
+        outdated = [path for path in contained if headers.get(path) not in (None, contained[path])]
+        if outdated:  # written since the precompiled header was found
+            raise _moving_target(spec, work, spec.resolve(outdated[0]))
         if not changed:
             return Digests(headers, linked, found)
         known = list(dict.fromkeys([*known, *read, *appeared]))
@@ -91,9 +100,9 @@ def _check_key(spec: BuildSpec, recipe: Mapping[str, Any], work: Path) -> None:
                 raise _moving_target(spec, work, spec.resolve(spelled))
 
 
-def _inputs(spec: BuildSpec, work: Path) -> Inputs:
+def _inputs(spec: BuildSpec, work: Path, precompiled: Iterable[str]) -> Inputs:
     try:
-        return read_inputs(spec, work)
+        return read_inputs(spec, work, precompiled)
     except UnknownInputsError as error:
         raise BuildError(spec.name, str(error), "ninja", work / "build.log") from error
 
@@ -115,6 +124,14 @@ def _lay_out(spec: BuildSpec, work: Path) -> None:
         (work / name).symlink_to(root, target_is_directory=True)
 
 
+def _lay_out_header(entry: Entry, work: Path) -> None:
+    """Add the precompiled header, and the header itself for a compiler that cannot use it."""
+    folder = work / FOLDER
+    folder.mkdir()
+    (folder / HEADER_FILE).write_text("#include <torch/extension.h>\n", encoding="utf-8")
+    (folder / f"{HEADER_FILE}.gch").symlink_to(entry.library)
+
+
 def _run(
     spec: BuildSpec, toolchain: Toolchain, work: Path, on_progress: ProgressListener | None
 ) -> None:
@@ -125,6 +142,7 @@ def _run(
         kept=kept_variables(launcher, compiler.environ),
         lists_assembled="assembler" in compiler.lists and not is_known(launcher),
         lists_linked="linker" in compiler.lists,
+        precompiled=f"{FOLDER}/{HEADER_FILE}" if (work / FOLDER).is_dir() else "",
     )
     environ = ninja_environment(toolchain.environ, launcher, compiler.environ)
     jobs = compile_jobs(toolchain.environ)

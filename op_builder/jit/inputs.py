@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from ..recipe.ninja import ASSEMBLER_LIST, COMPILER_LIST, LINKER_LIST, LINKER_TRACE, object_name
-from ..recipe.spec import BuildSpec
+from ..recipe.precompiled import FOLDER
+from ..recipe.spec import HEADER, BuildSpec
 from .depfile import parse_depfile, parse_linker_list
 
 _INCLUDED_BY_ASSEMBLER = re.compile(rb"\.incbin\b|\"\s*\.include\b")
@@ -42,8 +43,13 @@ class Inputs:
         return (*self.headers, *self.linked)
 
 
-def read_inputs(spec: BuildSpec, work: Path) -> Inputs:
+def read_inputs(spec: BuildSpec, work: Path, precompiled: Iterable[str] = ()) -> Inputs:
     """Return what the build of ``spec`` in ``work`` read.
+
+    Args:
+        spec: What was built.
+        work: The working folder.
+        precompiled: The headers in the precompiled header, which compilers do not list.
 
     Raises:
         UnknownInputsError: A list is missing or is that of another source.
@@ -54,14 +60,18 @@ def read_inputs(spec: BuildSpec, work: Path) -> Inputs:
         read = _compiler_list(work, built, f"source/{source.path}")
         headers.update(dict.fromkeys(read))
         assembled = _parsed(work / f"{built}{ASSEMBLER_LIST}")
+        if spec.binding == HEADER:
+            continue
         if assembled is None or any(flag.startswith("-flto") for flag in spec.cxx_flags):
             _refuse_hidden_includes(spec, read)
         own_name = PurePosixPath(source.path).name  # the compiler tells it for debuggers
         kept = [path for path in assembled or () if path != own_name and _is_kept(path)]
         headers.update(dict.fromkeys(kept))
+    headers.update(dict.fromkeys(precompiled))
     for source in spec.sources:
         headers.pop(f"source/{source.path}", None)
-    return Inputs(tuple(headers), tuple(_linker_list(spec, work)))
+    read = [path for path in headers if not path.startswith(f"{FOLDER}/")]
+    return Inputs(tuple(read), () if spec.binding == HEADER else tuple(_linker_list(spec, work)))
 
 
 def _parsed(file: Path) -> list[str] | None:

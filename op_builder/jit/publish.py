@@ -13,17 +13,19 @@ from pathlib import Path
 from typing import Any
 
 from .. import envs
+from ..cache import key as key_of
 from ..cache import store
 from ..cache.entry import Digests, Entry
 from ..cache.key import BuildKey
 from ..cache.layers import Layer
 from ..cache.lock import build_lock
 from ..cache.manifest import Manifest
-from ..errors import BuildError, CacheError, UnsafeCacheError
-from ..recipe import ninja
+from ..errors import AscendOpsError, BuildError, CacheError, UnsafeCacheError
+from ..recipe import ninja, precompiled
 from ..recipe.spec import BuildSpec
 from ..system import file_identity
 from ..toolchain import cpu_info
+from ..toolchain.environment import is_known
 from ..version import __version__
 from .compile import compile_library
 from .plan import Plan
@@ -32,6 +34,7 @@ from .run_ninja import ProgressListener
 logger = logging.getLogger(__name__)
 
 _FULL_BYTES = 65_536  # less than any op takes
+_ROOM_FOR_HEADER = 4 << 30  # GCC's precompiled torch/extension.h takes 0.8 GB
 
 
 def build(plan: Plan, on_progress: ProgressListener | None = None, *, again: bool = False) -> Entry:
@@ -121,7 +124,8 @@ def _build_in(
     with store.staging(layer, spec.name) as work:
         started = time.monotonic()
         try:
-            digests = compile_library(spec, plan.toolchain, plan.recipe, work, on_progress)
+            header = _precompiled(plan, work, on_progress)
+            digests = compile_library(spec, plan.toolchain, plan.recipe, work, on_progress, header)
             _check_compiler(plan, key, work)
         except BuildError as error:
             if _is_full(work) or (error.kind == "full disk" and _concerns(error, work)):
@@ -131,6 +135,34 @@ def _build_in(
         built = store.publish(layer, key, work, manifest)
     logger.info("built %s in %.2f s: %s", spec.name, manifest.build_seconds, built.path)
     return built
+
+
+def _precompiled(plan: Plan, work: Path, on_progress: ProgressListener | None) -> Entry | None:
+    """Return the precompiled header for an op, building it first if it is not cached.
+
+    An op can be built without it, so nothing that is wrong with it is an error.
+    """
+    if not any(source.precompiled for source in plan.spec.sources):
+        return None
+    if is_known(plan.toolchain.launcher()):  # ccache does not cache what includes it
+        return None
+    state = os.statvfs(work)
+    if state.f_bavail * state.f_frsize < _ROOM_FOR_HEADER:
+        return None
+    spec = precompiled.header_spec(plan.spec)
+    recipe = key_of.recipe(spec, plan.toolchain)
+    local = tuple(layer for layer in plan.layers if not layer.shipped)
+    header_plan = Plan(spec, plan.toolchain, recipe, local, plan.build_var, plan.package)
+    try:
+        entry = build(header_plan, on_progress)
+    except (AscendOpsError, OSError) as error:
+        logger.info("%s: built without a precompiled header: %s", plan.spec.name, error)
+        return None
+    hidden = precompiled.hidden_header(plan.spec, entry.manifest.headers)
+    if hidden is not None:
+        logger.info("%s: built without a precompiled header: %s", plan.spec.name, hidden)
+        return None
+    return entry
 
 
 def _check_compiler(plan: Plan, key: BuildKey, work: Path) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import string
 from collections.abc import Sequence
 
-from .spec import BuildSpec, Source
+from .spec import HEADER, BuildSpec, Source
 
 TOOLCHAIN_FILE = "toolchain.ninja"
 # What the shell takes as it is.
@@ -21,6 +21,9 @@ LINKER_LIST, LINKER_TRACE = "link.d", "link.trace"
 # -Wa would split a path at its commas. The shell expands the name, which the rule sets. A pipe
 # keeps the compiler's temporary output out of the list.
 _ASSEMBLER_FLAGS = '-pipe -Xassembler --MD -Xassembler "$$list"'
+
+_LINK = "$link -shared -o $out $in $ld_flags $trace"
+_LINK_HEADER = "ln -f $in $out"  # a precompiled header takes hundreds of megabytes
 
 
 def render(spec: BuildSpec) -> str:
@@ -34,11 +37,11 @@ def render(spec: BuildSpec) -> str:
         "",
         "rule compile",
         f"  command = list=$out{ASSEMBLER_LIST}; "
-        "$compile -MD -MF $out.d $cxx_flags $flags -c $in -o $out",
+        "$compile -MD -MF $out.d $header $cxx_flags $flags -c $in -o $out",
         "  depfile = $out.d",
         "  description = compile $in",
         "rule link",
-        "  command = $link -shared -o $out $in $ld_flags $trace",
+        f"  command = {_LINK_HEADER if spec.binding == HEADER else _LINK}",
         "  description = link $out",
         "",
     ]
@@ -49,6 +52,8 @@ def render(spec: BuildSpec) -> str:
         lines.append(f"build {_path(built)}: compile {_path('source/' + source.path)}")
         if source.flags:
             lines.append(f"  flags = {_join(source.flags)}")
+        if source.precompiled:
+            lines.append("  header = $torch_extension")
     lines += ["", f"build {library_name(spec)}: link {' '.join(objects)}", ""]
     return "\n".join(lines)
 
@@ -60,6 +65,7 @@ def render_toolchain(
     kept: Sequence[str] = (),
     lists_assembled: bool = False,
     lists_linked: bool | None = None,
+    precompiled: str = "",
 ) -> str:
     """Return the file that names the compiler.
 
@@ -70,6 +76,7 @@ def render_toolchain(
         lists_assembled: Let the assembler list the files that it reads.
         lists_linked: Let the linker list the files that it reads. False lets it print them, which
             older ones can, too; None does neither.
+        precompiled: The header that is compiled already, for the sources that can use it.
 
     Example:
         >>> from op_builder.recipe.ninja import render_toolchain
@@ -84,9 +91,13 @@ def render_toolchain(
     values = [f'{name}="$${name}"' for name in kept]
     start = " ".join(["/usr/bin/env", "-i", *values]) if kept else ""
     command = f"{start} {_join(compiler)}".lstrip()
+    # A compiler that cannot use it, for example because of an address that is taken, compiles the
+    # header and warns.
+    header = f"-include {precompiled} -Winvalid-pch -Wno-error=invalid-pch" if precompiled else ""
     return (
         f"compile = {_join(launcher)} {command}{assembler}".replace("=  ", "= ")
         + f"\nlink = {command}{linker}\n{trace}"
+        + (f"torch_extension = {header}\n" if header else "")
     )
 
 
@@ -96,8 +107,8 @@ def object_name(source: Source) -> str:
 
 
 def library_name(spec: BuildSpec) -> str:
-    """Return the file name of the library in an entry."""
-    return f"{spec.name}.so"
+    """Return the file name of the library, or of the precompiled header, in an entry."""
+    return f"{spec.name}.gch" if spec.binding == HEADER else f"{spec.name}.so"
 
 
 def _join(flags: Sequence[str]) -> str:

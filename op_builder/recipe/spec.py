@@ -25,6 +25,9 @@ from ..toolchain.identity import requests_native
 #:   ctypes           plain C functions: any torch, any Python
 BINDINGS = ("stable", "torch", "torch_extension", "python", "ctypes")
 
+#: A header that is compiled for many ops, instead of an op.
+HEADER = "header"
+
 #: The oldest torch that ops on its stable ABI support, unless they set TORCH_TARGET_VERSION
 #: themselves: the first with parallel_for and list arguments.
 TORCH_TARGET = (2, 10)
@@ -32,10 +35,14 @@ TORCH_TARGET = (2, 10)
 
 @dataclass(frozen=True)
 class Source:
-    """One C++ file, relative to the root ``source``, and the flags for this file alone."""
+    """One C++ file, relative to the root ``source``, and the flags for this file alone.
+
+    ``precompiled`` is whether it can use the precompiled ``torch/extension.h``.
+    """
 
     path: str
     flags: tuple[str, ...] = ()
+    precompiled: bool = False
 
 
 @dataclass(frozen=True)
@@ -76,7 +83,7 @@ class BuildSpec:
     bound_to: Mapping[str, str] = field(hash=False)
 
     def __post_init__(self) -> None:
-        if self.binding not in BINDINGS:
+        if self.binding not in (*BINDINGS, HEADER):
             raise ValueError(
                 f"binding of {self.name} must be one of {', '.join(BINDINGS)}, got {self.binding!r}"
             )
