@@ -26,6 +26,7 @@ from .stability import Watch
 logger = logging.getLogger(__name__)
 
 _ATTEMPTS = 3
+_UNCOMPILED = "#include <torch/extension.h>\n"
 
 
 def compile_library(
@@ -81,10 +82,10 @@ def compile_library(
             changed = watch.changed([*known, *read, *appeared])
         except FileNotFoundError as error:  # deleted since a tool read it
             changed = [str(error.filename)]
-        outdated = [path for path in contained if headers.get(path) not in (None, contained[path])]
-        if outdated:  # written since the precompiled header was found
-            raise _moving_target(spec, work, spec.resolve(outdated[0]))
         if not changed:
+            outdated = [path for path in contained if headers[path] != contained[path]]
+            if outdated:  # written since the precompiled header was found
+                raise _moving_target(spec, work, spec.resolve(outdated[0]))
             return Digests(headers, linked, found)
         known = list(dict.fromkeys([*known, *read, *appeared]))
         shutil.rmtree(work / "objects")
@@ -128,7 +129,7 @@ def _lay_out_header(entry: Entry, work: Path) -> None:
     """Add the precompiled header, and the header itself for a compiler that cannot use it."""
     folder = work / FOLDER
     folder.mkdir()
-    (folder / HEADER_FILE).write_text("#include <torch/extension.h>\n", encoding="utf-8")
+    (folder / HEADER_FILE).write_text(_UNCOMPILED, encoding="utf-8")
     (folder / f"{HEADER_FILE}.gch").symlink_to(entry.library)
 
 
