@@ -6,14 +6,18 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from .errors import EnvironmentVariableError
 from .lazy_dataclass import dataclass
+
+logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -61,6 +65,21 @@ def _absolute(text: str) -> Path:
     return path
 
 
+def _folder(text: str) -> Path:
+    """Parse a folder that need not exist yet."""
+    path = _absolute(text)
+    if os.path.exists(path) and not os.path.isdir(path):  # noqa: PTH110, PTH112 - on every hit
+        raise ValueError("a folder")
+    return path
+
+
+def _existing_folder(text: str) -> Path:
+    path = _absolute(text)
+    if not os.path.isdir(path):  # noqa: PTH112 - runs on every cache hit
+        raise ValueError("a folder that exists")
+    return path
+
+
 def _command(text: str) -> str:
     import shlex  # not needed by most cache hits, like in the modules that they import
 
@@ -99,6 +118,8 @@ class Variable(Generic[T]):
         default: The value if the variable is unset.
         kind: The type of the value, for people: ``path``, ``seconds``, ``0 or 1``.
         description: What the variable does, for the table.
+        foreign: Whether it belongs to the system or another project. A value of it that cannot be
+            parsed is ignored with a warning, since it was not set for this project.
 
     Example:
         >>> from op_builder import envs
@@ -111,6 +132,7 @@ class Variable(Generic[T]):
     default: T
     kind: str
     description: str
+    foreign: bool = False
 
     def get(self, environ: Mapping[str, str] | None = None) -> T:
         """Return the parsed value, or the default if the variable is unset.
@@ -119,7 +141,7 @@ class Variable(Generic[T]):
             environ: The environment to read; this process's by default.
 
         Raises:
-            EnvironmentVariableError: The value cannot be parsed.
+            EnvironmentVariableError: The value cannot be parsed, and the variable is not foreign.
         """
         text = self.raw(environ)
         if not text:
@@ -127,11 +149,19 @@ class Variable(Generic[T]):
         try:
             return self.parse(text)
         except ValueError as error:
+            if self.foreign:
+                _warn_once(f"{self.name} must be {error}, got {text!r}; it is ignored")
+                return self.default
             raise EnvironmentVariableError(self.name, text, str(error)) from error
 
     def raw(self, environ: Mapping[str, str] | None = None) -> str:
         """Return the unparsed text, or "" if the variable is unset."""
         return (os.environ if environ is None else environ).get(self.name, "")
+
+
+@cache
+def _warn_once(message: str) -> None:
+    logger.warning("%s", message)
 
 
 def _own() -> dict[str, Variable[Any]]:
@@ -245,20 +275,26 @@ SEARCH_PATH: Variable[str] = Variable(
     "PATH", str, os.defpath, "paths", "where programs are searched for"
 )
 HOME: Variable[Path | None] = Variable(
-    "HOME", _absolute, None, "path", "the user's home: the default cache and per-user CANN installs"
+    "HOME",
+    _absolute,
+    None,
+    "path",
+    "the user's home: the default cache and per-user CANN installs",
+    foreign=True,
 )
 TMPDIR: Variable[Path] = Variable(
     "TMPDIR",
-    _absolute,
+    _existing_folder,
     Path("/tmp"),  # noqa: S108 - only private folders are made and used there
     "path",
     "where the temporary cache goes, which is used if the user's cannot be written",
+    foreign=True,
 )
 XDG_CACHE_HOME: Variable[Path | None] = Variable(
-    "XDG_CACHE_HOME", _absolute, None, "path", "the parent of the default cache folder"
+    "XDG_CACHE_HOME", _folder, None, "path", "the parent of the default cache folder", foreign=True
 )
 XDG_RUNTIME_DIR: Variable[Path | None] = Variable(
-    "XDG_RUNTIME_DIR", _absolute, None, "path", "the parent of the default lock folder"
+    "XDG_RUNTIME_DIR", _folder, None, "path", "the parent of the default lock folder", foreign=True
 )
 
 ASCEND_HOME_PATH: Variable[str] = Variable(

@@ -66,7 +66,16 @@ def lock_folder(environ: Mapping[str, str]) -> Path:
     runtime = envs.XDG_RUNTIME_DIR.get(environ)
     if runtime is not None and os.access(runtime, os.W_OK):
         return runtime / "ascend_ops"
-    return Path(tempfile.gettempdir()) / f"ascend_ops-{os.getuid()}-locks"
+    return _temporary(environ) / f"ascend_ops-{os.getuid()}-locks"
+
+
+def _temporary(environ: Mapping[str, str]) -> Path:
+    if envs.TMPDIR.raw(environ):
+        return envs.TMPDIR.get(environ)
+    try:
+        return Path(tempfile.gettempdir())
+    except FileNotFoundError:  # no temporary folder can be written
+        return envs.TMPDIR.default
 
 
 @contextmanager
