@@ -58,7 +58,7 @@ def pack(entries: Iterable[Entry], archive: Path) -> list[Entry]:
 
 
 def _add(tar: tarfile.TarFile, entry: Entry) -> Entry:
-    damage = entry.damage()
+    damage = entry.damage(to_load=False)
     if damage:
         raise CacheError(f"damaged entry cannot be packed: {damage}")
     place = PurePosixPath(*entry.path.parts[-(_DEPTH - 1) :])

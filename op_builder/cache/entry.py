@@ -30,10 +30,16 @@ class Entry:
     manifest: Manifest
 
     @classmethod
-    def read(cls, path: Path, layer: str) -> Entry | str:
-        """Return the entry in ``path``, or the reason why it cannot be used."""
+    def read(cls, path: Path, layer: str, *, to_load: bool = True) -> Entry | str:
+        """Return the entry in ``path``, or the reason why it cannot be used.
+
+        Args:
+            path: The folder of the entry.
+            layer: The name of its layer.
+            to_load: Refuse an entry that other users could change, since it is going to be loaded.
+        """
         try:
-            descriptor = _open(path / MANIFEST, layer, LARGEST)
+            descriptor = _open(path / MANIFEST, layer, LARGEST, to_load)
             try:
                 content = read_descriptor(descriptor, LARGEST)
             finally:
@@ -42,9 +48,9 @@ class Entry:
         except FileNotFoundError:
             return f"{path} has no {MANIFEST}"
         except OSError as error:
-            return f"{path / MANIFEST} cannot be read ({error.strerror or error})"
+            return f"{path}: {MANIFEST} cannot be read ({error.strerror or error})"
         except ValueError as error:
-            return f"{path / MANIFEST} cannot be read ({error})"
+            return f"{path}: {MANIFEST} cannot be read ({error})"
 
     @property
     def library(self) -> Path:
@@ -56,15 +62,18 @@ class Entry:
         """The name of the op."""
         return str(self.manifest.recipe["op"])
 
-    def open_library(self) -> OpenLibrary | str:
+    def open_library(self, *, to_load: bool = True) -> OpenLibrary | str:
         """Open the library and verify all of it.
+
+        Args:
+            to_load: Refuse a library that other users could change.
 
         Returns:
             The open library, or how it differs from what was published.
         """
         try:
             opened = OpenLibrary(
-                self.library, _open(self.library, self.layer, file_identity.LARGEST)
+                self.library, _open(self.library, self.layer, file_identity.LARGEST, to_load)
             )
             digest = file_identity.digest_descriptor(opened.descriptor)
             size = os.fstat(opened.descriptor).st_size
@@ -78,9 +87,13 @@ class Entry:
             )
         return opened
 
-    def damage(self) -> str | None:
-        """Return how the library differs from what was published, or None; reads all of it."""
-        opened = self.open_library()
+    def damage(self, *, to_load: bool = True) -> str | None:
+        """Return how the library differs from what was published, or None; reads all of it.
+
+        Args:
+            to_load: A library that other users could change counts as damaged.
+        """
+        opened = self.open_library(to_load=to_load)
         if isinstance(opened, str):
             return opened
         opened.close()
@@ -105,12 +118,12 @@ class Entry:
             pass
 
 
-def _open(path: Path, layer: str, limit: int) -> int:
-    """Open a file of an entry; one that somebody else can change is refused.
+def _open(path: Path, layer: str, limit: int, to_load: bool) -> int:
+    """Open a file of an entry; one to load that somebody else can change is refused.
 
     A prebuilt file is as trustworthy as the package that contains it.
     """
-    if layer == "prebuilt":
+    if layer == "prebuilt" or not to_load:
         return open_regular(path, limit)
     return open_trusted(path, limit)
 

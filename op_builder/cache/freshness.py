@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import marshal
-import os
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
@@ -16,6 +15,7 @@ from typing import Any, Protocol
 from ..lazy_dataclass import dataclass
 from ..system import elf_file, file_identity
 from ..system.file_clock import Clocks
+from ..system.private_folder import write_file
 from ..system.regular_file import read_regular
 from . import lookups
 
@@ -166,10 +166,8 @@ def _known_states(memo: Path) -> list[bytes]:
 def _remember(memo: Path, digests: list[bytes]) -> None:
     """Keep the last few states: environments that share a cache have different header paths."""
     known = list(dict.fromkeys([*digests, *_known_states(memo)]))[:_STATES_KEPT]
-    draft = memo.with_suffix(f".{os.getpid()}")
     try:
-        draft.write_bytes(b"\n".join(known))
-        draft.replace(memo)
+        write_file(memo, b"\n".join(known), 0o755)
     except OSError as error:  # a read-only layer: the next load compares contents again
         logger.debug("status memo not saved: %s", error)
 

@@ -25,7 +25,7 @@ def all_entries(layers: list[Layer]) -> Iterator[Entry | str]:
         for path in entry_folders(layer.root):
             is_cann = path.relative_to(layer.root).parts[0] == EMULATED_CANNS
             if path.name not in ("toolchain", "failed") and not is_cann:
-                yield Entry.read(path, layer.name)
+                yield Entry.read(path, layer.name, to_load=False)
 
 
 def prune(layer: Layer, unused_days: float) -> list[Path]:

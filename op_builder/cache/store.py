@@ -22,7 +22,7 @@ from typing import Any
 from ..errors import CacheError, UnsafeCacheError
 from ..lazy_dataclass import dataclass
 from ..recipe.spec import BuildSpec
-from ..system.private_folder import file_mode, make_below
+from ..system.private_folder import file_mode, make_below, write_file
 from ..system.trust import unsafe_below
 from ..toolchain import cpu_info
 from .entry import MANIFEST, Entry, deps_key
@@ -262,7 +262,7 @@ def _parcel(work: Path, manifest: Manifest, mode: int) -> Path:
     make_below(work, parcel, mode)
     for name in (manifest.payload, "build.ninja", "build.log"):
         (work / name).rename(parcel / name)
-    (parcel / MANIFEST).write_text(manifest.text(), encoding="utf-8")
+    write_file(parcel / MANIFEST, manifest.text().encode(), mode)
     for file in parcel.iterdir():
         file.chmod(file_mode(mode))  # a compiler obeys the umask
         _sync(file)

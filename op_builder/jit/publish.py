@@ -24,6 +24,7 @@ from ..errors import AscendOpsError, BuildError, CacheError, UnsafeCacheError
 from ..recipe import ninja, precompiled
 from ..recipe.spec import BuildSpec
 from ..system import file_identity
+from ..system.private_folder import make_below, write_file
 from ..toolchain import cpu_info
 from ..toolchain.environment import is_known
 from ..version import __version__
@@ -220,8 +221,8 @@ def _keep_log(layer: Layer, error: BuildError) -> BuildError:
     assert error.log is not None
     kept = layer.root / "failed" / f"{error.op}.log"
     try:
-        kept.parent.mkdir(exist_ok=True, mode=0o700)
-        kept.write_bytes(error.log.read_bytes())
+        make_below(layer.root, kept.parent, 0o700)
+        write_file(kept, error.log.read_bytes(), 0o700)
     except OSError:
         return BuildError(error.op, error.first_error, error.command, None, error.kind)
     return BuildError(error.op, error.first_error, error.command, kept, error.kind)

@@ -15,6 +15,7 @@ from ..recipe.ninja import TOOLCHAIN_FILE
 from ..recipe.spec import BuildSpec
 from ..system import process
 from ..system.output import Excerpt
+from ..system.private_folder import write_file
 from .diagnostics import Diagnosis, build_error, real_paths
 
 _STATUS = "[%f/%t] "
@@ -94,7 +95,7 @@ def run_ninja(
             raise
         raise _timeout_error(spec, error, found, log) from None
     finally:
-        log.write_text(output.text(), encoding="utf-8")
+        write_file(log, output.text().encode(), 0o700)
     if status != 0:
         raise build_error(spec, status, found, log)
 
@@ -110,7 +111,7 @@ def _timeout_error(spec: BuildSpec, error: CommandError, found: Diagnosis, log: 
 
 def write_ninja(file: Path, text: str) -> None:
     """Write a ninja file, whose paths may be any bytes."""
-    file.write_text(text, encoding="utf-8", errors="surrogateescape")
+    write_file(file, text.encode("utf-8", "surrogateescape"), 0o700)
 
 
 def find_ninja() -> Path:

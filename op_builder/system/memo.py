@@ -15,7 +15,7 @@ from typing import Any
 from ..errors import UnsafeCacheError
 from . import file_identity
 from .file_clock import Clocks
-from .private_folder import make_cache_root, make_private
+from .private_folder import make_cache_root, make_private, write_file
 from .regular_file import read_regular
 from .trust import unsafe
 
@@ -78,11 +78,8 @@ def remember(
                 return
         make_cache_root(memo_dir.parent)
         make_private(memo_dir)
-        file = _file(memo_dir, key)
-        draft = file.with_suffix(f".{os.getpid()}")
         memo = {"fact": fact, "files": states, "absent": list(absent)}
-        draft.write_text(json.dumps(memo), encoding="utf-8")
-        draft.replace(file)
+        write_file(_file(memo_dir, key), json.dumps(memo).encode(), 0o700)
     except (OSError, UnsafeCacheError):
         pass
 

@@ -92,6 +92,7 @@ def _start(command: Sequence[str], environ: Mapping[bytes, bytes], status: int) 
             if number not in _ENDING or signal.getsignal(number) is not signal.SIG_IGN:
                 signal.signal(number, signal.SIG_DFL)
         signal.set_wakeup_fd(-1)
+        os.umask(os.umask(0o077) & 0o077)  # a compiler cannot read its own files with 777
         os.execvpe(command[0], list(command), environ)  # noqa: S606 - a shell is not intended
     except OSError as error:
         os.write(status, b"errno %d\n" % (error.errno or 0))

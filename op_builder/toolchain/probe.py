@@ -11,6 +11,7 @@ from pathlib import Path
 from ..errors import CommandError
 from ..system import process
 from ..system.failures import kind_of
+from ..system.private_folder import write_file
 from .environment import compiler_environment
 from .flag_files import named_files
 from .identity import Compiler
@@ -122,7 +123,8 @@ def _try_link(command: tuple[str, ...], environ: Mapping[str, str], family: str)
     wanted = [("assembler", "linker"), ("linker",), ()]
     for lists in wanted if family == "gcc" else wanted[1:]:
         with tempfile.TemporaryDirectory(prefix="ascend_ops_probe_") as folder:
-            Path(folder, "probe.cpp").write_text(_PROBE_SOURCE, encoding="utf-8")
+            Path(folder).chmod(0o700)  # with umask 777 nobody could use it
+            write_file(Path(folder, "probe.cpp"), _PROBE_SOURCE.encode(), 0o700)
             listing = [flag for name in lists for flag in _LISTS[name]]
             flags = ["-std=c++17", "-fPIC", "-shared", "probe.cpp", "-o", "probe.so", *listing]
             try:

@@ -190,3 +190,17 @@ def test_a_cache_that_others_can_write_to_is_refused(user: Sandbox) -> None:
 
     assert refused.error == "UnsafeCacheError"
     assert f"chmod go-w {user.cache}" in refused.message
+
+
+@pytest.mark.parametrize("mask", ["0o000", "0o277", "0o777"])
+def test_umask_decides_nothing(user: Sandbox, mask: str) -> None:
+    """With 777 a build ended with a bare PermissionError."""
+    cold = user.load(first=f"os.umask({mask})")
+    hit = user.load(first=f"os.umask({mask})")
+    other = user.load("vendored:VendoredBuilder", first=f"os.umask({mask})")
+
+    assert cold.value == hit.value == 42, cold.message
+    assert other.error is None
+    assert (cold.stderr, hit.stderr, hit.processes) == ("", "", ())
+    assert cold.entry.is_relative_to(user.cache)
+    assert user.compiles == 2
