@@ -145,7 +145,9 @@ def _precompiled(plan: Plan, work: Path, on_progress: ProgressListener | None) -
     """
     if not any(source.precompiled for source in plan.spec.sources):
         return None
-    if is_known(plan.toolchain.launcher()):  # ccache does not cache what includes it
+    # ccache does not cache what includes it. Clang records the header's files by their absolute
+    # paths, which begin with the working folder of the build.
+    if is_known(plan.toolchain.launcher()) or plan.toolchain.compiler().family != "gcc":
         return None
     state = os.statvfs(work)
     if state.f_bavail * state.f_frsize < _ROOM_FOR_HEADER:

@@ -6,6 +6,7 @@ Most tests have a torch of two small headers; one has the real torch.
 from __future__ import annotations
 
 import ctypes
+import dataclasses
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -175,6 +176,18 @@ def test_no_precompiled_header_with_ccache(project: Project) -> None:
     """It would not cache the compiles that include one."""
     project.write("bin/ccache", '#!/bin/sh\nexec "$@"\n').chmod(0o755)
     assert answer(project.build("first", launcher=str(project.root / "bin" / "ccache"))) == 42
+    assert project.headers() == []
+
+
+def test_no_precompiled_header_with_clang(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Clang requires its files at the absolute paths that they had in the working folder."""
+    compiler = Toolchain.detect().compiler()
+    monkeypatch.setattr(
+        Toolchain, "compiler", lambda self: dataclasses.replace(compiler, family="clang")
+    )
+    assert answer(project.build("first")) == 42
     assert project.headers() == []
 
 
