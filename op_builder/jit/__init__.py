@@ -10,6 +10,7 @@ In import order:
     diagnostics      the first error in the output of a failed build
     run_ninja        the run itself, and its progress
     compile          a library in a working folder
+    undefined        functions of CANN that no library defines
     publish          build under the lock, and publish in the cache
     library          load a library into this process
     load             find or build, then load

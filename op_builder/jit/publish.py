@@ -31,6 +31,7 @@ from ..version import __version__
 from .compile import compile_library
 from .plan import Plan
 from .run_ninja import ProgressListener
+from .undefined import check_undefined
 
 logger = logging.getLogger(__name__)
 
@@ -127,6 +128,7 @@ def _build_in(
         try:
             header = _precompiled(plan, work, on_progress)
             digests = compile_library(spec, plan.toolchain, plan.recipe, work, on_progress, header)
+            check_undefined(spec, work, digests.linked)
             _check_compiler(plan, key, work)
         except BuildError as error:
             if _is_full(work) or (error.kind == "full disk" and _concerns(error, work)):

@@ -8,6 +8,7 @@ In import order:
     file_clock          the time by the clock of a file system
     failures            a program's own failure, or that of the machine
     regular_file        bounded reads of regular files
+    elf                 the dynamic symbols of a library
     file_identity       digests of files, remembered by their status
     elf_file            the identity of a library that is linked against
     trust               whether other users could replace a file

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from op_builder.builder import OpBuilder
-from op_builder.errors import IncompatibleOpError
+from op_builder.errors import BuildError, IncompatibleOpError
 
 pytestmark = pytest.mark.compiler
 
@@ -146,3 +146,61 @@ def test_upstream_09_all_reasons_are_given_at_once(
     for words in ("/nonexistent/cann", "/usr/local/Ascend", "torch_npu 1.11.0", "set_env.sh"):
         assert words in message
     assert len(raised.value.reasons) >= 2
+
+
+CALLER = """
+extern "C" int aclnnAdd(void*); extern "C" int HcclSend(void*); extern "C" int acl_free(void*);
+extern "C" int aclrtGetDeviceCount(unsigned int*);
+extern "C" __attribute__((weak)) int aclnnPerhaps();
+extern "C" __attribute__((visibility("default"))) int call(unsigned int* n) {
+    return aclrtGetDeviceCount(n) + aclnnAdd(n) + HcclSend(n) + acl_free(n) + (aclnnPerhaps != 0);
+}
+"""
+
+
+def _caller(folder: Path, *flags: str) -> OpBuilder:
+    from op_builder import NPUOpBuilder
+
+    write(folder / "caller.cpp", CALLER)
+
+    class CallerBuilder(NPUOpBuilder):
+        NAME, BUILD_VAR, BINDING = "caller", "DS_BUILD_CALLER", "ctypes"
+        USES_TORCH_NPU = False
+
+        def source_root(self) -> Path:
+            return folder
+
+        def sources(self) -> list[str]:
+            return ["caller.cpp"]
+
+        def extra_ldflags(self) -> list[str]:
+            return list(flags)
+
+    return CallerBuilder()
+
+
+def test_undefined_functions_of_cann_fail_the_build_by_name(cann: Path, tmp_path: Path) -> None:
+    """The library was built, and ended the process at the first call."""
+    build_library(cann / "lib64" / "libopapi.so", 'extern "C" int aclnnAdd(void*) { return 0; }')
+    with pytest.raises(BuildError) as raised:
+        _caller(tmp_path / "op").build()
+    message = raised.value.first_error
+    assert "HcclSend, aclnnAdd; add -lopapi to extra_ldflags()" in message
+    for defined in ("aclrtGetDeviceCount", "acl_free", "aclnnPerhaps"):
+        assert defined not in message
+
+
+def test_functions_of_cann_may_be_defined_by_what_a_linked_library_needs(
+    cann: Path, tmp_path: Path
+) -> None:
+    build_library(cann / "lib64" / "libhccl.so", 'extern "C" int HcclSend(void*) { return 0; }')
+    folder = cann / "lib64"
+    flags = ["-shared", "-fPIC", "-Wl,--no-as-needed", "-x", "c++", "-", f"-L{folder}", "-lhccl"]
+    definition = 'extern "C" int aclnnAdd(void*) { return 0; }'
+    command = ["g++", "-o", str(folder / "libopapi.so"), *flags]
+    subprocess.run(command, input=definition, text=True, check=True)
+    assert _caller(tmp_path / "op", "-lopapi").build().library.is_file()
+
+
+def test_undefined_functions_of_cann_can_be_allowed(cann: Path, tmp_path: Path) -> None:
+    assert _caller(tmp_path / "op", "-Wl,-z,undefs").build().library.is_file()
