@@ -174,7 +174,7 @@ def _check_compiler(plan: Plan, key: BuildKey, work: Path) -> None:
     """Refuse a library if the compiler was replaced while it was built."""
     if plan.build_key().digest != key.digest:
         message = "error: the compiler changed during the build; load the op again"
-        raise BuildError(plan.spec.name, message, "ninja", work / "build.log")
+        raise BuildError(plan.spec.name, message, "ninja", work / "build.log", "changed")
 
 
 def _manifest(
