@@ -13,7 +13,7 @@ from .. import envs
 from ..errors import CannNotFoundError, Refusal
 from .layout import DOES_NOT_EXIST, Layout, examine, normal_machine, why_unreachable
 from .places import LAYOUT_NAMES, Source, Tier, layouts, sources
-from .records import driver_version, npu_device_nodes
+from .records import driver_version, npu_device_nodes, quoted
 from .version import CannVersion, VersionReading, read_version
 
 __all__ = ["CannInstall", "CannVersion", "driver_version", "npu_device_nodes"]
@@ -235,7 +235,7 @@ def _unreachable(folder: Path) -> str | None:
 
 
 def _refusal(source: Source, folder: Path, reason: str) -> Refusal:
-    return Refusal(f"{source.name}: {folder} {reason}")
+    return Refusal(f"{source.name}: {quoted(str(folder))} {reason}")
 
 
 def _disagreement(chosen: _Found, other: _Found) -> str:

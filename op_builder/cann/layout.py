@@ -66,7 +66,7 @@ def why_unreachable(folder: Path) -> str | None:
 
 def _broken_link(path: Path) -> str | None:
     for part in (path, *path.parents):
-        if part.is_symlink():
+        if part.is_symlink() and not part.exists():
             link = f"is a broken link to {part.resolve()}"
             return link if part == path else f"{DOES_NOT_EXIST}, {part} {link}"
     return None

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from .. import envs
 from ..errors import Refusal
-from .records import DEFAULT_BASE, read_fields, under
+from .records import DEFAULT_BASE, quoted, read_fields, under
 from .version import version_of_folder
 
 # In search order. set_env.sh sets the first two and ASCEND_OPP_PATH; build scripts and CMake
@@ -100,7 +100,8 @@ def _variables(environ: Mapping[str, str] | None) -> Iterator[Source | Refusal]:
     for variable, value in values:
         if not value:
             continue
-        folder = Path(value)
+        # A list of one, as in PATH="$X:$PATH" with an empty PATH.
+        folder = Path(value.rstrip(":") or value)
         if variable is envs.ASCEND_OPP_PATH:
             folder = folder.parent
         exact = variable in _EXACT
@@ -133,7 +134,9 @@ def _recorded(record: Path, value: str, filesystem_root: Path) -> Source | Refus
     if not value:
         return Refusal(f"install record {record}: has no Install_Path=")
     if not Path(value).is_absolute():
-        return Refusal(f"install record {record}: Install_Path={value} is not an absolute path")
+        return Refusal(
+            f"install record {record}: Install_Path={quoted(value)} is not an absolute path"
+        )
     folder = under(filesystem_root, Path(value))
     return Source(Tier.RECORD, f"install record {record}", folder)
 

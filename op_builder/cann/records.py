@@ -11,6 +11,8 @@ from ..system.regular_file import read_start
 _LIMIT = 64 * 1024
 _NAME = re.compile(r"[A-Za-z_][\w.-]*", re.ASCII)
 
+_WITHOUT_PUNCTUATION = str.maketrans("", "", "/._+~-")
+
 DEFAULT_BASE = Path("/usr/local/Ascend")
 
 
@@ -30,6 +32,12 @@ def read_fields(path: Path) -> dict[str, str]:
         if equals and _NAME.fullmatch(key.strip()):
             fields.setdefault(key.strip(), value.strip().strip("\"'"))
     return fields
+
+
+def quoted(path: str) -> str:
+    """Return a path for a message, in quotes if it has a character that is easily overlooked."""
+    plain = path.isascii() and path.translate(_WITHOUT_PUNCTUATION).isalnum()
+    return path if plain else repr(path)
 
 
 def under(filesystem_root: Path, path: Path) -> Path:

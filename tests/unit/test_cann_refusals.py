@@ -124,6 +124,28 @@ def test_places_that_are_not_an_install(machine: FakeMachine, tmp_path: Path) ->
     assert refusal("~/Ascend/cann") == f"{place} ~/Ascend/cann is not an absolute path"
 
 
+def test_folder_below_a_link_that_works_does_not_exist(
+    machine: FakeMachine, tmp_path: Path
+) -> None:
+    """The link was called broken."""
+    (tmp_path / "real").mkdir()
+    link = cann_trees.link(tmp_path / "link", "real")
+    refusal = machine.refusals(ASCEND_HOME_PATH=link / "cann").splitlines()[0]
+    assert refusal == f"ASCEND_HOME_PATH: {link}/cann does not exist"
+
+
+@pytest.mark.parametrize("odd", ["/opt/cann ", "/opt/a:/opt/b", "/opt/cann\u00a0", "/opt/'cann'"])
+def test_value_with_an_inconspicuous_character_is_quoted(machine: FakeMachine, odd: str) -> None:
+    refusal = machine.refusals(ASCEND_HOME_PATH=odd).splitlines()[0]
+    assert refusal == f"ASCEND_HOME_PATH: {odd!r} does not exist"
+
+
+@pytest.mark.parametrize("colons", [":", "::"])
+def test_trailing_colon_is_split_off(machine: FakeMachine, colons: str) -> None:
+    root = cann_trees.cann_9_1(machine.base)
+    assert machine.find(ASCEND_HOME_PATH=f"{root}{colons}").root == root
+
+
 def test_an_unreadable_folder_is_refused(machine: FakeMachine) -> None:
     root = cann_trees.cann_9_1(machine.base)
     with cann_trees.unreadable(root):
