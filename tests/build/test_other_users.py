@@ -130,3 +130,19 @@ def test_entry_with_a_file_of_another_user_is_built_again(sandbox: Sandbox, name
 
     assert [outcome.value for outcome in (cold, again, hit)] == [42, 42, 42]
     assert sandbox.compiles == 2
+
+
+@pytest.mark.parametrize("path", [":{}", "{}:", "/nonexistent::{}", ".:{}", "bin:{}"])
+def test_programs_of_the_current_folder_never_run(sandbox: Sandbox, path: str) -> None:
+    """With an empty element in PATH, ``ld`` of the current folder ran."""
+    here = sandbox.scratch / "here"
+    for folder in (here, here / "bin"):
+        folder.mkdir()
+        for name in ("ld", "as", "g++", "gcc", "clang++", "cc1plus", "collect2", "ninja"):
+            program = folder / name
+            program.write_text(f"#!/bin/sh\ntouch {here}/ran\nexit 1\n", encoding="utf-8")
+            program.chmod(0o755)
+    loaded = sandbox.load(cwd=here, PATH=path.format(os.environ["PATH"]))
+
+    assert loaded.value == 42, loaded.message
+    assert not (here / "ran").exists()
