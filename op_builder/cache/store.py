@@ -141,6 +141,8 @@ def _refusal(
 
 def _misplaced(entry: Entry, key: BuildKey) -> str | None:
     """Return why an entry is in the wrong folder, for example because it was copied; else None."""
+    if entry.manifest.recipe == key.recipe and entry.manifest.toolchain == key.toolchain:
+        return None
     if BuildKey(entry.manifest.recipe, entry.manifest.toolchain).digest != key.digest:
         return f"{entry.path} contains a build for another key"
     return None

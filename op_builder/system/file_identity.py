@@ -98,13 +98,18 @@ def statuses(paths: Iterable[str], *, may_be_missing: bool = False) -> list[str 
     known = _memoized.get()
     for path in paths:
         try:
-            state = _stat(path) if known is None else status(path)
+            if known is None:  # a call of _stat() would take a tenth of the time
+                info = os.stat(path)  # noqa: PTH116
+                state: Status = (
+                    info.st_dev, info.st_ino, info.st_size, info.st_mtime_ns, info.st_ctime_ns
+                )  # fmt: skip
+            else:
+                state = status(path)
         except OSError:
             if not may_be_missing:
                 return None
             state = _MISSING
-        found.append(path)
-        found.extend(state)
+        found += (path, *state)
     return found
 
 

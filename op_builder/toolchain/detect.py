@@ -7,6 +7,7 @@ searched for when it is first needed, so that a machine without one can load ops
 from __future__ import annotations
 
 import importlib.machinery
+import os
 import platform
 from collections.abc import Mapping
 from dataclasses import field
@@ -87,8 +88,9 @@ class Toolchain:
         key = (self.memo_dir, *sorted(self.environ.items()))
         known = _compilers.get(key)
         if known is None or known.states != _states(known.compiler):
-            compiler = find_compiler(self.environ, self.memo_dir)
-            known = _Known(compiler, _states(compiler))
+            with file_identity.memoized_status():  # the memo has compared the same files
+                compiler = find_compiler(self.environ, self.memo_dir)
+                known = _Known(compiler, _states(compiler))
             _compilers.clear()  # a process rarely has two environments
             _compilers[key] = known
         return known.compiler
@@ -130,10 +132,5 @@ _compilers: dict[tuple[object, ...], _Known] = {}
 
 def _states(compiler: Compiler) -> list[object]:
     """Return the status of all files that the choice of a compiler depends on."""
-    states: list[object] = []
-    for path in (*compiler.files, *compiler.absent):
-        try:
-            states.append(file_identity.status(path))
-        except OSError:
-            states.append(None)
-    return states
+    appeared = [path for path in compiler.absent if os.access(path, os.F_OK)]
+    return [file_identity.statuses(compiler.files, may_be_missing=True), appeared]
