@@ -149,7 +149,7 @@ def pack(
     entries = [
         entry
         for entry in maintenance.all_entries([_user_layer()])
-        if isinstance(entry, Entry) and (not ops or entry.op in ops)
+        if isinstance(entry, Entry) and (entry.op in ops if ops else not entry.is_header)
     ]
     missing = set(ops or ()) - {entry.op for entry in entries}
     if missing or not entries:

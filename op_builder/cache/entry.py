@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..lazy_dataclass import dataclass
+from ..recipe.spec import HEADER
 from ..system import elf_file, file_identity
 from ..system.regular_file import open_regular, read_descriptor
 from ..system.trust import open_trusted
@@ -61,6 +62,11 @@ class Entry:
     def op(self) -> str:
         """The name of the op."""
         return str(self.manifest.recipe["op"])
+
+    @property
+    def is_header(self) -> bool:
+        """Whether it is a precompiled header, which only builds on this machine use."""
+        return bool(self.manifest.recipe.get("binding") == HEADER)
 
     def open_library(self, *, to_load: bool = True) -> OpenLibrary | str:
         """Open the library and verify all of it.

@@ -12,7 +12,7 @@ from .. import envs
 from ..cache.entry import Digests, Entry, header_digests, link_digests
 from ..cache.key import flag_file_digests, source_digests
 from ..errors import BuildError, CommandError
-from ..recipe import ninja
+from ..recipe import ninja, torch_target
 from ..recipe.precompiled import FOLDER, HEADER_FILE
 from ..recipe.spec import BuildSpec
 from ..toolchain.detect import Toolchain
@@ -83,6 +83,7 @@ def compile_library(
         except FileNotFoundError as error:  # deleted since a tool read it
             changed = [str(error.filename)]
         if not changed:
+            _check_target(spec, headers, work)
             outdated = [path for path in contained if headers[path] != contained[path]]
             if outdated:  # written since the precompiled header was found
                 raise _moving_target(spec, work, spec.resolve(outdated[0]))
@@ -99,6 +100,23 @@ def _check_key(spec: BuildSpec, recipe: Mapping[str, Any], work: Path) -> None:
             if now.get(path) != digest:
                 spelled = f"source/{path}" if name == "sources" else path
                 raise _moving_target(spec, work, spec.resolve(spelled))
+
+
+def _check_target(spec: BuildSpec, headers: Iterable[str], work: Path) -> None:
+    """Refuse a header that sets TORCH_TARGET_VERSION to a value that ``bound_to`` does not have."""
+    if spec.binding != "stable":
+        return
+    flags = [*spec.cxx_flags, *(flag for source in spec.sources for flag in source.flags)]
+    for path in headers:
+        if path.startswith(("torch/", "/usr/")):
+            continue
+        value = torch_target.defined_in(Path(spec.resolve(path)))
+        if value is not None and torch_target.macro_flag(value) not in flags:
+            message = (
+                f"{path}: error: {torch_target.MACRO} must be defined in a source or in "
+                f"cxx_args(), got {value or 'several values'} in a header"
+            )
+            raise BuildError(spec.name, message, "ninja", work / "build.log")
 
 
 def _inputs(spec: BuildSpec, work: Path, precompiled: Iterable[str]) -> Inputs:

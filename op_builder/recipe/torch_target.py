@@ -73,7 +73,7 @@ def torch_target(root: Path, sources: Iterable[Source], cxx_args: Sequence[str])
     chosen: list[Source] = []
     for source in sources:
         own = _value_in(source.flags)
-        defined = _defined_in(root / source.path)
+        defined = defined_in(root / source.path)
         if own is None and defined is not None:
             # Defining the macro with the same tokens twice is valid, with others it is not.
             flags = (f"-U{MACRO}", macro_flag(defined)) if defined else (f"-U{MACRO}",)
@@ -105,10 +105,10 @@ def _value_in(flags: Sequence[str]) -> str | None:
 _definitions: dict[str, tuple[file_identity.Status, str | None]] = {}
 
 
-def _defined_in(path: Path) -> str | None:
-    """Return how a source defines the macro, "" if in several ways, None if it does not.
+def defined_in(path: Path) -> str | None:
+    """Return how a file defines the macro, "" if in several ways, None if it does not.
 
-    The source is read again only if its status has changed, since a load needs this twice.
+    The file is read again only if its status has changed, since a load needs this twice.
     """
     name = str(path)
     try:

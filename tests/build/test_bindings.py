@@ -68,6 +68,20 @@ def test_source_that_sets_its_own_torch_target_compiles_without_a_warning(
     assert manifest(loaded.entry)["recipe"]["bound_to"] == {"torch": "stable ABI, 2.11 or newer"}
 
 
+def test_header_that_sets_another_torch_target_is_refused(sandbox: Sandbox) -> None:
+    """The compiler would only warn, and bound_to would name an older torch."""
+    include = "#include <torch/csrc/stable/library.h>\n"
+    sandbox.edit("stable_answer.cpp", include, '#include "target.h"\n' + include)
+    header = sandbox.project / "target.h"
+    header.write_text("#define TORCH_TARGET_VERSION 0x020B000000000000\n", encoding="utf-8")
+    refused = sandbox.load(STABLE)
+
+    assert refused.error == "BuildError"
+    assert "TORCH_TARGET_VERSION must be defined in a source or in cxx_args()" in refused.message
+    header.write_text("#define TORCH_TARGET_VERSION 0x020A000000000000\n", encoding="utf-8")
+    assert sandbox.load(STABLE).value == 42
+
+
 def test_python_op_that_links_torch_loads_before_torch_was_imported(sandbox: Sandbox) -> None:
     """Its library requires libtorch.so, which is loaded by importing torch."""
     pytest.importorskip("pybind11")
