@@ -111,7 +111,7 @@ def _changed_file(headers: Mapping[str, str], linked: Mapping[str, str]) -> str 
 def _changed_lookup(
     manifest: _Manifest, searches: Mapping[str, Any], resolve: Callable[[str], str]
 ) -> tuple[str | None, bool]:
-    """Return which look-up has another result, and whether all folders are as the manifest says.
+    """Return which look-up has another result, and whether all folders are as in the manifest.
 
     If a folder between a searched one and a name has appeared, its status is not watched.
     """
