@@ -9,7 +9,7 @@ import subprocess
 import sys
 
 import pytest
-from aclnn_call import call
+from aclnn_call import Scalar, call
 from limits import HANG_SECONDS
 
 pytestmark = pytest.mark.npu
@@ -88,7 +88,8 @@ def fused_infer(t, version, **given):
 def scatter_cache(t, **given):
     lengths = [given.get(n) for n in ("compressLens", "compressSeqOffset", "seqLens")]
     return [
-        *(t.tokens, t.cache, t.integers(0, 1, 2), t.tokens, t.cache, *lengths, "Norm", "None"),
+        *(t.tokens, t.cache, t.integers(0, 1, 2), t.tokens, t.cache, *lengths),
+        *(given.get("cacheMode", "Norm"), "None"),
         *(given.get("strides"), given.get("offsets")),
     ]
 
@@ -203,13 +204,79 @@ def test_torch_npu_raises_the_name_of_the_parameter():
         )
 
 
-def test_an_output_of_another_shape_is_named():
+#: The inputs of a function, given x of 4 by 6 and y of 6 by 2, and the shape of its result.
+SHAPES = {
+    "aclnnAdd": (lambda x, y: [x, x, Scalar(1)], [4, 6]),
+    "aclnnReduceSum": (lambda x, y: [x, [1], False, 0], [4]),
+    "aclnnAmax": (lambda x, y: [x, [0, 1], True], [1, 1]),
+    "aclnnArgMax": (lambda x, y: [x, -2, False], [6]),
+    "aclnnMax": (lambda x, y: [x], []),
+    "aclnnSoftmax": (lambda x, y: [x, 1], [4, 6]),
+    "aclnnMm": (lambda x, y: [x, y], [4, 2]),
+    "aclnnMatmul": (lambda x, y: [x[0], y], [2]),
+}
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_phase_one_refuses_an_output_of_another_shape(name):
     import torch
 
-    x = torch.randn(4, 6).npu()
-    message = r"out must have shape \[4\], got \[6\]"
-    with pytest.raises(RuntimeError, match=message):
-        call("aclnnReduceSum", x, [1], False, 0, torch.zeros(6).npu())
+    inputs, shape = SHAPES[name]
+    x, y = torch.randn(4, 6).npu(), torch.randn(6, 2).npu()
+    dtype = torch.int64 if name == "aclnnArgMax" else torch.float32
+    cube = [0] if name in ("aclnnMm", "aclnnMatmul") else []
+    call(name, *inputs(x, y), torch.zeros(shape, dtype=dtype).npu(), *cube)
+    with pytest.raises(RuntimeError) as raised:
+        call(name, *inputs(x, y), torch.zeros([3, *shape], dtype=dtype).npu(), *cube)
+    assert str(raised.value).startswith("161002")
+    assert f"out must have shape {shape}, got {[3, *shape]}" in str(raised.value)
+
+
+def test_a_body_names_an_output_of_another_shape():
+    import torch
+
+    x, y = torch.randn(4, 6).npu(), torch.zeros(6, 4).npu()
+    with pytest.raises(RuntimeError, match=r"561103.*y must have shape \[4, 6\], got \[6, 4\]"):
+        call("aclnnGelu", x, y)
+
+
+def _windowed(t):
+    arguments = fused_infer(t, 1)
+    return [5 if argument is _WHOLE else argument for argument in arguments]
+
+
+def _of_columns(t, group_type, bias):
+    arguments = grouped_matmul(t, 3)
+    arguments[2], arguments[-2] = bias, group_type
+    return arguments
+
+
+@pytest.mark.parametrize(
+    ("function", "arguments", "message"),
+    [
+        ("aclnnFusedInferAttentionScore", _windowed, "preTokens and nextTokens is not emulated"),
+        (
+            "aclnnScatterPaKvCache",
+            lambda t: scatter_cache(t, cacheMode="PA_NZ"),
+            "cacheMode PA_NZ is not emulated",
+        ),
+        (
+            "aclnnGroupedMatmulV3",
+            lambda t: _of_columns(t, -1, None),
+            "groupType -1 is not emulated",
+        ),
+        (
+            "aclnnGroupedMatmulV3",
+            lambda t: _of_columns(t, 2, [t.scale]),
+            "bias with groupType 2 is not emulated",
+        ),
+    ],
+)
+def test_phase_one_refuses_modes_that_are_not_emulated(function, arguments, message):
+    with pytest.raises(RuntimeError) as raised:
+        call(function, *arguments(Operands()))
+    assert str(raised.value).startswith("161002")
+    assert message in str(raised.value)
 
 
 def test_the_gradient_of_a_bias_is_computed():

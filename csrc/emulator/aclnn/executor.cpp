@@ -184,8 +184,10 @@ int prepare(const Operation& operation, Arguments arguments, std::uint64_t* work
     }
     const Problem problem = why_refused(operation, arguments);
     if (!problem.text.empty()) {
-        return services().fail(problem.code,
-                               parameter_name(operation, problem.index) + problem.text);
+        const bool is_named = problem.index == Problem::no_parameter;
+        return services().fail(
+            problem.code,
+            (is_named ? "" : parameter_name(operation, problem.index)) + problem.text);
     }
     *workspace_bytes = workspace_of(operation.name);
     *executor = make_handle<aclOpExecutor>(std::make_shared<Call>(operation, std::move(arguments)),

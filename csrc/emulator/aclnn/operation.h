@@ -119,13 +119,14 @@ using Captured = std::variant<std::monostate, bool, std::int64_t, double, std::s
                               std::vector<TensorDescriptionPtr>, ScalarList, aclTensor*>;
 
 class Arguments;
-class SchemaCall;
+struct MatchedSchema;
 
 /// Why an argument cannot be used.
 struct Problem {
+    static constexpr std::size_t no_parameter = static_cast<std::size_t>(-1);
     std::size_t index = 0;
     int code = 0;
-    std::string text;  // follows the argument's name
+    std::string text;  // follows the argument's name, unless there is no parameter
 };
 
 struct Operation {
@@ -133,12 +134,13 @@ struct Operation {
     const char* phase1_name;
     const char* schema;      // of ATen; null for a body
     const char* parameters;  // the body's, as in its source; null for a schema
-    void (*run)(const Operation& operation, Arguments& arguments);
+    void (*run)(const Operation& operation, const Arguments& arguments);
     const ParameterKind* kinds;
     const bool* required;
     std::size_t count;
+    bool is_checked;  // the body begins with checks of its arguments, which phase 1 runs
     /// The schema matched with the parameters; null before the first call.
-    mutable std::atomic<const SchemaCall*> call{nullptr};
+    mutable std::atomic<const MatchedSchema*> matched{nullptr};
 };
 
 class Arguments {
@@ -198,7 +200,7 @@ int prepare(const Operation& operation, Arguments arguments, std::uint64_t* work
             aclOpExecutor** executor);
 int launch(const Operation& operation, void* workspace, std::uint64_t workspace_bytes,
            aclOpExecutor* executor, void* stream);
-void run_schema(const Operation& operation, Arguments& arguments);
+void run_schema(const Operation& operation, const Arguments& arguments);
 
 /// The C type of a parameter, its kind, and how it is stored.
 template <class T>
@@ -316,11 +318,11 @@ struct Signature {
         }
     }
     template <void (*body)(Types...), std::size_t... index>
-    static void apply(Arguments& arguments, std::index_sequence<index...>) {
+    static void apply(const Arguments& arguments, std::index_sequence<index...>) {
         body(value<Types>(arguments, index)...);
     }
     template <void (*body)(Types...)>
-    static void run(const Operation&, Arguments& arguments) {
+    static void run(const Operation&, const Arguments& arguments) {
         apply<body>(arguments, std::index_sequence_for<Types...>());
     }
 };
@@ -359,7 +361,8 @@ using AnyFunction = void (*)();
                                                          ascend_emulator::run_schema, \
                                                          NAME##_signature::kinds,     \
                                                          NAME##_signature::required,  \
-                                                         NAME##_signature::count};    \
+                                                         NAME##_signature::count,     \
+                                                         false};                      \
     }                                                                                 \
     ACLNN_EXPORT(NAME, NAME##_signature)
 
@@ -370,7 +373,13 @@ using AnyFunction = void (*)();
 #define REFUSED_UNLESS(DEFAULT, TYPE, NAME) \
     [[maybe_unused]] ascend_emulator::Refused<TYPE, DEFAULT> NAME
 
-#define ACLNN(NAME, ...)                                                                      \
+#define ACLNN(NAME, ...) ACLNN_BODY(NAME, false, __VA_ARGS__)
+
+// A body that begins with checks of its arguments. Phase 1 runs it up to the first step that
+// computes, and refuses what is not emulated.
+#define ACLNN_CHECKED(NAME, ...) ACLNN_BODY(NAME, true, __VA_ARGS__)
+
+#define ACLNN_BODY(NAME, CHECKED, ...)                                                        \
     static void NAME##_body(__VA_ARGS__);                                                     \
     namespace {                                                                               \
     using NAME##_signature = decltype(ascend_emulator::signature_of(&NAME##_body));           \
@@ -381,7 +390,8 @@ using AnyFunction = void (*)();
                                                          NAME##_signature::run<&NAME##_body>, \
                                                          NAME##_signature::kinds,             \
                                                          NAME##_signature::required,          \
-                                                         NAME##_signature::count};            \
+                                                         NAME##_signature::count,             \
+                                                         CHECKED};                            \
     }                                                                                         \
     ACLNN_EXPORT(NAME, NAME##_signature)                                                      \
     static void NAME##_body(__VA_ARGS__)

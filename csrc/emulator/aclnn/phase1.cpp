@@ -38,26 +38,24 @@ Problem why_null(const Operation& operation, const Arguments& arguments) {
     return {};
 }
 
-const IntList* sizes_of(const Captured& captured) {
-    const auto* tensor = std::get_if<TensorDescriptionPtr>(&captured);
-    return tensor == nullptr || *tensor == nullptr ? nullptr : &(*tensor)->sizes;
-}
-
-/// Broadcast `sizes` into `shape`; false if they do not fit.
-bool broadcast(const IntList& sizes, IntList* shape) {
-    if (sizes.size() > shape->size()) {
-        shape->insert(shape->begin(), sizes.size() - shape->size(), 1);
-    }
-    const std::size_t first = shape->size() - sizes.size();
-    for (std::size_t i = 0; i < sizes.size(); ++i) {
-        std::int64_t& size = (*shape)[first + i];
-        if (size == 1) {
-            size = sizes[i];
-        } else if (sizes[i] != 1 && sizes[i] != size) {
-            return false;
+/// The first output must have elements; another one without is one that the caller does not want.
+Problem why_of_another_shape(const Operation& operation, const Arguments& arguments,
+                             const IntList& shape) {
+    bool is_first = true;
+    for (std::size_t i = 0; i < operation.count; ++i) {
+        const IntList* sizes = sizes_of(arguments.values()[i]);
+        if (sizes == nullptr || !is_output(operation.kinds[i])) {
+            continue;
+        }
+        const bool is_wanted =
+            is_first || std::find(sizes->begin(), sizes->end(), 0) == sizes->end();
+        is_first = false;
+        if (is_wanted && *sizes != shape && !same_but_for_ones(*sizes, shape)) {
+            return {i, invalid_argument,
+                    " must have shape " + text_of(shape) + ", got " + text_of(*sizes)};
         }
     }
-    return true;
+    return {};
 }
 
 Problem why_not_broadcast(const Operation& operation, const Arguments& arguments) {
@@ -82,13 +80,18 @@ Problem why_not_broadcast(const Operation& operation, const Arguments& arguments
             }
         }
     }
-    for (std::size_t i = 0; i < operation.count && first != nullptr; ++i) {
-        const IntList* sizes = sizes_of(arguments.values()[i]);
-        if (sizes != nullptr && is_output(operation.kinds[i]) &&
-            !same_but_for_ones(*sizes, *first)) {
-            return {i, invalid_argument,
-                    " must have shape " + text_of(*first) + ", got " + text_of(*sizes)};
-        }
+    return first == nullptr ? Problem() : why_of_another_shape(operation, arguments, *first);
+}
+
+/// What a device refuses as well is left to the run, which reports it at the next synchronization.
+Problem why_not_emulated(const Operation& operation, const Arguments& arguments) {
+    try {
+        const Rehearsal rehearsal;
+        operation.run(operation, arguments);
+    } catch (const NotEmulated& error) {
+        return {Problem::no_parameter, invalid_argument, error.what()};
+    } catch (const std::exception&) {
+    } catch (const Rehearsal::Computes&) {
     }
     return {};
 }
@@ -100,11 +103,19 @@ Problem why_refused(const Operation& operation, const Arguments& arguments) {
         return arguments.problem();
     }
     Problem problem = why_null(operation, arguments);
-    if (problem.text.empty() && operation.schema != nullptr &&
-        schema_is_pointwise(operation, arguments)) {
-        problem = why_not_broadcast(operation, arguments);
+    if (problem.text.empty() && operation.is_checked) {
+        return why_not_emulated(operation, arguments);
     }
-    return problem;
+    if (!problem.text.empty() || operation.schema == nullptr) {
+        return problem;
+    }
+    const MatchedSchema& schema = matched_schema(operation, arguments);
+    if (schema.is_pointwise) {
+        return why_not_broadcast(operation, arguments);
+    }
+    const auto shape =
+        schema.shape_rule == nullptr ? std::nullopt : schema.shape_rule(operation, arguments);
+    return shape ? why_of_another_shape(operation, arguments, *shape) : Problem();
 }
 
 std::string parameter_name(const Operation& operation, std::size_t index) {

@@ -41,33 +41,33 @@ Operands operands_of(const Operation& operation, const Arguments& arguments) {
 }
 
 /// Created when the operation is first used, and never destroyed: workers outlive main.
-const SchemaCall& schema_call(const Operation& operation, const std::vector<Value>& inputs) {
-    const SchemaCall* known = operation.call.load(std::memory_order_acquire);
+const MatchedSchema& matched(const Operation& operation, const std::vector<Value>& inputs) {
+    const MatchedSchema* known = operation.matched.load(std::memory_order_acquire);
     if (known != nullptr) {
         return *known;
     }
-    auto made = std::make_unique<SchemaCall>(operation.name, operation.schema, inputs);
-    if (operation.call.compare_exchange_strong(known, made.get())) {
+    auto made = std::make_unique<MatchedSchema>(operation, inputs);
+    if (operation.matched.compare_exchange_strong(known, made.get())) {
         known = made.release();
     }
     return *known;
 }
 
-const SchemaCall& schema_call(const Operation& operation, const Arguments& arguments) {
-    const SchemaCall* known = operation.call.load(std::memory_order_acquire);
-    return known != nullptr ? *known
-                            : schema_call(operation, operands_of(operation, arguments).inputs);
-}
-
 }  // namespace
 
-bool schema_is_pointwise(const Operation& operation, const Arguments& arguments) {
-    return schema_call(operation, arguments).is_pointwise();
+MatchedSchema::MatchedSchema(const Operation& operation, const std::vector<Value>& inputs)
+    : call(operation.name, operation.schema, inputs),
+      is_pointwise(call.is_pointwise() || is_pointwise_without_tag(operation.schema)),
+      shape_rule(shape_rule_of(operation.schema)) {}
+
+const MatchedSchema& matched_schema(const Operation& operation, const Arguments& arguments) {
+    const MatchedSchema* known = operation.matched.load(std::memory_order_acquire);
+    return known != nullptr ? *known : matched(operation, operands_of(operation, arguments).inputs);
 }
 
-void run_schema(const Operation& operation, Arguments& arguments) {
+void run_schema(const Operation& operation, const Arguments& arguments) {
     const Operands operands = operands_of(operation, arguments);
-    const TensorList results = schema_call(operation, operands.inputs).run(operands.inputs);
+    const TensorList results = matched(operation, operands.inputs).call.run(operands.inputs);
     for (std::size_t i = 0; i < std::min(operands.outputs.size(), results.size()); ++i) {
         assign_output(operands.outputs[i].parameter, operands.outputs[i].tensor, results[i]);
     }

@@ -2,11 +2,19 @@
 #pragma once
 
 #include "emulator/aclnn/operation.h"
+#include "emulator/aclnn/result_shape.h"
 #include "emulator/aten/schema_call.h"
 
 namespace ascend_emulator {
 
-/// Whether the shape of the result is that which the inputs broadcast to.
-bool schema_is_pointwise(const Operation& operation, const Arguments& arguments);
+/// What is found out once about a row.
+struct MatchedSchema {
+    MatchedSchema(const Operation& operation, const std::vector<Value>& inputs);
+    SchemaCall call;
+    bool is_pointwise;  // the inputs broadcast to the shape of the result
+    ShapeRule shape_rule;
+};
+
+const MatchedSchema& matched_schema(const Operation& operation, const Arguments& arguments);
 
 }  // namespace ascend_emulator

@@ -29,6 +29,15 @@ void leave_autograd_out() {
     (void)done;
 }
 
+thread_local bool rehearses = false;
+
+/// Called before whatever reads or writes the elements of a tensor.
+void compute() {
+    if (rehearses) {
+        throw Rehearsal::Computes();
+    }
+}
+
 std::string describe(const Value& value) {
     constexpr const char* names[] = {"None",    "bool",   "int",      "float",   "str",
                                      "dtype",   "scalar", "seed",     "tensor",  "int[]",
@@ -37,6 +46,9 @@ std::string describe(const Value& value) {
 }
 
 }  // namespace
+
+Rehearsal::Rehearsal() { rehearses = true; }
+Rehearsal::~Rehearsal() { rehearses = false; }
 
 c10::OperatorHandle find_operator(const std::string& schema) {
     const std::size_t dot = schema.find('.');
@@ -110,6 +122,7 @@ TensorList SchemaCall::run(const std::vector<Value>& arguments) const {
 }
 
 TensorList call(const char* schema, std::vector<Value> arguments) {
+    compute();
     leave_autograd_out();
     thread_local std::unordered_map<const void*, c10::OperatorHandle> known;
     auto found = known.find(schema);
@@ -154,13 +167,21 @@ std::int64_t Tensor::size(std::int64_t dimension) const {
 }
 IntList Tensor::sizes() const { return torch_tensor(*this).sizes().vec(); }
 DType Tensor::dtype() const { return static_cast<DType>(torch_tensor(*this).scalar_type()); }
-void* Tensor::data() const { return torch_tensor(*this).data_ptr(); }
-double Tensor::item() const { return torch_tensor(*this).item().toDouble(); }
+void* Tensor::data() const {
+    compute();
+    return torch_tensor(*this).data_ptr();
+}
+double Tensor::item() const {
+    compute();
+    return torch_tensor(*this).item().toDouble();
+}
 
 Tensor Tensor::to(DType dtype) const {
+    compute();
     return own_tensor(torch_tensor(*this).to(scalar_type(dtype)));
 }
 Tensor Tensor::reshape(const IntList& sizes) const {
+    compute();
     return own_tensor(torch_tensor(*this).reshape(sizes));
 }
 Tensor Tensor::permute(const IntList& dimensions) const {
@@ -170,12 +191,19 @@ Tensor Tensor::transpose(std::int64_t a, std::int64_t b) const {
     return own_tensor(torch_tensor(*this).transpose(a, b));
 }
 Tensor Tensor::sum(const IntList& dimensions, bool keep) const {
+    compute();
     return own_tensor(torch_tensor(*this).sum(at::IntArrayRef(dimensions), keep));
 }
 Tensor Tensor::narrow(std::int64_t dimension, std::int64_t length) const {
     return own_tensor(torch_tensor(*this).narrow(dimension, 0, length));
 }
-Tensor Tensor::contiguous() const { return own_tensor(torch_tensor(*this).contiguous()); }
+Tensor Tensor::contiguous() const {
+    const at::Tensor tensor = torch_tensor(*this);
+    if (rehearses && !tensor.is_contiguous()) {
+        return own_tensor(tensor.alias());  // another tensor, as the contiguous one would be
+    }
+    return own_tensor(tensor.contiguous());
+}
 
 Tensor tensor_at(void* data, const IntList& sizes, const IntList& strides, DType dtype) {
     return own_tensor(
@@ -198,6 +226,7 @@ bool same_but_for_ones(const IntList& a, const IntList& b) {
 }
 
 void assign_output(std::size_t parameter, const Tensor& to, const Tensor& from) {
+    compute();
     if (!to.defined() || !from.defined() || to.impl() == from.impl()) {
         return;
     }

@@ -147,6 +147,22 @@ Tensor arange(std::int64_t end);
 /// Whether two shapes are equal but for dimensions of size 1.
 bool same_but_for_ones(const IntList& a, const IntList& b);
 
+/// A device computes it, and the emulator does not.
+struct NotEmulated : std::runtime_error {
+    using std::runtime_error::runtime_error;
+};
+
+/// While a Rehearsal lives, the first step of this thread that would compute throws Computes. So
+/// the checks at the beginning of a body run in phase 1, on tensors whose memory is not touched.
+class Rehearsal {
+  public:
+    struct Computes {};
+    Rehearsal();
+    ~Rehearsal();
+    Rehearsal(const Rehearsal&) = delete;
+    Rehearsal& operator=(const Rehearsal&) = delete;
+};
+
 /// An output has another shape than what the operator computes.
 struct WrongShape : std::runtime_error {
     static constexpr std::size_t unknown_parameter = static_cast<std::size_t>(-1);

@@ -4,6 +4,7 @@
 #include <stdexcept>
 #include <string>
 
+#include "emulator/aten/value.h"
 #include "emulator/interface/services.h"
 
 namespace ascend_emulator {
@@ -23,7 +24,7 @@ inline void require(bool holds, const std::string& problem) {
 
 /// Throw, for arguments that a device takes and the emulator does not.
 [[noreturn]] inline void not_emulated(const std::string& what) {
-    throw std::runtime_error(what + " is not emulated");
+    throw NotEmulated(what + " is not emulated");
 }
 
 /// Whether the emulated SoC is an Ascend 950. npu/call/soc.cpp has its own function, which queries

@@ -73,15 +73,15 @@ void copy_tokens(const Tensor& from, const Tensor& to, const IntList& slots) {
 
 }  // namespace
 
-ACLNN(aclnnScatterPaKvCache, Tensor key, InOut key_cache, Tensor slot_mapping, Tensor value,
-      InOut value_cache, REFUSED(Tensor, compressLens), REFUSED(Tensor, compressSeqOffset),
-      REFUSED(Tensor, seqLens), String cache_mode, String scatter_mode,
-      REFUSED_UNLESS(1, Ints, strides), REFUSED(Ints, offsets)) {
+ACLNN_CHECKED(aclnnScatterPaKvCache, Tensor key, InOut key_cache, Tensor slot_mapping, Tensor value,
+              InOut value_cache, REFUSED(Tensor, compressLens), REFUSED(Tensor, compressSeqOffset),
+              REFUSED(Tensor, seqLens), String cache_mode, String scatter_mode,
+              REFUSED_UNLESS(1, Ints, strides), REFUSED(Ints, offsets)) {
     if (!cache_mode.empty() && cache_mode != "Norm") {
-        not_emulated("cache mode " + cache_mode);
+        not_emulated("cacheMode " + cache_mode);
     }
     if (!scatter_mode.empty() && scatter_mode != "None") {
-        not_emulated("scatter mode " + scatter_mode);
+        not_emulated("scatterMode " + scatter_mode);
     }
     check_data("key", key, 3, key.dtype());
     check_data("value", value, 3, key.dtype());
@@ -136,14 +136,14 @@ void gather_tokens(const Tensor& cache, const Tensor& to, const IntList& slots) 
 
 }  // namespace
 
-ACLNN(aclnnGatherPaKvCache, Tensor key_cache, Tensor value_cache, Tensor block_table,
-      Tensor seq_lens, InOut key, InOut value, Optional<Tensor> seq_offset, String cache_mode,
-      bool is_cumulative) {
+ACLNN_CHECKED(aclnnGatherPaKvCache, Tensor key_cache, Tensor value_cache, Tensor block_table,
+              Tensor seq_lens, InOut key, InOut value, Optional<Tensor> seq_offset,
+              String cache_mode, bool is_cumulative) {
     if (cache_mode != "Norm") {
-        not_emulated("cache mode " + cache_mode);
+        not_emulated("cacheMode " + cache_mode);
     }
     if (seq_offset.defined() || is_cumulative) {
-        not_emulated("seq_offset or cumulative seq_lens");
+        not_emulated("seqOffset or isSeqLensCumsum");
     }
     check_data("key_cache", key_cache, 4, key.tensor.dtype());
     check_data("value_cache", value_cache, 4, key.tensor.dtype());

@@ -42,6 +42,12 @@ void grouped_matmul(const TensorList& xs, const TensorList& weights, const Tenso
                     const Tensor& group_list, Int group_type, Int list_type, const Outs& outs) {
     const Tensor& x = only(xs, "x");
     const Tensor& weight = only(weights, "weight");
+    if (group_type != 0 && group_type != 2) {
+        not_emulated("groupType " + std::to_string(group_type));
+    }
+    if (group_type == 2 && !biases.empty()) {
+        not_emulated("bias with groupType 2");
+    }
     const Tensor wide = x.to_float();
     TensorList parts;
     Int begin = 0;
@@ -63,9 +69,6 @@ void grouped_matmul(const TensorList& xs, const TensorList& weights, const Tenso
         parts.push_back(full({x.size(0) - begin, weight.size(2)}, Scalar{0.0}, DType::float32));
         assign(only(outs.tensors, "y"), aten("cat", parts, 0));
         return;
-    }
-    if (group_type != 2) {
-        not_emulated("groupType " + std::to_string(group_type));
     }
     for (const Int end : ends_of(group_list, list_type, x.size(1))) {
         parts.push_back(aten("matmul", aten("slice.Tensor", wide, 1, begin, end),
@@ -172,43 +175,45 @@ std::optional<IntList> counts_of(std::optional<IntList> tokens, bool are_ends) {
         REFUSED(Tensor, antiquantOffset2)
 
 // splitItem tells whether y is one tensor or several, as its list does, and tuningConfig is a hint.
-ACLNN(aclnnGroupedMatmulV3, Tensors x, Tensors weight, Optional<Tensors> bias, QUANTISATION_LISTS,
-      Tensor groupList, Unused<Int>, Int group_type, Outs y) {
+ACLNN_CHECKED(aclnnGroupedMatmulV3, Tensors x, Tensors weight, Optional<Tensors> bias,
+              QUANTISATION_LISTS, Tensor groupList, Unused<Int>, Int group_type, Outs y) {
     grouped_matmul(x, weight, bias, groupList, group_type, 0, y);
 }
-ACLNN(aclnnGroupedMatmulV4, Tensors x, Tensors weight, Optional<Tensors> bias, QUANTISATION_LISTS,
-      REFUSED(Tensors, perTokenScale), Tensor groupList, ACTIVATION_LISTS, Unused<Int>,
-      Int group_type, Int list_type, REFUSED(Int, actType), Outs y, MORE_OUTPUTS) {
+ACLNN_CHECKED(aclnnGroupedMatmulV4, Tensors x, Tensors weight, Optional<Tensors> bias,
+              QUANTISATION_LISTS, REFUSED(Tensors, perTokenScale), Tensor groupList,
+              ACTIVATION_LISTS, Unused<Int>, Int group_type, Int list_type, REFUSED(Int, actType),
+              Outs y, MORE_OUTPUTS) {
     grouped_matmul(x, weight, bias, groupList, group_type, list_type, y);
 }
-ACLNN(aclnnGroupedMatmulV5, Tensors x, Tensors weight, Optional<Tensors> bias, QUANTISATION_LISTS,
-      REFUSED(Tensors, perTokenScale), Tensor groupList, ACTIVATION_LISTS, Unused<Int>,
-      Int group_type, Int list_type, REFUSED(Int, actType), Unused<Ints>, Outs y, MORE_OUTPUTS) {
+ACLNN_CHECKED(aclnnGroupedMatmulV5, Tensors x, Tensors weight, Optional<Tensors> bias,
+              QUANTISATION_LISTS, REFUSED(Tensors, perTokenScale), Tensor groupList,
+              ACTIVATION_LISTS, Unused<Int>, Int group_type, Int list_type, REFUSED(Int, actType),
+              Unused<Ints>, Outs y, MORE_OUTPUTS) {
     grouped_matmul(x, weight, bias, groupList, group_type, list_type, y);
 }
 
 // innerPrecise is a hint.
-ACLNN(aclnnFFN, Tensor x, Tensor weight1, Tensor weight2, OptionalInts counts,
-      Optional<Tensor> bias1, Optional<Tensor> bias2, QUANTISATION_TENSORS, String activation,
-      Unused<Int>, Out y) {
+ACLNN_CHECKED(aclnnFFN, Tensor x, Tensor weight1, Tensor weight2, OptionalInts counts,
+              Optional<Tensor> bias1, Optional<Tensor> bias2, QUANTISATION_TENSORS,
+              String activation, Unused<Int>, Out y) {
     y = Feed{x, weight1, weight2, bias1, bias2, activation}.run(counts.values);
 }
-ACLNN(aclnnFFNV2, Tensor x, Tensor weight1, Tensor weight2, OptionalInts counts,
-      Optional<Tensor> bias1, Optional<Tensor> bias2, QUANTISATION_TENSORS, String activation,
-      Unused<Int>, bool tokensIndexFlag, Out y) {
+ACLNN_CHECKED(aclnnFFNV2, Tensor x, Tensor weight1, Tensor weight2, OptionalInts counts,
+              Optional<Tensor> bias1, Optional<Tensor> bias2, QUANTISATION_TENSORS,
+              String activation, Unused<Int>, bool tokensIndexFlag, Out y) {
     y = Feed{x, weight1, weight2, bias1, bias2, activation}.run(
         counts_of(counts.values, tokensIndexFlag));
 }
-ACLNN(aclnnFFNV3, Tensor x, Tensor weight1, Tensor weight2, Optional<Tensor> counts,
-      Optional<Tensor> bias1, Optional<Tensor> bias2, QUANTISATION_TENSORS, String activation,
-      Unused<Int>, bool tokensIndexFlag, Out y) {
+ACLNN_CHECKED(aclnnFFNV3, Tensor x, Tensor weight1, Tensor weight2, Optional<Tensor> counts,
+              Optional<Tensor> bias1, Optional<Tensor> bias2, QUANTISATION_TENSORS,
+              String activation, Unused<Int>, bool tokensIndexFlag, Out y) {
     y = Feed{x, weight1, weight2, bias1, bias2, activation}.run(
         counts_of(values_of(counts), tokensIndexFlag));
 }
 
-ACLNN(aclnnMoeGatingTopK, Tensor x, Optional<Tensor> bias, Int k, Int k_group, Int group_count,
-      Int group_select_mode, Int renorm, Int norm_type, bool out_flag, double scaling, double eps,
-      Out y, Out indices, Optional<Out> out) {
+ACLNN_CHECKED(aclnnMoeGatingTopK, Tensor x, Optional<Tensor> bias, Int k, Int k_group,
+              Int group_count, Int group_select_mode, Int renorm, Int norm_type, bool out_flag,
+              double scaling, double eps, Out y, Out indices, Optional<Out> out) {
     const Int experts = x.size(1);
     require(experts <= 2048, "x must have at most 2048 experts, got " + std::to_string(experts));
     require(k >= 1 && k <= experts,

@@ -85,14 +85,14 @@ Tensor embedded(const Tensor& x, const Tensor& cos, const Tensor& sin, Int mode)
 
 }  // namespace
 
-ACLNN(aclnnRotaryPositionEmbedding, Tensor x, Tensor cos, Tensor sin, Int mode, Out out) {
+ACLNN_CHECKED(aclnnRotaryPositionEmbedding, Tensor x, Tensor cos, Tensor sin, Int mode, Out out) {
     check(x, cos, sin, mode);
     out = embedded(x, cos, sin, mode);
 }
 
 // Without x, cos and sin have no gradients.
-ACLNN(aclnnRotaryPositionEmbeddingGrad, Tensor dy, Tensor cos, Tensor sin, Optional<Tensor> x,
-      Int mode, Out dx, Optional<Out> dcos, Optional<Out> dsin) {
+ACLNN_CHECKED(aclnnRotaryPositionEmbeddingGrad, Tensor dy, Tensor cos, Tensor sin,
+              Optional<Tensor> x, Int mode, Out dx, Optional<Out> dcos, Optional<Out> dsin) {
     check(dy, cos, sin, mode);
     require(dcos.defined() && dsin.defined(), "dcos and dsin must be given");
     Rotation rotation(dy.size(-1), mode);
@@ -106,7 +106,7 @@ ACLNN(aclnnRotaryPositionEmbeddingGrad, Tensor dy, Tensor cos, Tensor sin, Optio
 }
 
 // layout: 1 is [B, S, N, D], 4 is [T, N, D].
-ACLNN(aclnnApplyRotaryPosEmb, InOut query, InOut key, Tensor cos, Tensor sin, Int layout) {
+ACLNN_CHECKED(aclnnApplyRotaryPosEmb, InOut query, InOut key, Tensor cos, Tensor sin, Int layout) {
     require(layout == 1 || layout == 4, "layout must be 1 or 4, got " + std::to_string(layout));
     for (const InOut& side : {query, key}) {
         const Tensor& x = side.tensor;

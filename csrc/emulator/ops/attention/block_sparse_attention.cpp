@@ -30,7 +30,7 @@ AttentionInputs inputs_of(const Tensor& query, const Tensor& key, const Tensor& 
                           const std::string& query_layout, const std::string& key_layout,
                           Int shared_heads, double scale) {
     if (query_layout != "BNSD" || key_layout != "BNSD") {
-        not_emulated("layout " + query_layout + " with " + key_layout);
+        not_emulated("qInputLayout " + query_layout + " with kvInputLayout " + key_layout);
     }
     const IntList shape = block_shape.values.value_or(IntList{});
     require(blocks.defined() && shape.size() == 2,
@@ -58,12 +58,13 @@ AttentionInputs inputs_of(const Tensor& query, const Tensor& key, const Tensor& 
 
 // What is unused cannot change the result: innerPrecise is a hint, blockSize belongs to blockTable,
 // and the gradient computes the results of the forward pass again.
-ACLNN(aclnnBlockSparseAttention, Tensor query, Tensor key, Tensor value, Tensor blocks,
-      REFUSED(Tensor, attenMask), OptionalInts block_shape, REFUSED(Ints, actualSeqLengths),
-      REFUSED(Ints, actualSeqLengthsKv), REFUSED(Tensor, blockTable), String query_layout,
-      String key_layout, Int shared_heads, REFUSED(Int, maskType), double scale, Unused<Int>,
-      Unused<Int>, REFUSED_UNLESS(2147483647, Int, preTokens),
-      REFUSED_UNLESS(2147483647, Int, nextTokens), Int lse_flag, Out out, Optional<Out> lse) {
+ACLNN_CHECKED(aclnnBlockSparseAttention, Tensor query, Tensor key, Tensor value, Tensor blocks,
+              REFUSED(Tensor, attenMask), OptionalInts block_shape, REFUSED(Ints, actualSeqLengths),
+              REFUSED(Ints, actualSeqLengthsKv), REFUSED(Tensor, blockTable), String query_layout,
+              String key_layout, Int shared_heads, REFUSED(Int, maskType), double scale,
+              Unused<Int>, Unused<Int>, REFUSED_UNLESS(2147483647, Int, preTokens),
+              REFUSED_UNLESS(2147483647, Int, nextTokens), Int lse_flag, Out out,
+              Optional<Out> lse) {
     const AttentionResult result = attention(inputs_of(
         query, key, value, blocks, block_shape, query_layout, key_layout, shared_heads, scale));
     out = result.output;
@@ -72,12 +73,13 @@ ACLNN(aclnnBlockSparseAttention, Tensor query, Tensor key, Tensor value, Tensor 
     }
 }
 
-ACLNN(aclnnBlockSparseAttentionGrad, Tensor grad, Tensor query, Tensor key, Tensor value,
-      Unused<Tensor>, Unused<Tensor>, Tensor blocks, REFUSED(Tensor, attenMask),
-      OptionalInts block_shape, REFUSED(Ints, actualSeqLengths), REFUSED(Ints, actualSeqLengthsKv),
-      String query_layout, String key_layout, Int shared_heads, REFUSED(Int, maskType),
-      double scale, REFUSED_UNLESS(2147483647, Int, preTokens),
-      REFUSED_UNLESS(2147483647, Int, nextTokens), Out dq, Out dk, Out dv) {
+ACLNN_CHECKED(aclnnBlockSparseAttentionGrad, Tensor grad, Tensor query, Tensor key, Tensor value,
+              Unused<Tensor>, Unused<Tensor>, Tensor blocks, REFUSED(Tensor, attenMask),
+              OptionalInts block_shape, REFUSED(Ints, actualSeqLengths),
+              REFUSED(Ints, actualSeqLengthsKv), String query_layout, String key_layout,
+              Int shared_heads, REFUSED(Int, maskType), double scale,
+              REFUSED_UNLESS(2147483647, Int, preTokens),
+              REFUSED_UNLESS(2147483647, Int, nextTokens), Out dq, Out dk, Out dv) {
     const AttentionGradients grads =
         attention_gradients(inputs_of(query, key, value, blocks, block_shape, query_layout,
                                       key_layout, shared_heads, scale),

@@ -20,7 +20,7 @@ Tensor Layout::to_bnsd(const Tensor& x, Int count) const {
     if (name == "SBH") {
         return x.reshape({x.size(0), x.size(1), count, -1}).permute({1, 2, 0, 3});
     }
-    not_emulated("layout " + name);
+    not_emulated("inputLayout " + name);
 }
 
 Tensor Layout::from_bnsd(const Tensor& x) const {
@@ -56,6 +56,7 @@ AttentionInputs Layout::converted(AttentionInputs in) const {
 namespace {
 
 void forward(const Layout& layout, const AttentionInputs& inputs, Out max, Out sum, Out out) {
+    check_emulated(inputs);
     const AttentionResult result = attention(layout.converted(inputs));
     out = layout.from_bnsd(result.output);
     max.fill(result.max);  // 8 equal columns
@@ -64,6 +65,7 @@ void forward(const Layout& layout, const AttentionInputs& inputs, Out max, Out s
 
 void backward(const Layout& layout, const AttentionInputs& inputs, const Tensor& dy, Out dq, Out dk,
               Out dv, Out dpse, Out dsink) {
+    check_emulated(inputs);
     const AttentionGradients grads =
         attention_gradients(layout.converted(inputs), layout.to_bnsd(dy, layout.heads));
     dq = layout.from_bnsd(grads.query);
@@ -110,29 +112,29 @@ void backward(const Layout& layout, const AttentionInputs& inputs, const Tensor&
 #define BACKWARD(SINK, DSINK, PSE_TYPE) \
     backward({layout_name, heads}, INPUTS(SINK, PSE_TYPE), dy, dq, dk, dv, dpse, DSINK)
 
-ACLNN(aclnnFlashAttentionScore, SCORE_INPUTS, OptionalInts prefix, SCORE_ATTRIBUTES,
-      SCORE_OUTPUTS) {
+ACLNN_CHECKED(aclnnFlashAttentionScore, SCORE_INPUTS, OptionalInts prefix, SCORE_ATTRIBUTES,
+              SCORE_OUTPUTS) {
     FORWARD(Tensor(), bias_before_scale);
 }
-ACLNN(aclnnFlashAttentionScoreV2, SCORE_INPUTS, OptionalInts prefix, START_INDICES,
-      SCORE_ATTRIBUTES, Int pse_type, SCORE_OUTPUTS) {
+ACLNN_CHECKED(aclnnFlashAttentionScoreV2, SCORE_INPUTS, OptionalInts prefix, START_INDICES,
+              SCORE_ATTRIBUTES, Int pse_type, SCORE_OUTPUTS) {
     FORWARD(Tensor(), pse_type);
 }
-ACLNN(aclnnFlashAttentionScoreV3, SCORE_INPUTS, Optional<Tensor> sink, OptionalInts prefix,
-      START_INDICES, SCORE_ATTRIBUTES, Int pse_type, SCORE_OUTPUTS) {
+ACLNN_CHECKED(aclnnFlashAttentionScoreV3, SCORE_INPUTS, Optional<Tensor> sink, OptionalInts prefix,
+              START_INDICES, SCORE_ATTRIBUTES, Int pse_type, SCORE_OUTPUTS) {
     FORWARD(sink, pse_type);
 }
 
-ACLNN(aclnnFlashAttentionScoreGrad, SCORE_GRAD_INPUTS, OptionalInts prefix, SCORE_ATTRIBUTES,
-      Out dq, Out dk, Out dv, Optional<Out> dpse) {
+ACLNN_CHECKED(aclnnFlashAttentionScoreGrad, SCORE_GRAD_INPUTS, OptionalInts prefix,
+              SCORE_ATTRIBUTES, Out dq, Out dk, Out dv, Optional<Out> dpse) {
     BACKWARD(Tensor(), Out(), bias_before_scale);
 }
-ACLNN(aclnnFlashAttentionScoreGradV2, SCORE_GRAD_INPUTS, OptionalInts prefix, START_INDICES,
-      SCORE_ATTRIBUTES, Int pse_type, Out dq, Out dk, Out dv, Optional<Out> dpse) {
+ACLNN_CHECKED(aclnnFlashAttentionScoreGradV2, SCORE_GRAD_INPUTS, OptionalInts prefix, START_INDICES,
+              SCORE_ATTRIBUTES, Int pse_type, Out dq, Out dk, Out dv, Optional<Out> dpse) {
     BACKWARD(Tensor(), Out(), pse_type);
 }
-ACLNN(aclnnFlashAttentionScoreGradV3, SCORE_GRAD_INPUTS, Optional<Tensor> sink, OptionalInts prefix,
-      START_INDICES, SCORE_ATTRIBUTES, Int pse_type, Out dq, Out dk, Out dv, Optional<Out> dpse,
-      Optional<Out> dsink) {
+ACLNN_CHECKED(aclnnFlashAttentionScoreGradV3, SCORE_GRAD_INPUTS, Optional<Tensor> sink,
+              OptionalInts prefix, START_INDICES, SCORE_ATTRIBUTES, Int pse_type, Out dq, Out dk,
+              Out dv, Optional<Out> dpse, Optional<Out> dsink) {
     BACKWARD(sink, dsink, pse_type);
 }

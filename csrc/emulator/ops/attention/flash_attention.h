@@ -64,6 +64,9 @@ struct AttentionGradients {
 Tensor sequence(const Tensor& x, Int begin, Int end);
 Tensor tokens(const Tensor& x);
 
+/// Refuse what is not emulated before anything is computed.
+void check_emulated(const AttentionInputs& inputs);
+
 /// A row in which no score counts is 0. Both throw as checks.h describes.
 AttentionResult attention(const AttentionInputs& inputs);
 AttentionGradients attention_gradients(const AttentionInputs& inputs, const Tensor& grad);

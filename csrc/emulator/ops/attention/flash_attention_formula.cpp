@@ -60,7 +60,7 @@ Tensor masked_out(Int queries, Int keys, const AttentionInputs& in) {
             }
             return outside_prefix(*in.prefix, above(offset, shift), keys);
         default:
-            not_emulated("sparse mode " + std::to_string(window.mode));
+            not_emulated("sparseMode " + std::to_string(window.mode));
     }
 }
 
@@ -154,6 +154,13 @@ Tensor sequence(const Tensor& x, Int begin, Int end) {
 }
 
 Tensor tokens(const Tensor& x) { return aten("squeeze.dim", x, 0).permute({1, 0, 2}); }
+
+void check_emulated(const AttentionInputs& in) {
+    if (given(in.bias).defined() && in.pse_type != bias_after_scale &&
+        in.pse_type != bias_before_scale) {
+        not_emulated("pseType " + std::to_string(in.pse_type));
+    }
+}
 
 AttentionResult attention(const AttentionInputs& inputs) {
     const Probabilities a = attend(inputs);

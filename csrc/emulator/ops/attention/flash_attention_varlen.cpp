@@ -139,24 +139,26 @@ void check_layout(const std::string& name) {
                              keep_probability,             \
                              {sparse_mode, before, after}, \
                              PSE_TYPE};                    \
-    check_layout(layout)
+    check_layout(layout);                                  \
+    check_emulated(in)
 
-ACLNN(aclnnFlashAttentionVarLenScore, VARLEN_INPUTS, VARLEN_ATTRIBUTES, VARLEN_OUTPUTS) {
+ACLNN_CHECKED(aclnnFlashAttentionVarLenScore, VARLEN_INPUTS, VARLEN_ATTRIBUTES, VARLEN_OUTPUTS) {
     INPUTS(bias_before_scale);
     forward(in, Ends(query_ends, key_ends, in), softmax_max, softmax_sum, out);
 }
-ACLNN(aclnnFlashAttentionVarLenScoreV2, VARLEN_INPUTS, Unused<Ints>, Unused<Ints>,
-      VARLEN_ATTRIBUTES, Int pse_type, VARLEN_OUTPUTS) {
+ACLNN_CHECKED(aclnnFlashAttentionVarLenScoreV2, VARLEN_INPUTS, Unused<Ints>, Unused<Ints>,
+              VARLEN_ATTRIBUTES, Int pse_type, VARLEN_OUTPUTS) {
     INPUTS(pse_type);
     forward(in, Ends(query_ends, key_ends, in), softmax_max, softmax_sum, out);
 }
-ACLNN(aclnnFlashAttentionUnpaddingScoreGrad, VARLEN_GRAD_INPUTS, VARLEN_ATTRIBUTES, Out dq, Out dk,
-      Out dv, REFUSED(Out, dpseOut)) {
+ACLNN_CHECKED(aclnnFlashAttentionUnpaddingScoreGrad, VARLEN_GRAD_INPUTS, VARLEN_ATTRIBUTES, Out dq,
+              Out dk, Out dv, REFUSED(Out, dpseOut)) {
     INPUTS(bias_before_scale);
     backward(in, Ends(query_ends, key_ends, in), dy, dq, dk, dv);
 }
-ACLNN(aclnnFlashAttentionUnpaddingScoreGradV2, VARLEN_GRAD_INPUTS, Unused<Ints>, Unused<Ints>,
-      VARLEN_ATTRIBUTES, Int pse_type, Out dq, Out dk, Out dv, REFUSED(Out, dpseOut)) {
+ACLNN_CHECKED(aclnnFlashAttentionUnpaddingScoreGradV2, VARLEN_GRAD_INPUTS, Unused<Ints>,
+              Unused<Ints>, VARLEN_ATTRIBUTES, Int pse_type, Out dq, Out dk, Out dv,
+              REFUSED(Out, dpseOut)) {
     INPUTS(pse_type);
     backward(in, Ends(query_ends, key_ends, in), dy, dq, dk, dv);
 }

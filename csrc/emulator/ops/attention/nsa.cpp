@@ -110,8 +110,8 @@ Tensor importance(const AttentionInputs& in, const AttentionResult& result, Int 
 
 }  // namespace
 
-ACLNN(aclnnNsaCompress, Tensor x, Tensor weight, OptionalInts ends, String layout, Int block,
-      Int stride, REFUSED(Int, actSeqLenType), Out out) {
+ACLNN_CHECKED(aclnnNsaCompress, Tensor x, Tensor weight, OptionalInts ends, String layout,
+              Int block, Int stride, REFUSED(Int, actSeqLenType), Out out) {
     check_layout(layout);
     require(block % 16 == 0 && stride % 16 == 0 && block >= stride,
             "compressBlockSize and compressStride must be multiples of 16, the stride at most the "
@@ -137,18 +137,19 @@ ACLNN(aclnnNsaCompress, Tensor x, Tensor weight, OptionalInts ends, String layou
 
 // What is unused in the functions below cannot change the result: headNum is in the shapes, and the
 // gradient computes the results of the forward pass again.
-ACLNN(aclnnNsaCompressAttention, Tensor query, Tensor key, Tensor value, Optional<Tensor> mask,
-      Optional<Tensor> topk_mask, OptionalInts query_ends, OptionalInts key_ends,
-      OptionalInts block_ends, double scale, Unused<Int>, String layout, Int sparse_mode,
-      Int compress_block, Int compress_stride, Int select_block, Int select_count, Out softmax_max,
-      Out softmax_sum, Out out, Out topk_indices) {
+ACLNN_CHECKED(aclnnNsaCompressAttention, Tensor query, Tensor key, Tensor value,
+              Optional<Tensor> mask, Optional<Tensor> topk_mask, OptionalInts query_ends,
+              OptionalInts key_ends, OptionalInts block_ends, double scale, Unused<Int>,
+              String layout, Int sparse_mode, Int compress_block, Int compress_stride,
+              Int select_block, Int select_count, Out softmax_max, Out softmax_sum, Out out,
+              Out topk_indices) {
     check_layout(layout);
     require(
         compress_block == 32 && compress_stride == 16 && select_block == 64 && select_count == 16,
         "compressBlockSize, compressStride, selectBlockSize and selectBlockCount must be 32, "
         "16, 64 and 16");
     if (sparse_mode != 1 || topk_mask.defined()) {
-        not_emulated("sparse mode " + std::to_string(sparse_mode) + " or a topkMask");
+        not_emulated("sparseMode " + std::to_string(sparse_mode) + " or a topkMask");
     }
     TensorList outputs;
     TensorList maxima;
@@ -181,10 +182,10 @@ ACLNN(aclnnNsaCompressAttention, Tensor query, Tensor key, Tensor value, Optiona
     topk_indices = aten("cat", indices, 0);
 }
 
-ACLNN(aclnnNsaSelectedAttention, Tensor query, Tensor key, Tensor value, Tensor indices,
-      Optional<Tensor> mask, OptionalInts query_ends, OptionalInts key_ends, double scale,
-      Int heads, String layout, REFUSED(Int, sparseMode), Int block, Int count, Out softmax_max,
-      Out softmax_sum, Out out) {
+ACLNN_CHECKED(aclnnNsaSelectedAttention, Tensor query, Tensor key, Tensor value, Tensor indices,
+              Optional<Tensor> mask, OptionalInts query_ends, OptionalInts key_ends, double scale,
+              Int heads, String layout, REFUSED(Int, sparseMode), Int block, Int count,
+              Out softmax_max, Out softmax_sum, Out out) {
     check_layout(layout);
     check_selection(query, value, block, count);
     require(!mask.defined(), "attenMask must be null");
@@ -204,10 +205,10 @@ ACLNN(aclnnNsaSelectedAttention, Tensor query, Tensor key, Tensor value, Tensor 
     softmax_sum.fill(aten("cat", sums, 0));
 }
 
-ACLNN(aclnnNsaSelectedAttentionGrad, Tensor query, Tensor key, Tensor value, Unused<Tensor>,
-      Tensor grad, Unused<Tensor>, Unused<Tensor>, Tensor indices, OptionalInts query_ends,
-      OptionalInts key_ends, REFUSED(Tensor, attenMask), double scale, Int block, Int count,
-      Int heads, String layout, REFUSED(Int, sparseMode), Out dq, Out dk, Out dv) {
+ACLNN_CHECKED(aclnnNsaSelectedAttentionGrad, Tensor query, Tensor key, Tensor value, Unused<Tensor>,
+              Tensor grad, Unused<Tensor>, Unused<Tensor>, Tensor indices, OptionalInts query_ends,
+              OptionalInts key_ends, REFUSED(Tensor, attenMask), double scale, Int block, Int count,
+              Int heads, String layout, REFUSED(Int, sparseMode), Out dq, Out dk, Out dv) {
     check_layout(layout);
     check_selection(query, value, block, count);
     TensorList queries;

@@ -180,7 +180,7 @@ void ServingAttention::run(const Out& out, const Out& lse) const {
             "numHeads must be at most 256, and a multiple of numKeyValueHeads by at most 64, got " +
                 std::to_string(heads) + " and " + std::to_string(key_heads));
     if (sparse_mode != 0 && sparse_mode != 2 && sparse_mode != 3) {
-        not_emulated("sparse mode " + std::to_string(sparse_mode));
+        not_emulated("sparseMode " + std::to_string(sparse_mode));
     }
     require(out.tensor.sizes() == query.sizes(), "attentionOut must have the shape of query");
     Computation computation(*this);

@@ -118,28 +118,30 @@ void fused_infer(bool wants_950, const Tensor& query, const Tensors& key, const 
         {heads, scale, before, after, layout, key_heads, sparse_mode, inner_precise, block_size}, \
         wants_lse, out, lse)
 
-ACLNN(aclnnFusedInferAttentionScore, FUSED_INFER_INPUTS, FUSED_INFER_ATTRIBUTES, Out out,
-      Optional<Out> lse) {
+ACLNN_CHECKED(aclnnFusedInferAttentionScore, FUSED_INFER_INPUTS, FUSED_INFER_ATTRIBUTES, Out out,
+              Optional<Out> lse) {
     require(layout != "TND", "layout TND requires V3 or newer");
     FUSED_INFER(false);
 }
-ACLNN(aclnnFusedInferAttentionScoreV2, FUSED_INFER_INPUTS, SHARED_PREFIX_TENSORS,
-      FUSED_INFER_ATTRIBUTES, Unused<Int>, Unused<Int>, Out out, Optional<Out> lse) {
+ACLNN_CHECKED(aclnnFusedInferAttentionScoreV2, FUSED_INFER_INPUTS, SHARED_PREFIX_TENSORS,
+              FUSED_INFER_ATTRIBUTES, Unused<Int>, Unused<Int>, Out out, Optional<Out> lse) {
     require(layout != "TND", "layout TND requires V3 or newer");
     FUSED_INFER(false);
 }
-ACLNN(aclnnFusedInferAttentionScoreV3, FUSED_INFER_INPUTS, SHARED_PREFIX_TENSORS, ROPE_TENSORS,
-      FUSED_INFER_ATTRIBUTES, Unused<Int>, Unused<Int>, Out out, Optional<Out> lse) {
+ACLNN_CHECKED(aclnnFusedInferAttentionScoreV3, FUSED_INFER_INPUTS, SHARED_PREFIX_TENSORS,
+              ROPE_TENSORS, FUSED_INFER_ATTRIBUTES, Unused<Int>, Unused<Int>, Out out,
+              Optional<Out> lse) {
     FUSED_INFER(false);
 }
-ACLNN(aclnnFusedInferAttentionScoreV4, FUSED_INFER_INPUTS, SHARED_PREFIX_TENSORS, ROPE_TENSORS,
-      SINK_TENSORS, FUSED_INFER_ATTRIBUTES, Unused<Int>, Unused<Int>, Unused<Int>, Out out,
-      Optional<Out> lse) {
+ACLNN_CHECKED(aclnnFusedInferAttentionScoreV4, FUSED_INFER_INPUTS, SHARED_PREFIX_TENSORS,
+              ROPE_TENSORS, SINK_TENSORS, FUSED_INFER_ATTRIBUTES, Unused<Int>, Unused<Int>,
+              Unused<Int>, Out out, Optional<Out> lse) {
     FUSED_INFER(false);
 }
-ACLNN(aclnnFusedInferAttentionScoreV5, FUSED_INFER_INPUTS, SHARED_PREFIX_TENSORS, ROPE_TENSORS,
-      SINK_TENSORS, REFUSED(Ints, qStartIdx), REFUSED(Ints, kvStartIdx), FUSED_INFER_ATTRIBUTES,
-      Unused<Int>, Unused<Int>, Unused<Int>, REFUSED(Int, pseType), Out out, Optional<Out> lse) {
+ACLNN_CHECKED(aclnnFusedInferAttentionScoreV5, FUSED_INFER_INPUTS, SHARED_PREFIX_TENSORS,
+              ROPE_TENSORS, SINK_TENSORS, REFUSED(Ints, qStartIdx), REFUSED(Ints, kvStartIdx),
+              FUSED_INFER_ATTRIBUTES, Unused<Int>, Unused<Int>, Unused<Int>, REFUSED(Int, pseType),
+              Out out, Optional<Out> lse) {
     FUSED_INFER(true);
 }
 
@@ -150,7 +152,7 @@ void prompt(const Tensor& query, const Tensor& key, const Tensor& value, const T
     require(!is_ascend950(), "PromptFlashAttention does not exist on an Ascend 950");
     check_no_window(with);
     if (with.layout == "TND") {
-        not_emulated("layout TND of PromptFlashAttention");
+        not_emulated("inputLayout TND of PromptFlashAttention");
     }
     ServingAttention attention = attention_of(query, bias, mask, with);
     attention.key = key;
@@ -185,50 +187,53 @@ void incre(const Tensor& query, const Tensors& key, const Tensors& value, const 
 }  // namespace
 
 // V1 and V2 do not correct rows that are masked out as a whole.
-ACLNN(aclnnPromptFlashAttention, Tensor query, Tensor key, Tensor value, Optional<Tensor> bias,
-      Optional<Tensor> mask, Ints query_lengths, Int heads, double scale, Int before, Int after,
-      String layout, Int key_heads, Out out) {
+ACLNN_CHECKED(aclnnPromptFlashAttention, Tensor query, Tensor key, Tensor value,
+              Optional<Tensor> bias, Optional<Tensor> mask, Ints query_lengths, Int heads,
+              double scale, Int before, Int after, String layout, Int key_heads, Out out) {
     prompt(query, key, value, bias, mask, {query_lengths, {}},
            {heads, scale, before, after, layout, key_heads, 0, 0, 0}, out);
 }
-ACLNN(aclnnPromptFlashAttentionV2, Tensor query, Tensor key, Tensor value, Optional<Tensor> bias,
-      Optional<Tensor> mask, Ints query_lengths, Ints key_lengths,
-      FIVE_SCALES(deqScale1, deqScale2), Int heads, double scale, Int before, Int after,
-      String layout, Int key_heads, Int sparse_mode, Out out) {
+ACLNN_CHECKED(aclnnPromptFlashAttentionV2, Tensor query, Tensor key, Tensor value,
+              Optional<Tensor> bias, Optional<Tensor> mask, Ints query_lengths, Ints key_lengths,
+              FIVE_SCALES(deqScale1, deqScale2), Int heads, double scale, Int before, Int after,
+              String layout, Int key_heads, Int sparse_mode, Out out) {
     prompt(query, key, value, bias, mask, {query_lengths, key_lengths},
            {heads, scale, before, after, layout, key_heads, sparse_mode, 0, 0}, out);
 }
-ACLNN(aclnnPromptFlashAttentionV3, Tensor query, Tensor key, Tensor value, Optional<Tensor> bias,
-      Optional<Tensor> mask, Ints query_lengths, Ints key_lengths,
-      FIVE_SCALES(deqScale1, deqScale2), Int heads, double scale, Int before, Int after,
-      String layout, Int key_heads, Int sparse_mode, Int inner_precise, Out out) {
+ACLNN_CHECKED(aclnnPromptFlashAttentionV3, Tensor query, Tensor key, Tensor value,
+              Optional<Tensor> bias, Optional<Tensor> mask, Ints query_lengths, Ints key_lengths,
+              FIVE_SCALES(deqScale1, deqScale2), Int heads, double scale, Int before, Int after,
+              String layout, Int key_heads, Int sparse_mode, Int inner_precise, Out out) {
     prompt(query, key, value, bias, mask, {query_lengths, key_lengths},
            {heads, scale, before, after, layout, key_heads, sparse_mode, inner_precise, 0}, out);
 }
 
-ACLNN(aclnnIncreFlashAttention, Tensor query, Tensors key, Tensors value, Optional<Tensor> bias,
-      Optional<Tensor> mask, Ints lengths, Int heads, double scale, String layout, Int key_heads,
-      Out out) {
+ACLNN_CHECKED(aclnnIncreFlashAttention, Tensor query, Tensors key, Tensors value,
+              Optional<Tensor> bias, Optional<Tensor> mask, Ints lengths, Int heads, double scale,
+              String layout, Int key_heads, Out out) {
     incre(query, key, value, bias, mask, lengths, Tensor(),
           {heads, scale, 0, 0, layout, key_heads, 0, 0, 0}, out);
 }
-ACLNN(aclnnIncreFlashAttentionV2, Tensor query, Tensors key, Tensors value, Optional<Tensor> bias,
-      Optional<Tensor> mask, Ints lengths, FIVE_SCALES(dequantScale1, dequantScale2), Int heads,
-      double scale, String layout, Int key_heads, Out out) {
+ACLNN_CHECKED(aclnnIncreFlashAttentionV2, Tensor query, Tensors key, Tensors value,
+              Optional<Tensor> bias, Optional<Tensor> mask, Ints lengths,
+              FIVE_SCALES(dequantScale1, dequantScale2), Int heads, double scale, String layout,
+              Int key_heads, Out out) {
     incre(query, key, value, bias, mask, lengths, Tensor(),
           {heads, scale, 0, 0, layout, key_heads, 0, 0, 0}, out);
 }
-ACLNN(aclnnIncreFlashAttentionV3, Tensor query, Tensors key, Tensors value, Optional<Tensor> bias,
-      Optional<Tensor> mask, Ints lengths, FIVE_SCALES(dequantScale1, dequantScale2),
-      ANTIQUANT_TENSORS, Optional<Tensor> block_table, Int heads, double scale, String layout,
-      Int key_heads, Int block_size, Int inner_precise, Out out) {
+ACLNN_CHECKED(aclnnIncreFlashAttentionV3, Tensor query, Tensors key, Tensors value,
+              Optional<Tensor> bias, Optional<Tensor> mask, Ints lengths,
+              FIVE_SCALES(dequantScale1, dequantScale2), ANTIQUANT_TENSORS,
+              Optional<Tensor> block_table, Int heads, double scale, String layout, Int key_heads,
+              Int block_size, Int inner_precise, Out out) {
     incre(query, key, value, bias, mask, lengths, block_table,
           {heads, scale, 0, 0, layout, key_heads, 0, inner_precise, block_size}, out);
 }
-ACLNN(aclnnIncreFlashAttentionV4, Tensor query, Tensors key, Tensors value, Optional<Tensor> bias,
-      Optional<Tensor> mask, Ints lengths, FIVE_SCALES(dequantScale1, dequantScale2),
-      ANTIQUANT_TENSORS, Optional<Tensor> block_table, REFUSED(Tensor, kvPaddingSize), Int heads,
-      double scale, String layout, Int key_heads, Int block_size, Int inner_precise, Out out) {
+ACLNN_CHECKED(aclnnIncreFlashAttentionV4, Tensor query, Tensors key, Tensors value,
+              Optional<Tensor> bias, Optional<Tensor> mask, Ints lengths,
+              FIVE_SCALES(dequantScale1, dequantScale2), ANTIQUANT_TENSORS,
+              Optional<Tensor> block_table, REFUSED(Tensor, kvPaddingSize), Int heads, double scale,
+              String layout, Int key_heads, Int block_size, Int inner_precise, Out out) {
     incre(query, key, value, bias, mask, lengths, block_table,
           {heads, scale, 0, 0, layout, key_heads, 0, inner_precise, block_size}, out);
 }

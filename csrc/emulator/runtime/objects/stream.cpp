@@ -49,6 +49,27 @@ class HostFunction : public Task {
 
 }  // namespace
 
+template <>
+void HandlePool<Stream>::destroy(const Stream* stream) {
+    static std::mutex mutex;
+    static auto* const kept = new std::deque<Slot*>;
+    Slot* const slot = slots_ + index_of(stream);
+    slot->state.store(HandleState::destroyed, std::memory_order_release);
+    Slot* oldest = nullptr;
+    {
+        const std::lock_guard<std::mutex> lock(mutex);
+        kept->push_back(slot);
+        if (kept->size() > kept_destroyed) {
+            oldest = kept->front();
+            kept->pop_front();
+        }
+    }
+    if (oldest != nullptr) {
+        reinterpret_cast<Stream*>(oldest->object)->~Stream();
+        give_back(oldest);
+    }
+}
+
 Stream::Stream(int device, int id, bool counted)
     : device_(device), id_(id), counted_(counted), worker_([this] { work(); }) {
     if (counted) {

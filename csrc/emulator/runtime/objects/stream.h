@@ -64,6 +64,10 @@ class Stream {
     std::thread worker_;
 };
 
+/// Keeps destroyed streams for a while, as another thread may be waiting for all of the device's.
+template <>
+void HandlePool<Stream>::destroy(const Stream* stream);
+
 /// The stream of a handle; null stands for the current device's default stream. Returns null, with
 /// an error noted, if the handle is not a live stream.
 Stream* stream_of(void* handle);
