@@ -236,7 +236,7 @@ def test_a_body_names_an_output_of_another_shape():
     import torch
 
     x, y = torch.randn(4, 6).npu(), torch.zeros(6, 4).npu()
-    with pytest.raises(RuntimeError, match=r"561103.*y must have shape \[4, 6\], got \[6, 4\]"):
+    with pytest.raises(RuntimeError, match=r"y must have shape \[4, 6\], got \[6, 4\]"):
         call("aclnnGelu", x, y)
 
 
