@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from ..system import file_identity
+from .source_facts import fact
 from .spec import HEADER, BuildSpec, Source
 
 #: The folder in the working folder that contains the precompiled header.
@@ -48,29 +48,17 @@ def with_precompiled(
     if any(flag.startswith(_EARLIER_INCLUDES) for flag in cxx_args):
         return chosen
     return tuple(
-        replace(source, precompiled=not source.flags and _begins_with_header(root / source.path))
+        replace(source, precompiled=not source.flags and _can_use_header(root / source.path))
         for source in chosen
     )
 
 
-_begins: dict[str, tuple[file_identity.Status, bool]] = {}
+def _can_use_header(path: Path) -> bool:
+    return bool(fact(path, _begins_with_header))
 
 
-def _begins_with_header(path: Path) -> bool:
-    """Return whether a source can use the header; it is read again only if its status changed."""
-    name = str(path)
-    try:
-        status = file_identity.status(name)
-        known = _begins.get(name)
-        if known is not None and known[0] == status:
-            return known[1]
-        content = path.read_bytes()
-    except OSError:  # reported where the sources are hashed
-        return False
-    found = _MENTION in content and begins_with_header(content.decode("utf-8", "replace"))
-    if file_identity.is_settled(file_identity.newest_time(status)):
-        _begins[name] = (status, found)
-    return found
+def _begins_with_header(content: bytes) -> bool:
+    return _MENTION in content and begins_with_header(content.decode("utf-8", "replace"))
 
 
 def begins_with_header(text: str) -> bool:

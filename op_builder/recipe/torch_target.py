@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..lazy_dataclass import dataclass
-from ..system import file_identity
+from .source_facts import fact
 from .spec import TORCH_TARGET, Source
 
 MACRO = "TORCH_TARGET_VERSION"
@@ -102,30 +102,15 @@ def _value_in(flags: Sequence[str]) -> str | None:
     return value
 
 
-_definitions: dict[str, tuple[file_identity.Status, str | None]] = {}
-
-
 def defined_in(path: Path) -> str | None:
-    """Return how a file defines the macro, "" if in several ways, None if it does not.
-
-    The file is read again only if its status has changed, since a load needs this twice.
-    """
-    name = str(path)
-    try:
-        status = file_identity.status(name)
-        known = _definitions.get(name)
-        if known is not None and known[0] == status:
-            return known[1]
-        content = path.read_bytes()
-    except OSError:  # reported where the sources are hashed
-        return None
-    found = _definition(content) if MACRO.encode() in content else None
-    if file_identity.is_settled(file_identity.newest_time(status)):
-        _definitions[name] = (status, found)
+    """Return how a file defines the macro, "" if in several ways, None if it does not."""
+    found: str | None = fact(path, _definition)
     return found
 
 
 def _definition(content: bytes) -> str | None:
+    if MACRO.encode() not in content:
+        return None
     joined = content.replace(b"\\\n", b" ")
     values = {
         re.sub(_COMMENT, " ", found.decode("utf-8", "replace")).strip()
