@@ -41,7 +41,10 @@ def unsafe(folder: Path, variable: str = "ASCEND_OPS_CACHE_DIR") -> str | None:
                 f"folder elsewhere, or run {_repair(place, status)}."
             )
     if not stat.S_ISDIR(status.st_mode):
-        return f"{variable} must be a folder, got {str(folder)!r}, which is {_kind(status.st_mode)}"
+        return (
+            f"{variable} must be a folder, got {str(folder)!r}, which is "
+            f"{_kind(status.st_mode)}; set it to a folder that only you can write to"
+        )
     owner = _foreign_owner(status)
     if owner is not None:
         return (
