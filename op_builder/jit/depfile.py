@@ -32,7 +32,9 @@ def parse_linker_list(text: str) -> list[str]:
 
     Example:
         >>> from op_builder.jit.depfile import parse_linker_list
-        >>> parse_linker_list("a.so: \\\\\n  a.o \\\\\n  my lib/libm.a\n\na.o:\n")
+        >>> backslash = chr(92)
+        >>> lines = [f"a.so: {backslash}", f"  a.o {backslash}", "  my lib/libm.a", "", "a.o:"]
+        >>> parse_linker_list(chr(10).join(lines))
         ['a.o', 'my lib/libm.a']
     """
     _, _, rule = text.partition(":")

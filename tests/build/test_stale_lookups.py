@@ -78,7 +78,7 @@ def test_a_header_that_appears_in_a_folder_of_cpath(sandbox: Sandbox, tmp_path: 
 @pytest.mark.parametrize(
     "condition", ["__has_include(<extra.h>)", '__has_include("extra.h")', "HAS(<extra.h>)"]
 )
-def test_a_file_whose_existence_a_source_asks_for(sandbox: Sandbox, condition: str) -> None:
+def test_a_file_that_has_include_looks_for(sandbox: Sandbox, condition: str) -> None:
     text = f"#define HAS(x) __has_include(x)\n#if {condition}\n{ANSWER} {{ return 2; }}\n"
     write(sandbox.project / "answer.cpp", f"{text}#else\n{ANSWER} {{ return 1; }}\n#endif\n")
     header = sandbox.project / "include/extra.h"
