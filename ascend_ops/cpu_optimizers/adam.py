@@ -15,7 +15,7 @@ from op_builder.ops.cpu_adam import CPUAdamBuilder
 from ..dispatch.loading import load
 from ..dispatch.optimizer import Params
 from .base import Batch, CPUOptimizer
-from .offload import DeviceCopies, OffloadStep, check_offload, pieces
+from .offload import DeviceCopies, OffloadStep, check_offload, pieces, tensors_of
 
 #: Elements per piece of an overlapped copy: 32 MiB of bfloat16, which PCIe copies in about 1 ms.
 COPY_ELEMENTS = 1 << 24
@@ -180,6 +180,7 @@ class CPUAdam(CPUOptimizer):
             The norm, and whether a gradient was not finite; if so, the whole step was skipped.
 
         Raises:
+            TypeError: a list is not one, or an element is not a tensor.
             ValueError: a list has the wrong number of tensors, or an option is out of range.
             RuntimeError: a tensor or hyperparameter cannot be used. Nothing has been changed.
 
@@ -198,9 +199,12 @@ class CPUAdam(CPUOptimizer):
         self._opt_called = True  # read by the schedulers, which wrap step() to set it
         check_offload(loss_scale, max_norm, stochastic_rounding_seed, copy_elements)
         library = load(self.BUILDER)
+        grads = tensors_of("grads", grads)
+        low_precision_params = tensors_of("low_precision_params", low_precision_params)
+        device_params = tensors_of("device_params", device_params)
         copies = DeviceCopies(low_precision_params, device_params) if device_params else None
         calls = self._offload_calls(grads, low_precision_params)
-        norm, found_inf = library.grad_norm(list(grads), loss_scale)
+        norm, found_inf = library.grad_norm(grads, loss_scale)
         if not found_inf:
             limits = (float(loss_scale), float(max_norm), norm)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from types import TracebackType
@@ -42,6 +42,17 @@ def check_offload(
         )
     if copy_elements < 1:
         raise ValueError(f"copy_elements must be at least 1, got {copy_elements}")
+
+
+def tensors_of(name: str, given: Any) -> list[torch.Tensor]:
+    """Return the tensors of an argument as a list; raise TypeError for anything else."""
+    if not isinstance(given, Iterable):
+        raise TypeError(f"{name} must be a list of tensors, got {type(given).__name__}")
+    tensors = list(given)
+    for index, tensor in enumerate(tensors):
+        if not isinstance(tensor, torch.Tensor):
+            raise TypeError(f"{name}[{index}] must be a tensor, got {type(tensor).__name__}")
+    return tensors
 
 
 class DeviceCopies(AbstractContextManager["DeviceCopies"]):

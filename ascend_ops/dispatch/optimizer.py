@@ -122,9 +122,10 @@ class CheckedOptimizer(Optimizer):
         for name, advice in self.REFUSED.items():
             if group.get(name):
                 raise ValueError(f"{name} must be False, got {group[name]}: {advice}")
-        betas = group.get("betas")
-        if betas is not None and len(betas) != 2:
-            raise ValueError(f"betas must be two numbers, got {betas}")
+        if "betas" in group:
+            betas = group["betas"]
+            if not isinstance(betas, Sequence | torch.Tensor) or len(betas) != 2:
+                raise ValueError(f"betas must be two numbers, got {betas}")
 
     def number(self, name: str, value: Any) -> float:
         """Return a hyperparameter, which may be a tensor, as a float."""
@@ -132,7 +133,10 @@ class CheckedOptimizer(Optimizer):
             raise ValueError(
                 f"{name} must be one number, got a tensor of shape {list(value.shape)}"
             )
-        return float(value)
+        try:
+            return float(value)
+        except (TypeError, ValueError):
+            raise TypeError(f"{name} must be a number, got {value!r}") from None
 
     def initial_state(self, group: dict[str, Any], param: torch.Tensor) -> State:
         """Return the states of a parameter before its first step: zeros."""

@@ -75,8 +75,11 @@ class FusedOptimizer(CheckedOptimizer):
     def state_dict(self) -> dict[str, Any]:
         """Return a state that torch's class can load: each parameter has its own ``step``."""
 
+        def has_step(state: Any) -> bool:
+            return isinstance(state, dict) and "step" in state
+
         def separate(_: torch.optim.Optimizer, found: dict[str, Any]) -> None:
-            states = {key: value for key, value in found["state"].items() if "step" in value}
+            states = {key: value for key, value in found["state"].items() if has_step(value)}
             counts = read_counts([state["step"] for state in states.values()])
             for (key, state), count in zip(states.items(), counts, strict=True):
                 step = torch.tensor(count, dtype=torch.float32, device="cpu")

@@ -66,6 +66,12 @@ def values_of(scaler: Any, optimizer: torch.optim.Optimizer) -> tuple[Tensor | N
 
 
 def either(found_inf: Tensor | None, noop_flag: Tensor | None) -> Tensor | None:
-    """Return a tensor that is 1 if one of the two is not 0, else 0; None without either."""
+    """Return a tensor that is 1 if one of the two is not 0, else 0; None without either.
+
+    Raises:
+        TypeError: ``noop_flag`` is not a tensor.
+    """
+    if noop_flag is not None and not isinstance(noop_flag, Tensor):
+        raise TypeError(f"noop_flag must be a tensor, got {type(noop_flag).__name__}")
     flags = [(flag != 0).float().reshape(()) for flag in (found_inf, noop_flag) if flag is not None]
     return torch.maximum(flags[0], flags[-1].to(flags[0].device)) if flags else None

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from ascend_ops import CPUAdam
+from ascend_ops import CPUAdam, FusedAdamW
 
 pytestmark = pytest.mark.compiler
 
@@ -122,3 +122,39 @@ def test_a_loaded_state_shares_nothing_with_its_source() -> None:
     source.step()
     assert target.state[params[1]]["step"].item() == 1
     assert source.state[params[0]]["step"].item() == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"grads": None}, "grads must be a list of tensors, got NoneType"),
+        ({"grads": [None]}, r"grads\[0\] must be a tensor, got NoneType"),
+        (
+            {"low_precision_params": None},
+            "low_precision_params must be a list of tensors, got None",
+        ),
+        ({"low_precision_params": [None]}, r"low_precision_params\[0\] must be a tensor"),
+        ({"device_params": [3]}, r"device_params\[0\] must be a tensor, got int"),
+    ],
+)
+def test_something_else_than_a_tensor_is_a_type_error(
+    arguments: dict[str, Any], message: str
+) -> None:
+    param = torch.nn.Parameter(torch.ones(3))
+    optimizer = CPUAdam([param])
+    with pytest.raises(TypeError, match=message):
+        optimizer.offload_step(**{"grads": [torch.ones(3)], **arguments})
+    assert torch.equal(param, torch.ones(3))
+
+
+@pytest.mark.parametrize("cls", [CPUAdam, FusedAdamW])
+def test_something_else_than_a_number_is_refused_by_name(cls: Any) -> None:
+    param = torch.nn.Parameter(torch.ones(3))
+    for value in (None, "fast"):
+        with pytest.raises(TypeError, match=f"lr must be a number, got {value!r}"):
+            cls([param], lr=value)
+    for value in (None, 0.9):
+        with pytest.raises(ValueError, match=f"betas must be two numbers, got {value}"):
+            cls([param], betas=value)
+    with pytest.raises(TypeError, match="noop_flag must be a tensor, got int"):
+        FusedAdamW([param]).step(noop_flag=1)
