@@ -12,16 +12,20 @@ from op_builder.builder import OpBuilder
 if TYPE_CHECKING:
     from op_builder.jit.run_ninja import Progress, ProgressListener
 
+#: A builder returns the same module in every call. Every step of an optimizer needs it.
+_modules: dict[type[OpBuilder], Any] = {}
+
 
 def load(builder: type[OpBuilder]) -> Any:
     """Return the op's module, building it first if it is not cached.
 
     A build shows its progress if standard error is a terminal.
     """
-    if not _on_terminal():
-        return builder().load()
-    with build_progress() as on_progress:
-        return builder().load(on_progress=on_progress)
+    module = _modules.get(builder)
+    if module is None:
+        with build_progress() if _on_terminal() else contextlib.nullcontext() as on_progress:
+            module = _modules[builder] = builder().load(on_progress=on_progress)
+    return module
 
 
 def _on_terminal() -> bool:

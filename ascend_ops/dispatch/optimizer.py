@@ -123,9 +123,10 @@ class CheckedOptimizer(Optimizer):
             if group.get(name):
                 raise ValueError(f"{name} must be False, got {group[name]}: {advice}")
         if "betas" in group:
-            betas = group["betas"]
-            if not isinstance(betas, Sequence | torch.Tensor) or len(betas) != 2:
-                raise ValueError(f"betas must be two numbers, got {betas}")
+            try:
+                _, _ = group["betas"]
+            except (TypeError, ValueError):
+                raise ValueError(f"betas must be two numbers, got {group['betas']}") from None
 
     def number(self, name: str, value: Any) -> float:
         """Return a hyperparameter, which may be a tensor, as a float."""

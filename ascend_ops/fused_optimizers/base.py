@@ -151,7 +151,10 @@ class FusedOptimizer(CheckedOptimizer):
     def _updates(self, group: dict[str, Any]) -> list[_Update]:
         plain = self._without_tensors(group)
         self.check_group(plain)
-        params = [param for param in group["params"] if param.grad is not None]
+        params = group["params"]
+        grads = [grad for param in params if (grad := param.grad) is not None]
+        if len(grads) != len(params):
+            params = [param for param in params if param.grad is not None]
         states = self.states_of(group, params)
         known, lists = self._collected.get(id(group), (None, []))
         if known is not states or not all(some.is_current() for some in lists):
@@ -160,23 +163,22 @@ class FusedOptimizer(CheckedOptimizer):
             lists = collect(params, states.states, self.STATES)
             self._collected[id(group)] = (states, lists)
         if states.distributed and self.ELEMENTWISE:
-            return [(o, o.local(), local_grads(o.grads(), o.params), plain) for o in lists]
-        return [(some, some, some.grads(), plain) for some in lists]
+            return [(o, o.local(), local_grads(o.grads(grads), o.params), plain) for o in lists]
+        return [(some, some, some.grads(grads), plain) for some in lists]
 
     def _without_tensors(self, group: dict[str, Any]) -> dict[str, Any]:
         """Return the group with numbers for hyperparameters that are tensors.
 
         If one is on an NPU, this waits for the device.
         """
-        tensors: dict[str, Any] = {
-            name: self.number(name, value)
-            for name, value in group.items()
-            if isinstance(value, Tensor)
-        }
-        betas = group["betas"]
-        if any(isinstance(beta, Tensor) for beta in betas):
-            tensors["betas"] = tuple(self.number("betas", beta) for beta in betas)
-        return {**group, **tensors} if tensors else group
+        betas = group["betas"] if isinstance(group["betas"], tuple | list) else ()
+        for value in (*betas, *[group[name] for name in self.NOT_NEGATIVE]):
+            if isinstance(value, Tensor):
+                break
+        else:
+            return group
+        read = {name: self.number(name, group[name]) for name in self.NOT_NEGATIVE}
+        return {**group, **read, "betas": [self.number("betas", beta) for beta in betas]}
 
     def _check_tensors(self, params: list[Tensor], states: list[dict[str, Any]]) -> None:
         """Raise ValueError if a state cannot be used."""

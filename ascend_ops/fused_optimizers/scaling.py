@@ -73,5 +73,7 @@ def either(found_inf: Tensor | None, noop_flag: Tensor | None) -> Tensor | None:
     """
     if noop_flag is not None and not isinstance(noop_flag, Tensor):
         raise TypeError(f"noop_flag must be a tensor, got {type(noop_flag).__name__}")
+    if found_inf is None and noop_flag is None:
+        return None
     flags = [(flag != 0).float().reshape(()) for flag in (found_inf, noop_flag) if flag is not None]
-    return torch.maximum(flags[0], flags[-1].to(flags[0].device)) if flags else None
+    return torch.maximum(flags[0], flags[-1].to(flags[0].device))

@@ -27,17 +27,20 @@ class TensorLists:
         step: the first element.
         params: the parameters.
         states: one list per name of a state.
+        indices: of the parameters among those of the group that have a gradient.
     """
 
     steps: Tensor
     params: list[Tensor] = field(default_factory=list)
     states: dict[str, list[Tensor]] = field(default_factory=dict)
+    indices: Sequence[int] = ()
 
     def __post_init__(self) -> None:
         self.step = self.steps[0]
-        self._version = _version(self.steps)
         self._sources: Sequence[State] = ()
         self._known: dict[str, list[Tensor]] = {}
+        self._version = 0
+        self._has_version = not self.steps.is_inference()
 
     def join(self, sources: Sequence[State]) -> None:
         """Make each state's step an element of ``steps``, and remember what the states have."""
@@ -46,41 +49,50 @@ class TensorLists:
             state["step"] = counter
         self._sources = sources
         self._known = {"step": counters, **self.states}
+        self._note_version()
 
     def count_update(self, amount: Tensor | int) -> None:
         """Add ``amount``, 1 or 0, to the numbers of steps."""
         self.steps.add_(amount)
-        self._version = _version(self.steps)
+        self._note_version()
 
     def is_current(self) -> bool:
         """Return whether the states still have the tensors of the lists, with unchanged steps."""
-        return _version(self.steps) == self._version and all(
-            all(map(operator.is_, tensors, [state.get(name) for state in self._sources]))
-            for name, tensors in self._known.items()
-        )
+        if self._has_version and self.steps._version != self._version:
+            return False
+        try:
+            for name, tensors in self._known.items():
+                found = map(operator.itemgetter(name), self._sources)
+                if not all(map(operator.is_, tensors, found)):
+                    return False
+        except KeyError:
+            return False
+        return True
+
+    def _note_version(self) -> None:
+        """Remember how often ``steps`` and its views have been changed."""
+        if self._has_version:
+            self._version = self.steps._version
 
     def local(self) -> TensorLists:
         """Return the lists with the local parts of DTensors."""
         states = {name: local_parts(tensors) for name, tensors in self.states.items()}
         return TensorLists(self.steps, local_parts(self.params), states)
 
-    def grads(self) -> list[Tensor]:
-        """Return the contiguous gradients.
+    def grads(self, given: Sequence[Tensor]) -> list[Tensor]:
+        """Return the contiguous gradients of the lists' parameters among those of the group.
 
         Raises:
             RuntimeError: a gradient is sparse.
         """
-        usable: list[Tensor] = []
-        for param in self.params:
-            grad = param.grad
-            assert grad is not None  # the lists have the parameters with a gradient
+        grads = given if len(given) == len(self.indices) else [given[i] for i in self.indices]
+        for grad in grads:
             if grad.layout is not torch.strided:
                 raise RuntimeError(
                     f"param.grad must be dense, got layout {grad.layout}: use sparse=False in the "
                     "embedding"
                 )
-            usable.append(grad if grad.is_contiguous() else grad.contiguous())
-        return usable
+        return [grad if grad.is_contiguous() else grad.contiguous() for grad in grads]
 
 
 def check_param(param: Tensor) -> None:
@@ -124,6 +136,7 @@ def collect(
             torch.full(shape, count, dtype=torch.float32, device=device),
             [params[i] for i in indices],
             {name: [states[i][name] for i in indices] for name in names},
+            indices,
         )
         lists.join([states[i] for i in indices])
         result.append(lists)
@@ -142,8 +155,3 @@ def read_counts(steps: Sequence[Any]) -> list[float]:
         for i, value in zip(indices, values, strict=True):
             counts[i] = value
     return counts
-
-
-def _version(tensor: Tensor) -> int:
-    """Return how often the tensor or a view of it has been changed."""
-    return 0 if tensor.is_inference() else tensor._version

@@ -14,8 +14,7 @@ import pytest
 import torch
 
 from ascend_ops import CPUAdam
-from ascend_ops.dispatch.loading import load
-from op_builder import CPUAdamBuilder
+from ascend_ops.dispatch import loading
 
 pytestmark = pytest.mark.compiler
 
@@ -45,7 +44,7 @@ def test_standard_error_need_not_be_a_stream(kind: str, monkeypatch: pytest.Monk
         stream = io.StringIO()
         stream.close()
     monkeypatch.setattr(sys, "stderr", stream)
-    assert load(CPUAdamBuilder) is not None
+    monkeypatch.setattr(loading, "_modules", {})
     param = torch.nn.Parameter(torch.ones(2))
     param.grad = torch.ones(2)
     CPUAdam([param]).step()
