@@ -6,9 +6,8 @@
 
 #include <cstdint>
 #include <fstream>
+#include <stdexcept>
 #include <string>
-
-#include "cpu/torch_check.h"
 
 namespace ascend_ops {
 
@@ -40,9 +39,11 @@ inline void check_threads(std::int64_t count, std::int64_t grain) {
     thread_local pid_t process = 0;  // in which this thread has started others; a fork copies it
     const pid_t current = getpid();
     if (process != 0 && process != current && uses_gnu_openmp()) {
-        fail("the number of threads", "be 1 in a process that was forked after a step with more",
-             std::to_string(threads) +
-                 ": call torch.set_num_threads(1) in it, or start it with the method 'spawn'");
+        throw std::runtime_error(
+            "the number of threads must be 1 in a process that was forked after a step with more, "
+            "got " +
+            std::to_string(threads) +
+            ": call torch.set_num_threads(1) in it, or start it with the method 'spawn'");
     }
     process = current;
 }

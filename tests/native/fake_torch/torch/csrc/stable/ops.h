@@ -11,6 +11,8 @@ namespace torch::stable {
 
 inline int thread_count = 1;
 
+inline std::uint32_t get_num_threads() { return static_cast<std::uint32_t>(thread_count); }
+
 template <class F>
 void parallel_for(std::int64_t begin, std::int64_t end, std::int64_t grain, const F& f) {
     const std::int64_t tasks = std::min<std::int64_t>(
