@@ -30,8 +30,6 @@ class Operands:
             "rope": (1, 2, 16, 32),
             "tokens": (3, 2, 16),
             "cache": (2, 16, 2, 16),
-            "packed": (4, 2, 192),
-            "values": (4, 2, 128),
         }
         return torch.zeros(sizes[name], dtype=torch.float16).npu()
 
@@ -94,13 +92,6 @@ def scatter_cache(t, **given):
     ]
 
 
-def selected_attention(t, **given):
-    return [
-        *(t.packed, t.packed, t.values, t.integers(0), None, [4], [4], 1.0, 2, "TND"),
-        *(given.get("sparseMode", 0), 64, 16, t.x, t.x, t.values),
-    ]
-
-
 def _matmuls():
     for version in (3, 4, 5):
         for name in ("scale", "offset", "antiquantScale", "antiquantOffset"):
@@ -156,7 +147,6 @@ def test_a_tensor_that_is_not_computed_with_is_refused_by_name(cases):
         ("aclnnGroupedMatmulV4", lambda t, **g: grouped_matmul(t, 4, **g), {"actType": 1}, "0"),
         ("aclnnScatterPaKvCache", scatter_cache, {"strides": [2, 2]}, "null, got [2, 2]"),
         ("aclnnScatterPaKvCache", scatter_cache, {"offsets": [0, 5]}, "null, got [0, 5]"),
-        ("aclnnNsaSelectedAttention", selected_attention, {"sparseMode": 2}, "0, got 2"),
     ],
 )
 def test_a_number_that_is_not_computed_with_is_refused_by_name(function, arguments, given, message):

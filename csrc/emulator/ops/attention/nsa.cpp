@@ -135,8 +135,9 @@ ACLNN_CHECKED(aclnnNsaCompress, Tensor x, Tensor weight, OptionalInts ends, Stri
     }
 }
 
-// What is unused in the functions below cannot change the result: headNum is in the shapes, and the
-// gradient computes the results of the forward pass again.
+// What is unused in the functions below cannot change the result: headNum is in the shapes, the
+// sparseMode of selected attention is a mode of attenMask, which must be null, and the gradient
+// computes the results of the forward pass again.
 ACLNN_CHECKED(aclnnNsaCompressAttention, Tensor query, Tensor key, Tensor value,
               Optional<Tensor> mask, Optional<Tensor> topk_mask, OptionalInts query_ends,
               OptionalInts key_ends, OptionalInts block_ends, double scale, Unused<Int>,
@@ -184,8 +185,8 @@ ACLNN_CHECKED(aclnnNsaCompressAttention, Tensor query, Tensor key, Tensor value,
 
 ACLNN_CHECKED(aclnnNsaSelectedAttention, Tensor query, Tensor key, Tensor value, Tensor indices,
               Optional<Tensor> mask, OptionalInts query_ends, OptionalInts key_ends, double scale,
-              Int heads, String layout, REFUSED(Int, sparseMode), Int block, Int count,
-              Out softmax_max, Out softmax_sum, Out out) {
+              Int heads, String layout, Unused<Int>, Int block, Int count, Out softmax_max,
+              Out softmax_sum, Out out) {
     check_layout(layout);
     check_selection(query, value, block, count);
     require(!mask.defined(), "attenMask must be null");
@@ -208,7 +209,7 @@ ACLNN_CHECKED(aclnnNsaSelectedAttention, Tensor query, Tensor key, Tensor value,
 ACLNN_CHECKED(aclnnNsaSelectedAttentionGrad, Tensor query, Tensor key, Tensor value, Unused<Tensor>,
               Tensor grad, Unused<Tensor>, Unused<Tensor>, Tensor indices, OptionalInts query_ends,
               OptionalInts key_ends, REFUSED(Tensor, attenMask), double scale, Int block, Int count,
-              Int heads, String layout, REFUSED(Int, sparseMode), Out dq, Out dk, Out dv) {
+              Int heads, String layout, Unused<Int>, Out dq, Out dk, Out dv) {
     check_layout(layout);
     check_selection(query, value, block, count);
     TensorList queries;
