@@ -50,10 +50,13 @@ def find_compiler(environ: Mapping[str, str], memo_dir: Path | None) -> Compiler
             refusals.append(f"{command[0]}: not found on PATH ({envs.SEARCH_PATH.get(environ)})")
             continue
         words = script_words(program)
-        key = [command, program, compiler_environment(environ, words, libraries=True)]
+        seen = compiler_environment(environ, words, libraries=True)
+        # TMPDIR decides nothing, and often differs per job of a cluster.
+        temporary = {name: seen.pop(name) for name in [envs.TMPDIR.name] if name in seen}
+        key = [command, program, seen]
         known = _restored(memo.recall(memo_dir, key))
         if known is not None:
-            return known
+            return replace(known, environ={**known.environ, **temporary})
         import shlex
 
         from .probe import probe  # not needed by a cache hit
@@ -69,7 +72,8 @@ def find_compiler(environ: Mapping[str, str], memo_dir: Path | None) -> Compiler
             refusals.append(f"{shlex.join(command)} ({program}): {error}")
             continue
         if complete:
-            fact = asdict(compiler)
+            environment = {k: v for k, v in compiler.environ.items() if k not in temporary}
+            fact = {**asdict(compiler), "environ": environment}
             memo.remember(memo_dir, key, fact, compiler.files, compiler.absent, clocks)
         return compiler
     raise CompilerNotFoundError("a C++ compiler", refusals, _ADVICE)

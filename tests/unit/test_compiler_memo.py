@@ -51,6 +51,21 @@ def test_a_memo_of_another_version_is_ignored(toolbox: FakeToolbox, memo_dir: Pa
     assert find_compiler(toolbox.environ, memo_dir) == first
 
 
+def test_a_known_compiler_uses_the_temporary_folder_of_this_process(
+    toolbox: FakeToolbox, memo_dir: Path, tmp_path: Path
+) -> None:
+    """A job of a cluster has one of its own, which is deleted after the job."""
+    toolbox.compiler("g++", GCC)
+    find_compiler({**toolbox.environ, "TMPDIR": str(tmp_path)}, memo_dir)
+    runs = len(toolbox.calls())
+    other = tmp_path / "other"
+    other.mkdir()
+    found = find_compiler({**toolbox.environ, "TMPDIR": str(other)}, memo_dir)
+    assert found.environ["TMPDIR"] == str(other)
+    assert "TMPDIR" not in find_compiler(toolbox.environ, memo_dir).environ
+    assert len(toolbox.calls()) == runs
+
+
 def test_native_flags_are_queried_once(toolbox: FakeToolbox, memo_dir: Path) -> None:
     toolbox.compiler("g++", GCC)
     found = find_compiler(toolbox.environ, memo_dir)
