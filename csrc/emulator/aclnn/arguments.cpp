@@ -65,6 +65,7 @@ void Arguments::add(const aclTensorList* list) {
         return;
     }
     std::vector<TensorDescriptionPtr> descriptions;
+    descriptions.reserve(list->members.size());
     for (const aclTensor* member : list->members) {
         descriptions.push_back(description_of(member));
     }

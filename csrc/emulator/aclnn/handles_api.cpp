@@ -64,7 +64,7 @@ Array* create_array(const T* values, std::uint64_t count) {
 template <class List, class Member>
 List* create_list(const Member* const* members, std::uint64_t count) {
     return guarded_pointer([&]() -> List* {
-        if (!can_read(members, count, max_count, "members")) {
+        if (!can_read(static_cast<const void*>(members), count, max_count, "members")) {
             return nullptr;
         }
         auto* list = make_handle<List>();

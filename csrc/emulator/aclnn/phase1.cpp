@@ -83,15 +83,18 @@ Problem why_not_broadcast(const Operation& operation, const Arguments& arguments
     return first == nullptr ? Problem() : why_of_another_shape(operation, arguments, *first);
 }
 
-/// What a device refuses as well is left to the run, which reports it at the next synchronization.
+/// Returns why the emulator does not implement this call. What a device refuses as well is left to
+/// the run.
 Problem why_not_emulated(const Operation& operation, const Arguments& arguments) {
     try {
         const Rehearsal rehearsal;
         operation.run(operation, arguments);
     } catch (const NotEmulated& error) {
         return {Problem::no_parameter, invalid_argument, error.what()};
-    } catch (const std::exception&) {
     } catch (const Rehearsal::Computes&) {
+        return {};  // it has accepted the arguments
+    } catch (const std::exception&) {
+        return {};  // as on a device, the run reports it at the next synchronization
     }
     return {};
 }

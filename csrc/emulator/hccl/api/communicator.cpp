@@ -16,8 +16,8 @@ HcclResult join(const char* function, std::uint32_t size, const HcclRootInfo* in
         if (const int refused = services().enter(function)) {
             return static_cast<HcclResult>(refused);
         }
-        if (check_given(info, "rootInfo") != 0 || check_given(comm, "comm") != 0) {
-            return HCCL_E_PTR;
+        if (info == nullptr || comm == nullptr) {
+            return check_given(nullptr, info == nullptr ? "rootInfo" : "comm");
         }
         const std::string root_info(info->internal, strnlen(info->internal, sizeof info->internal));
         std::string problem;

@@ -23,11 +23,12 @@ int caught(const char* function);
     } while (false)
 
 /// Return unless the pointer can be written or read.
-#define ACL_REQUIRE(POINTER)                                                                     \
-    do {                                                                                         \
-        if (const int refused = ::ascend_emulator::check_pointer(__func__, POINTER, #POINTER)) { \
-            return refused;                                                                      \
-        }                                                                                        \
+#define ACL_REQUIRE(POINTER)                                              \
+    do {                                                                  \
+        if (const int refused = ::ascend_emulator::check_pointer(         \
+                __func__, static_cast<const void*>(POINTER), #POINTER)) { \
+            return refused;                                               \
+        }                                                                 \
     } while (false)
 
 /// Ends the function-try-block of an exported function.

@@ -89,7 +89,8 @@ aclError aclopSetAttrListFloat(aclopAttr* attribute, const char* name, int count
 }
 aclError aclopSetAttrListListInt(aclopAttr* attribute, const char* name, int count,
                                  const int* counts, const int64_t* const values[]) {
-    const int refused = check_list(count, counts == nullptr ? nullptr : values);
+    const void* given = counts == nullptr ? nullptr : static_cast<const void*>(values);
+    const int refused = check_list(count, given);
     const std::string text = "a list of " + std::to_string(count) + " lists";
     return refused != 0 ? refused : set_text(attribute, name, text.c_str());
 }

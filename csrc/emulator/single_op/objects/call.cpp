@@ -2,6 +2,7 @@
 
 #include <dlfcn.h>
 
+#include <algorithm>
 #include <cstdio>
 
 #include "emulator/interface/data_buffer.h"
@@ -45,6 +46,7 @@ SingleOpTensor operand(const aclTensorDesc* descriptor, const aclDataBuffer* buf
 
 std::vector<SingleOpTensor> tensors_of(const Operands& operands) {
     std::vector<SingleOpTensor> tensors;
+    tensors.reserve(static_cast<std::size_t>(std::max(operands.count, 0)));
     for (int i = 0; i < operands.count; ++i) {
         tensors.push_back(operand(operands.descriptors[i], operands.buffers[i]));
     }
