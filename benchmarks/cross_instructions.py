@@ -30,6 +30,7 @@ QEMUS = ("qemu-aarch64", "qemu-aarch64-static")
 _HERE = Path(__file__).resolve().parent
 _COUNTS = (2048, 6144)
 _TRACE = "Trace "
+_LONGEST_TRACE = 1 << 30  # a line per instruction
 
 
 @dataclass(frozen=True)
@@ -108,7 +109,8 @@ class Counter:
 
     def _executed(self, target: Target, command: Sequence[str]) -> int:
         qemu = [str(self._qemu), "-cpu", target.cpu, self._one_by_one, "-d", "nochain,exec"]
-        executed = process.run([*qemu, *command], timeout=TIMEOUT_S).count(_TRACE)
+        trace = process.run([*qemu, *command], timeout=TIMEOUT_S, limit=_LONGEST_TRACE)
+        executed = trace.count(_TRACE)
         if executed == 0:
             raise NotCountedError(f"{self._qemu} printed no instructions")
         return executed

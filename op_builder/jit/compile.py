@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shlex
 import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -15,6 +16,7 @@ from ..errors import BuildError, CommandError
 from ..recipe import ninja, torch_target
 from ..recipe.precompiled import FOLDER, HEADER_FILE
 from ..recipe.spec import BuildSpec
+from ..system.failures import kind_of
 from ..toolchain.detect import Toolchain
 from ..toolchain.environment import is_known, kept_variables, ninja_environment
 from ..toolchain.jobs import compile_jobs
@@ -132,7 +134,8 @@ def _searches(
     try:
         return searches(spec, toolchain.compiler(), inputs, work)
     except CommandError as error:
-        raise BuildError(spec.name, str(error), "ninja", work / "build.log") from error
+        command, kind = shlex.join(error.command), kind_of(error)
+        raise BuildError(spec.name, str(error), command, work / "build.log", kind) from error
 
 
 def _lay_out(spec: BuildSpec, work: Path) -> None:

@@ -13,6 +13,7 @@ from ..cache.lookups import Search, record
 from ..errors import CommandError
 from ..recipe.spec import BuildSpec
 from ..system import process
+from ..system.failures import kind_of
 from ..toolchain.identity import Compiler
 from .inputs import Inputs
 
@@ -126,7 +127,9 @@ def _default_folders(words: list[str], compiler: Compiler, work: Path) -> list[s
             cwd=work,
             env=compiler.environ,
         )
-    except CommandError as error:  # nothing to link, but the script is printed before
-        printed = error.output
+    except CommandError as error:
+        if kind_of(error) != "diagnostic":  # what it printed may be incomplete
+            raise
+        printed = error.output  # nothing to link, but the script is printed before
     sysroot = next((word[10:] for word in words if word.startswith("--sysroot=")), "")
     return [sysroot + folder for folder in _DEFAULT.findall(printed)]

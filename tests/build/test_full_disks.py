@@ -78,13 +78,20 @@ def test_full_disk_and_nothing_left_is_a_clear_error(
 
 
 def test_full_temporary_folder_of_the_compiler_is_named(sandbox: Sandbox, small_disk: Path) -> None:
-    sandbox.load("vendored:VendoredBuilder")
     fill(small_disk, 0)
     failed = sandbox.load(TMPDIR=str(small_disk))
 
     assert failed.error in ("CacheError", "BuildError")
     assert str(small_disk) in failed.message
     assert "No space left on device" in failed.message
+
+
+def test_full_temporary_folder_does_not_matter_to_a_known_compiler(
+    sandbox: Sandbox, small_disk: Path
+) -> None:
+    sandbox.load("vendored:VendoredBuilder")
+    fill(small_disk, 0)
+    assert sandbox.load(TMPDIR=str(small_disk)).value == 42
 
 
 @pytest.mark.parametrize("size", [0, 500, 2000, 12_000])
