@@ -159,7 +159,7 @@ def _entries(folder: Path, layer: Layer, lookup: Lookup) -> Iterator[Entry]:
 
 
 def read_entry(layer: Layer, path: Path) -> Entry | str:
-    """Return the entry in ``path``, or the reason why there is none or it must not be used.
+    """Return the entry in ``path``, or the reason why it is missing or must not be used.
 
     Folders of a prebuilt layer are not checked: they are as trustworthy as the package.
     """

@@ -2,12 +2,12 @@
 
 In import order:
 
+    diagnostics      the first error in the output of a failed build
     plan             one op on one machine: what would be built, and where it is looked up
     depfile          the syntax of the lists of files that were read
     inputs           the files that a build read
     search           where compiler and linker searched, and for which names
     stability        whether they stayed the same while it read them
-    diagnostics      the first error in the output of a failed build
     run_ninja        the run itself, and its progress
     compile          a library in a working folder
     undefined        functions of CANN that no library defines

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import shlex
 import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -16,10 +15,10 @@ from ..errors import BuildError, CommandError
 from ..recipe import ninja, torch_target
 from ..recipe.precompiled import FOLDER, HEADER_FILE
 from ..recipe.spec import BuildSpec
-from ..system.failures import kind_of
 from ..toolchain.detect import Toolchain
 from ..toolchain.environment import is_known, kept_variables, ninja_environment
 from ..toolchain.jobs import compile_jobs
+from .diagnostics import tool_error
 from .inputs import Inputs, UnknownInputsError, read_inputs
 from .run_ninja import ProgressListener, run_ninja, write_ninja
 from .search import searches
@@ -134,8 +133,7 @@ def _searches(
     try:
         return searches(spec, toolchain.compiler(), inputs, work)
     except CommandError as error:
-        command, kind = shlex.join(error.command), kind_of(error)
-        raise BuildError(spec.name, str(error), command, work / "build.log", kind) from error
+        raise tool_error(spec, error, work / "build.log") from error
 
 
 def _lay_out(spec: BuildSpec, work: Path) -> None:

@@ -6,12 +6,13 @@ The output is read line by line, so that any amount of it takes linear time and 
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 
-from ..errors import BuildError, ending, shortened
+from ..errors import BuildError, CommandError, ending, shortened
 from ..recipe.spec import BuildSpec
-from ..system.failures import is_disk_message, is_signal_message, means_a_signal
+from ..system.failures import is_disk_message, is_signal_message, kind_of, means_a_signal
 
 _ERROR = re.compile(
     r"\berror:|: undefined reference|: multiple definition|cannot find -l|\bundefined symbol: "
@@ -24,6 +25,12 @@ _BEGINS_A_PATH = (
     r"(?:^|(?<=[\"'\u2018`(\[<=,;])|(?<=: )|(?<=-[IL])"
     r"|(?<=\bat )|(?<=\bin )|(?<=\bfrom )|(?<=\bfind )|(?<=\bopen )|(?<=\bto ))"
 )
+
+
+def tool_error(spec: BuildSpec, error: CommandError, log: Path | None = None) -> BuildError:
+    """Return the error of a build for which a compiler could not be queried."""
+    command, kind = shlex.join(error.command), kind_of(error)
+    return BuildError(spec.name, str(error), command, log, kind)
 
 
 class Diagnosis:

@@ -12,7 +12,7 @@ from ..cache import store
 from ..cache.key import BuildKey
 from ..cache.layers import Layer
 from ..cache.store import Lookup
-from ..errors import BuildError, CommandError, CompilerNotFoundError
+from ..errors import CommandError, CompilerNotFoundError
 from ..lazy_dataclass import dataclass
 from ..recipe.spec import BuildSpec
 from ..toolchain.detect import Toolchain
@@ -61,12 +61,9 @@ class Plan:
         try:
             fingerprint = self.toolchain.fingerprint(native=self.spec.uses_native)
         except CommandError as error:
-            import shlex
+            from .diagnostics import tool_error  # not needed by a cache hit
 
-            from ..system.failures import kind_of
-
-            command, kind = shlex.join(error.command), kind_of(error)
-            raise BuildError(self.spec.name, str(error), command, None, kind) from error
+            raise tool_error(self.spec, error) from error
         return BuildKey(self.recipe, fingerprint)
 
     def find(self) -> Lookup:

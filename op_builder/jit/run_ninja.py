@@ -16,6 +16,7 @@ from ..recipe.spec import BuildSpec
 from ..system import process
 from ..system.output import Excerpt
 from ..system.private_folder import write_file
+from ..toolchain.environment import LOCALE
 from .diagnostics import Diagnosis, build_error, real_paths
 
 _STATUS = "[%f/%t] "
@@ -24,8 +25,6 @@ _LOG_HEAD_CHARACTERS = 8 << 20
 _LOG_TAIL_CHARACTERS = 1 << 20
 _LAST_OUTPUT_CHARACTERS = 2000
 _REQUIRED = (1, 8)  # as in recipe/ninja.py
-# The first error is recognized by English words. C.UTF-8 leaves paths as they are, C does not.
-_ENGLISH = {"LC_ALL": "C.UTF-8", "LANGUAGE": ""}
 
 
 @dataclass(frozen=True)
@@ -75,7 +74,7 @@ def run_ninja(
     """
     write_ninja(folder / TOOLCHAIN_FILE, toolchain_text)
     environ = envs.process_environment() if environ is None else environ
-    env = {**environ, "NINJA_STATUS": _STATUS, **_ENGLISH}
+    env = {**environ, "NINJA_STATUS": _STATUS, **LOCALE}
     found, output = Diagnosis(), Excerpt(_LOG_HEAD_CHARACTERS, _LOG_TAIL_CHARACTERS)
 
     def on_line(line: str) -> None:

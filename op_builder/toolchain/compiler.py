@@ -80,7 +80,7 @@ def find_compiler(environ: Mapping[str, str], memo_dir: Path | None) -> Compiler
 
 
 def _restored(fact: Mapping[str, Any] | None) -> Compiler | None:
-    """Return a memoized compiler; None if there is none, or if another version memoized it."""
+    """Return a memoized compiler; None if it is unknown or another version memoized it."""
     if fact is None:
         return None
     try:

@@ -14,15 +14,15 @@ from pathlib import Path
 
 from .. import envs
 
-# The first error is recognized by English words. C.UTF-8 leaves paths as they are, C does not.
-_LOCALE = {"LC_ALL": "C.UTF-8", "LANGUAGE": ""}
+#: The first error is recognized by English words. C.UTF-8 leaves paths as they are, C does not.
+LOCALE = {"LC_ALL": "C.UTF-8", "LANGUAGE": ""}
 
 #: Launchers, each with the prefix of its variables.
 LAUNCHERS = {"ccache": "CCACHE_", "sccache": "SCCACHE_", "distcc": "DISTCC_", "icecc": "ICECC_"}
 # These replace the compiler, whose content is in the key.
 _REPLACES_COMPILER = ("CCACHE_COMPILER", "CCACHE_PREFIX", "CCACHE_PREFIX_CPP", "ICECC_CXX")
 # The programs that PATH finds are keyed by their content; the locale and TMPDIR decide nothing.
-_NEVER_KEYED = frozenset({envs.SEARCH_PATH.name, envs.TMPDIR.name, *_LOCALE})
+_NEVER_KEYED = frozenset({envs.SEARCH_PATH.name, envs.TMPDIR.name, *LOCALE})
 _LONGEST_SCRIPT = 1_000_000
 
 
@@ -75,7 +75,7 @@ def compiler_environment(
     allowed[envs.SEARCH_PATH.name] = os.pathsep.join(search_path(environ))
     names = [envs.TMPDIR.name, *([envs.LD_LIBRARY_PATH.name] if libraries else [])]
     allowed.update({name: environ[name] for name in names if environ.get(name)})
-    return {**allowed, **_LOCALE}
+    return {**allowed, **LOCALE}
 
 
 def keyed(compiler: Mapping[str, str]) -> dict[str, str]:

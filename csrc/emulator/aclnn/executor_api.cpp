@@ -16,7 +16,7 @@ EMULATOR_EXPORT int aclDestroyAclOpExecutor(aclOpExecutor* executor) {
 EMULATOR_EXPORT int aclnnInit(const char*) { return 0; }
 EMULATOR_EXPORT int aclnnFinalize() { return 0; }
 
-// There is no memory pool of operators and, as CanUsePTACache is absent, no cache of executors.
+// Operators have no memory pool and, as CanUsePTACache is absent, executors have no cache.
 EMULATOR_EXPORT int InitHugeMemThreadLocal(void*, bool) { return 0; }
 EMULATOR_EXPORT void UnInitHugeMemThreadLocal(void*, bool) {}
 EMULATOR_EXPORT void ReleaseHugeMem(void*, bool) {}

@@ -126,7 +126,7 @@ struct Problem {
     static constexpr std::size_t no_parameter = static_cast<std::size_t>(-1);
     std::size_t index = 0;
     int code = 0;
-    std::string text;  // follows the argument's name, unless there is no parameter
+    std::string text;  // follows the argument's name, if the problem concerns one
 };
 
 struct Operation {
@@ -164,7 +164,7 @@ class Arguments {
     /// Refuse the parameter that was added last, unless it has its default value.
     void refuse_unless(std::int64_t by_default);
 
-    /// The first problem of an argument; its text is empty if there is none.
+    /// The first problem of an argument; its text is empty if all are accepted.
     const Problem& problem() const { return problem_; }
     const std::vector<Captured>& values() const { return values_; }
 

@@ -5,7 +5,7 @@
 
 namespace ascend_emulator {
 
-/// The first reason to refuse the arguments; its text is empty if there is none.
+/// The first reason to refuse the arguments; its text is empty if they are accepted.
 Problem why_refused(const Operation& operation, const Arguments& arguments);
 
 }  // namespace ascend_emulator
