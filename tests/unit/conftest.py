@@ -7,9 +7,12 @@ from pathlib import Path
 import command_line as program
 import outside_op as outside
 import pytest
+from cache_entries import Shelf
 from user_folders import UserFolders
 
-from op_builder.cache import lock
+from op_builder.cache import archive, lock
+from op_builder.cache.entry import Entry
+from op_builder.cache.layers import Layer
 from op_builder.system import file_identity
 
 
@@ -52,3 +55,18 @@ def old_files(monkeypatch: pytest.MonkeyPatch) -> None:
 def young_files(monkeypatch: pytest.MonkeyPatch) -> None:
     """Treat every file as just written, however long the test takes."""
     monkeypatch.setattr(file_identity, "_SETTLED_NS", 10**18)
+
+
+@pytest.fixture
+def other_cache(tmp_path: Path) -> Layer:
+    """Return the cache of another machine."""
+    return Layer("user", tmp_path / "there", shipped=False)
+
+
+@pytest.fixture
+def packed(tmp_path: Path) -> tuple[Path, Entry]:
+    """Return an archive of one entry, and the entry."""
+    entry = Shelf.below(tmp_path / "here").publish()
+    file = tmp_path / "ops.tar.gz"
+    assert archive.pack([entry], file) == [entry]
+    return file, entry

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import gzip
-import io
 import os
 import stat
 import subprocess
 import sys
 import tarfile
 import tempfile
-import tracemalloc
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
 import pytest
+from archive_files import Members, read_members, refusal_of, write_members
 from cache_entries import Shelf
 
 from op_builder.cache import archive
@@ -22,68 +20,27 @@ from op_builder.cache.entry import Entry
 from op_builder.cache.layers import Layer
 from op_builder.errors import CacheError, UnsafeCacheError
 
-Members = list[tuple[tarfile.TarInfo, bytes]]
 
-
-@pytest.fixture
-def there(tmp_path: Path) -> Layer:
-    """Return the cache of another machine."""
-    return Layer("user", tmp_path / "there", shipped=False)
-
-
-@pytest.fixture
-def packed(tmp_path: Path) -> tuple[Path, Entry]:
-    entry = Shelf.below(tmp_path / "here").publish()
-    file = tmp_path / "ops.tar.gz"
-    assert archive.pack([entry], file) == [entry]
-    return file, entry
-
-
-def _members(file: Path) -> Members:
-    with tarfile.open(file) as tar:
-        found = [(tarfile.TarInfo(member.name), tar.extractfile(member)) for member in tar]
-        return [(member, content.read() if content else b"") for member, content in found]
-
-
-def _write(file: Path, members: Members) -> None:
-    with tarfile.open(file, "w:gz") as tar:
-        for member, content in members:
-            member.size = len(content)
-            tar.addfile(member, io.BytesIO(content))
-
-
-def _files(layer: Layer) -> list[str]:
-    return [str(path) for path in layer.root.rglob("*") if path.is_file()]
-
-
-def _refused(file: Path, layer: Layer) -> str:
-    """Return the message of the refusal; nothing may be added or left behind."""
-    with pytest.raises(CacheError) as caught:
-        archive.unpack(file, layer)
-    assert [Path(name).name for name in _files(layer)] == ["CACHEDIR.TAG"]
-    assert list((layer.root / "staging").glob("*")) == []
-    assert str(file) in str(caught.value)
-    return str(caught.value)
-
-
-def test_upstream_20_what_one_machine_built_another_finds(tmp_path: Path, there: Layer) -> None:
+def test_upstream_20_what_one_machine_built_another_finds(
+    tmp_path: Path, other_cache: Layer
+) -> None:
     """DeepSpeed #2947: every machine compiled for 20 minutes."""
     here = Shelf.below(tmp_path / "here")
     entry = here.publish()
     file = tmp_path / "ops.tar.gz"
     archive.pack([entry], file)
-    added, present = archive.unpack(file, there)
+    added, present = archive.unpack(file, other_cache)
     assert present == []
-    elsewhere = Shelf(there, here.spec)
+    elsewhere = Shelf(other_cache, here.spec)
     assert elsewhere.find().entry == added[0]
     assert added[0].library.read_bytes() == b"a library"
     assert added[0].manifest == entry.manifest
     assert stat.S_IMODE(added[0].path.stat().st_mode) == 0o700
 
 
-def test_a_second_time_everything_is_there(packed: tuple[Path, Entry], there: Layer) -> None:
-    first, _ = archive.unpack(packed[0], there)
-    added, present = archive.unpack(packed[0], there)
+def test_a_second_time_everything_is_there(packed: tuple[Path, Entry], other_cache: Layer) -> None:
+    first, _ = archive.unpack(packed[0], other_cache)
+    added, present = archive.unpack(packed[0], other_cache)
     assert (added, present) == ([], [first[0].path])
 
 
@@ -101,7 +58,7 @@ def test_a_sites_users_can_read_what_was_unpacked(
 def test_memos_of_this_machine_stay_here(packed: tuple[Path, Entry], tmp_path: Path) -> None:
     (packed[1].path / "status").write_text("a memo", encoding="ascii")
     archive.pack([packed[1]], packed[0])
-    names = [Path(member.name).name for member, _ in _members(packed[0])]
+    names = [Path(member.name).name for member, _ in read_members(packed[0])]
     assert sorted(names) == ["build.log", "build.ninja", "made_up.so", "manifest.json"]
 
 
@@ -130,30 +87,30 @@ ODD_NAMES = ["/{0}", "//{0}", "../{0}", "a/../{0}", "a/{0}", "{1}", "..", "", ".
 
 @pytest.mark.parametrize("name", ODD_NAMES)
 def test_a_member_outside_of_an_entry_is_refused(
-    packed: tuple[Path, Entry], there: Layer, tmp_path: Path, name: str
+    packed: tuple[Path, Entry], other_cache: Layer, tmp_path: Path, name: str
 ) -> None:
-    members = _members(packed[0])
+    members = read_members(packed[0])
     member = members[0][0]
     member.name = name.format(member.name, Path(member.name).name)
-    _write(packed[0], members)
-    assert "is not part of an entry" in _refused(packed[0], there)
+    write_members(packed[0], members)
+    assert "is not part of an entry" in refusal_of(packed[0], other_cache)
 
 
-def test_no_member_is_written_outside(packed: tuple[Path, Entry], there: Layer) -> None:
+def test_no_member_is_written_outside(packed: tuple[Path, Entry], other_cache: Layer) -> None:
     """A path of five parts that begins with a root, which `//tmp/a/b/c` also has for pathlib."""
-    victim = there.root.parent / "deep" / "er" / "victim"
-    members = _members(packed[0])
+    victim = other_cache.root.parent / "deep" / "er" / "victim"
+    members = read_members(packed[0])
     for name in (f"/{victim}", str(victim), "../../../../victim", "a/b/c/../../../../x"):
         member = tarfile.TarInfo(name)
-        _write(packed[0], [(member, b"evil"), *members])
-        _refused(packed[0], there)
+        write_members(packed[0], [(member, b"evil"), *members])
+        refusal_of(packed[0], other_cache)
     assert not victim.exists()
     with tempfile.TemporaryDirectory(dir="/tmp") as there_already:
         slashes = tarfile.TarInfo(f"/{there_already}/sub/file")
         assert len(PurePosixPath(slashes.name).parts) == 5
         (Path(there_already) / "sub").mkdir()
-        _write(packed[0], [(slashes, b"evil"), *members])
-        _refused(packed[0], there)
+        write_members(packed[0], [(slashes, b"evil"), *members])
+        refusal_of(packed[0], other_cache)
         assert list((Path(there_already) / "sub").iterdir()) == []
 
 
@@ -161,12 +118,14 @@ def test_no_member_is_written_outside(packed: tuple[Path, Entry], there: Layer) 
     "kind",
     [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.FIFOTYPE, tarfile.DIRTYPE],
 )
-def test_only_plain_files_are_taken(packed: tuple[Path, Entry], there: Layer, kind: bytes) -> None:
-    members = _members(packed[0])
+def test_only_plain_files_are_taken(
+    packed: tuple[Path, Entry], other_cache: Layer, kind: bytes
+) -> None:
+    members = read_members(packed[0])
     odd = tarfile.TarInfo(members[0][0].name)
     odd.type, odd.linkname = kind, "/etc/passwd"
-    _write(packed[0], [(odd, b""), *members[1:]])
-    assert "is not part of an entry" in _refused(packed[0], there)
+    write_members(packed[0], [(odd, b""), *members[1:]])
+    assert "is not part of an entry" in refusal_of(packed[0], other_cache)
 
 
 def _other_library(members: Members) -> Members:
@@ -224,30 +183,33 @@ def _twice(members: Members) -> Members:
     ],
 )
 def test_an_entry_that_differs_from_its_manifest_is_refused(
-    packed: tuple[Path, Entry], there: Layer, change: Callable[[Members], Members], message: str
+    packed: tuple[Path, Entry],
+    other_cache: Layer,
+    change: Callable[[Members], Members],
+    message: str,
 ) -> None:
-    _write(packed[0], change(_members(packed[0])))
-    assert message in _refused(packed[0], there)
+    write_members(packed[0], change(read_members(packed[0])))
+    assert message in refusal_of(packed[0], other_cache)
 
 
-def test_one_bad_entry_keeps_all_out(packed: tuple[Path, Entry], there: Layer) -> None:
-    good = _members(packed[0])
-    bad = _other_place(_members(packed[0]))
-    _write(packed[0], [*good, *bad])
-    _refused(packed[0], there)
+def test_one_bad_entry_keeps_all_out(packed: tuple[Path, Entry], other_cache: Layer) -> None:
+    good = read_members(packed[0])
+    bad = _other_place(read_members(packed[0]))
+    write_members(packed[0], [*good, *bad])
+    refusal_of(packed[0], other_cache)
 
 
 @pytest.mark.parametrize("kept", [0, 1, 10, 50, 0.5, 0.9, -1])
 def test_a_truncated_archive_is_refused(
-    packed: tuple[Path, Entry], there: Layer, kept: float
+    packed: tuple[Path, Entry], other_cache: Layer, kept: float
 ) -> None:
     whole = packed[0].read_bytes()
     packed[0].write_bytes(whole[: int(kept * len(whole)) if isinstance(kept, float) else kept])
-    assert "cannot be unpacked" in _refused(packed[0], there)
+    assert "cannot be unpacked" in refusal_of(packed[0], other_cache)
 
 
 def test_an_archive_with_a_flipped_byte_is_refused(
-    packed: tuple[Path, Entry], there: Layer
+    packed: tuple[Path, Entry], other_cache: Layer
 ) -> None:
     whole = packed[0].read_bytes()
     begin = len(packed[0].name) + 40  # after the name in the header, in fields that are not read
@@ -255,18 +217,18 @@ def test_an_archive_with_a_flipped_byte_is_refused(
         broken = bytearray(whole)
         broken[place] ^= 0xFF
         packed[0].write_bytes(broken)
-        _refused(packed[0], there)
+        refusal_of(packed[0], other_cache)
 
 
 @pytest.mark.parametrize("content", [b"", b"no archive", b"\x1f\x8b" + b"\0" * 30])
 def test_a_file_that_is_not_an_archive_is_refused(
-    tmp_path: Path, there: Layer, content: bytes
+    tmp_path: Path, other_cache: Layer, content: bytes
 ) -> None:
     file = tmp_path / "file"
     file.write_bytes(content)
-    assert "cannot be unpacked" in _refused(file, there)
+    assert "cannot be unpacked" in refusal_of(file, other_cache)
     file.unlink()
-    assert "No such file" in _refused(file, there)
+    assert "No such file" in refusal_of(file, other_cache)
 
 
 def test_a_cache_that_cannot_be_written_is_an_error_of_the_cache(
@@ -280,127 +242,6 @@ def test_a_cache_that_cannot_be_written_is_an_error_of_the_cache(
     with pytest.raises(UnsafeCacheError):
         archive.unpack(packed[0], Layer("user", tmp_path / "open", shipped=False))
     assert os.listdir(tmp_path / "open") == []  # noqa: PTH208
-
-
-def _raw_archive(file: Path, blocks: bytes, zeros: int = 0) -> None:
-    with gzip.open(file, "wb", compresslevel=1) as stream:
-        stream.write(blocks)
-        for _ in range(zeros >> 20):
-            stream.write(bytes(1 << 20))
-
-
-def _header(name: str, kind: bytes, size: int) -> bytes:
-    member = tarfile.TarInfo(name)
-    member.type, member.size = kind, size
-    return member.tobuf(tarfile.GNU_FORMAT)
-
-
-HUGE = 3 << 30
-IN_PLACE = f"linux-x/op/{'0' * 40}/{'1' * 40}"
-
-
-def _huge_pax_header() -> bytes:
-    return _header("pax", tarfile.XHDTYPE, HUGE)
-
-
-def _huge_global_header() -> bytes:
-    return _header("pax", tarfile.XGLTYPE, HUGE)
-
-
-def _huge_name() -> bytes:
-    return _header("././@LongLink", tarfile.GNUTYPE_LONGNAME, HUGE)
-
-
-def _huge_member() -> bytes:
-    return _header(f"{IN_PLACE}/op.so", tarfile.REGTYPE, HUGE)
-
-
-def _sparse_member() -> bytes:
-    return _header(f"{IN_PLACE}/op.so", tarfile.GNUTYPE_SPARSE, 0)
-
-
-def _endless_sparse_map() -> bytes:
-    """Return the header of a sparse member whose map goes on in every following block."""
-    header = bytearray(_header(f"{IN_PLACE}/op.so", tarfile.GNUTYPE_SPARSE, 0))
-    header[482] = 1  # isextended
-    return _with_checksum(header) + (b"0" * 504 + b"\1" + bytes(7)) * (8 << 11)
-
-
-def _sparse_map_in_pax() -> bytes:
-    """Return a member in GNU's sparse format 1.0, whose map is longer than any real one."""
-    records = b"22 GNU.sparse.major=1\n22 GNU.sparse.minor=0\n"
-    records += b"%d GNU.sparse.realsize=%d\n" % (33, HUGE)
-    pax = _header("pax", tarfile.XHDTYPE, len(records)) + records.ljust(512, b"\0")
-    blocks = b"99999999\n" + b"0\n" * (4 << 20)
-    blocks += bytes(-len(blocks) % 512)
-    return pax + _header(f"{IN_PLACE}/op.so", tarfile.REGTYPE, len(blocks)) + blocks
-
-
-def _chain_of_headers() -> bytes:
-    return (_header("pax", tarfile.XHDTYPE, 13) + b"13 comment=x\n".ljust(512, b"\0")) * 1500
-
-
-def _with_checksum(header: bytearray) -> bytes:
-    header[148:156] = b" " * 8
-    header[148:156] = b"%06o\0 " % sum(header)
-    return bytes(header)
-
-
-@pytest.mark.parametrize(
-    "blocks",
-    [
-        _huge_pax_header,
-        _huge_global_header,
-        _huge_name,
-        _huge_member,
-        _sparse_member,
-        _endless_sparse_map,
-        _sparse_map_in_pax,
-        _chain_of_headers,
-    ],
-)
-def test_archive_that_would_fill_memory_or_disk_is_refused(
-    tmp_path: Path, there: Layer, blocks: Callable[[], bytes]
-) -> None:
-    """2 MB of an archive became 2 GB of memory."""
-    file = tmp_path / "bomb.tar.gz"
-    _raw_archive(file, blocks(), zeros=4 << 20)
-    tracemalloc.start()
-    try:
-        _refused(file, there)
-        peak = tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
-    assert peak < 64 << 20
-
-
-def test_archive_larger_than_the_free_disk_is_refused(
-    packed: tuple[Path, Entry], there: Layer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(archive, "LARGEST_ARCHIVE", 3000)
-    assert "contains more than 3000 bytes" in _refused(packed[0], there)
-
-
-def test_archive_with_too_many_members_is_refused(
-    packed: tuple[Path, Entry], there: Layer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(archive, "MOST_MEMBERS", 3)
-    assert "more than 3 members" in _refused(packed[0], there)
-
-
-def test_zeros_after_the_end_do_not_go_on_forever(
-    packed: tuple[Path, Entry], there: Layer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    whole = gzip.decompress(packed[0].read_bytes())
-    _raw_archive(packed[0], whole, zeros=8 << 20)
-    monkeypatch.setattr(archive, "LARGEST_ARCHIVE", 4 << 20)
-    assert "contains more than" in _refused(packed[0], there)
-
-
-def test_empty_archive_is_an_error(tmp_path: Path, there: Layer) -> None:
-    file = tmp_path / "empty.tar.gz"
-    _write(file, [])
-    assert "contains no entries" in _refused(file, there)
 
 
 def _harm_library(entry: Entry) -> None:
@@ -421,11 +262,11 @@ def _open_to_others(entry: Entry) -> None:
 
 @pytest.mark.parametrize("harm", [_harm_library, _harm_manifest, _lose_library, _open_to_others])
 def test_damaged_entry_is_replaced(
-    packed: tuple[Path, Entry], there: Layer, harm: Callable[[Entry], None]
+    packed: tuple[Path, Entry], other_cache: Layer, harm: Callable[[Entry], None]
 ) -> None:
-    (first,), _ = archive.unpack(packed[0], there)
+    (first,), _ = archive.unpack(packed[0], other_cache)
     harm(first)
-    added, present = archive.unpack(packed[0], there)
+    added, present = archive.unpack(packed[0], other_cache)
     assert ([entry.path for entry in added], present) == ([first.path], [])
     assert added[0].damage() is None
 

@@ -11,7 +11,6 @@ from fake_compilers import CLANG, GCC, FakeToolbox
 from file_clock import wait_for_a_later_time
 
 from op_builder.errors import CompilerNotFoundError
-from op_builder.system import file_identity
 from op_builder.toolchain.compiler import find_compiler
 from op_builder.toolchain.environment import script_words
 
@@ -24,9 +23,7 @@ def toolbox(tmp_path: Path) -> FakeToolbox:
 
 
 @pytest.fixture
-def memo_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Treat files as settled, as if the test had waited."""
-    monkeypatch.setattr(file_identity, "_SETTLED_NS", -(10**12))
+def memo_dir(tmp_path: Path, old_files: None) -> Path:
     return tmp_path / "cache" / "toolchain"
 
 
