@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from ..lazy_dataclass import dataclass
 from ..system import elf_file, file_identity
-from ..system.file_clock import Clocks
+from ..system.file_clock import TEMPORARY, Clocks
 from ..system.private_folder import write_file
 from ..system.regular_file import read_regular
 from . import lookups
@@ -27,7 +27,6 @@ _STATES_KEPT = 16
 _LARGEST_MEMO = 4096
 # Newer versions may write equal values differently, depending on what else refers to them.
 _MARSHAL_WITHOUT_REFERENCES = 2
-_TEMPORARY = "/tmp"  # noqa: S108 - only to read its clock
 
 
 class _Manifest(Protocol):
@@ -70,7 +69,7 @@ def stale_input(
     folders_known = folders is not None and folders.digest in known
     if files_known and (folders_known or not watched):
         return None
-    clocks = Clocks([folder, _TEMPORARY])
+    clocks = Clocks([folder, TEMPORARY])
     reason = None if files_known else _changed_file(headers, linked)
     if reason is None and not folders_known:
         reason, equal = _changed_lookup(manifest, searches, resolve)

@@ -75,9 +75,15 @@ def read_inputs(spec: BuildSpec, work: Path, precompiled: Iterable[str] = ()) ->
 
 
 def _parsed(file: Path) -> list[str] | None:
-    """Return the files in a list; None if there is no list. Paths may be any bytes."""
+    """Return the files in a compiler's list; None if it does not exist."""
+    text = _text(file)
+    return None if text is None else parse_depfile(text)
+
+
+def _text(file: Path) -> str | None:
+    """Return the text of a list, in which paths may be any bytes; None if it does not exist."""
     try:
-        return parse_depfile(file.read_bytes().decode("utf-8", "surrogateescape"))
+        return file.read_bytes().decode("utf-8", "surrogateescape")
     except FileNotFoundError:
         return None
 
@@ -119,10 +125,11 @@ def _refuse_hidden_includes(spec: BuildSpec, read: Iterable[str]) -> None:
 
 
 def _linker_list(spec: BuildSpec, work: Path) -> list[str]:
-    read = _listed(work / LINKER_LIST)
-    if read is None:
-        read = _traced(work / LINKER_TRACE)
-    if read is None:
+    if (listed := _text(work / LINKER_LIST)) is not None:
+        read = parse_linker_list(listed)
+    elif (traced := _text(work / LINKER_TRACE)) is not None:
+        read = _traced(traced)
+    else:
         raise UnknownInputsError(
             f"link: error: {LINKER_LIST} must list the files that the linker read, but does not "
             "exist; use GNU ld, gold, lld or mold, and a compiler that passes -Wl on"
@@ -132,20 +139,8 @@ def _linker_list(spec: BuildSpec, work: Path) -> list[str]:
     return [path for path in kept if path not in objects and not _is_temporary(path)]
 
 
-def _listed(file: Path) -> list[str] | None:
-    try:
-        text = file.read_bytes().decode("utf-8", "surrogateescape")
-    except FileNotFoundError:
-        return None
-    return parse_linker_list(text)
-
-
-def _traced(file: Path) -> list[str] | None:
+def _traced(text: str) -> list[str]:
     """Return the files in the output of ``-Wl,-t``, with archives instead of their members."""
-    try:
-        text = file.read_bytes().decode("utf-8", "surrogateescape")
-    except FileNotFoundError:
-        return None
     lines = [_ARCHIVE_MEMBER.sub(r"\1", line) for line in text.splitlines()]
     return [line for line in lines if ": mode " not in line]
 

@@ -13,6 +13,8 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
+#: A folder to read the clock of this machine's own disk.
+TEMPORARY = "/tmp"  # noqa: S108 - no predictable name is used in it
 #: How far the clock of a file system may be behind this machine's if it cannot be read.
 UNCERTAIN_NS = 120_000_000_000
 

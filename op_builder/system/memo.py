@@ -14,13 +14,12 @@ from typing import Any
 
 from ..errors import UnsafeCacheError
 from . import file_identity
-from .file_clock import Clocks
+from .file_clock import TEMPORARY, Clocks
 from .private_folder import make_cache_root, make_private, write_file
 from .regular_file import read_regular
 from .trust import unsafe
 
 _LARGEST = 1 << 20
-_TEMPORARY = "/tmp"  # noqa: S108 - only to read its clock
 
 
 def recall(memo_dir: Path | None, key: object) -> Any:
@@ -72,7 +71,7 @@ def remember(
         return
     try:
         states = [(path, file_identity.status(path)) for path in files]
-        clocks = clocks or Clocks([_TEMPORARY])
+        clocks = clocks or Clocks([TEMPORARY])
         for _, state in states:
             if not file_identity.is_settled(file_identity.newest_time(state), clocks.at(state[0])):
                 return
