@@ -7,13 +7,19 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import torch
-from torch._compile import _disable_dynamo
 
 from op_builder.builder import OpBuilder
 
 from ..dispatch.distributed import local_grads, local_parts
 from ..dispatch.loading import load
-from ..dispatch.optimizer import CheckedOptimizer, GroupStates, Params, loss_of, note_update
+from ..dispatch.optimizer import (
+    CheckedOptimizer,
+    GroupStates,
+    Params,
+    loss_of,
+    note_update,
+    outside_graph,
+)
 
 
 @dataclass
@@ -85,15 +91,10 @@ class CPUOptimizer(CheckedOptimizer):
         """
         loss = loss_of(closure)
         if torch.compiler.is_dynamo_compiling():
-            self._update_uncompiled()
+            outside_graph(self.update_all)
         else:
             self.update_all()
         return loss
-
-    @_disable_dynamo
-    def _update_uncompiled(self) -> None:
-        """Break torch.compile's graph: the addresses of states are not known while it traces."""
-        self.update_all()
 
     def update_all(self) -> None:
         """Check everything, then update every parameter that has a gradient."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
+from torch._compile import _disable_dynamo
 from torch.optim.optimizer import Optimizer
 
 from .checks import check_finite
@@ -38,6 +39,16 @@ class GroupStates:
     states: list[State]
     distributed: bool
     addresses: tuple[list[int], list[int]]
+
+
+@_disable_dynamo
+def outside_graph(update: Callable[..., None], *arguments: Any) -> None:
+    """Call ``update`` in a break of torch.compile's graph.
+
+    The addresses of states are not known while it traces. If it does not trace, call ``update``
+    itself, since the decorator costs 1 us per call.
+    """
+    update(*arguments)
 
 
 class CheckedOptimizer(Optimizer):

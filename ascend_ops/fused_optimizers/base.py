@@ -6,10 +6,16 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 import torch
-from torch._compile import _disable_dynamo
 
 from ..dispatch.distributed import local_grads
-from ..dispatch.optimizer import CheckedOptimizer, GroupStates, Params, loss_of, note_update
+from ..dispatch.optimizer import (
+    CheckedOptimizer,
+    GroupStates,
+    Params,
+    loss_of,
+    note_update,
+    outside_graph,
+)
 from ..dispatch.optimizer_states import check_state
 from .scaling import Scaling, either, values_of
 from .tensor_lists import TensorLists, check_param, collect, read_counts
@@ -122,15 +128,10 @@ class FusedOptimizer(CheckedOptimizer):
             raise TypeError(f"step() got an unexpected keyword argument {next(iter(scaler))!r}")
         loss = loss_of(closure)
         if torch.compiler.is_dynamo_compiling():
-            self._update_uncompiled(noop_flag, grad_scaler)
+            outside_graph(self._update_all, noop_flag, grad_scaler)
         else:
             self._update_all(noop_flag, grad_scaler)
         return loss
-
-    @_disable_dynamo
-    def _update_uncompiled(self, noop_flag: Tensor | None, grad_scaler: Any) -> None:
-        """Break torch.compile's graph: the addresses of states are not known while it traces."""
-        self._update_all(noop_flag, grad_scaler)
 
     def _update_all(self, noop_flag: Tensor | None, grad_scaler: Any) -> None:
         updates = [update for group in self.param_groups for update in self._updates(group)]
