@@ -31,7 +31,7 @@ $(VENV)/.demo: pyproject.toml setup.py | $(VENV)/.torch
 	@touch $@
 
 $(VENV)/.test: pyproject.toml setup.py | $(VENV)/.torch
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test,integrations]'
 	@touch $@
 
 demo: $(VENV)/.demo  ## Install, build, and train on the digits data: CPUAdam and torch; emulated NPU and CPU.

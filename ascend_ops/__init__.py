@@ -16,6 +16,7 @@ In import order:
     attention                   attention for training
     sparse_attention            block-sparse attention, native sparse attention
     serving                     attention with a key/value cache
+    integrations                DeepSpeed, Transformers, Diffusers and others on these ops
     emulator                    torch_npu on a machine that has no NPU
     cli, __main__               the program ``ascend-ops``, also as ``python -m ascend_ops``
 """

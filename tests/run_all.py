@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PYTHON = sys.executable
 CXX_FOLDERS = ("csrc", "benchmarks", "tests", "examples")
 MARKDOWN = ("csrc", "docs", "examples", *sorted(file.name for file in ROOT.glob("*.md")))
-EMULATED = ("tests/acl", "tests/emulator", "tests/npu_ops")
+EMULATED = ("tests/acl", "tests/emulator", "tests/npu_ops", "tests/integration")
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,7 @@
+"""The tests in this folder run on the emulated NPU; see ``tests/emulated_npu.py``."""
+
+from __future__ import annotations
+
+from emulated_npu import pytest_collection_modifyitems, user_folders
+
+__all__ = ["pytest_collection_modifyitems", "user_folders"]
