@@ -9,6 +9,7 @@ In import order:
     _own_op_builder             this project's op_builder, whatever is first on sys.path
     dispatch                    NPU ops: registration with torch, loading, argument checks
     acl                         AscendCL: devices, streams, events, pinned memory, copies
+    npu                         whether there is an NPU, its memory, streams and events
     cpu_optimizers              optimizers for parameters in host memory
     fused_optimizers            optimizers that update a whole parameter group per call
     norm, rotary, activation    layer norm, RMS norm, rotary embedding, SwiGLU, GELU
@@ -59,7 +60,7 @@ _EXPORTS = {
     ".sparse_attention.nsa_select_attention": ("nsa_select_attention",),
     ".sparse_attention.nsa_window_attention": ("nsa_window_attention",),
 }
-_SUBMODULES = ("acl",)
+_SUBMODULES = ("acl", "npu")
 
 _MODULE_OF = {name: module for module, names in _EXPORTS.items() for name in names}
 __all__ = sorted(("__version__", *_SUBMODULES, *_MODULE_OF))  # noqa: PLE0605 - it is a list

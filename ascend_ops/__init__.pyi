@@ -1,6 +1,6 @@
 from op_builder.version import __version__
 
-from . import acl
+from . import acl, npu
 from .activation.gelu import gelu
 from .activation.swiglu import swiglu
 from .attention.flash import flash_attention
@@ -51,6 +51,7 @@ __all__ = [
     "kv_cache_scatter",
     "layer_norm",
     "moe_gating_topk",
+    "npu",
     "nsa_compress",
     "nsa_compress_attention",
     "nsa_select_attention",
