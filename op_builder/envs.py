@@ -245,6 +245,13 @@ DISABLED_ACLNN: Variable[str] = Variable(
     "comma-separated aclnn functions that the NPU ops treat as missing, so that they use an older "
     "version or the reference implementation in plain torch",
 )
+DEEPSPEED: Variable[bool] = Variable(
+    "ASCEND_OPS_DEEPSPEED",
+    _boolean,
+    True,
+    "0 or 1",
+    "0 leaves DeepSpeed with its own ops",
+)
 LOG_LEVEL: Variable[str] = Variable(
     "ASCEND_OPS_LOG_LEVEL",
     _level,

@@ -1,0 +1,16 @@
+"""``cpu_adam``: the functions of DeepSpeedCPUAdam."""
+
+from __future__ import annotations
+
+from op_builder.ops import cpu_adam
+
+from .cpu_optimizer import CPUOptimizer
+
+
+class CPUAdamBuilder(CPUOptimizer):
+    """Adam and AdamW for parameters in host memory."""
+
+    BUILD_VAR = "DS_BUILD_CPU_ADAM"
+    NAME = "cpu_adam"
+    OWN = cpu_adam.CPUAdamBuilder
+    FUNCTIONS = ("create_adam", "adam_update", "adam_rollback", "destroy_adam")
