@@ -40,6 +40,7 @@ _EXPORTS = {
     ".cpu_optimizers.adam": ("CPUAdam",),
     ".cpu_optimizers.lion": ("CPULion",),
     ".fused_optimizers.adamw": ("FusedAdamW",),
+    ".fused_optimizers.functional": ("fused_adamw_", "fused_lamb_", "fused_lion_"),
     ".fused_optimizers.lamb": ("FusedLamb",),
     ".fused_optimizers.lion": ("FusedLion",),
     ".moe.ffn": ("ffn",),

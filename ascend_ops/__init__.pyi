@@ -9,6 +9,7 @@ from .cpu_optimizers.adagrad import CPUAdagrad
 from .cpu_optimizers.adam import CPUAdam
 from .cpu_optimizers.lion import CPULion
 from .fused_optimizers.adamw import FusedAdamW
+from .fused_optimizers.functional import fused_adamw_, fused_lamb_, fused_lion_
 from .fused_optimizers.lamb import FusedLamb
 from .fused_optimizers.lion import FusedLion
 from .moe.ffn import ffn
@@ -44,6 +45,9 @@ __all__ = [
     "ffn",
     "flash_attention",
     "flash_attention_varlen",
+    "fused_adamw_",
+    "fused_lamb_",
+    "fused_lion_",
     "gelu",
     "grouped_matmul",
     "incre_flash_attention",

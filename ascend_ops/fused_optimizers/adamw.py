@@ -144,13 +144,14 @@ class FusedAdamW(FusedOptimizer):
         }
         super().__init__(params, defaults)
 
-    def takes_found_inf(self, lists: TensorLists) -> bool:
+    @staticmethod
+    def takes_found_inf(lists: TensorLists) -> bool:
         """Return whether the step runs aclnnFusedAdamw or the reference implementation."""
         on_npu = lists.step.device.type == "npu"
         return not on_npu or _adamw_op.function() in (_ALL_TENSORS, "")
 
+    @staticmethod
     def update(
-        self,
         lists: TensorLists,
         grads: list[Tensor],
         group: dict[str, Any],
@@ -160,7 +161,7 @@ class FusedAdamW(FusedOptimizer):
         scale = scaling.grad_scale
         weight_decay, maximize = group["weight_decay"], group["maximize"]
         if scale is not None and (
-            not self.takes_found_inf(lists) or not group["decoupled_weight_decay"]
+            not FusedAdamW.takes_found_inf(lists) or not group["decoupled_weight_decay"]
         ):
             grads, scale = scaling.unscaled(grads), None
         if weight_decay and not group["decoupled_weight_decay"]:
@@ -177,7 +178,7 @@ class FusedAdamW(FusedOptimizer):
             lists.states["exp_avg_sq"],
             step,
             scale,
-            scaling.found_inf if self.takes_found_inf(lists) else None,
+            scaling.found_inf if FusedAdamW.takes_found_inf(lists) else None,
             group["lr"],
             *group["betas"],
             weight_decay,

@@ -44,8 +44,8 @@ class FusedOptimizer(CheckedOptimizer):
         self._collected: dict[int, tuple[GroupStates, list[TensorLists]]] = {}
         super().__init__(params, defaults)
 
+    @staticmethod
     def update(
-        self,
         lists: TensorLists,
         grads: list[Tensor],
         group: dict[str, Any],
@@ -54,7 +54,8 @@ class FusedOptimizer(CheckedOptimizer):
         """Make one step of ``lists`` with the gradients ``grads``; do not change ``lists.step``."""
         raise NotImplementedError
 
-    def takes_found_inf(self, lists: TensorLists) -> bool:  # noqa: ARG002
+    @staticmethod
+    def takes_found_inf(lists: TensorLists) -> bool:  # noqa: ARG004
         """Return whether :meth:`update` skips its work on the device if ``found_inf`` is 1."""
         return False
 

@@ -93,35 +93,47 @@ class FusedLamb(FusedOptimizer):
         }
         super().__init__(params, defaults)
 
+    @staticmethod
     def update(
-        self,
         lists: TensorLists,
         grads: list[Tensor],
         group: dict[str, Any],
         scaling: Scaling,
     ) -> None:
         """Move each tensor along its direction, scaled by its trust ratio."""
-        grads = scaling.unscaled(grads)
-        if group["maximize"]:
-            grads = list(torch._foreach_neg(grads))
-        directions = _directions(lists, grads, group)
-        ratios = [
-            _ratio(of_param, of_direction, group["min_coeff"], group["max_coeff"])
-            for of_param, of_direction in zip(
-                torch._foreach_norm(lists.params), torch._foreach_norm(directions), strict=True
-            )
-        ]
-        torch._foreach_mul_(directions, ratios)
-        torch._foreach_add_(lists.params, directions, alpha=-group["lr"])
+        lamb_ratios(lists, grads, group, scaling)
 
     def check_group(self, group: dict[str, Any]) -> None:
         super().check_group(group)
-        minimum, maximum = group["min_coeff"], group["max_coeff"]
-        if not (math.isfinite(minimum) and math.isfinite(maximum) and 0 <= minimum <= maximum):
-            raise ValueError(
-                "min_coeff and max_coeff must be finite numbers with 0 <= min_coeff <= max_coeff, "
-                f"got {minimum} and {maximum}"
-            )
+        check_coefficients(group["min_coeff"], group["max_coeff"])
+
+
+def check_coefficients(minimum: float, maximum: float) -> None:
+    """Raise ValueError for limits of the trust ratio that cannot be used."""
+    if not (math.isfinite(minimum) and math.isfinite(maximum) and 0 <= minimum <= maximum):
+        raise ValueError(
+            "min_coeff and max_coeff must be finite numbers with 0 <= min_coeff <= max_coeff, "
+            f"got {minimum} and {maximum}"
+        )
+
+
+def lamb_ratios(
+    lists: TensorLists, grads: list[Tensor], group: dict[str, Any], scaling: Scaling
+) -> list[Tensor]:
+    """Make one step and return the trust ratio of each tensor."""
+    grads = scaling.unscaled(grads)
+    if group["maximize"]:
+        grads = list(torch._foreach_neg(grads))
+    directions = _directions(lists, grads, group)
+    ratios = [
+        _ratio(of_param, of_direction, group["min_coeff"], group["max_coeff"])
+        for of_param, of_direction in zip(
+            torch._foreach_norm(lists.params), torch._foreach_norm(directions), strict=True
+        )
+    ]
+    torch._foreach_mul_(directions, ratios)
+    torch._foreach_add_(lists.params, directions, alpha=-group["lr"])
+    return ratios
 
 
 def _directions(lists: TensorLists, grads: list[Tensor], group: dict[str, Any]) -> list[Tensor]:

@@ -71,8 +71,8 @@ class FusedLion(FusedOptimizer):
         defaults = {"lr": lr, "betas": betas, "weight_decay": weight_decay, "maximize": maximize}
         super().__init__(params, defaults)
 
+    @staticmethod
     def update(
-        self,
         lists: TensorLists,
         grads: list[Tensor],
         group: dict[str, Any],

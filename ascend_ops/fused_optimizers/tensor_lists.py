@@ -102,16 +102,21 @@ def check_param(param: Tensor) -> None:
         raise TypeError(f"params must have dtype {names}, got {name_of(param.dtype)}")
     if param.layout is not torch.strided:
         raise TypeError(f"params must be dense tensors, got layout {param.layout}")
+    check_strides("params", param)
+
+
+def check_strides(name: str, tensor: Tensor) -> None:
+    """Raise ValueError for a tensor whose elements share memory."""
     if (
-        param.numel()
-        and 0 in param.stride()
+        tensor.numel()
+        and 0 in tensor.stride()
         and any(
             size > 1 and stride == 0
-            for size, stride in zip(param.shape, param.stride(), strict=True)
+            for size, stride in zip(tensor.shape, tensor.stride(), strict=True)
         )
     ):
         raise ValueError(
-            "params must not have elements that share memory, got an expanded tensor: pass a "
+            f"{name} must not have elements that share memory, got an expanded tensor: pass a "
             ".clone()"
         )
 

@@ -1,4 +1,7 @@
-"""One small call of every public op, in fp64 on the CPU, for tests of what all ops share."""
+"""One small call of every public op on the CPU, for tests of what all ops share.
+
+The tensors are in fp64; those of the optimizers, which refuse it, in fp32.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,9 @@ from typing import Any, NamedTuple
 #: The ops that have no gradient, or refuse inputs that require one.
 WITHOUT_GRADIENT = {
     "apply_rotary_pos_emb_",
+    "fused_adamw_",
+    "fused_lamb_",
+    "fused_lion_",
     "incre_flash_attention",
     "kv_cache_gather",
     "kv_cache_scatter",
@@ -33,7 +39,12 @@ def public_ops() -> list[str]:
 
 def calls() -> dict[str, Call]:
     """Return the calls by the op's name."""
-    return {**_pointwise_calls(), **_attention_calls(), **_serving_calls()}
+    return {
+        **_pointwise_calls(),
+        **_optimizer_calls(),
+        **_attention_calls(),
+        **_serving_calls(),
+    }
 
 
 def _random(*shape: int) -> Any:
@@ -64,6 +75,23 @@ def _pointwise_calls() -> dict[str, Call]:
             [x, _random(2, 8, 4), _random(2, 4)],
         ),
         "moe_gating_topk": Call(lambda x: ops.moe_gating_topk(x, 2, renorm=True), [x]),
+    }
+
+
+def _optimizer_calls() -> dict[str, Call]:
+    import ascend_ops as ops
+
+    def tensors(count: int) -> list[Any]:
+        return [_random(3, 2).float().abs() for _ in range(count)]
+
+    return {
+        "fused_adamw_": Call(
+            lambda p, g, m, v: ops.fused_adamw_([p], [g], [m], [v], 2, lr=0.1), tensors(4)
+        ),
+        "fused_lamb_": Call(
+            lambda p, g, m, v: tuple(ops.fused_lamb_([p], [g], [m], [v], 2, lr=0.1)), tensors(4)
+        ),
+        "fused_lion_": Call(lambda p, g, m: ops.fused_lion_([p], [g], [m], lr=0.1), tensors(3)),
     }
 
 
