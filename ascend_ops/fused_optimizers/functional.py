@@ -198,7 +198,7 @@ def fused_lamb_(
         >>> param, grad = torch.tensor([3.0, 4.0]), torch.tensor([1.0, 1.0])
         >>> state = torch.zeros(2), torch.zeros(2)
         >>> fused_lamb_([param], [grad], [state[0]], [state[1]], 1, lr=0.1)
-        [tensor(3.5355)]
+        [tensor(3.5356)]
         >>> param
         tensor([2.6464, 3.6464])
     """
