@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import ClassVar
 
 from .builder import OpBuilder
 from .cann import CannInstall, compatibility
 from .errors import CannNotFoundError
+from .lazy_dataclass import replace
 from .recipe.spec import BuildSpec
 from .toolchain.detect import Toolchain
 from .toolchain.torch_install import PackageInstall

@@ -75,10 +75,10 @@ def lint() -> list[Part]:
 def tests() -> list[Part]:
     """Return the runs of pytest.
 
-    The tests on the emulated NPU run apart, since a process either has torch_npu or not, and on
-    several workers, since they wait more than they compute. All that they share is built before.
+    The tests on the emulated NPU run apart, since a process either has torch_npu or not. All that
+    they share is built before. Both runs use several workers, since they often wait.
     """
-    pytest = [PYTHON, "-m", "pytest"]
+    pytest = [PYTHON, "-m", "pytest", "--numprocesses=auto", "--dist=loadfile"]
     program = [PYTHON, "-m", "ascend_ops"]
     return [
         Part(
@@ -86,7 +86,7 @@ def tests() -> list[Part]:
         ),
         Part(
             "tests on the emulated NPU",
-            [*pytest, *EMULATED, "--npu=emulated", "--numprocesses=auto", "--dist=loadfile"],
+            [*pytest, *EMULATED, "--npu=emulated"],
             pytest=True,
         ),
         Part("tests", [*pytest, *(f"--ignore={folder}" for folder in EMULATED)], pytest=True),

@@ -111,7 +111,7 @@ def _check_target(spec: BuildSpec, headers: Iterable[str], work: Path) -> None:
     for path in headers:
         if path.startswith(("torch/", "/usr/")):
             continue
-        value = torch_target.defined_in(Path(spec.resolve(path)))
+        value = torch_target.defined_in(spec.resolve(path))
         if value is not None and torch_target.macro_flag(value) not in flags:
             message = (
                 f"{path}: error: {torch_target.MACRO} must be defined in a source or in "

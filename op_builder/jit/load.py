@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from .. import envs
 from ..cache.entry import Entry
 from ..cache.store import Lookup
 from ..errors import CompilerNotFoundError, JitDisabledError, LoadError
+from ..lazy_dataclass import replace
 from .library import load_library
 from .plan import Plan
 

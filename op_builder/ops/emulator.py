@@ -6,11 +6,11 @@ op. None is linked against another. ``ascend_ops.emulator`` assembles a CANN fol
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
 from ..cpu import CPUOpBuilder
+from ..lazy_dataclass import replace
 from ..recipe.spec import BuildSpec
 from ..toolchain.detect import Toolchain
 from ..toolchain.torch_install import find_torch_npu

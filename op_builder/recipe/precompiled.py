@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import replace
 from pathlib import Path
 
+from ..lazy_dataclass import replace
 from .source_facts import fact
 from .spec import HEADER, BuildSpec, Source
 
@@ -48,12 +48,12 @@ def with_precompiled(
     if any(flag.startswith(_EARLIER_INCLUDES) for flag in cxx_args):
         return chosen
     return tuple(
-        replace(source, precompiled=not source.flags and _can_use_header(root / source.path))
+        replace(source, precompiled=not source.flags and _can_use_header(f"{root}/{source.path}"))
         for source in chosen
     )
 
 
-def _can_use_header(path: Path) -> bool:
+def _can_use_header(path: str) -> bool:
     return bool(fact(path, _begins_with_header))
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from ..lazy_dataclass import dataclass
 from ..toolchain.identity import requests_native
@@ -90,8 +90,9 @@ class BuildSpec:
         if not self.name.replace("_", "a").isalnum():
             raise ValueError(f"op name must consist of letters, digits and _, got {self.name!r}")
         for source in self.sources:
-            path = PurePosixPath(source.path)
-            if not path.parts or path.is_absolute() or ".." in path.parts or "\n" in source.path:
+            path = source.path
+            parts = {*path.split("/")} - {"", "."}
+            if not parts or path[0] == "/" or ".." in parts or "\n" in path:
                 raise ValueError(
                     f"sources of {self.name} must be inside source_root(), got {source.path!r}"
                 )

@@ -10,10 +10,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from pathlib import Path
 
-from ..lazy_dataclass import dataclass
+from ..lazy_dataclass import dataclass, replace
 from .source_facts import fact
 from .spec import TORCH_TARGET, Source
 
@@ -73,7 +72,7 @@ def torch_target(root: Path, sources: Iterable[Source], cxx_args: Sequence[str])
     chosen: list[Source] = []
     for source in sources:
         own = _value_in(source.flags)
-        defined = defined_in(root / source.path)
+        defined = defined_in(f"{root}/{source.path}")
         if own is None and defined is not None:
             # Defining the macro with the same tokens twice is valid, with others it is not.
             flags = (f"-U{MACRO}", macro_flag(defined)) if defined else (f"-U{MACRO}",)
@@ -102,7 +101,7 @@ def _value_in(flags: Sequence[str]) -> str | None:
     return value
 
 
-def defined_in(path: Path) -> str | None:
+def defined_in(path: str) -> str | None:
     """Return how a file defines the macro, "" if in several ways, None if it does not."""
     found: str | None = fact(path, _definition)
     return found

@@ -11,12 +11,13 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from .. import envs
 from ..errors import CommandError, CompilerNotFoundError
+from ..lazy_dataclass import replace
 from ..system import memo
 from ..system.failures import kind_of
 from ..system.file_clock import Clocks

@@ -58,6 +58,13 @@ def test_a_hit_imports_only_what_a_hit_needs(sandbox: Sandbox) -> None:
     assert len(hit) <= 60
 
 
+def test_a_hit_generates_no_methods_of_dataclasses(sandbox: Sandbox) -> None:
+    """Generating them takes 2 ms per class."""
+    refuse = "import dataclasses; dataclasses.make_dataclass = None"
+    imported(sandbox, PROGRAM.format(before="import torch"))
+    imported(sandbox, PROGRAM.format(before=f"import torch; {refuse}"))
+
+
 def test_a_hit_starts_no_event_loop_and_no_packaging_tools(sandbox: Sandbox) -> None:
     """Load an op that needs no torch, since torch itself imports asyncio."""
     program = PROGRAM.format(before="").replace("CPUAdamBuilder().plan()\n", "")

@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 import pytest
 
 from op_builder.lazy_dataclass import dataclass as lazy
+from op_builder.lazy_dataclass import replace
 
 
 def point(decorator: Callable[..., Any]) -> Any:
@@ -98,3 +99,25 @@ def test_a_mutable_class_is_as_the_standard_one(call: Callable[[Any], object]) -
 
 def test_an_instance_can_be_pickled() -> None:
     assert pickle.loads(pickle.dumps(Pickled(3))) == Pickled(3)
+
+
+REPLACEMENTS: dict[str, Callable[[Any, Any], object]] = {
+    "one": lambda c, f: dataclasses.astuple(f(c(1), y=5)),
+    "no change": lambda c, f: f(c(1, 3), tags=["a"]) == c(1, 3, ["a"]),
+    "unknown": lambda c, f: f(c(1), z=5),
+    "post init": lambda c, f: f(c(1), x=-1),
+    "derived": lambda c, f: dataclasses.astuple(
+        f(
+            dataclasses.dataclass(frozen=True)(
+                type("D", (c,), {"__annotations__": {"z": "int"}, "z": 4})
+            )(1),
+            z=5,
+        )
+    ),
+}
+
+
+@pytest.mark.parametrize("call", REPLACEMENTS.values(), ids=REPLACEMENTS)
+def test_replace_is_as_the_standard_one(call: Callable[[Any, Any], object]) -> None:
+    ours = result(lambda c: call(c, replace), point(lazy))
+    assert ours == result(lambda c: call(c, dataclasses.replace), point(dataclasses.dataclass))
