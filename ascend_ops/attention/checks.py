@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import torch
 
+from ..dispatch.arithmetic import wide_dtype
 from ..dispatch.checks import (
     FLOATING,
     check_choice,
@@ -136,8 +137,15 @@ def check_numbers(scale: float, dropout_p: float) -> None:
         raise ValueError(f"dropout_p must be at least 0 and below 1, got {dropout_p}")
 
 
-def check_sinks(sinks: Tensor, query: Tensor, heads: int) -> None:
-    """Raise TypeError or ValueError unless ``sinks`` is fp32 (or fp64) ``[N]`` beside query."""
+def check_softcap(softcap: float | None) -> None:
+    """Raise ValueError unless ``softcap`` is None or a positive finite number."""
+    if softcap is not None and not (softcap > 0 and math.isfinite(softcap)):
+        raise ValueError(f"softcap must be None or a positive finite number, got {softcap}")
+
+
+def checked_sinks(sinks: Tensor, query: Tensor, heads: int) -> Tensor:
+    """Return ``sinks``, ``[N]``, in fp32 (or fp64), as CANN takes them."""
     check_same_device(query, "sinks", sinks)
     check_shape("sinks", sinks, (heads,), "one value per query head")
-    check_dtype("sinks", sinks, (torch.float32, torch.float64))
+    check_dtype("sinks", sinks, FLOATING)
+    return sinks.to(wide_dtype(sinks))

@@ -103,8 +103,8 @@ def _flash_attention_varlen_backward(
             sequence_to_bnsd(x, begin, end)
             for x in (grad, softmax_max[..., :1], softmax_sum[..., :1])
         )
-        grads, _ = scores.gradients(of_tokens, largest, total, attributes[2])
-        for part, found in zip(parts, grads, strict=True):
+        grads = scores.gradients(of_tokens, largest, total, attributes[2])
+        for part, found in zip(parts, grads[:3], strict=True):
             part.append(found)
     dq, dk, dv = (
         sequences_from_bnsd(part).to(x.dtype)

@@ -151,14 +151,37 @@ class Family:
 
 
 def _warn_of_fallback(implementation: Implementation) -> None:
-    if implementation.function:
-        return
+    if not implementation.function:
+        _warn(implementation.op, implementation.reason)
+
+
+def _warn(call: str, reason: str) -> None:
     warnings.warn(
-        f"ascend_ops.{implementation.op} falls back to its reference implementation in plain torch "
-        f"on this NPU: {implementation.reason}",
+        f"ascend_ops.{call} falls back to its reference implementation in plain torch on this NPU: "
+        f"{reason}",
         FallbackWarning,
-        stacklevel=2,
+        stacklevel=3,
     )
+
+
+def warn_on_npu(op: NPUOp, explain: Callable[..., tuple[str, str]]) -> None:
+    """Make NPU calls of an op without a builder warn that they fall back, once per explanation.
+
+    Args:
+        op: the op.
+        explain: takes the op's arguments; returns the public call with the option that requires the
+            fallback, such as ``"flash_attention with softcap"``, and the reason.
+    """
+    warned = set()
+
+    def kernel(*arguments: Any) -> Any:
+        explanation = explain(*arguments)
+        if explanation not in warned:
+            warned.add(explanation)
+            _warn(*explanation)
+        return op.reference(*arguments)
+
+    _library.impl(op.name, kernel, "PrivateUse1")
 
 
 def families() -> list[Family]:
@@ -177,7 +200,8 @@ class NPUOp:
 
     Args:
         schema: torch's schema of the op, without the namespace.
-        builder: the builder of the family's kernels.
+        builder: the builder of the family's kernels; None for an op that no aclnn function
+            computes, whose reference implementation runs on an NPU too.
         reference: computes the op in plain torch, with outputs in the kernels' layout (contiguous).
             On meta tensors it is also the fake kernel that gives torch.compile shapes and dtypes.
         backward, setup_context: as in :func:`torch.library.register_autograd`.
@@ -194,7 +218,7 @@ class NPUOp:
     def __init__(
         self,
         schema: str,
-        builder: type[OpBuilder],
+        builder: type[OpBuilder] | None,
         reference: Callable[..., Any],
         *,
         backward: Callable[..., Any] | None = None,
@@ -222,8 +246,9 @@ class NPUOp:
         if sharding is not None:
             add_rule(self.overload, sharding)
         self.reference = reference
-        self.family = family_of(builder)
-        self.family.add(self.name)
+        if builder is not None:
+            self.family = family_of(builder)
+            self.family.add(self.name)
 
     def function(self) -> str:
         """Return the op's aclnn function, or "" for the fallback; loads the family."""

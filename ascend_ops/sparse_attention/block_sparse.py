@@ -49,7 +49,7 @@ def _block_sparse_attention_backward(
     scale: float,
 ) -> tuple[Tensor, Tensor, Tensor]:
     scores = _scores(query, key, value, blocks, shape, scale)
-    grads, _ = scores.gradients(grad, lse, torch.ones_like(lse), scale)
+    grads = scores.gradients(grad, lse, torch.ones_like(lse), scale)[:3]
     dq, dk, dv = (
         wide.to(x.dtype).contiguous() for wide, x in zip(grads, (query, key, value), strict=True)
     )

@@ -75,7 +75,7 @@ def gradients(
             sequence_to_bnsd(x, begin, end)
             for x in (grad, softmax_max[..., :1], softmax_sum[..., :1])
         )
-        found, _ = scores.gradients(of_tokens, largest, total, scale)
+        found = scores.gradients(of_tokens, largest, total, scale)[:3]
         for part, of_sequence in zip(parts, found, strict=True):
             part.append(of_sequence)
     return tuple(

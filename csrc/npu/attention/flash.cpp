@@ -27,8 +27,10 @@ void check_version(const aclnn::Function& function, const OptionalTensor& bias,
                    const OptionalTensor& sinks, const char* newest, const char* second) {
     check_capability(!sinks.has_value() || function.version() == with_sinks,
                      "flash_attention with sinks", newest, function);
-    check_capability(!bias.has_value() || function.version() != oldest,
-                     "flash_attention with a float attn_mask or alibi_slopes", second, function);
+    check_capability(
+        !bias.has_value() || function.version() != oldest,
+        "flash_attention with a padding mask, or with a float attn_mask or alibi_slopes", second,
+        function);
 }
 
 std::vector<std::int64_t> statistics_sizes(const Tensor& query, std::int64_t heads,

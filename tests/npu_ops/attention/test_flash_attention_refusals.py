@@ -59,16 +59,6 @@ def test_bad_arguments_are_refused():
         (lambda: flash_attention(q, k, v, num_heads=2), ValueError, "num_heads must be 4"),
         (lambda: flash_attention(q, k, v, mask[:4]), ValueError, "attn_mask must be"),
         (lambda: flash_attention(q, k, v, mask.int()), TypeError, "attn_mask must have dtype bool"),
-        (
-            lambda: flash_attention(q, k, v, mask, is_causal=True),
-            ValueError,
-            "attn_mask must be a float",
-        ),
-        (
-            lambda: flash_attention(q, k, v, torch.zeros(5, 7, requires_grad=True)),
-            ValueError,
-            "attn_mask must be a tensor that does not require grad",
-        ),
         (lambda: flash_attention(q, k, v, dropout_p=1.0), ValueError, "dropout_p must be at"),
         (
             lambda: flash_attention(q, k, v, scale=float("nan")),
