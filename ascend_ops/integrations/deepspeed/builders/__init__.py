@@ -18,6 +18,9 @@ _MODULES = {
     "CPUAdamBuilder": "cpu_adam",
     "CPULionBuilder": "cpu_lion",
     "FusedAdamBuilder": "fused_adam",
+    "FusedLambBuilder": "fused_lamb",
+    "FusedLionBuilder": "fused_lion",
+    "PinMemoryBuilder": "pin_memory",
 }
 
 
