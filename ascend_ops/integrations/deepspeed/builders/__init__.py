@@ -20,6 +20,7 @@ _MODULES = {
     "FusedAdamBuilder": "fused_adam",
     "FusedLambBuilder": "fused_lamb",
     "FusedLionBuilder": "fused_lion",
+    "InferenceBuilder": "inference",
     "PinMemoryBuilder": "pin_memory",
 }
 

@@ -1,0 +1,74 @@
+"""The masks that DeepSpeed passes to attention, in the terms of this project's ops."""
+
+from __future__ import annotations
+
+import torch
+
+Tensor = torch.Tensor
+
+
+def joined_bias(mask: Tensor | None, alibi: Tensor, query: Tensor, length: int) -> Tensor | None:
+    """Join mask and alibi: bool, True for keys that count, or query's dtype; 4 dimensions."""
+    batch, count, heads, _ = query.shape
+    joined = None
+    if mask is not None and mask.dim() > 1:
+        joined = four_dimensional(mask, length)
+    if alibi.dim() > 1:
+        slopes = alibi_of_heads(alibi, batch, heads, 0)
+        if joined is None:
+            joined = slopes
+        elif joined.dtype is torch.bool:
+            joined = slopes.masked_fill(joined.logical_not(), -torch.inf)
+        else:
+            joined = slopes + joined.float()
+    if joined is None:
+        return None
+    if joined.dtype is not torch.bool:
+        joined = joined.to(query.dtype)
+    shape = (*joined.shape[:2], count, length)
+    allowed = ((1, batch), (1, heads), (1, count), (length,))
+    if any(n not in wanted for n, wanted in zip(joined.shape, allowed, strict=True)):
+        raise ValueError(
+            f"attn_mask must be [1 or {batch}, 1 or {heads}, 1 or {count}, {length}], "
+            f"got {list(joined.shape)}"
+        )
+    return joined.expand(shape)
+
+
+def four_dimensional(mask: Tensor, length: int) -> Tensor:
+    """Return a mask of two to four dimensions with ``length`` keys, cut or masked out behind."""
+    if mask.dim() == 2:
+        mask = mask[:, None, None]
+    elif mask.dim() == 3:
+        mask = mask[:, None]
+    missing = length - mask.shape[-1]
+    if missing < 0:
+        return mask[..., :length]
+    if not missing:
+        return mask
+    if mask.dtype is torch.bool:
+        return torch.nn.functional.pad(mask, (0, missing), value=False)
+    return torch.nn.functional.pad(mask, (0, missing), value=torch.finfo(mask.dtype).min)
+
+
+def alibi_of_heads(alibi: Tensor, batch: int, heads: int, offset: int, mp_size: int = 1) -> Tensor:
+    """Return the part of ``[B N or N, 1 or S, L]`` for this rank's heads, ``[B or 1, N, ., L]``."""
+    total = heads * mp_size
+    rows = alibi.shape[0]
+    if rows not in (total, batch * total) or offset + heads > total:
+        raise ValueError(
+            f"alibi must have one row for each of {total} heads, or of {batch} times {total}, and "
+            f"those from head_offset {offset} on must be {heads}, got {list(alibi.shape)}"
+        )
+    return alibi.float().reshape(-1, total, *alibi.shape[1:])[:, offset : offset + heads]
+
+
+def seen_keys(
+    queries: int, causal: bool, window: int | None, device: torch.device, keys: int | None = None
+) -> Tensor:
+    """Return which keys each query sees by its place, ``[Sq, Skv]``; the last ones are level."""
+    keys = queries if keys is None else keys
+    key = torch.arange(keys, device=device)
+    query = torch.arange(keys - queries, keys, device=device)[:, None]
+    seen = key <= query if causal else torch.ones_like(key <= query)
+    return seen if window is None else seen & (key > query - window)
