@@ -20,10 +20,12 @@ def without_empty_sequences(
     value: Tensor,
     query_ends: list[int],
     key_ends: list[int],
+    *others: Tensor,
 ) -> Tensor:
     """Compute ``attention`` of the sequences that have both queries and keys.
 
-    The queries of a sequence without keys get 0, as any query that sees no key.
+    The queries of a sequence without keys get 0, as any query that sees no key. ``others`` are
+    further tensors that have a gradient.
     """
     queries = list(itertools.pairwise((0, *query_ends)))
     keys = list(itertools.pairwise((0, *key_ends)))
@@ -31,7 +33,7 @@ def without_empty_sequences(
     kept_queries, kept_keys = [queries[i] for i in kept], [keys[i] for i in kept]
     shape = (query.shape[1], value.shape[2])
     # An empty part of each input, so that gradients exist even if nothing else is used.
-    parts = [x[:0].reshape(0, *shape).to(query.dtype) for x in (query, key, value)]
+    parts = [x[:0].reshape(0, *shape).to(query.dtype) for x in (query, key, value, *others)]
     if kept:
         found = attention(
             _rows(query, kept_queries),

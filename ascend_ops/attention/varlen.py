@@ -3,141 +3,20 @@
 from __future__ import annotations
 
 import functools
-import itertools
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 
-from op_builder.ops.flash_attention import FlashAttentionBuilder
-
-from ..dispatch.npu_op import NPUOp
 from ..dispatch.public import public_op
 from .autocast import under_autocast
-from .checks import check_numbers, chosen_window
+from .checks import check_numbers, check_softcap, checked_sinks, chosen_window
 from .empty_sequences import without_empty_sequences
-from .layouts import sequence_to_bnsd, sequences_from_bnsd
-from .masks import Window, make_drop_mask, unpacked
-from .reference import Scores, repeated
+from .masks import Window, make_drop_mask
 from .sequences import checked_ends, lengths_of
+from .varlen_op import general_varlen_op as _general_op
+from .varlen_op import varlen_op as _varlen_op
 
 Tensor = torch.Tensor
-
-_INPUTS = "Tensor query, Tensor key, Tensor value, Tensor? drop_mask"
-_ATTRIBUTES = (
-    "int[] query_ends, int[] key_ends, float scale, float keep_probability, int before, "
-    "int after, int sparse_mode"
-)
-
-
-class _Sequences:
-    """The scores of each sequence, and the begin and end of its queries."""
-
-    def __init__(
-        self,
-        query: Tensor,
-        key: Tensor,
-        value: Tensor,
-        drop_mask: Tensor | None,
-        query_ends: list[int],
-        key_ends: list[int],
-        scale: float,
-        keep_probability: float,
-        before: int,
-        after: int,
-        sparse_mode: int,
-    ) -> None:
-        self.queries = list(itertools.pairwise((0, *query_ends)))
-        keys = list(itertools.pairwise((0, *key_ends)))
-        heads = query.shape[1]
-        counts = [
-            heads * (b - a) * (d - c) for (a, b), (c, d) in zip(self.queries, keys, strict=True)
-        ]
-        bits = None if drop_mask is None else unpacked(drop_mask, sum(counts))
-        self.scores = []
-        begin = 0
-        for (a, b), (c, d), count in zip(self.queries, keys, counts, strict=True):
-            scores = Scores.of(
-                sequence_to_bnsd(query, a, b),
-                sequence_to_bnsd(key, c, d),
-                sequence_to_bnsd(value, c, d),
-                scale=scale,
-                window=Window(sparse_mode, before, after),
-                keep=None if bits is None else bits[begin : begin + count],
-                keep_probability=keep_probability,
-            )
-            self.scores.append(scores)
-            begin += count
-
-
-def _flash_attention_varlen(
-    query: Tensor, key: Tensor, value: Tensor, *rest: Any
-) -> tuple[Tensor, Tensor, Tensor]:
-    outputs, maxima, sums = [], [], []
-    for scores in _Sequences(query, key, value, *rest).scores:
-        largest, total = scores.statistics()
-        outputs.append(scores.dropped(scores.probabilities(largest, total)) @ scores.value)
-        maxima.append(largest)
-        sums.append(total)
-    output, softmax_max, softmax_sum = (
-        sequences_from_bnsd(parts) for parts in (outputs, maxima, sums)
-    )
-    return output.to(query.dtype), repeated(softmax_max), repeated(softmax_sum)
-
-
-def _flash_attention_varlen_backward(
-    grad: Tensor,
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    drop_mask: Tensor | None,
-    softmax_max: Tensor,
-    softmax_sum: Tensor,
-    output: Tensor,  # noqa: ARG001 - the NPU kernel uses it instead of recomputing the product
-    *attributes: Any,
-) -> tuple[Tensor, Tensor, Tensor]:
-    sequences = _Sequences(query, key, value, drop_mask, *attributes)
-    parts: tuple[list[Tensor], ...] = ([], [], [])
-    for scores, (begin, end) in zip(sequences.scores, sequences.queries, strict=True):
-        of_tokens, largest, total = (
-            sequence_to_bnsd(x, begin, end)
-            for x in (grad, softmax_max[..., :1], softmax_sum[..., :1])
-        )
-        grads = scores.gradients(of_tokens, largest, total, attributes[2])
-        for part, found in zip(parts, grads[:3], strict=True):
-            part.append(found)
-    dq, dk, dv = (
-        sequences_from_bnsd(part).to(x.dtype)
-        for part, x in zip(parts, (query, key, value), strict=True)
-    )
-    return dq, dk, dv
-
-
-def _setup(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
-    out, softmax_max, softmax_sum = output
-    ctx.mark_non_differentiable(softmax_max, softmax_sum)
-    ctx.save_for_backward(*inputs[:4], softmax_max, softmax_sum, out)
-    ctx.attributes = inputs[4:]
-
-
-def _gradient(ctx: Any, grad: Tensor, *_: Tensor) -> tuple[Any, ...]:
-    grads = _backward_op(grad.contiguous(), *ctx.saved_tensors, *ctx.attributes)
-    return (*grads, None, *[None] * len(ctx.attributes))
-
-
-_backward_op = NPUOp(
-    f"flash_attention_varlen_backward(Tensor grad, {_INPUTS}, Tensor softmax_max, "
-    f"Tensor softmax_sum, Tensor output, {_ATTRIBUTES}) -> (Tensor, Tensor, Tensor)",
-    FlashAttentionBuilder,
-    _flash_attention_varlen_backward,
-)
-_varlen_op = NPUOp(
-    f"flash_attention_varlen({_INPUTS}, {_ATTRIBUTES}) -> (Tensor, Tensor, Tensor)",
-    FlashAttentionBuilder,
-    _flash_attention_varlen,
-    backward=_gradient,
-    setup_context=_setup,
-)
 
 
 def _attention(
@@ -150,25 +29,21 @@ def _attention(
     scale: float,
     dropout_p: float,
     window: Window,
+    sinks: Tensor | None,
+    softcap: float | None,
 ) -> Tensor:
     drop_mask = None
     if dropout_p:
         pairs = zip(lengths_of(query_ends), lengths_of(key_ends), strict=True)
         scores = query.shape[1] * sum(queries * keys for queries, keys in pairs)
         drop_mask = make_drop_mask(scores, dropout_p, query.device)
-    output: Tensor = _varlen_op(
-        query,
-        key,
-        value,
-        drop_mask,
-        query_ends,
-        key_ends,
-        scale,
-        1.0 - dropout_p,
-        window.before,
-        window.after,
-        window.mode,
-    )[0]
+    numbers = (scale, 1.0 - dropout_p, window.before, window.after, window.mode)
+    attributes = (query_ends, key_ends, *numbers)
+    output: Tensor
+    if sinks is None and softcap is None:
+        output = _varlen_op(query, key, value, drop_mask, *attributes)[0]
+    else:
+        output = _general_op(query, key, value, drop_mask, sinks, *attributes, softcap)[0]
     return output
 
 
@@ -185,13 +60,16 @@ def flash_attention_varlen(
     causal_alignment: str = "lower_right",
     window: tuple[int, int] | None = None,
     scale: float | None = None,
+    sinks: Tensor | None = None,
+    softcap: float | None = None,
 ) -> Tensor:
     """Compute :func:`ascend_ops.flash_attention` for each of several sequences, without padding.
 
-    The op is differentiable in query, key and value. A query that sees no key gets 0, and
-    sequences may have no queries, no keys, or neither. Under
-    autocast the inputs are cast to its dtype. NPU tensors are computed by
-    aclnnFlashAttentionVarLenScoreV2, or by the first version if this CANN lacks V2.
+    The op is differentiable in query, key, value and sinks. A query that sees no key gets 0, and
+    sequences may have no queries, no keys, or neither. Under autocast the inputs are cast to its
+    dtype. NPU tensors are computed by aclnnFlashAttentionVarLenScoreV2, or by the first version if
+    this CANN lacks V2. These functions have neither sinks nor a softcap: a call with either of them
+    falls back to the reference implementation in torch, and warns once with a FallbackWarning.
 
     Args:
         query: ``[T, N, D]``, the tokens of all sequences; fp32, fp16 or bf16 (fp64 on the CPU
@@ -208,6 +86,8 @@ def flash_attention_varlen(
         causal_alignment: ``"lower_right"``, as in flash-attn, or ``"upper_left"``.
         window: (left, right), as in :func:`ascend_ops.flash_attention`, within each sequence.
         scale: the factor of the scores; ``1 / sqrt(D)`` by default.
+        sinks: as in :func:`ascend_ops.flash_attention`.
+        softcap: as in :func:`ascend_ops.flash_attention`.
 
     Returns:
         ``[T, N, D]`` with value's D, in query's dtype.
@@ -230,7 +110,13 @@ def flash_attention_varlen(
     if scale is None:
         scale = query.shape[2] ** -0.5
     check_numbers(scale, dropout_p)
-    attention = functools.partial(_attention, scale=scale, dropout_p=dropout_p, window=chosen)
+    check_softcap(softcap)
+    if sinks is not None:
+        sinks = checked_sinks(sinks, query, query.shape[1])
+    attention = functools.partial(
+        _attention, scale=scale, dropout_p=dropout_p, window=chosen, sinks=sinks, softcap=softcap
+    )
     if 0 in lengths_of(query_ends) or 0 in lengths_of(key_ends):
-        return without_empty_sequences(attention, query, key, value, query_ends, key_ends)
+        others = () if sinks is None else (sinks,)
+        return without_empty_sequences(attention, query, key, value, query_ends, key_ends, *others)
     return attention(query, key, value, query_ends, key_ends)

@@ -30,6 +30,26 @@ def attention(query, key, value, sees, *, scale=None, bias=None, sinks=None, kee
     return torch.stack(rows, 1)
 
 
+def capped(query, key, value, *, softcap=None, bias=None, sees=None, sinks=None):
+    """Compute the formula in plain torch, with its own gradients."""
+    import torch
+
+    group = query.shape[1] // key.shape[1]
+    k, v = (x.repeat_interleave(group, 1) for x in (key, value))
+    scores = query @ k.transpose(2, 3) * query.shape[3] ** -0.5
+    if softcap is not None:
+        scores = softcap * torch.tanh(scores / softcap)
+    if bias is not None:
+        scores = scores + bias
+    if sees is not None:
+        scores = scores.masked_fill(~sees, -1e9)
+    if sinks is not None:
+        column = sinks.reshape(1, -1, 1, 1).expand(*scores.shape[:3], 1)
+        scores = torch.cat([scores, column], -1)
+    probabilities = scores.softmax(-1)[..., : k.shape[2]]
+    return (probabilities if sees is None else probabilities * sees) @ v
+
+
 def tensors(batch=2, heads=4, shared=2, queries=5, keys=7, dim=8, value_dim=None, seed=0):
     """Return query, key and value as ``[B, N, S, D]`` in fp64."""
     import torch

@@ -3,31 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from attention_reference import tensors
+from attention_reference import capped, tensors
 from op_checks import assert_close, assert_compiles, value_and_gradients
 
 npu = pytest.mark.npu
 DEVICES = ["cpu", "npu"]
-
-
-def capped(query, key, value, *, softcap=None, bias=None, sees=None, sinks=None):
-    """Compute the formula in plain torch, with its own gradients."""
-    import torch
-
-    group = query.shape[1] // key.shape[1]
-    k, v = (x.repeat_interleave(group, 1) for x in (key, value))
-    scores = query @ k.transpose(2, 3) * query.shape[3] ** -0.5
-    if softcap is not None:
-        scores = softcap * torch.tanh(scores / softcap)
-    if bias is not None:
-        scores = scores + bias
-    if sees is not None:
-        scores = scores.masked_fill(~sees, -1e9)
-    if sinks is not None:
-        column = sinks.reshape(1, -1, 1, 1).expand(*scores.shape[:3], 1)
-        scores = torch.cat([scores, column], -1)
-    probabilities = scores.softmax(-1)[..., : k.shape[2]]
-    return (probabilities if sees is None else probabilities * sees) @ v
 
 
 def causal(queries=5, keys=7):
