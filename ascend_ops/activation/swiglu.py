@@ -1,8 +1,8 @@
-"""SwiGLU; NPU tensors go to aclnnSwiGlu."""
+"""SwiGLU; NPU tensors go to aclnnSwiGlu, or to aclnnSilu and aclnnMul if there are two."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, overload
 
 import torch
 
@@ -13,6 +13,7 @@ from ..dispatch.npu_op import NPUOp
 from ..dispatch.public import public_op
 from ..dispatch.sharding import Sharding
 from .checks import check_swiglu
+from .silu_mul import silu_mul
 
 Tensor = torch.Tensor
 
@@ -65,31 +66,59 @@ _swiglu_op = NPUOp(
 )
 
 
-@public_op
-def swiglu(x: Tensor, dim: int = -1) -> Tensor:
-    """Return ``silu(a) * b`` for the first half ``a`` and the second half ``b`` of a dimension.
+@overload
+def swiglu(x: Tensor, dim: int = -1) -> Tensor: ...
 
-    Formula: Shazeer 2020, arXiv:2002.05202. On an NPU: aclnnSwiGlu (Atlas A2, A3, Ascend 950).
+
+@overload
+def swiglu(gate: Tensor, up: Tensor) -> Tensor: ...
+
+
+def swiglu(*args: Any, **options: Any) -> Tensor:
+    """Return ``silu(gate) * up``, for two tensors or for the halves of one tensor's dimension.
+
+    ``swiglu(gate, up)`` takes the outputs of two linear layers without copying them into one
+    tensor; ``swiglu(x, dim=-1)`` takes x's first half as ``gate`` and its second half as ``up``.
+    Formula: Shazeer 2020, arXiv:2002.05202. On an NPU, one tensor goes to aclnnSwiGlu (Atlas A2,
+    A3, Ascend 950), which computes in fp32. CANN has no such function of two tensors: aclnnSilu and
+    aclnnMul compute it, with ``silu(gate)`` rounded to the dtype as in torch and Transformers.
 
     Args:
-        x: ``[..., 2 H, ...]`` with 1 to 8 dimensions, in fp32, fp16 or bf16 (fp64 on the CPU only).
-            A tensor that is not contiguous is copied first.
-        dim: the dimension to halve. Its size must be even.
+        gate: of any shape with up to 8 dimensions, in fp32, fp16 or bf16 (fp64 on the CPU only).
+        up: has gate's shape and dtype.
+        x: ``[..., 2 H, ...]`` with 1 to 8 dimensions, in the same dtypes. A tensor that is not
+            contiguous is copied first.
+        dim: the dimension of x to halve. Its size must be even.
 
     Returns:
-        ``[..., H, ...]`` in x's dtype, computed in fp32. Differentiable; autocast does not change
+        A tensor with gate's shape and dtype, or ``[..., H, ...]`` in x's dtype. Differentiable;
+        two tensors are saved for the gradient, and ``silu(gate)`` is not. Autocast does not change
         the dtype.
 
     Raises:
-        TypeError: x has an unsupported dtype.
-        ValueError: x has no dimension ``dim``, or its size is odd.
+        TypeError: a tensor has an unsupported dtype, or gate's and up's differ.
+        ValueError: gate's and up's shapes or devices differ, x has no dimension ``dim``, or its
+            size is odd.
 
     Example:
         >>> import torch
         >>> from ascend_ops import swiglu
+        >>> swiglu(torch.tensor([1.0, 2.0]), torch.tensor([3.0, 4.0]))
+        tensor([2.1932, 7.0464])
         >>> swiglu(torch.tensor([[1.0, 2.0, 3.0, 4.0]]))
         tensor([[2.1932, 7.0464]])
     """
+    if "gate" in options or "up" in options or (len(args) > 1 and not _is_dimension(args[1])):
+        return silu_mul(*args, **options)
+    return _swiglu_of_halves(*args, **options)
+
+
+def _is_dimension(value: Any) -> bool:
+    return hasattr(value, "__index__") and not isinstance(value, Tensor)
+
+
+@public_op
+def _swiglu_of_halves(x: Tensor, dim: int = -1) -> Tensor:
     check_swiglu(x, dim)
     y: Tensor = _swiglu_op(x.contiguous(), dim)
     return y

@@ -34,6 +34,8 @@ def cases():
         (ops.gelu, [x], [2]),
         (ops.swiglu, [x], [1]),
         (ops.swiglu, [x], [2]),
+        (ops.swiglu, [x, x + 1], [2, 2]),
+        (ops.swiglu, [x, x + 1], [0, 1]),
         (ops.rotary_embedding, rotary, [0, 0, 0]),
         (ops.rotary_embedding, rotary, [1, None, None]),  # cos is repeated there
         (ops.rotary_embedding, rotary, [2, None, None]),
