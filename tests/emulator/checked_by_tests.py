@@ -46,7 +46,7 @@ TESTS = {
         "NsaSelectedAttention NsaSelectedAttentionGrad"
     ),
     "emulator/test_operator_variants.py::test_gradients_of_gates": (
-        "FastGelu FastGeluBackward ReflectionPad2dBackward SwiGlu SwiGluGrad"
+        "FastGelu FastGeluBackward GeGluV3 GeGluV3Backward ReflectionPad2dBackward SwiGlu SwiGluGrad"
     ),
     "emulator/test_operator_variants.py::test_permutations_and_normals_have_their_properties": (
         "NormalFloatTensor Randperm"

@@ -105,9 +105,21 @@ def test_gradients_of_gates():
         function(x).square().sum().backward()
         return x.grad.cpu()
 
-    silu = torch.nn.functional.silu
+    silu, gelu = torch.nn.functional.silu, torch.nn.functional.gelu
     pairs = {
         "swiglu": (torch_npu.npu_swiglu, lambda x: silu(x[:, :4]) * x[:, 4:]),
+        "geglu": (
+            lambda x: torch_npu.npu_geglu(x, dim=1, approximate=0)[0],
+            lambda x: x[:, :4] * gelu(x[:, 4:]),
+        ),
+        "geglu by tanh": (
+            lambda x: torch_npu.npu_geglu(x)[0],
+            lambda x: x[:, :4] * gelu(x[:, 4:], approximate="tanh"),
+        ),
+        "geglu of the left": (
+            lambda x: torch_npu.npu_geglu(x.t(), 0, 0, True)[0],
+            lambda x: gelu(x.t()[:4]) * x.t()[4:],
+        ),
         "fast_gelu": (torch_npu.fast_gelu, lambda x: x * torch.sigmoid(1.702 * x)),
         "hardswish": (torch.nn.functional.hardswish,) * 2,
         "pad": (lambda x: torch.nn.functional.pad(x.view(1, 1, 3, 8), (1, 1, 1, 1), "reflect"),)

@@ -107,6 +107,43 @@ ACLNN(aclnnSwiGluGrad, Tensor grad, Tensor x, Int dim, Out out) {
     out = aten("cat", grads, dim);
 }
 
+namespace {
+
+struct GeGlu {
+    TensorList halves;
+    std::size_t activated;  // the half that goes through GELU
+    const char* formula;
+};
+
+/// A device refuses an x that cannot be halved, and other values of `approximate`.
+GeGlu geglu(const Tensor& x, Int dim, Int approximate, bool activate_left) {
+    require(x.size(dim) % 2 == 0,
+            "the size of dimension dim must be even, got " + std::to_string(x.size(dim)));
+    require(approximate == 0 || approximate == 1,
+            "approximate must be 0 (none) or 1 (tanh), got " + std::to_string(approximate));
+    return {aten_all("chunk", x.to_float(), 2, dim), activate_left ? std::size_t{0} : 1,
+            approximate == 1 ? "tanh" : "none"};
+}
+
+}  // namespace
+
+ACLNN(aclnnGeGluV3, Tensor x, Int dim, Int approximate, bool activate_left, Out out, Out out_gelu) {
+    const GeGlu gate = geglu(x, dim, approximate, activate_left);
+    const Tensor gelu = aten("gelu", gate.halves[gate.activated], gate.formula);
+    out_gelu = gelu;
+    out = gelu * gate.halves[1 - gate.activated];
+}
+ACLNN(aclnnGeGluV3Backward, Tensor grad, Tensor x, Tensor gelu, Int dim, Int approximate,
+      bool activate_left, Out out) {
+    const GeGlu gate = geglu(x, dim, approximate, activate_left);
+    const Tensor wide = grad.to_float();
+    TensorList grads(2);
+    grads[gate.activated] = aten("gelu_backward", wide * gate.halves[1 - gate.activated],
+                                 gate.halves[gate.activated], gate.formula);
+    grads[1 - gate.activated] = wide * gelu.to_float();
+    out = aten("cat", grads, dim);
+}
+
 // The gradients of both operands; the weight's is reduced to the weight's shape.
 ACLNN(aclnnPreluBackward, Tensor grad, Tensor self, Tensor weight, Out grad_self, Out grad_weight) {
     IntList shape(static_cast<std::size_t>(self.dim()), 1);
