@@ -9,6 +9,7 @@ import torch
 from op_builder.ops.norm import NormBuilder
 
 from ..dispatch.arithmetic import wide_dtype
+from ..dispatch.checks import check_choice
 from ..dispatch.npu_op import NPUOp
 from ..dispatch.public import public_op
 from ..dispatch.sharding import Sharding, outer_dimensions
@@ -81,7 +82,9 @@ _rms_norm_op = NPUOp(
 
 
 @public_op
-def rms_norm(x: Tensor, weight: Tensor, eps: float = 1e-6) -> Tensor:
+def rms_norm(
+    x: Tensor, weight: Tensor, eps: float = 1e-6, *, casting_mode: str = "gemma"
+) -> Tensor:
     """Return ``x / sqrt(mean(x^2) + eps) * weight``, with the mean over weight's dimensions.
 
     Formula: Zhang and Sennrich 2019, arXiv:1910.07467. On an NPU: aclnnRmsNorm, whose weight
@@ -92,6 +95,10 @@ def rms_norm(x: Tensor, weight: Tensor, eps: float = 1e-6) -> Tensor:
             only).
         weight: of any shape that x's ends with, in x's dtype or fp32.
         eps: is added to the mean of the squares, finite and at least 0.
+        casting_mode: when x's dtype is rounded to, in Liger Kernel's terms. ``"gemma"`` rounds the
+            result only, as Gemma does. ``"llama"`` also rounds ``x / sqrt(mean(x^2) + eps)`` before
+            it is multiplied by the weight, as Transformers does for Llama, Mistral and Qwen: the
+            same elements in fp16 and bf16, at the cost of a further pass.
 
     Returns:
         A tensor with x's shape and dtype (fp32 under autocast), computed in fp32. Differentiable in
@@ -99,7 +106,8 @@ def rms_norm(x: Tensor, weight: Tensor, eps: float = 1e-6) -> Tensor:
 
     Raises:
         TypeError: an argument has an unsupported dtype.
-        ValueError: an argument has the wrong shape or device, or ``eps`` is out of range.
+        ValueError: an argument has the wrong shape or device, ``eps`` is out of range, or
+            ``casting_mode`` is unknown.
 
     Example:
         >>> import torch
@@ -108,5 +116,10 @@ def rms_norm(x: Tensor, weight: Tensor, eps: float = 1e-6) -> Tensor:
         tensor([[0.8485, 1.1314]])
     """
     check_norm(x, weight.shape, eps, weight)
+    if casting_mode != "gemma":
+        check_choice("casting_mode", casting_mode, ("gemma", "llama"))
+        # Whether aclnnRmsNorm rounds before it multiplies is not documented: with ones it does.
+        normed: Tensor = _rms_norm_op(x, torch.ones_like(weight, requires_grad=False), eps)[0]
+        return (weight * normed).to(normed.dtype)
     y: Tensor = _rms_norm_op(x, weight, eps)[0]
     return y
