@@ -147,11 +147,10 @@ def _without_keys(
         return ~seen.any(-1, keepdim=True)
     _, _, queries, keys = sizes
     place = torch.arange(queries, device=seen.device)
-    begin, end = torch.zeros_like(place), place + (keys - queries) + 1
+    end = place + (keys - queries + 1)
     if window.mode == UPPER_LEFT:
         end = place + 1
     elif window.mode == BAND:
-        begin = place + (keys - queries) - window.before
         end = end + window.after
     elif window.mode != LOWER_RIGHT:
         lengths = torch.tensor(prefix, device=seen.device)
@@ -163,7 +162,10 @@ def _without_keys(
         outer = torch.broadcast_shapes(counts.shape[:3], index.shape[:3])
         return counts.expand(*outer, -1).gather(-1, index.expand(*outer, -1))
 
-    return (count_before(end) == count_before(begin)).transpose(2, 3)
+    found = count_before(end)
+    if window.mode == BAND:
+        found = found - count_before(place + (keys - queries - window.before))
+    return (found == 0).transpose(2, 3)
 
 
 def _merged(seen: Tensor, sizes: Sizes, window: Window, prefix: list[int] | None) -> Masking:

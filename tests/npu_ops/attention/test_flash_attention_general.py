@@ -185,14 +185,16 @@ def test_derivatives_that_it_lacks_are_refused(options):
             flash_attention(q, k, v, dual, **options)
 
 
-@pytest.mark.parametrize("device", ["cpu"])
+@npu
+@pytest.mark.filterwarnings("ignore:.*reference implementation")
+@pytest.mark.parametrize("device", DEVICES)
 def test_autocast(device):
     import torch
 
     from ascend_ops import flash_attention
 
-    inputs = [x.float() for x in tensors()]
-    bias = torch.randn(1, 4, 5, 7, requires_grad=True)
+    inputs = [x.float().to(device) for x in tensors()]
+    bias = torch.randn(1, 4, 5, 7).to(device).requires_grad_()
     with torch.autocast(device, dtype=torch.bfloat16):
         output = flash_attention(*inputs, bias, softcap=2.0)
     assert output.dtype is torch.bfloat16
