@@ -1,4 +1,7 @@
-"""Activations, also with a bias and with a gate."""
+"""Activations, also with a bias and with a gate.
+
+As in DeepSpeed's CUDA kernels, GELU is the tanh approximation and GATED_GELU the exact function.
+"""
 
 from __future__ import annotations
 
@@ -47,4 +50,6 @@ def gated(x: Tensor, activation: int) -> Tensor:
 def activate(x: Tensor, activation: int) -> Tensor:
     """Return ReLU or GELU of ``x``, by DeepSpeed's number."""
     check_activation("mlp_act_func_type", activation, _NAMES, _NAMES)
-    return torch.relu(x) if activation == RELU else gelu(x.contiguous())
+    if activation == RELU:
+        return torch.relu(x)
+    return gelu(x.contiguous(), "none" if activation == GATED_GELU else "tanh")

@@ -113,9 +113,6 @@ def _prompt(
     """Attend from all tokens of a prompt, ``[B, S, N, D]``."""
     limits = None if window is None else (window - 1, 0 if causal else -1)
     is_causal = causal and limits is None
-    if bias is not None and bias.dtype is torch.bool and (causal or limits is not None):
-        bias = bias & seen_keys(query.shape[1], causal, window, query.device)
-        is_causal, limits = False, None
     return flash_attention(
         query, key, value, bias, is_causal=is_causal, scale=scale, layout="BSND", window=limits
     )
@@ -132,6 +129,8 @@ def _decoded(
         if bias is not None:
             # incre_flash_attention takes the whole cache, without a copy of the part in use.
             bias = torch.nn.functional.pad(bias, (0, key.shape[2] - length))
+            if bias.dtype is not torch.bool:
+                bias = bias.clamp(torch.finfo(query.dtype).min).to(query.dtype)
         lengths = [length] * batch
         output = incre_flash_attention(
             query.transpose(1, 2), key, value, attn_mask=bias, scale=scale, seq_lens_kv=lengths

@@ -8,7 +8,7 @@ Tensor = torch.Tensor
 
 
 def joined_bias(mask: Tensor | None, alibi: Tensor, query: Tensor, length: int) -> Tensor | None:
-    """Join mask and alibi: bool, True for keys that count, or query's dtype; 4 dimensions."""
+    """Join mask and alibi: bool, or added to the scores in query's dtype or fp32, 4 dimensions."""
     batch, count, heads, _ = query.shape
     joined = None
     if mask is not None and mask.dim() > 1:
@@ -23,20 +23,21 @@ def joined_bias(mask: Tensor | None, alibi: Tensor, query: Tensor, length: int) 
             joined = slopes + joined.float()
     if joined is None:
         return None
-    if joined.dtype is not torch.bool:
-        joined = joined.to(query.dtype)
-    shape = (*joined.shape[:2], count, length)
+    if joined.dtype not in (torch.bool, query.dtype):
+        joined = joined.float()
     allowed = ((1, batch), (1, heads), (1, count), (length,))
-    if any(n not in wanted for n, wanted in zip(joined.shape, allowed, strict=True)):
+    if joined.dim() != 4 or any(n not in some for n, some in zip(joined.shape, allowed)):  # noqa: B905
         raise ValueError(
             f"attn_mask must be [1 or {batch}, 1 or {heads}, 1 or {count}, {length}], "
             f"got {list(joined.shape)}"
         )
-    return joined.expand(shape)
+    return joined
 
 
 def four_dimensional(mask: Tensor, length: int) -> Tensor:
     """Return a mask of two to four dimensions with ``length`` keys, cut or masked out behind."""
+    if mask.dtype is not torch.bool and not mask.is_floating_point():
+        raise TypeError(f"attn_mask must be bool or added to the scores, got {mask.dtype}")
     if mask.dim() == 2:
         mask = mask[:, None, None]
     elif mask.dim() == 3:

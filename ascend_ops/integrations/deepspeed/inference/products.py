@@ -66,8 +66,7 @@ def mlp_gemm(
     """Return the two layers of an MLP behind a layer norm, and the layer norm.
 
     The norm is that of ``input + residual + input_bias``, or of residual alone, the input of the
-    transformer layer, if attention and MLP are parallel (``mlp_after_attn`` is False). GELU is the
-    exact one, as in DeepSpeed's implementations in torch; its CUDA kernel approximates it by tanh.
+    transformer layer, if attention and MLP are parallel (``mlp_after_attn`` is False).
     """
     if mlp_after_attn:
         added = torch.zeros_like(gamma) if input_bias is None else input_bias
