@@ -10,6 +10,7 @@ In import order:
     dispatch                    NPU ops: registration with torch, loading, argument checks
     acl                         AscendCL: devices, streams, events, pinned memory, copies
     npu                         whether there is an NPU, its memory, streams and events
+    async_io                    tensors in files, on io_uring or the kernel's AIO
     cpu_optimizers              optimizers for parameters in host memory
     fused_optimizers            optimizers that update a whole parameter group per call
     norm, rotary, activation    layer norm, RMS norm, rotary embedding, SwiGLU, GELU

@@ -35,6 +35,7 @@ _EXPORTS = {
     ".ops.acl_runtime": ("AclRuntimeBuilder",),
     ".ops.aclnn": ("AclnnBuilder",),
     ".ops.activation": ("ActivationBuilder",),
+    ".ops.async_io": ("AsyncIOBuilder",),
     ".ops.block_sparse_attention": ("BlockSparseAttentionBuilder",),
     ".ops.cpu_adagrad": ("CPUAdagradBuilder",),
     ".ops.cpu_adam": ("CPUAdamBuilder",),

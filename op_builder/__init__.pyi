@@ -5,6 +5,7 @@ from .npu import NPUOpBuilder
 from .ops.acl_runtime import AclRuntimeBuilder
 from .ops.aclnn import AclnnBuilder
 from .ops.activation import ActivationBuilder
+from .ops.async_io import AsyncIOBuilder
 from .ops.block_sparse_attention import BlockSparseAttentionBuilder
 from .ops.cpu_adagrad import CPUAdagradBuilder
 from .ops.cpu_adam import CPUAdamBuilder
@@ -26,6 +27,7 @@ __all__ = [
     "AclnnBuilder",
     "ActivationBuilder",
     "AscendOpsError",
+    "AsyncIOBuilder",
     "BlockSparseAttentionBuilder",
     "CPUAdagradBuilder",
     "CPUAdamBuilder",

@@ -101,6 +101,13 @@ def _names(text: str) -> tuple[str, ...]:
     return names
 
 
+def _async_io_backend(text: str) -> str:
+    backend = text.strip().lower()
+    if backend not in ("auto", "io_uring", "libaio", "threads"):
+        raise ValueError("auto, io_uring, libaio or threads")
+    return backend
+
+
 def _level(text: str) -> str:
     level = text.strip().upper()
     if level not in _LEVELS:
@@ -251,6 +258,14 @@ DEEPSPEED: Variable[bool] = Variable(
     True,
     "0 or 1",
     "0 leaves DeepSpeed with its own ops",
+)
+ASYNC_IO: Variable[str] = Variable(
+    "ASCEND_OPS_ASYNC_IO",
+    _async_io_backend,
+    "auto",
+    "name",
+    "how ascend_ops.async_io reads and writes files: io_uring, libaio (the kernel's AIO) or "
+    "threads (pread and pwrite); by default the first that the kernel permits",
 )
 LOG_LEVEL: Variable[str] = Variable(
     "ASCEND_OPS_LOG_LEVEL",

@@ -18,6 +18,7 @@ from .errors import UnknownOpError
 from .ops.acl_runtime import AclRuntimeBuilder
 from .ops.aclnn import AclnnBuilder
 from .ops.activation import ActivationBuilder
+from .ops.async_io import AsyncIOBuilder
 from .ops.block_sparse_attention import BlockSparseAttentionBuilder
 from .ops.cpu_adagrad import CPUAdagradBuilder
 from .ops.cpu_adam import CPUAdamBuilder
@@ -51,6 +52,7 @@ ALL_OPS: tuple[type[OpBuilder], ...] = (
     ServingAttentionBuilder,
     KVCacheBuilder,
     AclRuntimeBuilder,
+    AsyncIOBuilder,
     MoeBuilder,
     *EMULATOR_LIBRARIES,
 )

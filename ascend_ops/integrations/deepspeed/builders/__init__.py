@@ -14,6 +14,7 @@ from typing import Any
 
 #: The modules of our builders, by the class name that DeepSpeed looks up.
 _MODULES = {
+    "AsyncIOBuilder": "async_io",
     "CPUAdagradBuilder": "cpu_adagrad",
     "CPUAdamBuilder": "cpu_adam",
     "CPULionBuilder": "cpu_lion",
