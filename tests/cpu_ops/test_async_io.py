@@ -249,7 +249,7 @@ def test_what_a_seccomp_profile_forbids_is_not_used(
         handle.sync_pread(found, tmp_path / "file")
         assert torch.equal(found, data)
         assert "seccomp" in async_io.available_backends()["io_uring"]
-        with pytest.raises(async_io.BackendUnavailableError, match="kernel.io_uring_disabled"):
+        with pytest.raises(async_io.BackendUnavailableError, match=r"kernel\.io_uring_disabled"):
             AsyncIOHandle(backend="io_uring")
 
     in_a_fork(child)

@@ -203,7 +203,7 @@ def test_too_much_locked_memory() -> None:
         resource.setrlimit(resource.RLIMIT_MEMLOCK, (65536, 65536))
         if os.getuid() == 0:  # root may lock any amount
             os.setresuid(65534, 65534, 65534)
-        with pytest.raises(OSError, match="at most 65536 bytes per process .* `ulimit -l`"):
+        with pytest.raises(OSError, match=r"at most 65536 bytes per process .* `ulimit -l`"):
             async_io.new_locked(1 << 20, torch.uint8)
 
     in_a_fork(child)

@@ -7,7 +7,6 @@ builders otherwise. ASCEND_OPS_DEEPSPEED=0 turns it off. See docs/deepspeed.md.
 In import order:
 
     counters        how often DeepSpeed has called each function of these ops
-    locked_memory   tensors in page-locked host memory
     inference       the functions of DeepSpeed's inference layers
     builders        the builders that DeepSpeed's accelerators return
     accelerator     subclasses of DeepSpeed's accelerators that return them

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ascend_ops import async_io
-
+from .... import async_io
 from ..counters import counted
 from .builder import Base, Functions
 

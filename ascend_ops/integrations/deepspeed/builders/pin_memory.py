@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import torch
 
+from ....async_io import locked_memory
 from ..counters import count
-from ..locked_memory import empty_locked, is_locked, unlock
 from .builder import Base, Functions
 
 
@@ -21,7 +21,7 @@ class PinMemoryBuilder(Base):
 
 
 class pin_handle:  # noqa: N801 - DeepSpeed's name
-    """Allocates page-locked CPU tensors. All handles of a process know the same tensors.
+    """Allocates page-locked CPU tensors, which all handles of a process know, also ``aio_handle``.
 
     Freed memory is unlocked at once and returned when no tensor uses it any more. DeepSpeed's own
     handle returns it at once, and a tensor that is used later reads memory of others.
@@ -35,7 +35,7 @@ class pin_handle:  # noqa: N801 - DeepSpeed's name
             OSError: the memory cannot be locked.
         """
         count("pin_memory.new_cpu_locked_tensor")
-        return empty_locked(num_elem, example_tensor.dtype)
+        return locked_memory.new_locked(num_elem, example_tensor.dtype)
 
     def free_cpu_locked_tensor(self, locked_tensor: torch.Tensor) -> bool:
         """Unlock the memory that begins where the tensor does; return whether it was locked."""
@@ -43,8 +43,8 @@ class pin_handle:  # noqa: N801 - DeepSpeed's name
 
     def free_cpu_locked_tensor_by_ptr(self, address: int) -> bool:
         """Unlock the memory that begins at ``address``; return whether it was locked."""
-        return unlock(address)
+        return locked_memory.free_locked_address(address)
 
     def is_pinned(self, buffer: torch.Tensor) -> bool:
         """Return whether a tensor is page-locked, by a handle or by torch."""
-        return is_locked(buffer) or buffer.is_pinned()
+        return locked_memory.is_locked(buffer) or buffer.is_pinned()
