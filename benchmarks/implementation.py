@@ -11,6 +11,7 @@ from .cases import StepCase
 
 OURS = "ascend_ops"
 DEEPSPEED = "deepspeed"
+TORCH = "torch"
 
 Step = Callable[[], object]
 MakeStep = Callable[[StepCase, Arrays, float], Step]

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,14 +26,15 @@ from op_builder.registry import ALL_OPS
 from op_builder.system import process
 
 from .cases import LoadCase
-from .implementation import DEEPSPEED, OURS
+from .implementation import DEEPSPEED, OURS, TORCH
 from .measure import LEAST_RUNS, Sampler, interleave
+from .peers import NOT_BUILT
 from .records import Counts
 from .steps import Samples
 
 _CHILD = Path(__file__).with_name("load_process.py")
 _TIMEOUT_S = 900.0
-#: DeepSpeed's cold load takes most of a minute.
+#: A cold load of DeepSpeed takes most of a minute.
 _COLD_PEER_RUNS = 3
 _TOGETHER = 8
 #: The digest of a file is memoized once the file is unchanged for 2.5 s.
@@ -72,15 +74,44 @@ def measure_load(
     """Return the samples of one case, and further counts per implementation."""
     rounds = runs(case, quick)
     with tempfile.TemporaryDirectory(prefix="ascend_ops-bench-") as scratch:
-        return _MEASURES[case.selector](Path(scratch), rounds, on_sample)
+        return _MEASURES[case.selector](Setting(Path(scratch), rounds, on_sample, quick))
 
 
-def _cold(scratch: Path, rounds: int, on_sample: Callable[[str], None]) -> tuple[Samples, Counts]:
-    answers: dict[str, list[dict[str, Any]]] = {name: [] for name in _installed()}
+@dataclass(frozen=True)
+class Setting:
+    """How one case is measured.
+
+    Attributes:
+        scratch: A folder for all files.
+        rounds: The number of samples of this project's load.
+        on_sample: Called with the name of an implementation after each of its samples.
+        quick: Measure this project's loads only, since the others take most of a minute to build.
+    """
+
+    scratch: Path
+    rounds: int
+    on_sample: Callable[[str], None]
+    quick: bool = False
+
+    @property
+    def absent(self) -> dict[str, str]:
+        """The loaders that are not measured, and why."""
+        if self.quick:
+            return dict.fromkeys((TORCH, DEEPSPEED), NOT_BUILT)
+        return {} if importlib.util.find_spec(DEEPSPEED) else {DEEPSPEED: "not installed"}
+
+    @property
+    def packages(self) -> list[str]:
+        """The loaders that are measured."""
+        return [name for name in (OURS, TORCH, DEEPSPEED) if name not in self.absent]
+
+
+def _cold(setting: Setting) -> tuple[Samples, Counts]:
+    answers: dict[str, list[dict[str, Any]]] = {name: [] for name in setting.packages}
 
     def sampler(package: str) -> Sampler:
         def sample() -> float:
-            with _fresh(scratch) as caches:
+            with _fresh(setting.scratch) as caches:
                 answer = _load(package, caches)
                 if package == OURS:
                     _check_built(answer, caches)
@@ -90,19 +121,17 @@ def _cold(scratch: Path, rounds: int, on_sample: Callable[[str], None]) -> tuple
         return sample
 
     samplers = {package: sampler(package) for package in answers}
-    fewer = {DEEPSPEED: min(rounds, _COLD_PEER_RUNS)}
-    seconds = interleave(samplers, rounds, fewer, on_sample)
+    fewer = {peer: min(setting.rounds, _COLD_PEER_RUNS) for peer in (TORCH, DEEPSPEED)}
+    seconds = interleave(samplers, setting.rounds, fewer, setting.on_sample)
     cpu = {name: sorted(answer["cpu_s"] for answer in given) for name, given in answers.items()}
     counts = {name: {"cpu_s": values[len(values) // 2]} for name, values in cpu.items()}
-    return Samples(seconds, _absent()), counts
+    return Samples(seconds, setting.absent), counts
 
 
-def _warm(
-    scratch: Path, rounds: int, on_sample: Callable[[str], None], field: str = "first_s"
-) -> tuple[Samples, Counts]:
-    with _fresh(scratch) as caches:
+def _warm(setting: Setting, field: str = "first_s") -> tuple[Samples, Counts]:
+    with _fresh(setting.scratch) as caches:
         counts = {}
-        for package in _installed():
+        for package in setting.packages:
             _load(package, caches)
             time.sleep(_SETTLING_S)
             _load(package, caches)
@@ -113,73 +142,63 @@ def _warm(
             return lambda: float(_load(package, caches)[field])
 
         samplers = {package: sampler(package) for package in counts}
-        seconds = interleave(samplers, rounds, on_sample=on_sample)
-    return Samples(seconds, _absent()), counts if field != "again_s" else {}
+        seconds = interleave(samplers, setting.rounds, on_sample=setting.on_sample)
+    return Samples(seconds, setting.absent), counts if field != "again_s" else {}
 
 
-def _again(scratch: Path, rounds: int, on_sample: Callable[[str], None]) -> tuple[Samples, Counts]:
-    return _warm(scratch, rounds, on_sample, "again_s")
+def _again(setting: Setting) -> tuple[Samples, Counts]:
+    return _warm(setting, "again_s")
 
 
-def _first_use(
-    scratch: Path, rounds: int, on_sample: Callable[[str], None]
-) -> tuple[Samples, Counts]:
+def _first_use(setting: Setting) -> tuple[Samples, Counts]:
     """Measure all that the first load in a process takes, with the imports."""
-    return _warm(scratch, rounds, on_sample, "use_s")
+    return _warm(setting, "use_s")
 
 
-def _together(
-    scratch: Path, rounds: int, on_sample: Callable[[str], None]
-) -> tuple[Samples, Counts]:
+def _together(setting: Setting) -> tuple[Samples, Counts]:
     compiles: list[int] = []
 
     def sample() -> float:
-        with _fresh(scratch) as caches, ThreadPoolExecutor(_TOGETHER) as pool:
+        with _fresh(setting.scratch) as caches, ThreadPoolExecutor(_TOGETHER) as pool:
             waiting = [pool.submit(_load, OURS, caches, "count") for _ in range(_TOGETHER)]
             answers = [future.result() for future in waiting]
             _check_built(answers[0], caches)
         compiles.append(sum(answer["compiles"] for answer in answers))
         return max(float(answer["first_s"]) for answer in answers)
 
-    seconds = interleave({OURS: sample}, rounds, on_sample=on_sample)
+    seconds = interleave({OURS: sample}, setting.rounds, on_sample=setting.on_sample)
     return Samples(seconds, {}), {OURS: {"compiles": max(compiles)}}
 
 
-def _import(scratch: Path, rounds: int, on_sample: Callable[[str], None]) -> tuple[Samples, Counts]:
+def _import(setting: Setting) -> tuple[Samples, Counts]:
     """Measure the import in one process per sample."""
-    environ = _environment(scratch)
+    environ = _environment(setting.scratch)
     code = "import time as t; s = t.perf_counter(); import ascend_ops; print(t.perf_counter() - s)"
 
     def sample() -> float:
         return float(process.run([sys.executable, "-c", code], env=environ, timeout=_TIMEOUT_S))
 
     sample()  # writes the .pyc files that an install has
-    return Samples(interleave({OURS: sample}, 3 * rounds, on_sample=on_sample)), {}
+    return Samples(interleave({OURS: sample}, 3 * setting.rounds, on_sample=setting.on_sample)), {}
 
 
-def _build_npu(
-    scratch: Path, rounds: int, on_sample: Callable[[str], None]
-) -> tuple[Samples, Counts]:
+def _build_npu(setting: Setting) -> tuple[Samples, Counts]:
     kinds = (AclnnBuilder, AclRuntimeBuilder, NPUFamilyBuilder)
     names = [cls.NAME for cls in ALL_OPS if issubclass(cls, kinds)]
-    return _build(names, scratch, rounds, on_sample)
+    return _build(names, setting)
 
 
-def _build_emulator(
-    scratch: Path, rounds: int, on_sample: Callable[[str], None]
-) -> tuple[Samples, Counts]:
-    return _build([cls.NAME for cls in EMULATOR_LIBRARIES], scratch, rounds, on_sample)
+def _build_emulator(setting: Setting) -> tuple[Samples, Counts]:
+    return _build([cls.NAME for cls in EMULATOR_LIBRARIES], setting)
 
 
-def _build(
-    names: list[str], scratch: Path, rounds: int, on_sample: Callable[[str], None]
-) -> tuple[Samples, Counts]:
+def _build(names: list[str], setting: Setting) -> tuple[Samples, Counts]:
     """Measure wall time and CPU time of `ascend-ops build` with empty caches."""
     program = "from ascend_ops.cli.main import run; run()"
     cpu: list[float] = []
 
     def sample() -> float:
-        with _fresh(scratch) as caches:
+        with _fresh(setting.scratch) as caches:
             before = os.times()
             started = time.perf_counter()
             command = [sys.executable, "-c", program, "build", *names]
@@ -190,18 +209,15 @@ def _build(
         cpu.append(sum(children) - before.children_user - before.children_system)
         return seconds
 
-    seconds = interleave({OURS: sample}, rounds, on_sample=on_sample)
+    seconds = interleave({OURS: sample}, setting.rounds, on_sample=setting.on_sample)
     return Samples(seconds, {}), {OURS: {"cpu_s": sorted(cpu)[len(cpu) // 2]}}
 
 
-def _start_emulator(
-    scratch: Path, rounds: int, on_sample: Callable[[str], None]
-) -> tuple[Samples, Counts]:
+def _start_emulator(setting: Setting) -> tuple[Samples, Counts]:
     """Measure the import and call of `activate()` after `import torch`, without torch_npu.
 
     It uses this process's caches, since the emulator is built when this bench runs.
     """
-    del scratch
     environ = envs.process_environment()
     ours = {name: environ[name] for name in environ if not name.startswith(envs.EMULATOR_PREFIX)}
     counts: list[int] = []
@@ -212,11 +228,11 @@ def _start_emulator(
         counts.append(int(processes))
         return float(seconds)
 
-    seconds = interleave({OURS: sample}, 3 * rounds, on_sample=on_sample)
+    seconds = interleave({OURS: sample}, 3 * setting.rounds, on_sample=setting.on_sample)
     return Samples(seconds), {OURS: {"subprocesses": max(counts)}}
 
 
-_MEASURES: dict[str, Callable[[Path, int, Callable[[str], None]], tuple[Samples, Counts]]] = {
+_MEASURES: dict[str, Callable[[Setting], tuple[Samples, Counts]]] = {
     "load-cold": _cold,
     "load-warm": _warm,
     "first-use": _first_use,
@@ -273,12 +289,5 @@ def _environment(caches: Path) -> dict[str, str]:
         "PYTHONDONTWRITEBYTECODE": "",  # an install has .pyc files
         "TORCH_DEVICE_BACKEND_AUTOLOAD": "0",
         "DS_ACCELERATOR": "cpu",
+        envs.DEEPSPEED.name: "0",  # DeepSpeed's own ops are measured
     }
-
-
-def _installed() -> list[str]:
-    return [name for name in (OURS, DEEPSPEED) if name not in _absent()]
-
-
-def _absent() -> dict[str, str]:
-    return {} if importlib.util.find_spec(DEEPSPEED) else {DEEPSPEED: "not installed"}

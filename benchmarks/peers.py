@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     MakeOptimizer = Callable[[StepCase, Arrays, float], torch.optim.Optimizer]
 
+#: Why a quick run leaves out DeepSpeed, whose op takes most of a minute to build.
+NOT_BUILT = "not built in a quick run"
 _DEEPSPEED_NAMES = {
     "adamw": ("deepspeed.ops.adam", "DeepSpeedCPUAdam"),
     "lion": ("deepspeed.ops.lion", "DeepSpeedCPULion"),
@@ -25,7 +27,9 @@ _DEEPSPEED_NAMES = {
 }
 
 
-def implementations(case: StepCase, *, every_isa: bool = False) -> list[Implementation]:
+def implementations(
+    case: StepCase, *, every_isa: bool = False, quick: bool = False
+) -> list[Implementation]:
     """Return all for a case; with ``every_isa``, this project's on lower ISAs too."""
     found = [Implementation(OURS, _ours)]
     for lower in lower_isas(case) if every_isa else ():
@@ -37,7 +41,12 @@ def implementations(case: StepCase, *, every_isa: bool = False) -> list[Implemen
     else:
         found.append(Implementation("torch fused", _torch("fused")))
         found.append(Implementation("torch foreach", _torch("foreach")))
-    return [*found, Implementation(DEEPSPEED, _passes(_deepspeed, first_step=STEPS_BEFORE))]
+    deepspeed = _not_built if quick else _passes(_deepspeed, first_step=STEPS_BEFORE)
+    return [*found, Implementation(DEEPSPEED, deepspeed)]
+
+
+def _not_built(*_: object) -> Step:
+    raise AbsentError(NOT_BUILT)
 
 
 def _settings(case: StepCase, lr: float) -> dict[str, Any]:
@@ -171,8 +180,12 @@ def _torch_lion(case: StepCase, arrays: Arrays, lr: float) -> Step:
 
 
 def _deepspeed(case: StepCase, arrays: Arrays, lr: float) -> torch.optim.Optimizer:
+    from ascend_ops.integrations.deepspeed import is_active
+
     if importlib.util.find_spec(DEEPSPEED) is None:
         raise AbsentError("not installed")
+    if is_active():
+        raise AbsentError("it runs on ascend_ops in this process: set ASCEND_OPS_DEEPSPEED=0")
     module, name = _DEEPSPEED_NAMES[case.optimizer]
     settings = _settings(case, lr)
     settings["fp32_optimizer_states"] = case.state_dtype == "float32"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from .implementation import DEEPSPEED, OURS, is_ours
+from .implementation import DEEPSPEED, OURS, TORCH, is_ours
 from .limit import BLOCKED, PLAIN
 from .records import Report
 from .tables import circumstances
@@ -13,6 +13,7 @@ from .tables import circumstances
 # Okabe and Ito's colours, which colour-blind readers can distinguish; the markers differ too.
 _COLOURS = {
     OURS: "#0072B2",
+    TORCH: "#E69F00",
     "torch fused": "#E69F00",
     "torch foreach": "#CC79A7",
     "torch composed": "#D55E00",
@@ -24,6 +25,7 @@ _LOWER_ISA_COLOUR = "#7FB8D9"
 _OTHER_COLOUR = "#999999"
 _MARKERS = {
     OURS: "o",
+    TORCH: "s",
     "torch fused": "s",
     "torch foreach": "^",
     "torch composed": "P",

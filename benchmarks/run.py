@@ -109,7 +109,7 @@ def _step(bench: str, case: StepCase, quick: bool, listener: Listener) -> tuple[
     """Measure a step; for ``bench optimizers`` also with lower ISAs, and count instructions."""
     everything = bench == OPTIMIZERS
     effort = Effort.of(quick)
-    contenders = implementations(case, every_isa=everything)
+    contenders = implementations(case, every_isa=everything, quick=quick)
     listener.begin(case, effort.rounds * (len(contenders) + 2))
     samples = measure_step(case, contenders, effort, listener.sampled)
     if not everything:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +14,8 @@ from typing import Annotated, Any
 
 import typer
 from rich.measure import Measurement
+
+from op_builder import envs
 
 from .output import console, errors, fail
 
@@ -36,7 +39,10 @@ PlotOption = Annotated[
     Path | None, typer.Option("--plot", help="Draw plots into this folder; requires matplotlib.")
 ]
 QuickOption = Annotated[
-    bool, typer.Option("--quick", help="Only check that everything works, on small sizes.")
+    bool,
+    typer.Option(
+        "--quick", help="Only check that everything works, on small sizes and without DeepSpeed."
+    ),
 ]
 CaseOption = Annotated[
     list[str] | None,
@@ -115,6 +121,8 @@ def _find_npu() -> None:
 
 
 def _bench(name: str, json: Path | None, plot: Path | None, quick: bool, case: list[str]) -> None:
+    # Before torch is imported, whose entry point would replace the ops of DeepSpeed, a peer.
+    os.environ[envs.DEEPSPEED.name] = "0"
     cases = _benchmarks("cases")
     everything = cases.BENCHES[name](quick)
     try:
