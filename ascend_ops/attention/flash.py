@@ -131,7 +131,10 @@ def flash_attention(
         >>> flash_attention(query, key, value, padding, is_causal=True, softcap=50.0).shape
         torch.Size([2, 8, 16, 64])
     """
-    query, key, value, attn_mask = under_autocast(query, key, value, attn_mask)
+    if attn_mask is not None and attn_mask.dtype is torch.float32:
+        query, key, value, _ = under_autocast(query, key, value, None)  # its cast makes -inf
+    else:
+        query, key, value, attn_mask = under_autocast(query, key, value, attn_mask)
     options = _Options(is_causal, scale, layout, num_heads, causal_alignment)
     if (
         type(query) is Tensor

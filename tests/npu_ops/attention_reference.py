@@ -2,6 +2,18 @@
 
 from __future__ import annotations
 
+#: Options of flash_attention and ``sees(batch, query, key, keys - queries)``.
+WINDOWS = {
+    "upper_left": ({"is_causal": True}, lambda b, i, j, shift: j <= i),
+    "lower_right": (
+        {"is_causal": True, "causal_alignment": "lower_right"},
+        lambda b, i, j, shift: j <= i + shift,
+    ),
+    "band": ({"window": (2, 1)}, lambda b, i, j, shift: -2 <= j - i - shift <= 1),
+    "left only": ({"window": (1, -1)}, lambda b, i, j, shift: j - i - shift >= -1),
+    "prefix": ({"prefix": [3, 0]}, lambda b, i, j, shift: j <= i + shift or j < (3, 0)[b]),
+}
+
 
 def attention(query, key, value, sees, *, scale=None, bias=None, sinks=None, keep=None):
     """Return ``[B, N, S, D]``; ``sees(batch, query, key)`` is true if a query sees a key."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from attention_reference import attention, everything, laid_out, tensors
+from attention_reference import WINDOWS, attention, everything, laid_out, tensors
 from op_checks import assert_close, assert_compiles, value_and_gradients
 
 npu = pytest.mark.npu
@@ -60,18 +60,6 @@ def test_a_padding_mask_hides_keys_from_all_queries(device, dtype):
         )
 
 
-WINDOWS = {
-    "upper_left": ({"is_causal": True}, lambda b, i, j, shift: j <= i),
-    "lower_right": (
-        {"is_causal": True, "causal_alignment": "lower_right"},
-        lambda b, i, j, shift: j <= i + shift,
-    ),
-    "band": ({"window": (2, 1)}, lambda b, i, j, shift: -2 <= j - i - shift <= 1),
-    "left only": ({"window": (1, -1)}, lambda b, i, j, shift: j - i - shift >= -1),
-    "prefix": ({"prefix": [3, 0]}, lambda b, i, j, shift: j <= i + shift or j < (3, 0)[b]),
-}
-
-
 @npu
 @pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("name", WINDOWS)
@@ -96,8 +84,7 @@ def test_a_boolean_mask_goes_with_every_window(name, device):
 
 @npu
 @pytest.mark.parametrize("device", DEVICES)
-@pytest.mark.parametrize("layout", ["BNSD", "BSND", "BSH", "SBH"])
-def test_padding_may_differ_per_head_in_every_layout(layout, device):
+def test_padding_may_differ_per_head_in_every_layout(device):
     import torch
 
     from ascend_ops import flash_attention
@@ -110,15 +97,15 @@ def test_padding_may_differ_per_head_in_every_layout(layout, device):
         attention(*(x[:, h : h + 1] for x in inputs), lambda b, i, j, h=h: seen[b, h, 0, j])
         for h in range(4)
     ]
-    options = {"num_heads": 4} if layout in ("BSH", "SBH") else {}
-    found = flash_attention(
-        *(laid_out(x, layout).float().to(device) for x in inputs),
-        seen.to(device),
-        layout=layout,
-        **options,
-    )
-    assert found.is_contiguous()
-    assert_close(found, laid_out(torch.cat(heads, 1), layout), "float32", 8)
+    for layout in ("BNSD", "BSND", "BSH", "SBH"):
+        found = flash_attention(
+            *(laid_out(x, layout).float().to(device) for x in inputs),
+            seen.to(device),
+            layout=layout,
+            num_heads=4,
+        )
+        assert found.is_contiguous()
+        assert_close(found, laid_out(torch.cat(heads, 1), layout), "float32", 8)
 
 
 @npu
@@ -147,20 +134,20 @@ def test_padding_adds_to_alibi_sinks_and_dropout(device):
 
 @npu
 @pytest.mark.parametrize("device", DEVICES)
-@pytest.mark.parametrize("shape", [(2, 1, 1, 7), (2, 4, 1, 7), (1, 4, 5, 7), (1, 1, 1, 7), (7,)])
-def test_float_masks_broadcast_like_torchs(shape, device):
+def test_float_masks_broadcast_like_torchs(device):
     import torch
 
     torch.manual_seed(0)
-    bias = torch.randn(shape)
-    full = bias.double().broadcast_to(2, 4, 5, 7)
-    compare(
-        device,
-        lambda q, k, v: attention(q, k, v, lambda b, i, j: j <= i, bias=full),
-        tensors(),
-        attn_mask=bias,
-        is_causal=True,
-    )
+    for shape in ((2, 1, 1, 7), (2, 4, 1, 7), (1, 4, 5, 7), (1, 1, 1, 7), (7,)):
+        bias = torch.randn(shape)
+        full = bias.double().broadcast_to(2, 4, 5, 7)
+        compare(
+            device,
+            lambda q, k, v, full=full: attention(q, k, v, lambda b, i, j: j <= i, bias=full),
+            tensors(),
+            attn_mask=bias,
+            is_causal=True,
+        )
 
 
 @npu
@@ -210,6 +197,21 @@ def test_sinks_have_the_models_dtype_and_their_gradient_too(dtype, device):
 
 
 @npu
+@pytest.mark.parametrize("device", DEVICES)
+def test_autocast_keeps_what_is_finite(device):
+    import torch
+
+    from ascend_ops import flash_attention
+
+    inputs = [x.float().to(device) for x in tensors()]
+    mask = torch.full((5, 7), torch.finfo(torch.float32).min).to(device)
+    with torch.autocast(device, dtype=torch.bfloat16):
+        output = flash_attention(*inputs, mask)
+    mean = inputs[2].double().cpu().mean(2, keepdim=True).repeat_interleave(2, 1)
+    assert_close(output, mean.expand(2, 4, 5, 8), "bfloat16", 2)
+
+
+@npu
 def test_no_mask_of_all_scores_is_made_for_padding():
     import torch
     from torch.utils._python_dispatch import TorchDispatchMode
@@ -225,17 +227,23 @@ def test_no_mask_of_all_scores_is_made_for_padding():
             output = function(*args, **(kwargs or {}))
             self.names.append(function.name())
             if isinstance(output, torch.Tensor):
-                self.largest = max(self.largest, output.numel())
+                self.largest = max(self.largest, output.untyped_storage().nbytes())
             return output
 
     query, key, value = (torch.randn(1, 2, 300, 4).npu() for _ in range(3))
-    seen = torch.ones(1, 300, dtype=torch.bool).npu()
-    for options in ({}, {"is_causal": True}, {"window": (9, 0)}):
+    row = torch.ones(1, 300, dtype=torch.bool).npu()
+    expanded = row[:, None, None].expand(1, 1, 300, 300)
+    for seen, options in (
+        (row, {}),
+        (row, {"is_causal": True}),
+        (expanded, {"window": (9, 0)}),
+        (row.float()[:, None, None].expand(1, 1, 300, 300), {}),
+    ):
         with Sizes() as sizes:
             flash_attention(query, key, value, seen, **options)
         assert "ascend_ops::flash_attention" in sizes.names
         assert "aten::_local_scalar_dense" not in sizes.names  # which would wait for the device
-        assert sizes.largest <= query.numel()
+        assert sizes.largest < 2 * query.untyped_storage().nbytes()  # 300 x 300 bytes are 9 times
 
 
 @npu

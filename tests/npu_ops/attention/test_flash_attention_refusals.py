@@ -170,7 +170,11 @@ def test_older_versions_of_the_functions_give_the_same(disabled):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         compare()
-    for options in ({"sinks": torch.zeros(4).npu()}, {"alibi_slopes": torch.ones(4).npu()}):
+    padding = torch.ones(2, 1, 1, 16, dtype=torch.bool).npu()
+    for options in (
+        {"sinks": torch.zeros(4).npu()}, {"alibi_slopes": torch.ones(4).npu()},
+        {"attn_mask": padding},
+    ):
         try:
             flash_attention(q, k, v, **options)
             print("taken")
@@ -183,7 +187,9 @@ def test_older_versions_of_the_functions_give_the_same(disabled):
     assert "agree [True, True] True" in done.stdout, done.stderr[-2000:]
     assert "with sinks requires aclnnFlashAttentionScoreV3 or newer" in done.stdout
     refused = "with a float attn_mask or alibi_slopes requires aclnnFlashAttentionScoreV2"
-    assert (refused if disabled == OLDER else "taken") in done.stdout
+    assert done.stdout.count(refused) == (2 if disabled == OLDER else 0)
+    assert done.stdout.count("taken") == (0 if disabled == OLDER else 2)
+    assert ("with a padding mask" in done.stdout) == (disabled == OLDER)
 
 
 def test_missing_functions_fall_back_with_one_warning_each():
