@@ -45,6 +45,11 @@ def register_waiting() -> None:
         _hash_all_arguments(overload)
 
 
+# What torch.compiler.assume_constant_result sets, without its import of torch._dynamo:
+# torch.compile calls the function while it traces, since it cannot trace what registers a rule.
+register_waiting._dynamo_marked_constant = True  # type: ignore[attr-defined]
+
+
 def _torch_rule(overload: torch._ops.OpOverload, rule: ShardingRule) -> Callable[..., Any]:
     """Return ``rule`` in the form of torch, with the choice that replicates everything."""
     from torch.distributed.tensor import Partial, Replicate, Shard

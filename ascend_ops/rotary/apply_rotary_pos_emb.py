@@ -38,12 +38,15 @@ def apply_rotary_pos_emb_(
     refuses more heads than fit on the chip; older versions have no layout ``"TND"``.
 
     Args:
-        query: ``[B, S, N, D]`` in layout ``"BSND"``, ``[T, N, D]`` in ``"TND"``, in fp32, fp16 or
-            bf16 (fp64 on the CPU only).
+        query: ``[B, S, N, D]`` in layout ``"BSND"``, ``[B, N, S, D]`` in ``"BNSD"``, ``[T, N, D]``
+            in ``"TND"``, in fp32, fp16 or bf16 (fp64 on the CPU only).
         key: like ``query``, but N may differ.
-        cos: ``[B, S, 1, D]`` or ``[T, 1, D]`` in query's dtype.
+        cos: ``[B, S, 1, D]``, ``[B, 1, S, D]`` or ``[T, 1, D]`` in query's dtype or fp32. If its D
+            is smaller than query's (partial rotary), the first elements of each head are rotated;
+            the limit of D then holds for cos. With fp32 and a narrower query, both tensors are
+            converted to fp32 and back.
         sin: like ``cos``.
-        layout: ``"BSND"`` or ``"TND"``.
+        layout: ``"BSND"``, ``"BNSD"`` or ``"TND"``.
 
     Returns:
         query and key themselves.
@@ -63,7 +66,14 @@ def apply_rotary_pos_emb_(
         tensor([[[-1.,  1.]]])
     """
     check_apply(query, key, cos, sin, layout)
-    _apply_op(query, key, cos, sin, LAYOUTS[layout])
+    rotated = [x[..., : cos.shape[-1]] for x in (query, key)]
+    if layout == "BNSD":
+        *rotated, cos, sin = (x.transpose(1, 2) for x in (*rotated, cos, sin))
+    wide = [x.to(cos.dtype) for x in rotated]  # the kernel takes one dtype
+    _apply_op(*wide, cos, sin, LAYOUTS[layout])
+    for x, computed in zip(rotated, wide, strict=True):
+        if computed is not x:
+            x.copy_(computed)
     if not torch.compiler.is_compiling():
         # Lets autograd detect that a tensor it saved has changed.
         torch.autograd.graph.increment_version((query, key))

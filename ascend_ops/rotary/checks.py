@@ -16,7 +16,8 @@ from ..dispatch.checks import (
 )
 
 MODES = {"half": 0, "interleave": 1, "quarter": 2, "interleave-half": 3}
-LAYOUTS = {"BSND": 1, "TND": 4}
+#: Those of the kernel; BNSD is BSND with two dimensions swapped.
+LAYOUTS = {"BSND": 1, "BNSD": 1, "TND": 4}
 
 # Limits on an NPU.
 _HEAD_DIM_BELOW = 896
@@ -30,8 +31,7 @@ def check_rotary(x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor, mode: st
     check_dtype("x", x, FLOATING)
     if x.dim() not in (3, 4):
         raise ValueError(f"x must have 3 or 4 dimensions, got {list(x.shape)}")
-    _check_head_dim("x", x, 4 if mode == "quarter" else 2)
-    _check_factors("x", x, cos, sin)
+    _check_factors("x", x, cos, sin, 4 if mode == "quarter" else 2)
     if cos.dim() != x.dim() or any(c not in (1, n) for c, n in _leading(x, cos)):
         raise ValueError(
             f"cos must have the shape of x, {list(x.shape)}, or 1 in the dimensions along which it "
@@ -52,20 +52,28 @@ def check_apply(
             f"query must have shape [{', '.join(layout)}] in layout {layout!r}, got "
             f"{list(query.shape)}"
         )
-    _check_head_dim("query", query, 2)
     check_same_device(query, "key", key)
     check_dtype("key", key, (query.dtype,))
-    outer, size = list(query.shape[:-2]), query.shape[-1]
-    if key.dim() != query.dim() or [*key.shape[:-2], key.shape[-1]] != [*outer, size]:
-        wanted = ", ".join(map(str, [*outer, "N", size]))
-        raise ValueError(f"key must have shape [{wanted}], like query, got {list(key.shape)}")
-    _check_factors("query", query, cos, sin)
-    check_shape("cos", cos, [*outer, 1, size], "one head of query")
+    heads = layout.index("N")
+    wanted: list[int | str] = [*query.shape]
+    wanted[heads] = "N"
+    if key.dim() != query.dim() or any(
+        n not in ("N", size) for n, size in zip(wanted, key.shape, strict=True)
+    ):
+        shape = ", ".join(map(str, wanted))
+        raise ValueError(f"key must have shape [{shape}], like query, got {list(key.shape)}")
+    _check_factors("query", query, cos, sin, 2)
+    of_one_head = [*query.shape[:-1], cos.shape[-1]]
+    of_one_head[heads] = 1
+    check_shape("cos", cos, of_one_head, "one head of query")
     for name, tensor in (("query", query), ("key", key), ("cos", cos), ("sin", sin)):
         check_no_gradient(name, tensor, "rotary_embedding or torch.no_grad()")
     if query.device.type == "npu":
-        if size != _APPLY_HEAD_DIM:
-            raise ValueError(f"head_dim of query must be {_APPLY_HEAD_DIM} on an NPU, got {size}")
+        if cos.shape[-1] != _APPLY_HEAD_DIM:
+            name = "query" if cos.shape[-1] == query.shape[-1] else "cos"
+            raise ValueError(
+                f"head_dim of {name} must be {_APPLY_HEAD_DIM} on an NPU, got {cos.shape[-1]}"
+            )
         for name, tensor in (("query", query), ("key", key)):
             if tensor.numel() == 0:
                 raise ValueError(f"{name} must have elements on an NPU, got {list(tensor.shape)}")
@@ -76,29 +84,31 @@ def _leading(x: torch.Tensor, cos: torch.Tensor) -> list[tuple[int, int]]:
     return list(zip(cos.shape[:-1], x.shape[:-1], strict=True))
 
 
-def _check_head_dim(name: str, x: torch.Tensor, multiple: int) -> None:
-    size = x.shape[-1]
-    if size == 0 or size % multiple:
-        raise ValueError(
-            f"head_dim of {name} must be a positive multiple of {multiple}, got {size}"
-        )
-
-
-def _check_factors(name: str, x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> None:
-    for factor_name, factor in (("cos", cos), ("sin", sin)):
-        check_same_device(x, factor_name, factor)
-        check_dtype(factor_name, factor, (x.dtype,))
+def _check_factors(
+    name: str, x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor, multiple: int
+) -> None:
+    """Check cos and sin, which may be narrower than the head and in fp32."""
+    narrow = x.dtype in (torch.float16, torch.bfloat16)
+    check_same_device(x, "cos", cos)
+    check_dtype("cos", cos, (x.dtype, torch.float32) if narrow else (x.dtype,))
+    check_same_device(x, "sin", sin)
+    check_dtype("sin", sin, (cos.dtype,))
     check_shape("sin", sin, cos.shape, "the shape of cos")
-    if cos.shape[-1:] != x.shape[-1:]:
+    head_dim, size = x.shape[-1], cos.shape[-1] if cos.dim() else 0
+    if size > head_dim:
         raise ValueError(
-            f"head_dim of cos must be {x.shape[-1]}, like {name}'s, got {list(cos.shape)}"
+            f"head_dim of cos must be at most {head_dim}, {name}'s, got {list(cos.shape)}"
         )
+    if size == 0 or size % multiple:
+        of = name if size == head_dim else "cos"
+        raise ValueError(f"head_dim of {of} must be a positive multiple of {multiple}, got {size}")
 
 
 def _check_rotary_on_npu(x: torch.Tensor, cos: torch.Tensor, mode: str) -> None:
-    if x.shape[-1] >= _HEAD_DIM_BELOW:
+    if cos.shape[-1] >= _HEAD_DIM_BELOW:
+        name = "x" if cos.shape[-1] == x.shape[-1] else "cos"
         raise ValueError(
-            f"head_dim of x must be below {_HEAD_DIM_BELOW} on an NPU, got {x.shape[-1]}"
+            f"head_dim of {name} must be below {_HEAD_DIM_BELOW} on an NPU, got {cos.shape[-1]}"
         )
     sizes = _leading(x, cos)
     repeated = [i for i, (c, n) in enumerate(sizes) if c != n]

@@ -133,7 +133,9 @@ def rotary_embedding(x: Tensor, cos: Tensor, sin: Tensor, mode: str = "half") ->
     Args:
         x: ``[B, N, S, D]``, ``[B, S, N, D]``, ``[S, B, N, D]`` or ``[T, N, D]``, in fp32, fp16 or
             bf16 (fp64 on the CPU only). D is even, for ``"quarter"`` a multiple of 4.
-        cos: has x's dtype and shape, with 1 in the dimensions along which it is repeated.
+        cos: has x's shape, with 1 in the dimensions along which it is repeated, in x's dtype or
+            fp32. If its D is smaller than x's (partial rotary), the first elements of each head are
+            rotated and the others are returned as they are; the limits of D then hold for cos.
         sin: like ``cos``.
         mode: the elements that form a pair: i and i + D/2 in ``"half"`` (GPT-NeoX), 2 i and 2 i + 1
             in ``"interleave"`` (GPT-J), i and i + D/4 of each half in ``"quarter"``.
@@ -141,8 +143,9 @@ def rotary_embedding(x: Tensor, cos: Tensor, sin: Tensor, mode: str = "half") ->
             second, also in the result, and then works like ``"half"``.
 
     Returns:
-        A tensor with x's shape and dtype, computed in fp32. Differentiable in x, cos and sin;
-        autocast does not change the dtype.
+        A tensor with x's shape and dtype, computed in fp32. With cos in fp32 and x in fp16 or bf16,
+        x is converted to fp32 and the result back, so that nothing else is rounded. Differentiable
+        in x, cos and sin; autocast does not change the dtype.
 
     Raises:
         TypeError: a tensor has an unsupported dtype.
@@ -158,5 +161,9 @@ def rotary_embedding(x: Tensor, cos: Tensor, sin: Tensor, mode: str = "half") ->
                 [-0.3012,  1.3818]])
     """
     check_rotary(x, cos, sin, mode)
-    y: Tensor = _rotary_op(x, cos, sin, MODES[mode])
-    return y
+    size = cos.shape[-1]
+    rotated = x if size == x.shape[-1] else x[..., :size]
+    # The kernels take one dtype: x is widened, since narrower angles would move far positions.
+    wide: Tensor = _rotary_op(rotated.to(cos.dtype), cos, sin, MODES[mode])
+    y = wide.to(x.dtype)
+    return y if rotated is x else torch.cat((y, x[..., size:]), -1)

@@ -49,3 +49,22 @@ def test_the_rules_wait_until_dtensor_is_imported():
         check=False,
     )
     assert done.stdout == "True\n", done.stderr
+
+
+def test_the_rules_are_registered_by_a_first_call_within_compiled_code():
+    code = (
+        "import torch, torch.distributed.tensor, ascend_ops\n"
+        "from ascend_ops.dispatch import sharding\n"
+        "compiled = torch.compile(ascend_ops.gelu, fullgraph=True, backend='aot_eager')\n"
+        "print(torch.equal(compiled(torch.ones(2)), ascend_ops.gelu(torch.ones(2))))\n"
+        "print(sharding._waiting)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=outside_environment(TORCH_DEVICE_BACKEND_AUTOLOAD="0"),
+        capture_output=True,
+        text=True,
+        timeout=HANG_SECONDS,
+        check=False,
+    )
+    assert done.stdout == "True\n[]\n", done.stderr

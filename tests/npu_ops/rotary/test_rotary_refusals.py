@@ -20,7 +20,9 @@ ANYWHERE = [
     ("half", (4, 3, 7), (4, 1, 7), "head_dim of x must be a positive multiple of 2, got 7"),
     ("quarter", (4, 3, 6), (4, 1, 6), "head_dim of x must be a positive multiple of 4, got 6"),
     ("half", (4, 3, 0), (4, 1, 0), "head_dim of x must be a positive multiple of 2, got 0"),
-    ("half", (4, 3, 8), (4, 1, 4), "head_dim of cos must be 8, like x's, got [4, 1, 4]"),
+    ("half", (4, 3, 8), (4, 1, 12), "head_dim of cos must be at most 8, x's, got [4, 1, 12]"),
+    ("half", (4, 3, 8), (4, 1, 5), "head_dim of cos must be a positive multiple of 2, got 5"),
+    ("quarter", (4, 3, 8), (4, 1, 6), "head_dim of cos must be a positive multiple of 4, got 6"),
     ("half", (2, 4, 3, 8), (4, 3, 8), "cos must have the shape of x, [2, 4, 3, 8], or 1 in"),
     ("half", (4, 3, 8), (2, 3, 8), "cos must have the shape of x, [4, 3, 8], or 1 in"),
     (
@@ -106,7 +108,13 @@ def test_errors_name_the_dtype_or_the_device():
     for call, error, words in (
         (lambda: rotary_embedding(x.int(), cos, sin), TypeError, "x must have dtype float32"),
         (lambda: rotary_embedding(*wide), TypeError, "x must have .* on an NPU, got float64"),
-        (lambda: rotary_embedding(x.half(), cos, sin), TypeError, "cos must have dtype float16"),
+        (
+            lambda: rotary_embedding(x.half(), cos.bfloat16(), sin.bfloat16()),
+            TypeError,
+            "cos must have dtype float16 or float32",
+        ),
+        (lambda: rotary_embedding(x.half(), cos, sin.half()), TypeError, "sin .* float32, got"),
+        (lambda: rotary_embedding(x, cos.half(), sin), TypeError, "cos must have dtype float32"),
         (lambda: rotary_embedding(x, cos, sin.half()), TypeError, "sin must have dtype float32"),
         (lambda: rotary_embedding(x.npu(), cos, sin), ValueError, "cos must be on npu"),
         (
@@ -129,9 +137,9 @@ def test_errors_of_apply_name_the_argument_and_its_value():
     grad = k.clone().requires_grad_()
     for call, error, words in (
         (
-            lambda: apply(q, k, cos, sin, "BNSD"),
+            lambda: apply(q, k, cos, sin, "SBND"),
             ValueError,
-            "layout must be 'BSND' or 'TND', got 'BNSD'",
+            "layout must be 'BSND', 'BNSD' or 'TND', got 'SBND'",
         ),
         (
             lambda: apply(q, k, cos, sin, "TND"),
@@ -170,6 +178,21 @@ def test_errors_of_apply_name_the_argument_and_its_value():
             lambda: apply(*(t[..., :64] for t in on_npu)),
             ValueError,
             "head_dim of query must be 128 on an NPU, got 64",
+        ),
+        (
+            lambda: apply(*on_npu[:2], *(t[..., :64] for t in on_npu[2:])),
+            ValueError,
+            "head_dim of cos must be 128 on an NPU, got 64",
+        ),
+        (
+            lambda: apply(q, q, cos, sin, "BNSD"),
+            ValueError,
+            "cos must have shape [2, 1, 4, 128] (one head of query), got [2, 5, 1, 128]",
+        ),
+        (
+            lambda: apply(q, k, cos, sin, "BNSD"),
+            ValueError,
+            "key must have shape [2, N, 4, 128], like query, got [2, 5, 1, 128]",
         ),
         (
             lambda: apply(*(t[:0] for t in on_npu)),
