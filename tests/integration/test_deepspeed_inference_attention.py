@@ -236,6 +236,8 @@ def test_what_does_not_continue_the_cache_is_refused_before_it_changes() -> None
         context(qkv[:, 4:])
     with pytest.raises(ValueError, match="max_out_tokens must be at least 6"):
         context(qkv_of(2, 6))
+    with pytest.raises(ValueError, match=r"must be \[B, S, \(4 \+ 2 \* 4\) \* head_dim\]"):
+        context(qkv[..., 1:])
     torch.testing.assert_close(key, kept)
     with pytest.raises(ValueError, match="rotate_half and rotate_every_two"):
         served("softmax_context_fp32")(

@@ -43,7 +43,7 @@ def gated(x: Tensor, activation: int) -> Tensor:
     """Return ``a * f(b)`` for the first half a and the second half b of the last dimension."""
     linear, gate = x.chunk(2, -1)
     if activation == GATED_SILU:
-        return swiglu(torch.cat((gate, linear), -1))
+        return swiglu(gate, linear)
     return linear * activate(gate, activation)
 
 

@@ -61,8 +61,7 @@ def softmax_context(
     kv_heads = num_kv if num_kv > 0 else heads
     mode = _rotation(rotary_dim, rotate_half, rotate_every_two)
     begin, tokens = _place(query_key_value.shape[1], is_prompt, token_idx)
-    split = query_key_value.unflatten(-1, (heads + 2 * kv_heads, -1))
-    query, key, value = split.split((heads, kv_heads, kv_heads), 2)
+    query, key, value = _split(query_key_value, heads, kv_heads)
     if mode:
         query, key = (rotated(x, rotary_dim, mode, rope_theta, begin) for x in (query, key))
     batch, length = query.shape[0], begin + query.shape[1]
@@ -76,6 +75,18 @@ def softmax_context(
         output = _prompt(query, key, value, bias, triangular_masking, window, scale)
     WORKSPACE.tokens = tokens + (layer_id == num_layers - 1)
     return [output.flatten(2), *(kept[:batch, :, :length] for kept in cache)]
+
+
+def _split(joined: Tensor, heads: int, kv_heads: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Return views of query, key and value, ``[B, S, N or Nkv, D]``."""
+    count = heads + 2 * kv_heads
+    if joined.shape[-1] % count or heads % kv_heads:
+        raise ValueError(
+            f"query_key_value must be [B, S, ({heads} + 2 * {kv_heads}) * head_dim], with a "
+            f"number of key heads that divides heads, got {list(joined.shape)}"
+        )
+    split = joined.unflatten(-1, (count, -1))
+    return (split[:, :, :heads], split[:, :, heads:-kv_heads], split[:, :, -kv_heads:])
 
 
 def _rotation(rotary_dim: int, rotate_half: bool, rotate_every_two: bool) -> str:
