@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import torch
 
-from ..dispatch.checks import check_dtype, check_no_gradient, check_same_device
+from ..dispatch.checks import check_dtype, check_same_device
 
 Tensor = torch.Tensor
 
@@ -27,14 +26,6 @@ class Window:
     mode: int = NO_MASK
     before: int = UNLIMITED
     after: int = UNLIMITED
-
-
-class MaskRule(NamedTuple):
-    """The shapes of ``attn_mask`` that an op takes; missing leading dimensions count as 1."""
-
-    dimensions: tuple[int, ...]
-    bool_per_head: bool  #: whether a bool mask may differ per head, as a float mask may
-    broadcasts_tokens: bool  #: whether Sq and Skv may be 1
 
 
 def masked_out(
@@ -79,56 +70,6 @@ def unpacked(drop_mask: Tensor, scores: int) -> Tensor:
     shifts = torch.arange(_BITS, device=drop_mask.device, dtype=torch.int32)
     bits = (drop_mask.int()[:, None] >> shifts) & 1
     return bits.reshape(-1)[:scores].bool()
-
-
-def split_mask(
-    attn_mask: Tensor,
-    query: Tensor,
-    sizes: tuple[int, int, int, int],
-    rule: MaskRule,
-    *,
-    expand_batch: bool = True,
-) -> tuple[Tensor | None, Tensor | None]:
-    """Turn torch's mask into CANN's: True for masked-out scores, or a bias. The other one is None.
-
-    Args:
-        attn_mask: bool, True for scores that count, or query's dtype, added to the scaled scores.
-        query: the tensor whose dtype and device ``attn_mask`` must fit.
-        sizes: batch, query heads, queries and keys.
-        rule: the shapes that ``attn_mask`` may have.
-        expand_batch: expand a batch of 1 to query's.
-
-    Returns:
-        A bool mask ``[B or 1, 1 or N, Sq, Skv]`` and None, or None and a bias
-        ``[B or 1, N, Sq, Skv]``; contiguous.
-
-    Raises:
-        TypeError: if the dtype is neither bool nor query's.
-        ValueError: for a wrong shape or device, or a mask that requires grad.
-    """
-    check_same_device(query, "attn_mask", attn_mask)
-    check_no_gradient("attn_mask", attn_mask, "attn_mask.detach(): it gets no gradient")
-    check_dtype("attn_mask", attn_mask, (torch.bool, query.dtype))
-    is_bool = attn_mask.dtype is torch.bool
-    batch, heads, queries, keys = sizes
-    most_heads = heads if rule.bool_per_head or not is_bool else 1
-    shape = (*[1] * (4 - attn_mask.dim()), *attn_mask.shape)
-    tokens = (1,) if rule.broadcasts_tokens else ()
-    allowed = ((1, batch), (1, most_heads), (queries, *tokens), (keys, *tokens))
-    if attn_mask.dim() not in rule.dimensions or any(
-        found not in wanted for found, wanted in zip(shape, allowed, strict=True)
-    ):
-        of_heads = "1" if most_heads == 1 else f"1 or {most_heads}"
-        note = ", in which every size may be 1" if rule.broadcasts_tokens else ""
-        raise ValueError(
-            f"attn_mask must be [{queries}, {keys}] or [1 or {batch}, {of_heads}, {queries}, "
-            f"{keys}]{note}, got {list(attn_mask.shape)}"
-        )
-    full = attn_mask.reshape(shape)
-    full_batch = batch if expand_batch else shape[0]
-    if is_bool:
-        return (~full).expand(full_batch, shape[1], queries, keys).contiguous(), None
-    return None, full.expand(full_batch, heads, queries, keys).contiguous()
 
 
 def alibi_bias(slopes: Tensor, query: Tensor, sizes: tuple[int, int, int, int]) -> Tensor:

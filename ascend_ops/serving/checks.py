@@ -11,7 +11,6 @@ import torch
 from op_builder.ops.serving_attention import ServingAttentionBuilder
 
 from ..attention.checks import HeadLimits, check_heads
-from ..attention.masks import MaskRule, split_mask
 from ..dispatch.checks import (
     FLOATING,
     check_choice,
@@ -23,6 +22,7 @@ from ..dispatch.checks import (
 )
 from ..dispatch.host_values import host_lengths, is_on_host
 from ..dispatch.soc import is_ascend950
+from .masks import split_mask
 
 Tensor = torch.Tensor
 Lengths = Sequence[int] | Tensor
@@ -31,7 +31,6 @@ LAYOUTS = ("TND", "BNSD", "BSND")
 CACHE_LAYOUTS = ("BnBsND", "BnNBsD")
 DENSE_LAYOUTS = ("BNSD", "BSND", "BSH")
 NPU_HEADS = HeadLimits(heads=256, heads_per_key_head=64, head_dim=512, device=" on an NPU")
-_MASK_RULE = MaskRule(dimensions=(2, 4), bool_per_head=False, broadcasts_tokens=True)
 MAX_JOINED = 65535  # heads times head_dim, in the layouts that join both
 
 _DIMENSIONS = {
@@ -101,7 +100,7 @@ def optional_mask(
     """Return :func:`split_mask`, or None twice for None."""
     if attn_mask is None:
         return None, None
-    return split_mask(attn_mask, query, shapes.scores, _MASK_RULE, expand_batch=expand_batch)
+    return split_mask(attn_mask, query, shapes.scores, expand_batch)
 
 
 class DenseShapes:
