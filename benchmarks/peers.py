@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
+
+from op_builder import envs
 
 from .arrays import LOSS_SCALE, Arrays
 from .cases import StepCase
@@ -25,6 +28,14 @@ _DEEPSPEED_NAMES = {
     "lion": ("deepspeed.ops.lion", "DeepSpeedCPULion"),
     "adagrad": ("deepspeed.ops.adagrad", "DeepSpeedCPUAdagrad"),
 }
+
+
+def keep_deepspeeds_ops() -> None:
+    """Measure DeepSpeed with its own ops; call this before torch is imported.
+
+    torch's entry points would replace them by this project's.
+    """
+    os.environ[envs.DEEPSPEED.name] = "0"
 
 
 def implementations(

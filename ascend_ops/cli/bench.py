@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,8 +13,6 @@ from typing import Annotated, Any
 
 import typer
 from rich.measure import Measurement
-
-from op_builder import envs
 
 from .output import console, errors, fail
 
@@ -121,8 +118,7 @@ def _find_npu() -> None:
 
 
 def _bench(name: str, json: Path | None, plot: Path | None, quick: bool, case: list[str]) -> None:
-    # Before torch is imported, whose entry point would replace the ops of DeepSpeed, a peer.
-    os.environ[envs.DEEPSPEED.name] = "0"
+    _benchmarks("peers").keep_deepspeeds_ops()
     cases = _benchmarks("cases")
     everything = cases.BENCHES[name](quick)
     try:
