@@ -21,8 +21,9 @@ from ..toolchain.torch_install import find_torch, find_torch_npu
 _IMPORT_FAILS = (
     "torch_npu is installed, but CANN was not found: `import torch` loads torch_npu by itself and "
     "fails because libhccl.so is missing. Source CANN's set_env.sh, or set "
-    "TORCH_DEVICE_BACKEND_AUTOLOAD=0 to use torch without an NPU, or use the emulated NPU: "
-    "`ascend-ops emulate -- python ...`."
+    "TORCH_DEVICE_BACKEND_AUTOLOAD=0 to use torch without an NPU, also for `pip install "
+    "deepspeed`, whose setup imports torch, or use the emulated NPU: `ascend-ops emulate -- python "
+    "...`."
 )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 import json
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import pytest
 from deepspeed_runs import installed, needs, start
 
 from ascend_ops.integrations import deepspeed
+from ascend_ops.integrations.deepspeed import counters
 
 pytestmark = [pytest.mark.compiler, *needs("deepspeed")]
 
@@ -100,6 +102,7 @@ def test_a_variable_turns_it_off(tmp_path: Path, path: str) -> None:
 
 BROKEN = """
 from ascend_ops.integrations import deepspeed
+from ascend_ops.integrations.deepspeed import counters
 def broken(*_):
     raise OSError("broken on purpose")
 deepspeed.after_import = broken
@@ -141,3 +144,13 @@ def test_by_hand_after_the_import_is_an_error(monkeypatch: pytest.MonkeyPatch) -
     with pytest.raises(RuntimeError, match=r"npu_accelerator was imported before .*activate\(\)"):
         deepspeed.activate()
     assert not deepspeed.is_active()
+
+
+@pytest.mark.parametrize("module", [deepspeed, counters])
+def test_the_examples_run(module: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(deepspeed, "_active", False)
+    monkeypatch.setattr(deepspeed, "after_import", lambda *_: None)
+    monkeypatch.delenv("ASCEND_OPS_DEEPSPEED", raising=False)
+    found = doctest.testmod(module)
+    assert found.attempted
+    assert not found.failed

@@ -43,7 +43,7 @@ def test_hooks_run_in_order_after_the_module_and_before_its_importer() -> None:
     assert sum(isinstance(finder, PostImportFinder) for finder in sys.meta_path) == 1
 
 
-def test_the_module_looks_as_if_there_were_no_hook(module: Path) -> None:
+def test_the_module_keeps_its_loader_and_its_source(module: Path) -> None:
     usual = importlib.import_module(NAME)
     loader = type(usual.__loader__)
     del sys.modules[NAME]
