@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from importlib.metadata import version
 from typing import Any
 
 import torch
@@ -86,6 +87,9 @@ def register() -> None:
     use ``flash_attention``. Both backends refuse ``return_lse``. With context parallelism
     ``_native_npu`` remains Diffusers' own, and refuses a floating-point mask.
 
+    Raises:
+        RuntimeError: this Diffusers has another registry of backends than 0.42.1.
+
     Example:
         >>> import torch
         >>> from ascend_ops.integrations import diffusers as integration
@@ -98,6 +102,11 @@ def register() -> None:
     """
     from diffusers.models import attention_dispatch as dispatch
 
+    if not hasattr(dispatch, "_AttentionBackendRegistry"):
+        raise RuntimeError(
+            "ascend_ops.integrations.diffusers.register requires the registry of attention "
+            f"backends that Diffusers 0.42.1 has; this is {version('diffusers')}"
+        )
     names, registry = dispatch.AttentionBackendName, dispatch._AttentionBackendRegistry
     if BACKEND in {member.value for member in names}:
         return

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from importlib.metadata import version
 from typing import Any
 
 import torch
@@ -58,7 +59,9 @@ class NPUAccelerator(Accelerator):  # type: ignore[misc,unused-ignore] # Any wit
         """
         plugin = trainer.strategy.precision_plugin
         if isinstance(plugin, MixedPrecision) and plugin.device != "npu":
-            trainer.strategy.precision_plugin = MixedPrecision(plugin.precision, "npu")
+            plugin.device = "npu"
+            if plugin.scaler is not None and not plugin.scaler.is_enabled():  # without CUDA
+                plugin.scaler = torch.amp.GradScaler("npu")
         npu.empty_cache()
 
     def get_device_stats(self, device: Any) -> dict[str, Any]:
@@ -133,6 +136,9 @@ def register() -> None:
     On one NPU the Trainer then chooses ``SingleDeviceStrategy`` with that NPU, and on several DDP
     over HCCL. Other accelerators are left as they are.
 
+    Raises:
+        RuntimeError: this Lightning chooses its strategy in another way than 2.6.6.
+
     Example:
         >>> from ascend_ops.integrations import lightning
         >>> from lightning.pytorch.accelerators import AcceleratorRegistry
@@ -140,9 +146,14 @@ def register() -> None:
         >>> "npu" in AcceleratorRegistry
         True
     """
-    if AcceleratorRegistry.get("npu", default=False):
+    if "npu" in AcceleratorRegistry:
         return
     connector = accelerator_connector._AcceleratorConnector
+    if not hasattr(connector, "_choose_strategy"):
+        raise RuntimeError(
+            "ascend_ops.integrations.lightning requires a Lightning whose Trainer chooses its "
+            f"strategy as 2.6.6 does; this is {version('lightning')}"
+        )
     connector._choose_strategy = _with_npus(connector._choose_strategy)
     for name, entry in list(StrategyRegistry.items()):
         if entry["strategy"] is DDPStrategy:

@@ -16,6 +16,7 @@ pytest.importorskip("lightning", reason="lightning is not installed")
 
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.accelerators import AcceleratorRegistry, CPUAccelerator
+from lightning.pytorch.plugins.precision import MixedPrecision
 from lightning.pytorch.strategies import DDPStrategy, SingleDeviceStrategy
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
@@ -92,6 +93,33 @@ def test_mixed_precision_uses_the_npus_autocast(precision: str, dtype: str, rtol
     expected, found = fitted("cpu"), fitted("npu", precision=precision)
     assert found.seen == {f"npu:0 torch.{dtype}"}
     torch.testing.assert_close(found.losses, expected.losses, rtol=rtol, atol=0)
+
+
+@pytest.mark.npu
+def test_a_loss_scaling_of_the_user_is_kept() -> None:
+    scaler = torch.amp.GradScaler("npu", init_scale=64.0)
+    plugin = MixedPrecision("16-mixed", "cuda", scaler)
+    found = fitted("npu", plugins=plugin)
+    assert (plugin.device, plugin.scaler, scaler.get_scale()) == ("npu", scaler, 64.0)
+    assert found.seen == {"npu:0 torch.float16"}
+
+
+@pytest.mark.parametrize("name", ["lightning", "diffusers"])
+def test_another_version_of_a_framework_is_refused_by_name(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if name == "lightning":
+        monkeypatch.setattr(integration, "AcceleratorRegistry", {})
+        connector = integration.accelerator_connector._AcceleratorConnector
+        monkeypatch.delattr(connector, "_choose_strategy")
+        register = integration.register
+    else:
+        dispatch = pytest.importorskip("diffusers.models.attention_dispatch")
+        monkeypatch.delattr(dispatch, "_AttentionBackendRegistry")
+        from ascend_ops.integrations.diffusers import register
+    with pytest.raises(RuntimeError, match=f"integrations.{name}.* requires .*; this is "):
+        register()
+    assert not (name == "lightning" and integration.AcceleratorRegistry)  # nothing was changed
 
 
 @pytest.mark.npu
