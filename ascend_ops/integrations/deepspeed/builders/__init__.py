@@ -23,6 +23,7 @@ _MODULES = {
     "FusedLionBuilder": "fused_lion",
     "InferenceBuilder": "inference",
     "PinMemoryBuilder": "pin_memory",
+    "QuantizerBuilder": "quantizer",
 }
 
 
