@@ -32,15 +32,11 @@ def rotated(x: Tensor, rotary_dim: int, mode: str, theta: float, begin: int) -> 
     cos, sin = (
         table[None, begin:end, None] for table in _factors(rotary_dim, theta, mode, x.device, end)
     )
-    wide = x[..., :rotary_dim].float()
     is_too_wide = mode == "interleave" and x.shape[0] * x.shape[2] >= _HEADS_BELOW
-    if is_too_wide and x.device.type == "npu":
-        turned = rotary_reference(wide, cos, sin, MODES[mode])
-    else:
-        turned = rotary_embedding(wide.contiguous(), cos, sin, mode)
-    turned = turned.to(x.dtype)
-    if rotary_dim == x.shape[-1]:
-        return turned
+    if not (is_too_wide and x.device.type == "npu"):
+        return rotary_embedding(x, cos, sin, mode)
+    wide = x[..., :rotary_dim].float()
+    turned = rotary_reference(wide, cos, sin, MODES[mode]).to(x.dtype)
     return torch.cat((turned, x[..., rotary_dim:]), -1)
 
 
