@@ -47,7 +47,7 @@ _CASES = [
     Case(mask="float", rotary_dim=16, half=True),
     Case(mask="float per head"),
     Case(mask="two dimensions"),
-    Case(mask="too short"),
+    Case(mask="too long"),
     Case(alibi=True),
     Case(alibi=True, mask="bool"),
     Case(alibi=True, mask="float"),
@@ -65,9 +65,6 @@ def made_mask(case: Case, begin: int, end: int, dtype: torch.dtype) -> tuple[Ten
     if not case.mask:
         return _NONE, None
     lowest = torch.finfo(dtype).min
-    if case.mask == "too short":  # the last key is masked out, which is the only token's own too
-        added = torch.zeros(_BATCH, 1, 1, end - 1, dtype=dtype)
-        return added, torch.nn.functional.pad(added.double(), (0, 1), value=-1e30)
     if case.mask == "float per head":
         generator = torch.Generator().manual_seed(end)
         added = torch.randn(1, _HEADS, end - begin, end, generator=generator).to(dtype)
@@ -78,6 +75,8 @@ def made_mask(case: Case, begin: int, end: int, dtype: torch.dtype) -> tuple[Ten
     if case.mask == "bool per query":
         return visible, wide
     added = torch.zeros(_BATCH, 1, 1, end, dtype=dtype).masked_fill(~visible[:, :, :1], lowest)
+    if case.mask == "too long":  # of a static cache
+        added = torch.nn.functional.pad(added, (0, 5), value=lowest)
     return (added[:, 0, 0] if case.mask == "two dimensions" else added), wide
 
 
@@ -141,7 +140,7 @@ def test_a_prompt_and_the_tokens_after_it(device: str) -> None:
             given = (qkv[:, begin:end].to(device), mask.to(device), alibi.to(device))
             output, key, value = call(case, dtype, *given)
             wanted = formula(case, qkv[:, :end].double(), begin, bias, alibi)
-            if case.mask in ("bool", "bool per query", "float", "two dimensions"):
+            if case.mask in ("bool", "bool per query", "float", "two dimensions", "too long"):
                 # Queries of the padding see no key, and their result has no meaning.
                 wanted[1, : max(0, 2 - begin)] = output[1, : max(0, 2 - begin)].cpu().double()
             torch.testing.assert_close(
@@ -231,6 +230,11 @@ def test_what_does_not_continue_the_cache_is_refused_before_it_changes() -> None
     }.items():
         with pytest.raises(ValueError, match=name):
             context(given)
+    mask = torch.zeros(2, 1, 1, 1)  # what Transformers passes if its cache is empty
+    with pytest.raises(
+        ValueError, match=r"each of 5 keys, got \[2, 1, 1, 1\].*use_cache=False"
+    ):
+        call(Case(mask="float"), torch.float32, qkv[:, 4:], mask, _NONE)
     context(qkv[:, 4:])
     with pytest.raises(ValueError, match=r"max_out_tokens must be at least 6.*got 5: pass"):
         context(qkv[:, 4:])

@@ -54,8 +54,8 @@ def softmax_context(
     Args:
         query_key_value: ``[B, S, (N + 2 Nkv) D]``.
         attn_mask: one dimension for none; ``[B, L]``, ``[B, S, L]`` or ``[B or 1, N or 1, S or 1,
-            L]``; bool, True for keys that count, or added to the scores. A mask that is too short
-            masks out the keys behind it.
+            L]``; bool, True for keys that count, or added to the scores. It may be longer than the
+            keys so far, L, but not shorter.
         alibi: one dimension for none, or ``[B N or N, 1, L]``, added to the scores.
     """
     kv_heads = num_kv if num_kv > 0 else heads
@@ -80,7 +80,7 @@ def softmax_context(
 def _split(joined: Tensor, heads: int, kv_heads: int) -> tuple[Tensor, Tensor, Tensor]:
     """Return views of query, key and value, ``[B, S, N or Nkv, D]``."""
     count = heads + 2 * kv_heads
-    if joined.shape[-1] % count or heads % kv_heads:
+    if joined.dim() != 3 or joined.shape[-1] % count or heads % kv_heads:
         raise ValueError(
             f"query_key_value must be [B, S, ({heads} + 2 * {kv_heads}) * head_dim], with a "
             f"number of key heads that divides heads, got {list(joined.shape)}"

@@ -35,21 +35,19 @@ def joined_bias(mask: Tensor | None, alibi: Tensor, query: Tensor, length: int) 
 
 
 def four_dimensional(mask: Tensor, length: int) -> Tensor:
-    """Return a mask of two to four dimensions with ``length`` keys, cut or masked out behind."""
+    """Return a mask of two to four dimensions with ``length`` keys; a longer one is cut."""
     if mask.dtype is not torch.bool and not mask.is_floating_point():
         raise TypeError(f"attn_mask must be bool or added to the scores, got {mask.dtype}")
+    if mask.shape[-1] < length:
+        raise ValueError(
+            f"attn_mask must have a value for each of {length} keys, got {list(mask.shape)}: "
+            "DeepSpeed's layers do not fill Transformers' cache, so pass use_cache=False"
+        )
     if mask.dim() == 2:
         mask = mask[:, None, None]
     elif mask.dim() == 3:
         mask = mask[:, None]
-    missing = length - mask.shape[-1]
-    if missing < 0:
-        return mask[..., :length]
-    if not missing:
-        return mask
-    if mask.dtype is torch.bool:
-        return torch.nn.functional.pad(mask, (0, missing), value=False)
-    return torch.nn.functional.pad(mask, (0, missing), value=torch.finfo(mask.dtype).min)
+    return mask[..., :length]
 
 
 def alibi_of_heads(alibi: Tensor, batch: int, heads: int, offset: int, mp_size: int = 1) -> Tensor:
