@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 CXX_FILES := $(shell find csrc benchmarks tests examples -name '*.h' -o -name '*.cpp' 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint unit-test cross-tools bench format pictures clean
+.PHONY: help demo finetune test lint unit-test cross-tools bench format pictures clean
 
 help:  ## Show this list.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -37,6 +37,9 @@ $(VENV)/.test: pyproject.toml setup.py | $(VENV)/.torch
 demo: $(VENV)/.demo  ## Install, build, and train on the digits data: CPUAdam and torch; emulated NPU and CPU.
 	$(BIN)/python examples/train_digits.py
 	$(BIN)/python examples/train_digits_on_npu.py
+
+finetune: $(VENV)/.test  ## Install, and train a small Llama with DeepSpeed's ZeRO-2 offload; emulated NPU.
+	$(BIN)/python examples/finetune_llama.py
 
 test: $(VENV)/.test  ## Install, check the sources, run all tests; a summary of all parts comes last.
 	@$(BIN)/python tests/run_all.py
