@@ -13,6 +13,20 @@ from sharded_calls import RANKS
 PROGRAM = Path(__file__).with_name("sharded_calls.py")
 
 
+def output_of(code):
+    """Return what a program prints."""
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=outside_environment(TORCH_DEVICE_BACKEND_AUTOLOAD="0"),
+        capture_output=True,
+        text=True,
+        timeout=HANG_SECONDS,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
 def test_two_ranks_agree_with_plain_tensors(tmp_path):
     environ = outside_environment(TORCH_DEVICE_BACKEND_AUTOLOAD="0", OMP_NUM_THREADS="1")
     command = [sys.executable, str(PROGRAM)]
@@ -40,15 +54,7 @@ def test_the_rules_wait_until_dtensor_is_imported():
         "ascend_ops.gelu(torch.ones(2))\n"
         "print(('torch.distributed.tensor' in sys.modules) == known)\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        env=outside_environment(TORCH_DEVICE_BACKEND_AUTOLOAD="0"),
-        capture_output=True,
-        text=True,
-        timeout=HANG_SECONDS,
-        check=False,
-    )
-    assert done.stdout == "True\n", done.stderr
+    assert output_of(code) == "True\n"
 
 
 def test_the_rules_are_registered_by_a_first_call_within_compiled_code():
@@ -59,12 +65,4 @@ def test_the_rules_are_registered_by_a_first_call_within_compiled_code():
         "print(torch.equal(compiled(torch.ones(2)), ascend_ops.gelu(torch.ones(2))))\n"
         "print(sharding._waiting)\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        env=outside_environment(TORCH_DEVICE_BACKEND_AUTOLOAD="0"),
-        capture_output=True,
-        text=True,
-        timeout=HANG_SECONDS,
-        check=False,
-    )
-    assert done.stdout == "True\n[]\n", done.stderr
+    assert output_of(code) == "True\n[]\n"
