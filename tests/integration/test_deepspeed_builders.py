@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from deepspeed_runs import installed, needs, one_rank, start
@@ -15,7 +16,7 @@ pytestmark = [pytest.mark.compiler, *needs("deepspeed", "torch_npu")]
 LAST_BIT = 2**-6
 
 _FUNCTIONS = """
-import json, sys
+import json, os, sys
 import torch
 import deepspeed
 from deepspeed.accelerator import get_accelerator
@@ -96,51 +97,65 @@ for eps_mode in (0, 1):
             )
             results.append([[p, m, v, low, ratio]])
         report[f"lamb {eps_mode} {corrected}"] = apart(*results)
+"""
+_PINNED = """
+os.environ["DS_PIN_MEMORY_BACKEND"] = "native"
+pinned = NPU.pin_memory(torch.arange(5.0))
+view = pinned[1:]
+report["pinned"] = [NPU.is_pinned(view), NPU.is_pinned(torch.ones(3)), pinned.npu().sum().item()]
+NPU.unpin_memory(pinned)
+report["unpinned"] = [NPU.is_pinned(view), view.tolist()]
 report["calls"] = calls()
 """
 _PRINT = 'sys.stdout.write("RESULT " + json.dumps(report))'
 
 
 @pytest.fixture(scope="module")
-def report(tmp_path_factory: pytest.TempPathFactory) -> dict[str, float]:
+def report(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     folder = tmp_path_factory.mktemp("functions")
     file = folder / "functions.py"
-    file.write_text(_FUNCTIONS + _ADAM + _LION_AND_LAMB + _PRINT, encoding="utf-8")
+    file.write_text(_FUNCTIONS + _ADAM + _LION_AND_LAMB + _PINNED + _PRINT, encoding="utf-8")
     done = start(sys.executable, str(file), PYTHONPATH=installed(folder))
-    found: dict[str, float] = json.loads(done.stdout.partition("RESULT ")[2])
+    found: dict[str, Any] = json.loads(done.stdout.partition("RESULT ")[2])
     return found
 
 
-def test_fused_adam_respects_its_mode_and_bias_correction(report: dict[str, float]) -> None:
+def test_fused_adam_respects_its_mode_and_bias_correction(report: dict[str, Any]) -> None:
     found = {name: report[name] for name in report if name.startswith(("npu", "cpu"))}
     assert len(found) == 16
     for name, difference in found.items():
         assert difference <= (1e-6 if "float32" in name else LAST_BIT), name
 
 
-def test_a_noop_flag_skips_the_step(report: dict[str, float]) -> None:
+def test_a_noop_flag_skips_the_step(report: dict[str, Any]) -> None:
     found = {name: report[name] for name in report if name.startswith("noop")}
     assert len(found) == 18
     assert set(found.values()) == {0.0}
 
 
-def test_fused_lion_is_deepspeeds_except_without_a_gradient(report: dict[str, float]) -> None:
+def test_fused_lion_is_deepspeeds_except_without_a_gradient(report: dict[str, Any]) -> None:
     assert report["lion torch.float32"] <= 1e-6
     assert report["lion torch.bfloat16"] <= LAST_BIT
     assert report["lion without a gradient"] == 0
 
 
-def test_fused_lamb_is_deepspeeds(report: dict[str, float]) -> None:
+def test_fused_lamb_is_deepspeeds(report: dict[str, Any]) -> None:
     found = {name: report[name] for name in report if name.startswith("lamb")}
     assert len(found) == 4
     assert max(found.values()) <= 1e-6
 
 
-def test_the_functions_are_counted(report: dict[str, float]) -> None:
+def test_natively_pinned_memory_is_usable_after_it_is_unpinned(report: dict[str, Any]) -> None:
+    assert report["pinned"] == [True, False, 10.0]
+    assert report["unpinned"] == [False, [1.0, 2.0, 3.0, 4.0]]
+
+
+def test_the_functions_are_counted(report: dict[str, Any]) -> None:
     assert report["calls"] == {
         "fused_adam.multi_tensor_adam": 32,
         "fused_lion.multi_tensor_lion": 5,
         "fused_lamb.lamb": 4,
+        "pin_memory.new_cpu_locked_tensor": 1,
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import threading
 from collections import Counter
 from collections.abc import Callable
@@ -13,6 +14,10 @@ _R = TypeVar("_R")
 
 _calls: Counter[str] = Counter()
 _lock = threading.Lock()
+# A child that is forked while another thread counts would wait for that thread forever.
+os.register_at_fork(
+    before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release
+)
 
 
 def calls() -> dict[str, int]:
