@@ -138,7 +138,7 @@ def what_ran(ran: WhatRan) -> tuple[Table, int]:
         if package != "ascend_ops":
             others[device] += calls
         elif device != "npu":
-            table.add_row(op, device, str(calls), "torch, since the tensor is not on an NPU")
+            table.add_row(op, device, str(calls), "torch (a tensor on the CPU)")
         elif by[op].function:
             aclnn += calls
             table.add_row(op, device, str(calls), by[op].function)
@@ -196,7 +196,8 @@ def main() -> int:
     table, fallbacks = what_ran(ran)
     console.print(table)
     engine.destroy()
-    draw(losses, options.picture)
+    if engine.global_rank == 0:
+        draw(losses, options.picture)
     first, last = losses[0], statistics.fmean(losses[-5:])
     seconds = time.perf_counter() - started
     console.print(f"Loss {first:.3f} to {last:.3f} in {options.steps} steps, {seconds:.0f} s.")
