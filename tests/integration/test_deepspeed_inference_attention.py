@@ -183,8 +183,8 @@ def qkv_of(batch: int, count: int, **options: Any) -> Tensor:
 def context(qkv: Tensor, layer: int = 0, layers: int = 1, **options: Any) -> Any:
     given = {"is_prompt": None, "token_idx": None, "position_ids": None, **options}
     return served("softmax_context_fp32")(
-        qkv, _NONE, -1, False, True, _HEADS, -1, _SIZE**-0.25, True, False, 256, True, layer,
-        layers, _NONE, 1e4, *given.values(),
+        qkv, None, -1, False, True, _HEADS, -1, _SIZE**-0.25, True, False, 256, True, layer,
+        layers, None, 1e4, *given.values(),
     )  # fmt: skip
 
 
@@ -231,9 +231,7 @@ def test_what_does_not_continue_the_cache_is_refused_before_it_changes() -> None
         with pytest.raises(ValueError, match=name):
             context(given)
     mask = torch.zeros(2, 1, 1, 1)  # what Transformers passes if its cache is empty
-    with pytest.raises(
-        ValueError, match=r"each of 5 keys, got \[2, 1, 1, 1\].*use_cache=False"
-    ):
+    with pytest.raises(ValueError, match=r"each of 5 keys, got \[2, 1, 1, 1\].*use_cache=False"):
         call(Case(mask="float"), torch.float32, qkv[:, 4:], mask, _NONE)
     context(qkv[:, 4:])
     with pytest.raises(ValueError, match=r"max_out_tokens must be at least 6.*got 5: pass"):
@@ -269,6 +267,8 @@ def test_token_idx_counts_the_tokens_of_a_padded_prompt() -> None:
     torch.testing.assert_close(found[0], then)
     with pytest.raises(NotImplementedError, match="one token after a prompt with token_idx, got 2"):
         context(qkv[:, :2], is_prompt=False, token_idx=6)
+    with pytest.raises(ValueError, match="token_idx must be at least 1, got 0"):
+        context(qkv[:, :1], is_prompt=False, token_idx=0)
 
 
 def test_a_prompt_is_repeated_over_the_batch() -> None:

@@ -202,6 +202,8 @@ def test_injected_models_generate_what_they_did_before(counted: Any, dtype: torc
     import deepspeed
 
     for name, model in models():
+        if dtype != torch.float32 and name != "llama":  # one model is enough for another dtype
+            continue
         model.eval().to(dtype).float()  # with weights that are exact in dtype
         tokens = torch.randint(1, _VOCABULARY, (2, _PROMPT))
         padded = torch.ones_like(tokens)

@@ -24,7 +24,7 @@ _BIAS_MULTIPLE = 16
 @torch.no_grad()
 def softmax_context(
     query_key_value: Tensor,
-    attn_mask: Tensor,
+    attn_mask: Tensor | None,
     rotary_dim: int,
     rotate_half: bool,
     rotate_every_two: bool,
@@ -34,10 +34,10 @@ def softmax_context(
     triangular_masking: bool,
     local_attention: bool,
     window_size: int,
-    no_masking: bool,
+    no_masking: bool,  # noqa: ARG001 - attn_mask has one dimension then
     layer_id: int,
     num_layers: int,
-    alibi: Tensor,
+    alibi: Tensor | None,
     rope_theta: float,
     is_prompt: bool | None = None,
     token_idx: Tensor | int | None = None,
@@ -53,9 +53,9 @@ def softmax_context(
 
     Args:
         query_key_value: ``[B, S, (N + 2 Nkv) D]``.
-        attn_mask: one dimension for none; ``[B, L]``, ``[B, S, L]`` or ``[B or 1, N or 1, S or 1,
-            L]``; bool, True for keys that count, or added to the scores. It may be longer than the
-            keys so far, L, but not shorter.
+        attn_mask: None or one dimension for none; ``[B, L]``, ``[B, S, L]`` or
+            ``[B or 1, N or 1, S or 1, L]``; bool, True for keys that count, or added to the scores.
+            It may be longer than the keys so far, L, but not shorter.
         alibi: one dimension for none, or ``[B N or N, 1, L]``, added to the scores.
     """
     kv_heads = num_kv if num_kv > 0 else heads
@@ -65,7 +65,7 @@ def softmax_context(
     if mode:
         query, key = (rotated(x, rotary_dim, mode, rope_theta, begin) for x in (query, key))
     batch, length = query.shape[0], begin + query.shape[1]
-    bias = joined_bias(None if no_masking else attn_mask, alibi, query, length)
+    bias = joined_bias(attn_mask, alibi, query, length)
     window = window_size if local_attention else None
     cache = WORKSPACE.write(layer_id, key, value, begin)
     scale = norm_factor * norm_factor
@@ -103,6 +103,8 @@ def _place(count: int, is_prompt: bool | None, token_idx: Tensor | int | None) -
     if token_idx is None:
         return (0, count) if count > 1 else (WORKSPACE.tokens - 1, WORKSPACE.tokens)
     tokens = int(token_idx)
+    if tokens < 1:
+        raise ValueError(f"token_idx must be at least 1, got {tokens}")
     if is_prompt:
         return 0, tokens
     if count != 1:

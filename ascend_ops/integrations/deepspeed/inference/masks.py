@@ -7,13 +7,15 @@ import torch
 Tensor = torch.Tensor
 
 
-def joined_bias(mask: Tensor | None, alibi: Tensor, query: Tensor, length: int) -> Tensor | None:
+def joined_bias(
+    mask: Tensor | None, alibi: Tensor | None, query: Tensor, length: int
+) -> Tensor | None:
     """Join mask and alibi: bool, or added to the scores in query's dtype or fp32, 4 dimensions."""
     batch, count, heads, _ = query.shape
     joined = None
     if mask is not None and mask.dim() > 1:
         joined = four_dimensional(mask, length)
-    if alibi.dim() > 1:
+    if alibi is not None and alibi.dim() > 1:
         slopes = alibi_of_heads(alibi, batch, heads, 0)
         if joined is None:
             joined = slopes
