@@ -108,6 +108,17 @@ def _async_io_backend(text: str) -> str:
     return backend
 
 
+def _url(text: str) -> str:
+    if not (re.match(r"[\w+.-]+:", text) and "://" in text) and not text.startswith("/"):
+        raise ValueError("a URL like s3://bucket/folder or https://host/folder")
+    return text.strip()
+
+
+def _keys(text: str) -> tuple[str, ...]:
+    items = (item.strip() for item in re.split(r"[,:\n]", text))  # base64 has none of these
+    return tuple(filter(None, items))
+
+
 def _level(text: str) -> str:
     level = text.strip().upper()
     if level not in _LEVELS:
@@ -228,6 +239,29 @@ JIT: Variable[bool] = Variable(
     True,
     "0 or 1",
     "0 disables building at run time: a missing op is an error that names the build command",
+)
+REMOTE_CACHE: Variable[str] = Variable(
+    "ASCEND_OPS_REMOTE_CACHE",
+    _url,
+    "",
+    "URL",
+    "a remote cache, as any URL that fsspec can open: s3, https, file; it is read before a build, "
+    "and written by `ascend-ops cache push`",
+)
+REMOTE_KEYS: Variable[tuple[str, ...]] = Variable(
+    "ASCEND_OPS_REMOTE_KEYS",
+    _keys,
+    (),
+    "keys or paths",
+    "Ed25519 public keys, or files of them, separated by commas: only entries of the remote cache "
+    "that one of them has signed are used",
+)
+REMOTE_TIMEOUT: Variable[float] = Variable(
+    "ASCEND_OPS_REMOTE_TIMEOUT",
+    _seconds,
+    20.0,
+    "seconds",
+    "how long the remote cache may take for one op; then the op is built here; 0 for no limit",
 )
 COMPILER_LAUNCHER: Variable[str] = Variable(
     "ASCEND_OPS_COMPILER_LAUNCHER",

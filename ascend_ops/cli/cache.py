@@ -1,4 +1,4 @@
-"""``ascend-ops cache``: list, explain, verify, prune and move cached ops."""
+"""``ascend-ops cache``: list, explain, verify, prune, move and push cached ops."""
 
 from __future__ import annotations
 
@@ -16,8 +16,11 @@ from op_builder.errors import CompilerNotFoundError
 from op_builder.registry import ALL_OPS, builder_of
 
 from .output import JsonFlag, fail, print_json, print_table, print_text, print_tree
+from .push import make_key, push
 
 app = typer.Typer(help="Manage the build cache.", no_args_is_help=True)
+app.command()(push)
+app.command()(make_key)
 
 
 def _layers() -> list[Layer]:

@@ -12,6 +12,7 @@ In import order:
     staging          private working folders
     store            find and publish entries
     lock             one build of an op at a time
+    claim            one build of an op at a time in a folder that machines share
     archive          pack entries for other machines, and unpack them there
     maintenance      list, prune, clear; the nearest entry to a key that missed
 """

@@ -19,6 +19,8 @@ from .manifest import LARGEST, Manifest
 from .open_library import OpenLibrary
 
 MANIFEST = "manifest.json"
+#: Where an entry was downloaded from; an entry that was built here has no such file.
+ORIGIN = "origin.json"
 _DAY_SECONDS = 86_400
 
 
@@ -67,6 +69,11 @@ class Entry:
     def is_header(self) -> bool:
         """Whether it is a precompiled header, which only builds on this machine use."""
         return bool(self.manifest.recipe.get("binding") == HEADER)
+
+    @property
+    def is_downloaded(self) -> bool:
+        """Whether it comes from a remote cache."""
+        return (self.path / ORIGIN).exists()
 
     def open_library(self, *, to_load: bool = True) -> OpenLibrary | str:
         """Open the library and verify all of it.

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from .. import envs
+from ..errors import UnsafeCacheError
 from ..lazy_dataclass import dataclass
 from ..system.private_folder import make_cache_root, tag_cache_root
 from ..system.trust import unsafe
@@ -123,6 +124,19 @@ def layers(environ: Mapping[str, str], prebuilt: Path | None) -> list[Layer]:
     found.append(Layer("user", user_root(environ), shipped=False))
     found.append(Layer("temporary", temporary_root(environ), shipped=False))
     return found
+
+
+def first_writable(layers: Iterable[Layer]) -> Layer | None:
+    """Return the layer in which a build would be published, after creating it; None if none can."""
+    for layer in layers:
+        try:
+            if not layer.shipped:
+                layer.prepare()
+                if layer.noexec() is None:
+                    return layer
+        except (OSError, UnsafeCacheError):
+            continue
+    return None
 
 
 def memo_folder(environ: Mapping[str, str]) -> Path:

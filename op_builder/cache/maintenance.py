@@ -54,7 +54,10 @@ def prune(layer: Layer, unused_days: float) -> list[Path]:
             _remove_empty_parents(path, layer.root)
     for leftover in (layer.root / "staging").glob("*"):
         if leftover.name.startswith("refused") or _age(leftover, now) >= _STAGING_SECONDS:
-            shutil.rmtree(leftover, ignore_errors=True)
+            if leftover.is_dir():
+                shutil.rmtree(leftover, ignore_errors=True)
+            else:  # a claim
+                leftover.unlink(missing_ok=True)
             removed.append(leftover)
     return removed
 

@@ -23,7 +23,7 @@ def staging(layer: Layer, op: str) -> Iterator[Path]:
     The folders that killed processes left behind are removed first.
     """
     _remove_abandoned(layer.root / STAGING)
-    name = f"{op}-{_machine()}-{os.getpid()}-{_start_time(os.getpid())}-{uuid.uuid4().hex[:12]}"
+    name = f"{op}-{this_process()}-{uuid.uuid4().hex[:12]}"
     folder = layer.root / STAGING / name
     make_below(layer.root, folder, 0o700)
     try:
@@ -42,14 +42,29 @@ def _remove_abandoned(parent: Path) -> None:
         names = os.listdir(parent)  # noqa: PTH208 - names are enough
     except OSError:
         return
-    machine = _machine()
     for name in names:
-        _, _, owner = name.partition("-")
-        place, _, process = owner.partition("-")
-        pid, _, rest = process.partition("-")
-        started = rest.partition("-")[0]
-        if place == machine and pid.isdecimal() and started and started != _start_time(int(pid)):
+        if is_gone(name.partition("-")[2]):
             shutil.rmtree(parent / name, ignore_errors=True)
+
+
+def this_process() -> str:
+    """Return what identifies this process among those of all machines that share a cache."""
+    pid = os.getpid()
+    return f"{_machine()}-{pid}-{_start_time(pid)}"
+
+
+def is_gone(process: str) -> bool:
+    """Return whether a process of this machine has ended; False if that cannot be known.
+
+    Args:
+        process: What :func:`this_process` returned in it; more may follow after a ``-``.
+    """
+    machine, _, rest = process.partition("-")
+    pid, _, rest = rest.partition("-")
+    started = rest.partition("-")[0]
+    if machine != _machine() or not pid.isdecimal() or not started:
+        return False
+    return started != _start_time(int(pid))
 
 
 def _machine() -> str:

@@ -113,7 +113,7 @@ def find_in(
     """
     layer = folder.layer
     for entry in _entries(folder.path / key.digest if key else folder.path, layer, lookup):
-        reason: str | OpenLibrary | None = _refusal(entry, spec, recipe, key)
+        reason: str | OpenLibrary | None = refusal(entry, spec, recipe, key)
         if reason is None:
             reason = entry.open_library()
         if isinstance(reason, OpenLibrary):
@@ -124,9 +124,17 @@ def find_in(
     return None
 
 
-def _refusal(
+def refusal(
     entry: Entry, spec: BuildSpec, recipe: Mapping[str, Any], key: BuildKey | None
 ) -> str | None:
+    """Return why an entry must not be used for an op, or None; the library is not read.
+
+    Args:
+        entry: The entry.
+        spec: The spec of the op.
+        recipe: The recipe of the op.
+        key: The key that the entry must have; None if the same recipe is sufficient.
+    """
     if key is None:
         unequal = differences(recipe, entry.manifest.recipe)
         if unequal:

@@ -9,6 +9,7 @@ In import order:
     search           where compiler and linker searched, and for which names
     stability        whether they stayed the same while it read them
     run_ninja        the run itself, and its progress
+    fetch            a library from the remote cache
     compile          a library in a working folder
     undefined        functions of CANN that no library defines
     publish          build under the lock, and publish in the cache

@@ -23,7 +23,8 @@ def load_op(plan: Plan, on_progress: ProgressListener | None = None) -> tuple[An
     """Load an op, building it first if no layer of the cache has it.
 
     An intact library that cannot be loaded is an error at once, since the same sources would give
-    the same library. Only one that was built elsewhere is replaced by a local build.
+    the same library. Only one that was built elsewhere (shipped or downloaded) is replaced by a
+    local build.
 
     Args:
         plan: The op.
@@ -45,13 +46,14 @@ def load_op(plan: Plan, on_progress: ProgressListener | None = None) -> tuple[An
     try:
         return _load(plan, lookup), found
     except LoadError as error:
-        if is_new or not (is_shipped or found.damage()):
+        is_foreign = is_shipped or found.is_downloaded
+        if is_new or not (is_foreign or found.damage()):
             raise
         logger.warning("%s; rebuilding it", error)
         first_error = error
     local = replace(plan, layers=tuple(layer for layer in plan.layers if not layer.shipped))
     try:
-        lookup, _ = _obtain(local, on_progress)
+        lookup, _ = _obtain(local, on_progress, own=found.is_downloaded)
     except JitDisabledError as error:
         refusals = (f"{found.layer}: {first_error}", *error.refusals)
         raise JitDisabledError(error.op, error.build_var, refusals, error.package) from first_error
@@ -93,14 +95,23 @@ def obtain(plan: Plan, on_progress: ProgressListener | None = None) -> tuple[Ent
     return _entry(lookup), is_new
 
 
-def _obtain(plan: Plan, on_progress: ProgressListener | None) -> tuple[Lookup, bool]:
+def _obtain(
+    plan: Plan, on_progress: ProgressListener | None, *, own: bool = False
+) -> tuple[Lookup, bool]:
+    """Return a usable entry and whether it was built now; ``own`` excludes downloaded entries."""
     lookup = plan.find()
-    if lookup.entry is not None:
+    if lookup.entry is not None and not (own and lookup.entry.is_downloaded):
         return lookup, False
     for refusal in lookup.refusals:
         logger.info("%s", refusal)
     if not envs.JIT.get(plan.environ):
-        raise JitDisabledError(plan.spec.name, plan.build_var, lookup.refusals, plan.package)
-    from .publish import build  # not imported by a cache hit
+        from .fetch import fetch  # like the next, not imported by a cache hit
 
-    return Lookup(build(plan, on_progress)), True
+        fetched = None if own else fetch(plan)
+        if fetched is not None:
+            return Lookup(fetched), False
+        raise JitDisabledError(plan.spec.name, plan.build_var, lookup.refusals, plan.package)
+    from .publish import build
+
+    entry = build(plan, on_progress, own=own)
+    return Lookup(entry), not entry.is_downloaded

@@ -78,13 +78,18 @@ class Plan:
         """
         lookup = Lookup()
         for folder in store.op_folders(self.layers, self.recipe, lookup):
-            key = None if folder.layer.shipped else self._key_or_none
+            key = None if folder.layer.shipped else self.key_or_none
             if store.find_in(folder, self.spec, self.recipe, key, lookup):
                 break
         return lookup
 
     @cached_property
-    def _key_or_none(self) -> BuildKey | None:
+    def key_or_none(self) -> BuildKey | None:
+        """The whole key; None on a machine without a compiler.
+
+        Raises:
+            CompilerNotFoundError: CXX names a compiler that does not work.
+        """
         try:
             return self.build_key()
         except CompilerNotFoundError as error:

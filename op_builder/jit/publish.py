@@ -1,4 +1,4 @@
-"""Compile an op's library and publish it in the cache."""
+"""Compile an op's library and publish it in the cache, if no remote cache has it."""
 
 from __future__ import annotations
 
@@ -15,12 +15,19 @@ from typing import Any
 from .. import envs
 from ..cache import key as key_of
 from ..cache import store
+from ..cache.claim import build_claim
 from ..cache.entry import Digests, Entry
 from ..cache.key import BuildKey
-from ..cache.layers import Layer
+from ..cache.layers import Layer, first_writable
 from ..cache.lock import build_lock
 from ..cache.manifest import Manifest
-from ..errors import AscendOpsError, BuildError, CacheError, UnsafeCacheError
+from ..errors import (
+    AscendOpsError,
+    BuildError,
+    CacheError,
+    CompilerNotFoundError,
+    UnsafeCacheError,
+)
 from ..recipe import ninja, precompiled
 from ..recipe.spec import BuildSpec
 from ..system import file_identity
@@ -29,6 +36,7 @@ from ..toolchain import cpu_info
 from ..toolchain.environment import is_known
 from ..version import __version__
 from .compile import compile_library
+from .fetch import fetch, search_remote
 from .plan import Plan
 from .run_ninja import ProgressListener
 from .undefined import check_undefined
@@ -39,8 +47,14 @@ _FULL_BYTES = 65_536  # less than any op takes
 _ROOM_FOR_HEADER = 4 << 30  # GCC's precompiled torch/extension.h takes 0.8 GB
 
 
-def build(plan: Plan, on_progress: ProgressListener | None = None, *, again: bool = False) -> Entry:
-    """Compile and publish an op, under its lock.
+def build(
+    plan: Plan,
+    on_progress: ProgressListener | None = None,
+    *,
+    again: bool = False,
+    own: bool = False,
+) -> Entry:
+    """Compile and publish an op, under its lock, or download it from the remote cache.
 
     A layer that cannot be written to, or whose disk is full, is skipped with a warning.
 
@@ -48,6 +62,7 @@ def build(plan: Plan, on_progress: ProgressListener | None = None, *, again: boo
         plan: What to build.
         on_progress: Called after each step.
         again: Build even if there is a usable entry.
+        own: Replace an entry that was downloaded, because it cannot be loaded.
 
     Returns:
         The published entry, or one that another process has published in the meantime.
@@ -57,21 +72,48 @@ def build(plan: Plan, on_progress: ProgressListener | None = None, *, again: boo
         BuildError: Compiling or linking failed, in this process or in the one that it waited for.
         CacheError: No layer can be written to, or the user's cache is unsafe.
     """
-    key = plan.build_key()
+    try:
+        key = plan.build_key()
+    except CompilerNotFoundError:
+        found = None if again or own else fetch(plan)
+        if found is None:
+            raise
+        return found
     with build_lock(plan.spec.name, key.digest, plan.environ) as lock:
-        if not again:
-            lookup = plan.find()  # another process may have built it during the wait
-            if lookup.entry is not None:
-                return lookup.entry
+        # another process may have built it during the wait
+        found = None if again else _found(plan, own=own)
+        if found is not None:
+            return found
         replayed = _replayed(lock.failure or {})
         if replayed is not None:
             raise replayed
         try:
-            return _build_in_first(plan, key, on_progress)
+            return _obtain(plan, key, on_progress, again=again, own=own)
         except BuildError as error:
             if not error.is_transient:
                 lock.report_failure(_as_data(error))
             raise
+
+
+def _obtain(
+    plan: Plan, key: BuildKey, on_progress: ProgressListener | None, *, again: bool, own: bool
+) -> Entry:
+    """Wait for another machine that builds it in the same folder; else download or build it."""
+    layer = first_writable(plan.layers)
+    root = None if layer is None else layer.root
+    with build_claim(root, plan.spec.name, key.digest, plan.environ) as has_waited:
+        found = _found(plan, own=own) if has_waited and not again else None
+        if found is None and not again and not own:
+            found = search_remote(plan, key)
+        return found or _build_in_first(plan, key, on_progress)
+
+
+def _found(plan: Plan, *, own: bool) -> Entry | None:
+    """Return a usable entry; with ``own``, set those aside that were downloaded."""
+    while (entry := plan.find().entry) is not None and own and entry.is_downloaded:
+        layer = next(layer for layer in plan.layers if layer.name == entry.layer)
+        store.set_aside(layer, entry.path)
+    return entry
 
 
 def _build_in_first(plan: Plan, key: BuildKey, on_progress: ProgressListener | None) -> Entry:

@@ -139,6 +139,67 @@ def stream(
     return running.status, kept.text()
 
 
+class Dialogue:
+    """A running program that answers each line with one line; see :func:`dialogue`."""
+
+    def __init__(self, running: _Running, given: int) -> None:
+        self._running, self._given = running, given
+        self._printed = bytearray()
+
+    def send(self, line: str) -> None:
+        """Write a line to the program's standard input; one that has ended does not read it."""
+        with suppress(BrokenPipeError):
+            os.write(self._given, line.encode() + b"\n")
+
+    def receive(self, deadline: float | None) -> str:
+        """Return the next line of the program's standard output, without its newline.
+
+        Args:
+            deadline: The end of the wait, as a value of ``time.monotonic()``; None for no limit.
+
+        Raises:
+            TimeoutError: No whole line was printed before the deadline.
+            CommandError: The program has ended, or printed a line that is far too long.
+        """
+        stream = self._running.child.stdout
+        assert stream is not None
+        poll = select.poll()
+        poll.register(stream.fileno(), select.POLLIN)
+        while b"\n" not in self._printed:
+            left = None if deadline is None else max(0.0, deadline - time.monotonic())
+            if not poll.poll(None if left is None else left * 1000):
+                raise TimeoutError
+            data = os.read(stream.fileno(), _CHUNK_BYTES)
+            self._printed += data
+            if not data or len(self._printed) > _RUN_LIMIT_BYTES:
+                printed = self._printed.decode("utf-8", "replace")
+                raise CommandError(self._running.command, None, f"no answer:\n{printed}")
+        line, _, self._printed = self._printed.partition(b"\n")
+        return line.decode("utf-8", "replace")
+
+
+@contextmanager
+def dialogue(command: Sequence[str], *, env: Mapping[str, str] | None = None) -> Iterator[Dialogue]:
+    """Start a program to exchange lines with it; it is ended when the context is left.
+
+    Args:
+        command: The program and its arguments.
+        env: The whole environment; this process's by default.
+
+    Raises:
+        CommandError: The program cannot be started.
+    """
+    reading, writing = os.pipe()
+    try:
+        try:
+            with _started(command, None, env, stdin=reading, merge=False) as running:
+                yield Dialogue(running, writing)
+        finally:
+            os.close(writing)
+    finally:
+        os.close(reading)
+
+
 def become(command: Sequence[str], env: Mapping[str, str]) -> NoReturn:
     """Replace this process with ``command``.
 
@@ -246,7 +307,7 @@ def _started(
         numbers = [str(number) for number in (os.getpid(), watched, reported)]
         try:
             child = subprocess.Popen(
-                [_interpreter(), "-I", "-S", supervisor.__file__, *numbers, *command],
+                [interpreter(), "-I", "-S", supervisor.__file__, *numbers, *command],
                 cwd=cwd,
                 stdin=stdin,
                 stdout=subprocess.PIPE,
@@ -281,7 +342,7 @@ def _end(child: subprocess.Popen[bytes]) -> None:
             stream.close()
 
 
-def _interpreter() -> str:
+def interpreter() -> str:
     """Return a Python of this version; ``sys.executable`` is another program if it embeds Python.
 
     Raises:
