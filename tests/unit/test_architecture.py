@@ -35,6 +35,8 @@ THIRD_PARTY = {
     "ninja": {"run_ninja"},
     "torch": {"library"},
     "setuptools": {"op_extension", "setuptools_command"},
+    "fsspec": {"reader", "push"},
+    "cryptography": {"signatures"},
 }
 # All others import them when they need them.
 AT_IMPORT = {"op_extension", "setuptools_command"}
