@@ -2,7 +2,8 @@
 
     python reader.py URL
 
-It prints ``{"status": "ready"}`` as soon as the driver of the URL is loaded. A line is an object
+It prints ``{"status": "ready"}`` as soon as the driver of the URL is imported; a driver may connect
+as soon as it is used, so that belongs to the first request. A line is an object
 with the ``name`` of a file below the URL, the ``file`` to write and the ``limit`` of its size; the
 answer is an object whose ``status`` is ``ok``, ``missing``, ``error`` or, for a file that is too
 large, ``huge``.
@@ -58,9 +59,11 @@ def main(url: str) -> None:
         answers.flush()
 
     try:
-        from fsspec.core import url_to_fs
+        from fsspec.core import split_protocol, url_to_fs
+        from fsspec.registry import get_filesystem_class
 
-        store, root = url_to_fs(url)
+        for part in url.split("::"):
+            get_filesystem_class(split_protocol(part)[0])
     except ImportError as error:
         send({"status": "absent", "reason": _reason(error)})
         return
@@ -69,7 +72,12 @@ def main(url: str) -> None:
         return
     send({"status": "ready"})
     for line in sys.stdin:
-        send(_answer(store, root, json.loads(line)))
+        try:
+            store, root = url_to_fs(url)  # the same object in each call
+        except Exception as error:  # noqa: BLE001
+            send({"status": "error", "reason": _reason(error)})
+        else:
+            send(_answer(store, root, json.loads(line)))
 
 
 if __name__ == "__main__":

@@ -49,7 +49,7 @@ class Signer:
         """
         serialization, ed25519 = _modules()
         try:
-            content = read_regular(file, _LARGEST)
+            content = file.read_bytes()  # which may be a pipe, from a secret of a CI system
             load = (
                 serialization.load_ssh_private_key
                 if b"OPENSSH" in content.partition(b"\n")[0]

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from cache_entries import Shelf
 
@@ -80,6 +81,22 @@ class Store:
         """Return the files in the reader's cache, except for its tag."""
         found = [path.name for path in self.layer.root.rglob("*") if path.is_file()]
         return [name for name in found if name != "CACHEDIR.TAG"]
+
+
+class WritableHandler(http.server.SimpleHTTPRequestHandler):
+    """Serves a folder, and writes what is put into it."""
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Print nothing."""
+
+    def do_PUT(self) -> None:
+        """Write the file of a path."""
+        file = Path(self.translate_path(self.path))
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(self.rfile.read(int(self.headers["Content-Length"])))
+        self.send_response(201)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
 
 
 class Handler(http.server.SimpleHTTPRequestHandler):
@@ -154,15 +171,29 @@ def served(folder: Path, fault: str = "", trigger: str = "") -> Iterator[tuple[s
     requests: list[str] = []
     released = threading.Event()
     members = {"fault": fault, "trigger": trigger, "requests": requests, "released": released}
-    handler = partial(type("FaultyHandler", (Handler,), members), directory=str(folder))
+    with _serving(
+        partial(type("FaultyHandler", (Handler,), members), directory=str(folder))
+    ) as url:
+        try:
+            yield url, requests
+        finally:
+            released.set()
+
+
+def writable(folder: Path) -> contextlib.AbstractContextManager[str]:
+    """Serve a folder that can be written to over HTTP; the context is the URL."""
+    return _serving(partial(WritableHandler, directory=str(folder)))
+
+
+@contextlib.contextmanager
+def _serving(handler: Any) -> Iterator[str]:
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
     server.daemon_threads = True
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     try:
-        yield f"http://127.0.0.1:{server.server_address[1]}", requests
+        yield f"http://127.0.0.1:{server.server_address[1]}"
     finally:
-        released.set()
         server.shutdown()
         server.server_close()
         thread.join()

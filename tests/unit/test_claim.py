@@ -98,7 +98,7 @@ def test_a_claim_of_a_dead_process_of_this_machine_is_taken_over_at_once(
     assert list(file.parent.iterdir()) == []
 
 
-def test_a_claim_that_is_no_longer_touched_is_taken_over(
+def test_a_claim_that_stalls_is_taken_over(
     tmp_path: Path, elsewhere: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(claim, "STALLED_SECONDS", 0.05)
@@ -115,7 +115,7 @@ def test_a_claim_that_another_took_over_is_not_removed(tmp_path: Path, file: Pat
     assert file.exists()
 
 
-def test_without_a_folder_to_write_to_there_is_no_claim(tmp_path: Path) -> None:
+def test_without_a_folder_to_write_to_nothing_is_claimed(tmp_path: Path) -> None:
     (tmp_path / "staging").touch()
     with build_claim(tmp_path, "op", NAME, ENVIRON) as has_waited:
         assert not has_waited

@@ -11,7 +11,7 @@ import pytest
 from cache_entries import Shelf
 from command_line import CommandLine
 from outside_op import OutsideOp
-from remote_stores import Store, served
+from remote_stores import Store, served, writable
 
 from op_builder.cache.entry import ORIGIN
 from op_builder.remote import documents, signatures
@@ -97,6 +97,16 @@ def test_a_server_that_cannot_be_written_is_an_error(store: Store) -> None:
         pushed = Pusher(url).push(store.shelf.publish())
     assert pushed.outcome == "failed"
     assert url in pushed.reason
+
+
+def test_push_over_http(store: Store) -> None:
+    pytest.importorskip("aiohttp", reason="aiohttp is not installed")
+    store.folder.mkdir()
+    with writable(store.folder) as url:
+        entry = store.shelf.publish()
+        outcomes = [Pusher(url).push(entry).outcome for _ in range(2)]
+        assert outcomes == ["pushed", "present"]
+        assert store.download(url) is not None
 
 
 def test_a_downloaded_entry_is_not_pushed(store: Store) -> None:
