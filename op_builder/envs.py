@@ -111,6 +111,12 @@ def _async_io_backend(text: str) -> str:
 def _url(text: str) -> str:
     if not (re.match(r"[\w+.-]+:", text) and "://" in text) and not text.startswith("/"):
         raise ValueError("a URL like s3://bucket/folder or https://host/folder")
+    from urllib.parse import urlsplit  # only for a cache miss
+
+    try:
+        urlsplit(text)
+    except ValueError as error:
+        raise ValueError(f"a valid URL ({error})") from error
     return text.strip()
 
 

@@ -127,14 +127,21 @@ def layers(environ: Mapping[str, str], prebuilt: Path | None) -> list[Layer]:
 
 
 def first_writable(layers: Iterable[Layer]) -> Layer | None:
-    """Return the layer in which a build would be published, after creating it; None if none can."""
+    """Return the layer in which a build would be published, after creating it; None if none can.
+
+    Raises:
+        UnsafeCacheError: The user's own cache is unsafe, which its owner needs to know.
+    """
     for layer in layers:
         try:
             if not layer.shipped:
                 layer.prepare()
                 if layer.noexec() is None:
                     return layer
-        except (OSError, UnsafeCacheError):
+        except UnsafeCacheError:
+            if layer.name == "user":
+                raise
+        except OSError:
             continue
     return None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import shutil
@@ -30,6 +31,9 @@ logger = logging.getLogger(__name__)
 
 #: How many builds of one key are tried; they differ in the headers that the compiler read.
 MOST_CANDIDATES = 16
+#: How many bytes of this machine's files an entry may name as the inputs of its build. Hashing more
+#: would take longer than the time limit; torch and CANN together have less.
+MOST_HASHED = 4 << 30
 _LOCAL = ("file://", "local://", "/")
 
 
@@ -64,6 +68,7 @@ def download(wanted: Wanted) -> Entry | None:
 
     Raises:
         EnvironmentVariableError: A variable of the remote cache cannot be parsed.
+        UnsafeCacheError: The user's own cache is unsafe.
     """
     url = envs.REMOTE_CACHE.get(wanted.environ)
     if not url or wanted.spec.binding == HEADER or rests(url):
@@ -171,6 +176,7 @@ class _Search:
         make_below(self.work, folder, self.layer.mode)
         write_file(folder / MANIFEST, document.text.encode(), self.layer.mode)
         entry = Entry(folder, self.layer.name, document.manifest)
+        self._check_cost(document, place)
         reason = store.refusal(entry, self.wanted.spec, recipe, self.wanted.key)
         if reason is not None:
             logger.info("%s: %s: %s", self.wanted.spec.name, shown(self.url), reason)
@@ -200,6 +206,15 @@ class _Search:
                 f"{_signature_problem(document, self.keys)}"
             )
         return signer
+
+    def _check_cost(self, document: Document, place: Place) -> None:
+        """Refuse an entry whose inputs on this machine would take long to hash."""
+        total = 0
+        for spelled in (*document.manifest.headers, *document.manifest.linked):
+            with contextlib.suppress(OSError):
+                total += Path(self.wanted.spec.resolve(spelled)).stat().st_size
+        if total > MOST_HASHED:
+            raise _RefusedError(f"{place.document} names inputs of {total} bytes")
 
     def _get_files(self, document: Document, folder: Path) -> None:
         """Download the files of an entry, each of which must match its digest."""

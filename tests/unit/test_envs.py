@@ -67,6 +67,10 @@ def test_read_late(monkeypatch: pytest.MonkeyPatch) -> None:
         (envs.LOG_LEVEL, "debug", "DEBUG"),
         (envs.CXX, " ccache g++ ", "ccache g++"),
         (envs.CXX, "  ", ""),
+        (envs.REMOTE_CACHE, "s3://bucket/folder", "s3://bucket/folder"),
+        (envs.REMOTE_CACHE, "simplecache::s3://bucket", "simplecache::s3://bucket"),
+        (envs.REMOTE_CACHE, "/a folder", "/a folder"),
+        (envs.REMOTE_KEYS, "a+/=, /b c:d\n", ("a+/=", "/b c", "d")),
     ],
 )
 def test_good_values(variable: Variable[Any], text: str, value: object) -> None:
@@ -96,6 +100,9 @@ def test_a_home_is_put_in_for_the_tilde(monkeypatch: pytest.MonkeyPatch, tmp_pat
         (envs.LOG_LEVEL, "loud"),
         (envs.CXX, "g++ 'unbalanced"),
         (envs.COMPILER_LAUNCHER, 'ccache "'),
+        (envs.REMOTE_CACHE, "bucket/folder"),
+        (envs.REMOTE_CACHE, "http://[::1/folder"),
+        (envs.REMOTE_TIMEOUT, "-1"),
     ],
 )
 def test_a_bad_value_is_an_error_that_names_the_variable(

@@ -11,6 +11,7 @@ import pytest
 from cache_entries import Shelf
 from remote_stores import Store, served
 
+from op_builder.cache.entry import Entry
 from op_builder.errors import EnvironmentVariableError
 from op_builder.remote import documents, server, signatures
 from op_builder.remote.push import document_of
@@ -123,6 +124,17 @@ def test_nothing_is_looked_up_without_the_variable(store: Store) -> None:
 # Entries that must not be used.
 
 
+def _rewrite(store: Store, entry: Entry, document: Path, manifest: str) -> None:
+    """Give an entry another manifest, and move it to the place that this one demands."""
+    fields = json.loads(document.read_bytes())
+    fields["manifest"] = manifest
+    content = json.dumps(fields).encode()
+    place = documents.parse_document(content).place
+    (store.folder / place.document).write_bytes(content)
+    listed = documents.index_content([(place.build_key, place.deps_key)])
+    store.index(entry).write_bytes(listed)
+
+
 def _spoil(store: Store, fault: str) -> str:
     """Damage the only entry of a store; return a part of the expected reason."""
     entry = store.push()
@@ -158,6 +170,14 @@ def _spoil(store: Store, fault: str) -> str:
     if fault == "changed-manifest":
         document.write_text(text.replace("gcc 13", "gcc 14"), encoding="utf-8")
         return "belongs in"
+    if fault == "huge-input":
+        big = store.folder / "big"
+        with big.open("wb") as stream:
+            stream.truncate(5 << 30)  # a sparse file
+        manifest = json.loads(json.loads(text)["manifest"])
+        manifest["headers"] = {str(big): "0" * 64}
+        _rewrite(store, entry, document, json.dumps(manifest))
+        return "names inputs of"
     if fault == "other-library-name":
         content = text.replace("made_up.so", "../../evil.so")
         document.write_text(content, encoding="utf-8")
@@ -181,6 +201,7 @@ def _spoil(store: Store, fault: str) -> str:
         "deep-index",
         "huge-index",
         "changed-manifest",
+        "huge-input",
         "other-library-name",
         "folder",
     ],
