@@ -152,8 +152,12 @@ class _Claim:
         """Create a file with the name of the owner, which must not exist."""
         content = {"own": self._own, "process": this_process(), "host": os.uname().nodename}
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        with os.fdopen(descriptor, "w", encoding="ascii") as stream:
-            json.dump({**content, "pid": os.getpid()}, stream)
+        try:
+            with os.fdopen(descriptor, "w", encoding="ascii") as stream:
+                json.dump({**content, "pid": os.getpid()}, stream)
+        except OSError:  # a full disk; an empty claim would keep others waiting
+            path.unlink(missing_ok=True)
+            raise
 
     def _look(self) -> tuple[object, dict[str, Any]]:
         """Return the state of the claim, which each touch changes, and its content.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import threading
@@ -121,6 +122,18 @@ def test_without_a_folder_to_write_to_nothing_is_claimed(tmp_path: Path) -> None
         assert not has_waited
     with build_claim(None, "op", NAME, ENVIRON) as has_waited:
         assert not has_waited
+
+
+def test_a_full_disk_leaves_no_claim_behind(
+    tmp_path: Path, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(claim.json, "dump", fail)
+    with build_claim(tmp_path, "op", NAME, ENVIRON) as has_waited:
+        assert not has_waited
+        assert list(file.parent.iterdir()) == []
 
 
 def test_a_held_claim_is_touched(
