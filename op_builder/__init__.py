@@ -6,7 +6,7 @@ In import order:
 
     version                     the project's version
     lazy_dataclass              dataclasses whose import takes no time
-    errors, envs                the errors it raises; the environment variables it reads
+    errors, env_values, envs    the errors it raises; the environment variables it reads
     system                      processes, private folders, file identities, memos
     toolchain                   compiler, Python, torch, job count
     cann                        the CANN install, and which torch_npu it goes with

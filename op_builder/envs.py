@@ -8,128 +8,18 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
+from . import env_values
 from .errors import EnvironmentVariableError
 from .lazy_dataclass import dataclass
 
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
-
-_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
-
-
-def _boolean(text: str) -> bool:
-    lowered = text.strip().lower()
-    if lowered in ("1", "true", "yes", "on"):
-        return True
-    if lowered in ("0", "false", "no", "off"):
-        return False
-    raise ValueError("0 or 1")
-
-
-def _positive(text: str) -> int:
-    if not text.strip().isdecimal() or int(text) < 1:
-        raise ValueError("a positive whole number")
-    return int(text)
-
-
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = -1.0
-    if not seconds >= 0:
-        raise ValueError("a number of seconds, 0 or more")
-    return seconds
-
-
-def _version(text: str) -> str:
-    if not re.fullmatch(r"\d+([.-]\w+)*", text):  # it becomes part of a folder name
-        raise ValueError("a version like 9.1.0 or 8.3.RC1")
-    return text
-
-
-def _absolute(text: str) -> Path:
-    try:
-        path = Path(text).expanduser()
-    except RuntimeError as error:  # ~nobody_by_this_name
-        raise ValueError("an absolute path, or one that begins with a user's home") from error
-    if not path.is_absolute():
-        raise ValueError("an absolute path")
-    return path
-
-
-def _folder(text: str) -> Path:
-    """Parse a folder that need not exist yet."""
-    path = _absolute(text)
-    if os.path.exists(path) and not os.path.isdir(path):  # noqa: PTH110, PTH112 - on every hit
-        raise ValueError("a folder")
-    return path
-
-
-def _existing_folder(text: str) -> Path:
-    path = _absolute(text)
-    if not os.path.isdir(path):  # noqa: PTH112 - runs on every cache hit
-        raise ValueError("a folder that exists")
-    return path
-
-
-def _command(text: str) -> str:
-    import shlex  # not needed by most cache hits, like in the modules that they import
-
-    if "\n" in text.strip():  # ninja cannot express it
-        raise ValueError("a command on one line")
-    if os.sep in text and os.path.isfile(text):  # noqa: PTH113 - runs on every cache hit
-        return shlex.quote(text)  # one program whose path has a space or a quote
-    try:
-        shlex.split(text)
-    except ValueError as error:
-        raise ValueError(f"a valid shell command ({error})") from error
-    return text.strip()
-
-
-def _names(text: str) -> tuple[str, ...]:
-    names = tuple(filter(None, re.split(r"[\s,]+", text)))
-    if not all(re.fullmatch(r"\w+", name) for name in names):
-        raise ValueError("names of environment variables, separated by commas")
-    return names
-
-
-def _async_io_backend(text: str) -> str:
-    backend = text.strip().lower()
-    if backend not in ("auto", "io_uring", "libaio", "threads"):
-        raise ValueError("auto, io_uring, libaio or threads")
-    return backend
-
-
-def _url(text: str) -> str:
-    if not (re.match(r"[\w+.-]+:", text) and "://" in text) and not text.startswith("/"):
-        raise ValueError("a URL like s3://bucket/folder or https://host/folder")
-    from urllib.parse import urlsplit  # only for a cache miss
-
-    try:
-        urlsplit(text)
-    except ValueError as error:
-        raise ValueError(f"a valid URL ({error})") from error
-    return text.strip()
-
-
-def _keys(text: str) -> tuple[str, ...]:
-    items = (item.strip() for item in re.split(r"[,:\n]", text))  # base64 has none of these
-    return tuple(filter(None, items))
-
-
-def _level(text: str) -> str:
-    level = text.strip().upper()
-    if level not in _LEVELS:
-        raise ValueError(f"one of {', '.join(_LEVELS)}")
-    return level
 
 
 @dataclass(frozen=True)
@@ -204,21 +94,21 @@ def export(variables: Mapping[str, str]) -> None:
 
 CACHE_DIR: Variable[Path | None] = Variable(
     "ASCEND_OPS_CACHE_DIR",
-    _absolute,
+    env_values.absolute,
     None,
     "path",
     "the user's cache of built ops; default $XDG_CACHE_HOME/ascend_ops or ~/.cache/ascend_ops",
 )
 SITE_CACHE_DIR: Variable[Path | None] = Variable(
     "ASCEND_OPS_SITE_CACHE_DIR",
-    _absolute,
+    env_values.absolute,
     None,
     "path",
     "a read-only cache shared by a site, filled with `ascend-ops cache unpack`",
 )
 LOCK_DIR: Variable[Path | None] = Variable(
     "ASCEND_OPS_LOCK_DIR",
-    _absolute,
+    env_values.absolute,
     None,
     "path",
     "node-local folder for build locks; default $XDG_RUNTIME_DIR/ascend_ops, or a folder in the "
@@ -226,14 +116,14 @@ LOCK_DIR: Variable[Path | None] = Variable(
 )
 LOCK_TIMEOUT: Variable[float] = Variable(
     "ASCEND_OPS_LOCK_TIMEOUT",
-    _seconds,
+    env_values.seconds,
     900.0,
     "seconds",
     "how long to wait for another process that builds the same op; then build without the lock",
 )
 BUILD_TIMEOUT: Variable[float] = Variable(
     "ASCEND_OPS_BUILD_TIMEOUT",
-    _seconds,
+    env_values.seconds,
     7200.0,
     "seconds",
     "how long the compiler and the linker of one op may run before the build is ended with an "
@@ -241,14 +131,14 @@ BUILD_TIMEOUT: Variable[float] = Variable(
 )
 JIT: Variable[bool] = Variable(
     "ASCEND_OPS_JIT",
-    _boolean,
+    env_values.boolean,
     True,
     "0 or 1",
     "0 disables building at run time: a missing op is an error that names the build command",
 )
 REMOTE_CACHE: Variable[str] = Variable(
     "ASCEND_OPS_REMOTE_CACHE",
-    _url,
+    env_values.url,
     "",
     "URL",
     "a remote cache, as any URL that fsspec can open: s3, https, file; it is read before a build, "
@@ -256,7 +146,7 @@ REMOTE_CACHE: Variable[str] = Variable(
 )
 REMOTE_KEYS: Variable[tuple[str, ...]] = Variable(
     "ASCEND_OPS_REMOTE_KEYS",
-    _keys,
+    env_values.keys,
     (),
     "keys or paths",
     "Ed25519 public keys, or files of them, separated by commas: only entries of the remote cache "
@@ -264,21 +154,21 @@ REMOTE_KEYS: Variable[tuple[str, ...]] = Variable(
 )
 REMOTE_TIMEOUT: Variable[float] = Variable(
     "ASCEND_OPS_REMOTE_TIMEOUT",
-    _seconds,
+    env_values.seconds,
     20.0,
     "seconds",
     "how long the remote cache may take for one op; then the op is built here; 0 for no limit",
 )
 COMPILER_LAUNCHER: Variable[str] = Variable(
     "ASCEND_OPS_COMPILER_LAUNCHER",
-    _command,
+    env_values.command,
     "",
     "command",
     "a program to run each compile with, for example ccache or sccache",
 )
 COMPILER_ENV: Variable[tuple[str, ...]] = Variable(
     "ASCEND_OPS_COMPILER_ENV",
-    _names,
+    env_values.names,
     (),
     "names",
     "comma-separated variables to pass to compilers besides those that docs/cache.md lists, for a "
@@ -294,14 +184,14 @@ DISABLED_ACLNN: Variable[str] = Variable(
 )
 DEEPSPEED: Variable[bool] = Variable(
     "ASCEND_OPS_DEEPSPEED",
-    _boolean,
+    env_values.boolean,
     True,
     "0 or 1",
     "0 leaves DeepSpeed with its own ops",
 )
 ASYNC_IO: Variable[str] = Variable(
     "ASCEND_OPS_ASYNC_IO",
-    _async_io_backend,
+    env_values.async_io_backend,
     "auto",
     "name",
     "how ascend_ops.async_io reads and writes files: io_uring, libaio (the kernel's AIO) or "
@@ -309,7 +199,7 @@ ASYNC_IO: Variable[str] = Variable(
 )
 LOG_LEVEL: Variable[str] = Variable(
     "ASCEND_OPS_LOG_LEVEL",
-    _level,
+    env_values.level,
     "WARNING",
     "level",
     "log level of the command-line program",
@@ -317,7 +207,7 @@ LOG_LEVEL: Variable[str] = Variable(
 
 DS_BUILD_OPS: Variable[bool | None] = Variable(
     "DS_BUILD_OPS",
-    _boolean,
+    env_values.boolean,
     None,
     "0 or 1",
     "at install time: 1 builds every op that can be built on this machine ahead of time; "
@@ -325,20 +215,24 @@ DS_BUILD_OPS: Variable[bool | None] = Variable(
 )
 MAX_JOBS: Variable[int | None] = Variable(
     "MAX_JOBS",
-    _positive,
+    env_values.positive,
     None,
     "count",
     "parallel compile jobs; the default depends on cores, memory and cgroup limits",
 )
 CXX: Variable[str] = Variable(
-    "CXX", _command, "", "command", "the C++ compiler; default g++, or clang++ if there is no g++"
+    "CXX",
+    env_values.command,
+    "",
+    "command",
+    "the C++ compiler; default g++, or clang++ if there is no g++",
 )
 SEARCH_PATH: Variable[str] = Variable(
     "PATH", str, os.defpath, "paths", "where programs are searched for"
 )
 HOME: Variable[Path | None] = Variable(
     "HOME",
-    _absolute,
+    env_values.absolute,
     None,
     "path",
     "the user's home: the default cache and per-user CANN installs",
@@ -346,17 +240,27 @@ HOME: Variable[Path | None] = Variable(
 )
 TMPDIR: Variable[Path] = Variable(
     "TMPDIR",
-    _existing_folder,
+    env_values.existing_folder,
     Path("/tmp"),  # noqa: S108 - only private folders are made and used there
     "path",
     "where the temporary cache goes, which is used if the user's cannot be written",
     foreign=True,
 )
 XDG_CACHE_HOME: Variable[Path | None] = Variable(
-    "XDG_CACHE_HOME", _folder, None, "path", "the parent of the default cache folder", foreign=True
+    "XDG_CACHE_HOME",
+    env_values.folder,
+    None,
+    "path",
+    "the parent of the default cache folder",
+    foreign=True,
 )
 XDG_RUNTIME_DIR: Variable[Path | None] = Variable(
-    "XDG_RUNTIME_DIR", _folder, None, "path", "the parent of the default lock folder", foreign=True
+    "XDG_RUNTIME_DIR",
+    env_values.folder,
+    None,
+    "path",
+    "the parent of the default lock folder",
+    foreign=True,
 )
 
 ASCEND_HOME_PATH: Variable[str] = Variable(
@@ -388,13 +292,17 @@ PYTHONPATH: Variable[str] = Variable(
 EMULATOR_PREFIX = "ASCEND_EMULATOR_"
 EMULATOR_HOME: Variable[Path | None] = Variable(
     "ASCEND_EMULATOR_HOME",
-    _absolute,
+    env_values.absolute,
     None,
     "path",
     "the emulated CANN that this process runs on; set by ascend-ops emulate",
 )
 EMULATOR_CANN_VERSION: Variable[str] = Variable(
-    "ASCEND_EMULATOR_CANN_VERSION", _version, "9.1.0", "version", "the version of the emulated CANN"
+    "ASCEND_EMULATOR_CANN_VERSION",
+    env_values.version,
+    "9.1.0",
+    "version",
+    "the version of the emulated CANN",
 )
 
 
@@ -402,7 +310,7 @@ def build_switch(build_var: str) -> Variable[bool | None]:
     """Return the ``DS_BUILD_<OP>`` variable of one op."""
     return Variable(
         build_var,
-        _boolean,
+        env_values.boolean,
         None,
         "0 or 1",
         "at install time: 1 builds this op ahead of time or fails the install, 0 skips it",
