@@ -61,7 +61,7 @@ _silu_mul_op = NPUOp(
 
 
 @public_op
-def silu_mul(gate: Tensor, up: Tensor) -> Tensor:
+def swiglu_of_two(gate: Tensor, up: Tensor) -> Tensor:
     """Return ``silu(gate) * up``; :func:`ascend_ops.swiglu` calls it for two tensors."""
     check_silu_mul(gate, up)
     y: Tensor = _silu_mul_op(gate, up)

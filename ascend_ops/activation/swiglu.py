@@ -13,7 +13,7 @@ from ..dispatch.npu_op import NPUOp
 from ..dispatch.public import public_op
 from ..dispatch.sharding import Sharding
 from .checks import check_swiglu
-from .silu_mul import silu_mul
+from .silu_mul import swiglu_of_two
 
 Tensor = torch.Tensor
 
@@ -109,7 +109,7 @@ def swiglu(*args: Any, **options: Any) -> Tensor:
         tensor([[2.1932, 7.0464]])
     """
     if "gate" in options or "up" in options or (len(args) > 1 and not _is_dimension(args[1])):
-        return silu_mul(*args, **options)
+        return swiglu_of_two(*args, **options)
     return _swiglu_of_halves(*args, **options)
 
 

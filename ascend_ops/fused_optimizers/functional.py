@@ -17,9 +17,9 @@ from ..dispatch.derivatives import refuse_tangents
 from ..dispatch.optimizer import note_update
 from .adamw import FusedAdamW
 from .base import FusedOptimizer
+from .checks import check_flag, check_lists, decay_rate, number, steps_before
 from .lamb import FusedLamb, check_coefficients, lamb_ratios
 from .lion import FusedLion
-from .list_checks import check_flag, check_lists, decay_rate, number, steps_before
 from .scaling import Scaling, either
 from .tensor_lists import TensorLists
 

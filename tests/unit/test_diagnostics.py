@@ -101,16 +101,16 @@ def test_error_before_the_command_that_failed_is_not_its_error(tmp_path: Path) -
 @pytest.mark.parametrize(
     "line", ["", "\n", "x" * 30_000, " " * 30_000, "a: " * 10_000, "A " * 15_000, "1:" * 15_000]
 )
-def test_ten_times_the_output_takes_not_a_hundred_times_as_long(line: str) -> None:
-    """20,000 blank lines took 11 s, and 60,000 took 85 s."""
+def test_long_output_is_not_searched_again_for_each_line(line: str) -> None:
+    """20,000 blank lines took 11 s, and 60,000 took 85 s: thirty times as many took 900 times."""
 
     def seconds(count: int) -> float:
-        started = time.perf_counter()
+        started = time.thread_time()  # other processes do not count
         found = Diagnosis()
         for _ in range(count):
             found.add(line)
         found.best(1)
-        return time.perf_counter() - started
+        return time.thread_time() - started
 
-    few = 6000 if len(line) < 2 else 20
-    assert min(seconds(10 * few) for _ in range(3)) < 50 * max(seconds(few) for _ in range(3))
+    few = 3000 if len(line) < 2 else 10
+    assert min(seconds(30 * few) for _ in range(3)) < 200 * max(seconds(few) for _ in range(3))
