@@ -54,7 +54,7 @@ class CallCounter:
         if tensor.device.type != "npu":
             self.fall_back(op, f"the tensors are on {tensor.device.type}, not on an NPU")
             return
-        function, reason = _implementation(op, builder)
+        function, reason = _implementation(op, builder)  # type: ignore[arg-type]
         if not function:
             self.fall_back(op, reason)
             return

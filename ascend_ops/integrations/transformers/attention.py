@@ -66,7 +66,7 @@ def attention_forward(
     _refuse(options)
     if is_causal is None:
         is_causal = getattr(module, "is_causal", True)
-    extras = {"dropout_p": dropout, "scale": scaling}
+    extras: dict[str, Any] = {"dropout_p": dropout, "scale": scaling}
     is_plain = softcap is None and s_aux is None and position_bias is None
     ends = _packed_ends(attention_mask, cu_seq_lens_q, cu_seq_lens_k, is_plain)
     if ends is not None:
@@ -172,7 +172,8 @@ def _packed(
         **extras,
     )
     COUNTER.call("flash_attention_varlen", FlashAttentionBuilder, query)
-    return output.unflatten(0, (query.shape[0], query.shape[2]))
+    result: Tensor = output.unflatten(0, (query.shape[0], query.shape[2]))
+    return result
 
 
 def _packed_ends(

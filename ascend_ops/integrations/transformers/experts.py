@@ -59,7 +59,8 @@ def experts_forward(
     in_order = torch.empty_like(order)
     in_order[order] = torch.arange(order.numel(), device=order.device)
     summed = weighted[in_order].unflatten(0, (tokens, per_token)).sum(1)
-    return summed.to(hidden_states.dtype)
+    result: Tensor = summed.to(hidden_states.dtype)
+    return result
 
 
 def _grouped_linear(layer: Any, name: str, x: Tensor, ends: Tensor) -> Tensor:

@@ -30,6 +30,9 @@ def epsilon_of(norm: nn.Module) -> float | None:
 
 def _rounded_norm(x: Tensor, weight: Tensor, eps: float) -> Tensor:
     """Round to x's dtype before the weight, as Llama does."""
+    if weight.dtype is x.dtype:
+        return ascend_ops.rms_norm(x, weight, eps, casting_mode="llama")
+    # The product has the wider dtype, as in these layers.
     return ascend_ops.rms_norm(x, torch.ones_like(weight, dtype=x.dtype), eps) * weight
 
 
@@ -64,7 +67,8 @@ def norm_form(norm: nn.Module, dtype: torch.dtype) -> NormForm | None:
     eps = epsilon_of(norm)
     if eps is None or not isinstance(norm.weight, Tensor):
         return None
-    return _norm_form(type(norm), eps, dtype, norm.weight.dtype)
+    kind: Any = type(norm)
+    return _norm_form(kind, eps, dtype, norm.weight.dtype)
 
 
 @functools.cache
@@ -138,10 +142,10 @@ def _is_swiglu(
 def swiglu_mlp(mlp: Any, projections: tuple[str, ...], x: Tensor) -> Tensor:
     """Compute ``down(silu(gate(x)) * up(x))`` with :func:`ascend_ops.swiglu`."""
     if projections[0] == "gate_up_proj":
-        both = mlp.gate_up_proj(x)
+        gated = ascend_ops.swiglu(mlp.gate_up_proj(x))
     else:
-        both = torch.cat((mlp.gate_proj(x), mlp.up_proj(x)), -1)
-    result: Tensor = mlp.down_proj(ascend_ops.swiglu(both))
+        gated = ascend_ops.swiglu(mlp.gate_proj(x), mlp.up_proj(x))
+    result: Tensor = mlp.down_proj(gated)
     return result
 
 
@@ -149,23 +153,18 @@ RotaryForm = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
 def _half(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    """Rotate as many elements of each head as cos has."""
     return ascend_ops.rotary_embedding(x, cos, sin, "half")
 
 
 def _half_of_halves(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     """Take cos and sin of half the width, as GPT-OSS does."""
-    both = (torch.cat((factor, factor), -1) for factor in (cos, sin))
-    return ascend_ops.rotary_embedding(x, *both, "half")
+    wide_cos, wide_sin = (torch.cat((factor, factor), -1) for factor in (cos, sin))
+    return ascend_ops.rotary_embedding(x, wide_cos, wide_sin, "half")
 
 
 def _interleaved(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     return ascend_ops.rotary_embedding(x, cos, sin, "interleave")
-
-
-def _partial(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """Rotate the first elements of each head, as many as cos has."""
-    turned = ascend_ops.rotary_embedding(x[..., : cos.shape[-1]].contiguous(), cos, sin, "half")
-    return torch.cat((turned, x[..., cos.shape[-1] :]), -1)
 
 
 @functools.cache
@@ -176,7 +175,7 @@ def rotary_forms(function: Callable[..., Any]) -> tuple[RotaryForm | None, Rotar
     """
     return (
         _rotary_form(function, _SIZE, (_half, _interleaved)),
-        _rotary_form(function, _SIZE // 2, (_half_of_halves, _partial)),
+        _rotary_form(function, _SIZE // 2, (_half_of_halves, _half)),
     )
 
 

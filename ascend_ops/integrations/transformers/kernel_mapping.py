@@ -50,7 +50,8 @@ class RotaryEmbedding(nn.Module):
         self, q: Tensor, k: Tensor, cos: Tensor, sin: Tensor, unsqueeze_dim: int = 1
     ) -> tuple[Tensor, Tensor]:
         """Return query and key, rotated."""
-        return rotated(_original(type(self)), q, k, cos, sin, unsqueeze_dim)
+        kind: Any = type(self)
+        return rotated(_original(kind), q, k, cos, sin, unsqueeze_dim)
 
 
 @functools.cache

@@ -93,15 +93,15 @@ def kernelize(model: nn.Module) -> Kernelized:
     return Kernelized(dict(sorted(replaced.items())), kept)
 
 
-def _replace_norm(module: nn.Module, replaced: Counter[str], kept: dict[str, str]) -> None:
-    if norm_form(module, module.weight.dtype) is None:  # type: ignore[arg-type]
+def _replace_norm(module: Any, replaced: Counter[str], kept: dict[str, str]) -> None:
+    if norm_form(module, module.weight.dtype) is None:
         kept[type(module).__name__] = "its result is not that of a known RMS norm"
         return
-    module.forward = MethodType(norm_forward, module)  # type: ignore[method-assign]
+    module.forward = MethodType(norm_forward, module)
     replaced["rms_norm"] += 1
 
 
-def norm_forward(self: nn.Module, hidden_states: Tensor) -> Tensor:
+def norm_forward(self: Any, hidden_states: Tensor) -> Tensor:
     """The forward of an RMS norm; for kernels' mapping and :func:`kernelize`."""
     form, eps = norm_form(self, hidden_states.dtype), epsilon_of(self)
     result: Tensor
@@ -112,20 +112,20 @@ def norm_forward(self: nn.Module, hidden_states: Tensor) -> Tensor:
         return result
     # Under autocast rms_norm returns fp32, but these layers compute the same with and without it.
     with torch.autocast(hidden_states.device.type, enabled=False):
-        result = form(hidden_states, self.weight, eps)  # type: ignore[arg-type]
+        result = form(hidden_states, self.weight, eps)
     COUNTER.call("rms_norm", NormBuilder, hidden_states)
     return result
 
 
-def _replace_mlp(module: nn.Module, replaced: Counter[str], kept: dict[str, str]) -> None:
+def _replace_mlp(module: Any, replaced: Counter[str], kept: dict[str, str]) -> None:
     if not is_swiglu(module):
         kept[type(module).__name__] = "its result is not down(silu(gate(x)) * up(x))"
         return
-    module.forward = MethodType(mlp_forward, module)  # type: ignore[method-assign]
+    module.forward = MethodType(mlp_forward, module)
     replaced["swiglu"] += 1
 
 
-def mlp_forward(self: nn.Module, x: Tensor) -> Tensor:
+def mlp_forward(self: Any, x: Tensor) -> Tensor:
     """The forward of a SwiGLU MLP; for kernels' mapping and :func:`kernelize`."""
     projections = mlp_children(self)
     if projections is None or not is_swiglu(self):
@@ -133,8 +133,13 @@ def mlp_forward(self: nn.Module, x: Tensor) -> Tensor:
         original: Tensor = type(self).forward(self, x)
         return original
     result = swiglu_mlp(self, projections, x)
-    COUNTER.call("swiglu", ActivationBuilder, x)
+    COUNTER.call(_swiglu_op(projections), ActivationBuilder, x)
     return result
+
+
+def _swiglu_op(projections: tuple[str, ...]) -> str:
+    """Return the op behind :func:`ascend_ops.swiglu` of two tensors, or of one."""
+    return "swiglu" if len(projections) == 2 else "silu_mul"
 
 
 def _has_rotary(module: nn.Module) -> bool:
@@ -162,7 +167,7 @@ def _replace_rotary(name: str, replaced: Counter[str], kept: dict[str, str]) -> 
 
 def _rotary_function(original: Any) -> Any:
     """Return a function that computes ``original`` with :func:`ascend_ops.rotary_embedding`."""
-    rotate = functools.wraps(original)(functools.partial(rotated, original))
+    rotate: Any = functools.wraps(original)(functools.partial(rotated, original))
     rotate.ascend_ops_original = original
     return rotate
 
@@ -193,6 +198,8 @@ def _why_not(q: Tensor, k: Tensor, cos: Tensor, args: Any, options: dict[str, An
         return f"the tensors are on {q.device.type}, not on an NPU"
     if len(args) > 1 or set(options) - {"unsqueeze_dim"}:
         return f"it has arguments that are not known: {sorted(options)}"
-    if not q.dtype == k.dtype == cos.dtype:
+    # Under autocast cos is in fp32, and attention rounds query and key to what the op returns.
+    is_wider = cos.dtype is torch.float32 and torch.is_autocast_enabled("npu")
+    if q.dtype is not k.dtype or not (is_wider or cos.dtype is q.dtype):
         return f"cos is {cos.dtype}, but query is {q.dtype} and key {k.dtype}"
     return ""
