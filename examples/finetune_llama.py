@@ -130,7 +130,9 @@ def what_ran(ran: WhatRan) -> tuple[Table, int]:
     table = Table("op", "where", title="\nWhat ran where", title_justify="left")
     table.add_column("calls", justify="right")
     table.add_column("computed by")
-    by = {found.op: found for family in families() for found in family.load()}
+    called = {name.rpartition("::")[2] for name, _ in ran.calls}
+    used = [family for family in families() if called.intersection(family.ops)]
+    by = {found.op: found for family in used for found in family.load()}
     aclnn = fallbacks = 0
     others: Counter[str] = Counter()
     for (name, device), calls in sorted(ran.calls.items()):

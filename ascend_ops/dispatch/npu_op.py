@@ -107,6 +107,11 @@ class Family:
         self._names: list[str] = []
         self._kernels: _Kernels | None = None
 
+    @property
+    def ops(self) -> tuple[str, ...]:
+        """The names of its ops."""
+        return tuple(self._names)
+
     def add(self, name: str) -> None:
         """Make the first NPU call of the op ``name`` load the family."""
         with self._lock:
