@@ -203,7 +203,8 @@ def main() -> int:
     first, last = losses[0], statistics.fmean(losses[-5:])
     seconds = time.perf_counter() - started
     console.print(f"Loss {first:.3f} to {last:.3f} in {options.steps} steps, {seconds:.0f} s.")
-    console.print(f"{options.picture} has the curve; {fallbacks} calls fell back to torch.")
+    end = f"{options.picture} has the curve; {fallbacks} calls fell back to torch."
+    console.print(end, soft_wrap=True)  # a path stays in one piece
     torch.distributed.destroy_process_group()
     return 0 if last < first else 1
 
