@@ -19,8 +19,9 @@ def kill(event, arguments):
 sys.addaudithook(kill)
 """
 
-# A test run in the background ignores SIGINT, and so would its children.
+# A test run in the background ignores SIGINT, one under nohup SIGHUP, and so would their children.
 HEED_INTERRUPTS = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+HEED_HANGUPS = "import signal; signal.signal(signal.SIGHUP, signal.SIG_DFL)"
 
 AFTER_THE_COMPILE = [
     pytest.param("os.rename", "answer.so", id="collecting-the-entry"),
@@ -106,7 +107,7 @@ def test_no_compiler_outlives_its_builder(
 ) -> None:
     """Ninja puts compilers in process groups of their own, and waited for them when it was left."""
     sandbox.gate.touch()
-    builder = sandbox.start()
+    builder = sandbox.start(first=HEED_HANGUPS)
     sandbox.wait_for_compile()
     (os.killpg if whole_group else os.kill)(builder.pid, number)
 
