@@ -7,6 +7,7 @@ imported before. The result is one line of JSON.
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import sys
@@ -67,7 +68,8 @@ class _TorchLoader:
 
     def load(self) -> Any:
         """Return an object with the path of the library."""
-        library = torch.utils.cpp_extension.load(**self.arguments)
+        arguments = copy.deepcopy(self.arguments)  # torch adds to the lists that it is given
+        library = torch.utils.cpp_extension.load(**arguments)
         return types.SimpleNamespace(__file__=library)
 
 
