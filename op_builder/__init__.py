@@ -12,7 +12,7 @@ In import order:
     cann                        the CANN install, and which torch_npu it goes with
     recipe                      what is built, as text: spec, bindings, ninja file
     cache                       keys, entries, layers, lock
-    remote                      a remote layer of the cache: signatures, download, push
+    remote                      a remote layer of the cache: signatures, download, push, what it has
     jit                         plan, find or build, compile, publish, load
     op_extension                an op as setuptools sees it
     builder, cpu, npu           the base classes of ops

@@ -117,9 +117,13 @@ def _build_one(
         on_progress(progress)
 
     try:
-        environ = {**envs.process_environment(), envs.MAX_JOBS.name: str(jobs)}
-        built = publish.build(builder.plan(environ), note, again=again)
-        result["library"] = str(built.library)
+        plan = builder.plan({**envs.process_environment(), envs.MAX_JOBS.name: str(jobs)})
+        entry = None if again else plan.find().entry
+        if entry is None:
+            entry = publish.build(plan, note, again=again)
+            if result["outcome"] != "built" and entry.is_downloaded:
+                result["outcome"] = "downloaded"
+        result["library"] = str(entry.library)
     except AscendOpsError as error:
         result.update(outcome="failed", error=str(error))
     return {**result, "seconds": round(time.monotonic() - started, 3)}

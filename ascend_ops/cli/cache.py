@@ -14,6 +14,7 @@ from op_builder.cache.key import BuildKey
 from op_builder.cache.layers import Layer, layers, user_root
 from op_builder.errors import CompilerNotFoundError
 from op_builder.registry import ALL_OPS, builder_of
+from op_builder.remote.presence import presence
 
 from .output import JsonFlag, fail, print_json, print_table, print_text, print_tree
 from .push import make_key, push
@@ -63,7 +64,10 @@ def list_entries(json: JsonFlag = False) -> None:
 
 @app.command()
 def explain(op: str, json: JsonFlag = False) -> None:
-    """Show whether OP is cached, what its key contains, and what differs if it is not."""
+    """Show whether OP is cached, what its key contains, and what differs if it is not.
+
+    If it is not cached, the index of the remote cache is read too.
+    """
     plan = builder_of(op).plan()
     lookup = plan.find()
     try:
@@ -74,9 +78,12 @@ def explain(op: str, json: JsonFlag = False) -> None:
         manifest = lookup.entry.manifest  # without a compiler, any build of the recipe is a hit
         key = BuildKey(manifest.recipe, manifest.toolchain)
     near = None if lookup.entry else maintenance.nearest(list(plan.layers), plan.spec.name, key)
+    remote = None if lookup.entry else presence(plan.recipe, key, plan.environ)
     content = {
         "op": plan.spec.name,
         "hit": lookup.entry.path if lookup.entry else None,
+        "origin": lookup.entry.origin() if lookup.entry else None,
+        "remote": None if remote is None else vars(remote),
         "refusals": lookup.refusals,
         "nearest": near.entry.path if near else None,
         "differences": near.differences if near else [],
@@ -94,6 +101,8 @@ def explain(op: str, json: JsonFlag = False) -> None:
 def _show_explanation(content: dict[str, Any]) -> None:
     if content["hit"]:
         print_text("hit:", content["hit"], style="green")
+        if content["origin"] is not None:
+            print_text("downloaded from", _described_origin(content["origin"]), indent=2)
         print_text(f"Its key includes the content of {content['headers']} headers.")
     else:
         print_text("miss", style="yellow")
@@ -103,9 +112,28 @@ def _show_explanation(content: dict[str, Any]) -> None:
             print_text("nearest entry:", content["nearest"])
             for line in content["differences"] or ["same key; the reason is given above"]:
                 print_text(line, indent=2)
+        if content["remote"] is not None:
+            print_text("remote cache", _described_remote(**content["remote"]))
     print_text()
     print_text(f"build key {content['build_key']}, computed from")
     print_tree({"recipe": content["recipe"], "toolchain": content["toolchain"]}, indent=2)
+
+
+def _described_origin(origin: dict[str, Any]) -> str:
+    signer = origin.get("signed_by")
+    return (
+        f"{origin.get('url', 'a remote cache')}, {f'signed by {signer}' if signer else 'unsigned'}"
+    )
+
+
+def _described_remote(url: str, builds: int, others: int, problem: str | None) -> str:
+    if problem is not None:
+        return f"{url} cannot be used: {problem}"
+    if builds:
+        return (
+            f"{url} lists {builds} build(s) with this key; `ascend-ops build` tries to download one"
+        )
+    return f"{url} has no build with this key, and {others} of this recipe with another key"
 
 
 @app.command()

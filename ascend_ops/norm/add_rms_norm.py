@@ -11,6 +11,7 @@ from op_builder.ops.norm import NormBuilder
 from ..dispatch.npu_op import NPUOp
 from ..dispatch.public import public_op
 from ..dispatch.sharding import Sharding, outer_dimensions
+from .casting import rounds_before_weight, times_weight, unit_weight
 from .checks import check_add_rms_norm
 from .rms_norm import rms_norm_backward_op, rms_norm_reference
 
@@ -60,7 +61,12 @@ _add_rms_norm_op = NPUOp(
 
 @public_op
 def add_rms_norm(
-    x: Tensor, residual: Tensor, weight: Tensor, eps: float = 1e-6
+    x: Tensor,
+    residual: Tensor,
+    weight: Tensor,
+    eps: float = 1e-6,
+    *,
+    casting_mode: str = "gemma",
 ) -> tuple[Tensor, Tensor]:
     """Return ``rms_norm(x + residual, weight, eps)`` and ``x + residual``, the next residual.
 
@@ -72,6 +78,7 @@ def add_rms_norm(
         residual: has x's shape and dtype.
         weight: of any shape that x's ends with, in x's dtype or fp32.
         eps: is added to the mean of the squares, finite and at least 0.
+        casting_mode: when x's dtype is rounded to, as in :func:`ascend_ops.rms_norm`.
 
     Returns:
         The norm and the sum, both with x's shape and dtype (fp32 under autocast). The sum is
@@ -80,7 +87,8 @@ def add_rms_norm(
 
     Raises:
         TypeError: an argument has an unsupported dtype.
-        ValueError: an argument has the wrong shape or device, or ``eps`` is out of range.
+        ValueError: an argument has the wrong shape or device, ``eps`` is out of range, or
+            ``casting_mode`` is unknown.
 
     Example:
         >>> import torch
@@ -90,5 +98,8 @@ def add_rms_norm(
         (tensor([[0.8485, 1.1314]]), tensor([[3., 4.]]))
     """
     check_add_rms_norm(x, residual, weight, eps)
+    if rounds_before_weight(casting_mode):
+        normed, _, total = _add_rms_norm_op(x, residual, unit_weight(weight), eps)
+        return times_weight(normed, weight), total
     y, _, total = _add_rms_norm_op(x, residual, weight, eps)
     return y, total

@@ -9,10 +9,10 @@ import torch
 from op_builder.ops.norm import NormBuilder
 
 from ..dispatch.arithmetic import wide_dtype
-from ..dispatch.checks import check_choice
 from ..dispatch.npu_op import NPUOp
 from ..dispatch.public import public_op
 from ..dispatch.sharding import Sharding, outer_dimensions
+from .casting import rounds_before_weight, times_weight, unit_weight
 from .checks import check_norm
 
 Tensor = torch.Tensor
@@ -116,10 +116,7 @@ def rms_norm(
         tensor([[0.8485, 1.1314]])
     """
     check_norm(x, weight.shape, eps, weight)
-    if casting_mode != "gemma":
-        check_choice("casting_mode", casting_mode, ("gemma", "llama"))
-        # Whether aclnnRmsNorm rounds before it multiplies is not documented: with ones it does.
-        normed: Tensor = _rms_norm_op(x, torch.ones_like(weight, requires_grad=False), eps)[0]
-        return (weight * normed).to(normed.dtype)
+    if rounds_before_weight(casting_mode):
+        return times_weight(_rms_norm_op(x, unit_weight(weight), eps)[0], weight)
     y: Tensor = _rms_norm_op(x, weight, eps)[0]
     return y

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -11,7 +12,7 @@ from typing import Any
 from ..lazy_dataclass import dataclass
 from ..recipe.spec import HEADER
 from ..system import elf_file, file_identity
-from ..system.regular_file import open_regular, read_descriptor
+from ..system.regular_file import open_regular, read_descriptor, read_regular
 from ..system.trust import open_trusted
 from .freshness import stale_input
 from .key import headers_digest
@@ -21,6 +22,7 @@ from .open_library import OpenLibrary
 MANIFEST = "manifest.json"
 #: Where an entry was downloaded from; an entry that was built here has no such file.
 ORIGIN = "origin.json"
+_LARGEST_ORIGIN = 1 << 16
 _DAY_SECONDS = 86_400
 
 
@@ -74,6 +76,16 @@ class Entry:
     def is_downloaded(self) -> bool:
         """Whether it comes from a remote cache."""
         return (self.path / ORIGIN).exists()
+
+    def origin(self) -> dict[str, Any] | None:
+        """Return where it was downloaded from: ``url`` and ``signed_by``; None if built here."""
+        if not self.is_downloaded:
+            return None
+        try:
+            found = json.loads(read_regular(self.path / ORIGIN, _LARGEST_ORIGIN))
+        except (OSError, ValueError):
+            found = None
+        return found if isinstance(found, dict) else {}
 
     def open_library(self, *, to_load: bool = True) -> OpenLibrary | str:
         """Open the library and verify all of it.

@@ -12,4 +12,5 @@ In import order:
     server           a remote cache as a build sees it: time limits, servers that are down
     download         find an entry, verify it, and publish it in the user's layer
     push             upload entries
+    presence         what a remote cache has of an op, for reports
 """

@@ -21,7 +21,6 @@ from ..recipe import ninja
 from ..recipe.spec import HEADER, BuildSpec
 from ..system import file_identity
 from ..system.private_folder import file_mode, make_below, write_file
-from ..system.regular_file import read_regular
 from ..system.trust import unsafe
 from . import documents, signatures
 from .documents import Document, Place
@@ -235,9 +234,7 @@ class _Search:
 
     def _read(self, name: str, limit: int) -> bytes | None:
         """Return the content of an object, or None if it does not exist."""
-        file = self.work / "object"
-        file.unlink(missing_ok=True)
-        return read_regular(file, limit) if self.server.get(name, file, limit) else None
+        return self.server.read(name, self.work / "object", limit)
 
 
 def _signature_problem(document: Document, keys: Collection[bytes]) -> str:

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit, urlunsplit
 from .. import envs
 from ..errors import AscendOpsError, CommandError
 from ..system.process import Dialogue, dialogue, interpreter
+from ..system.regular_file import read_regular
 from . import reader
 from .signatures import INSTALL
 
@@ -59,6 +60,20 @@ class Server:
         if answer.get("status") not in ("ok", "missing"):
             raise ServerError(f"{name}: {answer.get('reason')}")
         return answer["status"] == "ok"
+
+    def read(self, name: str, file: Path, limit: int) -> bytes | None:
+        """Return the content of an object, or None if it does not exist.
+
+        Args:
+            name: The name of the object.
+            file: The file to write in between.
+            limit: The largest size that is accepted, in bytes.
+
+        Raises:
+            ServerError: The server does not answer in time, sends too much, or refuses.
+        """
+        file.unlink(missing_ok=True)
+        return read_regular(file, limit) if self.get(name, file, limit) else None
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from ..cache.layers import Layer, layers
 from ..cache.lock import lock_folder
 from ..cann import CannInstall, compatibility
 from ..errors import AscendOpsError, CannNotFoundError, CompilerNotFoundError, IncompatibleOpError
+from ..remote.server import shown
 from ..toolchain.detect import Toolchain
 from ..toolchain.jobs import compile_jobs
 from ..toolchain.torch_install import find_torch, find_torch_npu
@@ -136,18 +137,25 @@ def _is_emulated(cann: CannInstall, toolchain: Toolchain) -> bool:
 
 @dataclass(frozen=True)
 class Place:
-    """A folder that is searched for ops, or that holds the locks."""
+    """A folder that is searched for ops, the URL of the remote cache, or the folder of locks."""
 
     name: str
-    path: Path
+    path: Path | str
     state: str
 
 
 def places(environ: Mapping[str, str], prebuilt: Path) -> list[Place]:
-    """Return the layers of the cache, in search order, and the folder of the locks."""
+    """Return the layers of the cache, in search order, and the folder of the locks.
+
+    The remote cache is not contacted.
+    """
     found = [
         Place(layer.name, layer.root, _place_state(layer)) for layer in layers(environ, prebuilt)
     ]
+    url = envs.REMOTE_CACHE.get(environ)
+    if url:
+        accepted = "signed entries" if envs.REMOTE_KEYS.get(environ) else "any entry"
+        found.append(Place("remote", shown(url), f"read-only, {accepted}"))
     folder = lock_folder(environ)
     return [*found, Place("locks", folder, "exists" if _is_folder(folder) else "not created yet")]
 

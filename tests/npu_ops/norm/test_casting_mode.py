@@ -1,4 +1,4 @@
-"""rms_norm in the casting mode "llama", which rounds like Transformers before the weight."""
+"""The RMS norms in the casting mode "llama", which rounds like Transformers before the weight."""
 
 from __future__ import annotations
 
@@ -33,6 +33,16 @@ def rounded(x, weight):
     return rms_norm(x, weight, casting_mode="llama")
 
 
+def rounded_sum(x, residual, weight):
+    from ascend_ops import add_rms_norm
+
+    return add_rms_norm(x, residual, weight, casting_mode="llama")
+
+
+def llama_sum(x, residual, weight):
+    return llama(x + residual, weight), x + residual
+
+
 @npu
 @pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
@@ -43,6 +53,10 @@ def test_its_elements_are_those_of_transformers(device, dtype):
     wanted = llama(x, weight)
     assert (rounded(x, weight) == wanted).float().mean() > 0.999
     assert (rms_norm(x, weight) == wanted).float().mean() < 0.9  # the default differs
+    residual = x.flip(0)
+    found, wanted = rounded_sum(x, residual, weight), llama_sum(x, residual, weight)
+    assert (found[0] == wanted[0]).float().mean() > 0.999
+    assert (found[1] == wanted[1]).all()
 
 
 @npu
@@ -51,6 +65,10 @@ def test_its_elements_are_those_of_transformers(device, dtype):
 def test_gradients_are_those_of_transformers_within_rounding(device, dtype):
     made = [tensor.to(device) for tensor in inputs(dtype)]
     found, wanted = value_and_gradients(rounded, made), value_and_gradients(llama, made)
+    x, weight = made
+    made = [x, x.flip(0), weight]
+    found += value_and_gradients(rounded_sum, made)
+    wanted += value_and_gradients(llama_sum, made)
     for got, expected in zip(found, wanted, strict=True):
         assert_close(got, expected, dtype, 2)
     if device == "npu":
@@ -78,13 +96,16 @@ def test_the_result_has_the_dtype_of_x(device):
 def test_other_modes_are_refused_and_both_compile_as_one_graph():
     import torch
 
-    from ascend_ops import rms_norm
+    from ascend_ops import add_rms_norm, rms_norm
 
     x, weight = inputs("float32", (4, 8))
     with pytest.raises(ValueError, match="casting_mode must be 'gemma' or 'llama', got 'none'"):
         rms_norm(x, weight, casting_mode="none")
+    with pytest.raises(ValueError, match="casting_mode must be 'gemma' or 'llama', got 'none'"):
+        add_rms_norm(x, x, weight, casting_mode="none")
     assert torch.equal(rms_norm(x, weight, casting_mode="gemma"), rms_norm(x, weight))
     assert_compiles(rounded, [x, weight])
+    assert_compiles(rounded_sum, [x, x, weight])
 
 
 def test_gradcheck_passes_and_missing_derivatives_are_refused():
