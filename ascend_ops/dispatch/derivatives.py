@@ -78,3 +78,14 @@ def refuse_tangents(op: str, arguments: Sequence[Any]) -> None:
                     "torch.autograd.grad), or compute this part of the model with torch's own "
                     "functions"
                 )
+
+
+def refusing_tangents(op: str, kernel: Callable[..., Any]) -> Callable[..., Any]:
+    """Return ``kernel``, an autograd kernel with a keyset, with :func:`refuse_tangents` before."""
+
+    def checked(keyset: Any, *arguments: Any, **options: Any) -> Any:
+        if forward_ad._current_level >= 0:
+            refuse_tangents(op, arguments)
+        return kernel(keyset, *arguments, **options)
+
+    return checked

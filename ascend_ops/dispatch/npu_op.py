@@ -21,13 +21,27 @@ from op_builder import envs
 from op_builder.builder import OpBuilder
 from op_builder.errors import AscendOpsError
 
-from .derivatives import once_differentiable, refuse_tangents
+from .derivatives import once_differentiable, refuse_tangents, refusing_tangents
 from .loading import load
-from .sharding import ShardingRule, add_rule, register_waiting
+from .sharding import ShardingRule, add_rule, register_waiting, replicated_only
 
 NAMESPACE = "ascend_ops"
 
-_library = torch.library.Library(NAMESPACE, "FRAGMENT")
+
+class _Library(torch.library.Library):
+    """A library whose autograd kernels refuse tangents, which torch's would drop.
+
+    Calls of ``torch.ops.ascend_ops`` reach them without :meth:`NPUOp.__call__`. An op without a
+    gradient has none: one in Python would cost every call in compiled code.
+    """
+
+    def impl(self, op_name: Any, fn: Any, dispatch_key: str = "", **options: Any) -> None:
+        if dispatch_key == "Autograd":
+            fn = refusing_tangents(op_name, fn)
+        super().impl(op_name, fn, dispatch_key, **options)  # type: ignore[no-untyped-call]
+
+
+_library = _Library(NAMESPACE, "FRAGMENT")
 _families: dict[type[OpBuilder], Family] = {}
 
 
@@ -216,7 +230,8 @@ class NPUOp:
         autocast: the dtype to which ``torch.autocast`` casts floating-point arguments: ``"lower"``
             for autocast's own, ``"float32"`` for that, None for none. Autocast is off within the
             op, because it would lower the products of a reference implementation.
-        sharding: how DTensor may split the call over the ranks; None for not at all.
+        sharding: how DTensor may split the call over the ranks; None for not at all: the op refuses
+            DTensors that are not replicated.
         tags: further tags of the op.
     """
 
@@ -248,8 +263,7 @@ class NPUOp:
         self.overload = getattr(torch.ops.ascend_ops, self.name).default
         self._call = self.overload._op  # what the overload calls, without a call in Python
         self._tensors = _tensor_positions(self.overload)
-        if sharding is not None:
-            add_rule(self.overload, sharding)
+        add_rule(self.overload, sharding or replicated_only(self.name))
         self.reference = reference
         if builder is not None:
             self.family = family_of(builder)

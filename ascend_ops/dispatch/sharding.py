@@ -25,6 +25,25 @@ def add_rule(overload: torch._ops.OpOverload, rule: ShardingRule) -> None:
     _waiting.append((overload, rule))
 
 
+def replicated_only(op: str) -> ShardingRule:
+    """Return the rule of an op that has none: its DTensors must be replicated."""
+
+    def rule(*arguments: Any) -> list[Sharding]:
+        for value in arguments:
+            for spec in value if isinstance(value, (list, tuple)) else (value,):
+                placements = getattr(spec, "placements", ())
+                if not all(placement.is_replicate() for placement in placements):
+                    raise NotImplementedError(
+                        f"{op} must get replicated DTensors, because it has no sharding rule, got "
+                        f"placements {placements}: redistribute them to Replicate(), or, if each "
+                        "rank can compute its own part, pass their to_local(), for example by "
+                        "torch.distributed.tensor.experimental.local_map"
+                    )
+        return []
+
+    return rule
+
+
 def outer_dimensions(x: torch.Tensor, normalized_shape: Sequence[int]) -> range:
     """Return the dimensions of x before those of ``normalized_shape``."""
     return range(x.ndim - len(normalized_shape))
@@ -71,7 +90,11 @@ def _torch_rule(overload: torch._ops.OpOverload, rule: ShardingRule) -> Callable
             of_arguments = []
             for value, is_tensor in zip(arguments, takes_tensor, strict=True):
                 placement = next(of_tensors) if is_tensor else None
-                of_arguments.append(placed(placement) if is_tensor and value is not None else None)
+                members = value if is_tensor and isinstance(value, (list, tuple)) else [value]
+                of_arguments += [
+                    placed(placement) if is_tensor and member is not None else None
+                    for member in members
+                ]
             found.append(([placed(output) for output in outputs], of_arguments))
         return found
 

@@ -1,4 +1,4 @@
-"""Calls pointwise ops with DTensors on two ranks and compares with plain tensors.
+"""Calls ops with DTensors on two ranks and compares with plain tensors.
 
 Started once per rank: ``sharded_calls.py <rank> <file of the rendezvous>``.
 """
@@ -10,11 +10,26 @@ import sys
 import pytest
 import torch
 import torch.distributed
+from op_calls import calls
 from torch.distributed.tensor import Replicate, Shard, distribute_tensor, init_device_mesh
+from torch.utils._pytree import tree_leaves
 
 import ascend_ops as ops
 
 RANKS = 2
+#: Ops without a sharding rule whose call has no plain tensor among its arguments.
+REPLICATED = (
+    "apply_rotary_pos_emb_",
+    "ffn",
+    "flash_attention",
+    "flash_attention_varlen",
+    "incre_flash_attention",
+    "moe_gating_topk",
+    "nsa_compress",
+    "nsa_compress_attention",
+    "nsa_window_attention",
+    "prompt_flash_attention",
+)
 
 
 def cases():
@@ -60,6 +75,17 @@ def check(function, tensors, dimensions, mesh) -> None:
             torch.testing.assert_close(got.grad.full_tensor(), expected.grad)
 
 
+def check_replicated(function, tensors, mesh) -> None:
+    """An op without a rule takes replicated DTensors, and refuses others by name."""
+    wanted = function(*[x.clone() for x in tensors])
+    found = function(*[distribute_tensor(x.clone(), mesh, [Replicate()]) for x in tensors])
+    for got, expected in zip(*(tree_leaves(some) for some in (found, wanted)), strict=True):
+        torch.testing.assert_close(got.full_tensor(), expected)
+    sharded = [distribute_tensor(x.clone(), mesh, [Shard(x.dim() - 1)]) for x in tensors]
+    with pytest.raises(NotImplementedError, match=r"must get replicated DTensors.*to_local\(\)"):
+        function(*sharded)
+
+
 def main() -> None:
     rank, rendezvous = int(sys.argv[1]), sys.argv[2]
     torch.distributed.init_process_group(
@@ -71,9 +97,8 @@ def main() -> None:
         check(function, tensors, dimensions, mesh)
     x = distribute_tensor(torch.randn(4, 6, 8), mesh, [Shard(0)])
     assert ops.gelu(x).placements == (Shard(0),)  # nothing was gathered
-    sequences = [distribute_tensor(torch.randn(2, 2, 4, 8), mesh, [Shard(0)]) for _ in range(3)]
-    with pytest.raises(NotImplementedError, match="flash_attention"):
-        ops.flash_attention(*sequences)
+    for name in REPLICATED:
+        check_replicated(*calls()[name], mesh)
     torch.distributed.destroy_process_group()
     sys.stdout.write("every call agrees\n")
 

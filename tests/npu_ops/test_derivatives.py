@@ -109,6 +109,33 @@ def test_jvp_is_refused(op):
         torch.func.jvp(function, tuple(tensors), tangents)
 
 
+@pytest.mark.parametrize("op", sorted(ONCE_DIFFERENTIABLE | TWICE_DIFFERENTIABLE))
+def test_a_direct_call_of_the_dispatcher_refuses_a_tangent(op):
+    """``torch.ops.ascend_ops.rms_norm(...)``, as code does that a compiler wrote."""
+    import torch
+    from torch.autograd import forward_ad
+    from torch.utils._python_dispatch import TorchDispatchMode
+
+    direct = []
+
+    class Recorder(TorchDispatchMode):
+        def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+            if function.namespace == "ascend_ops":
+                direct.append((function, args))
+            return function(*args, **(kwargs or {}))
+
+    function, tensors = calls()[op]
+    with Recorder():
+        function(*tensors)
+    assert direct
+    for overload, arguments in direct:
+        with forward_ad.dual_level():
+            x = arguments[0].detach()
+            dual = forward_ad.make_dual(x, torch.ones_like(x))
+            with pytest.raises(NotImplementedError, match="has no forward-mode derivative: "):
+                overload(dual, *arguments[1:])
+
+
 def test_a_call_without_a_tangent_works_within_forward_mode():
     import torch
 

@@ -1,4 +1,4 @@
-"""The pointwise ops take DTensors: each rank computes its own part."""
+"""Pointwise ops compute a DTensor by its parts; other ops take replicated ones only."""
 
 from __future__ import annotations
 
