@@ -1,6 +1,7 @@
 """Calls both phases of an aclnn function by name, through ctypes and without torch_npu.
 
 It is for functions that torch_npu calls only with another CANN version or SoC, or not at all.
+:func:`check` also compares the outputs.
 """
 
 from __future__ import annotations
@@ -29,6 +30,13 @@ class Float:
     value: float
 
 
+@dataclass(frozen=True)
+class Ints:
+    """An aclIntArray that may be empty; a list of int is one that is not."""
+
+    values: list[int]
+
+
 def call(name: str, *arguments: Any) -> None:
     """Call ``name`` and wait until it is done.
 
@@ -48,6 +56,54 @@ def call(name: str, *arguments: Any) -> None:
     stream = ctypes.c_void_p(torch.npu.current_stream().npu_stream)
     _check(getattr(library, name)(address, size, executor, stream))
     torch.npu.synchronize()
+
+
+def on_npu(value: Any) -> Any:
+    """Return tensors, and lists of them, on the NPU; other values unchanged."""
+    import torch
+
+    if isinstance(value, list) and value and isinstance(value[0], torch.Tensor):
+        return [each.npu() for each in value]
+    return value.npu() if isinstance(value, torch.Tensor) else value
+
+
+def check(
+    name: str, inputs: list[Any], wanted: list[Any], changed: dict[int, Any] | None = None
+) -> None:
+    """Call the function with outputs of the expected shapes and other contents, and compare.
+
+    ``wanted`` are the outputs, which follow the inputs; None is a null pointer. ``changed`` are the
+    values that inputs have after the call, by their index.
+    """
+    import torch
+
+    def empty(value: Any) -> Any:
+        if isinstance(value, list):
+            return [empty(each) for each in value]
+        return None if value is None else torch.full_like(value, 77).npu()
+
+    arguments = list(map(on_npu, inputs))
+    outputs = [empty(value) for value in wanted]
+    call(name, *arguments, *outputs)
+    for found, expected in zip(outputs, wanted, strict=True):
+        _compare(found, expected)
+    for index, expected in (changed or {}).items():
+        _compare(arguments[index], expected)
+
+
+#: Relative and absolute, per dtype. Half precision is computed in fp32 and rounded once.
+_TOLERANCES = {"torch.float16": (1e-3, 1e-4), "torch.bfloat16": (8e-3, 1e-3)}
+
+
+def _compare(found: Any, expected: Any) -> None:
+    import torch
+
+    if isinstance(expected, list):
+        for each, its_expected in zip(found, expected, strict=True):
+            _compare(each, its_expected)
+    elif expected is not None:
+        rtol, atol = _TOLERANCES.get(str(expected.dtype), (1e-4, 1e-5))
+        torch.testing.assert_close(found.cpu(), expected, rtol=rtol, atol=atol)
 
 
 def _check(code: int) -> None:
@@ -70,6 +126,8 @@ def _native(library: ctypes.CDLL, argument: Any) -> Any:
         return _made(library.aclCreateScalar, ctypes.byref(ctypes.c_float(argument.value)), 0)
     if isinstance(argument, Float):
         return ctypes.c_float(argument.value)
+    if isinstance(argument, Ints):
+        return _list_of_ints(library, argument.values)
     if isinstance(argument, list):
         return _list(library, argument)
     return {bool: ctypes.c_bool, int: ctypes.c_int64, float: ctypes.c_double}[type(argument)](
@@ -79,11 +137,15 @@ def _native(library: ctypes.CDLL, argument: Any) -> Any:
 
 def _list(library: ctypes.CDLL, members: list[Any]) -> ctypes.c_void_p:
     if isinstance(members[0], int):
-        return _made(library.aclCreateIntArray, _integers(members), ctypes.c_uint64(len(members)))
+        return _list_of_ints(library, members)
     native = (ctypes.c_void_p * len(members))(*(_native(library, m).value for m in members))
     kind = "Scalar" if isinstance(members[0], Scalar) else "Tensor"
     make = getattr(library, f"aclCreate{kind}List")
     return _made(make, native, ctypes.c_uint64(len(members)))
+
+
+def _list_of_ints(library: ctypes.CDLL, values: list[int]) -> ctypes.c_void_p:
+    return _made(library.aclCreateIntArray, _integers(values), ctypes.c_uint64(len(values)))
 
 
 def _tensor(library: ctypes.CDLL, x: Any) -> ctypes.c_void_p:

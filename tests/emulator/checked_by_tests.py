@@ -6,10 +6,15 @@ test_checked_functions.py runs the tests once more, and they must call the funct
 
 from __future__ import annotations
 
-from test_direct_calls import CHECKED as CALLED_BY_NAME
+from importlib import import_module
+from pathlib import Path
 
-#: The functions that test_direct_calls.py calls by name.
-DIRECT = " ".join(name.removeprefix("aclnn") for name in CALLED_BY_NAME)
+#: The functions that the files test_direct_*.py call by name.
+DIRECT = " ".join(
+    name.removeprefix("aclnn")
+    for file in sorted(Path(__file__).parent.glob("test_direct_*.py"))
+    for name in import_module(file.stem).CHECKED
+)
 
 #: Functions per test; the tests' paths are relative to ``tests``.
 TESTS = {

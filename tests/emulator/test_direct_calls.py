@@ -1,13 +1,14 @@
 """Calls aclnn functions that no torch function reaches, by name, and compares with the CPU.
 
 They belong to other CANN versions than the emulated one, to other SoCs, or to callers other than
-torch_npu. ``checked_by_tests.py`` takes the names from here.
+torch_npu. ``checked_by_tests.py`` takes the names from ``CHECKED`` here and in every other
+``test_direct_*.py``.
 """
 
 from __future__ import annotations
 
 import pytest
-from aclnn_call import Float, Scalar, call
+from aclnn_call import Float, Scalar, call, check, on_npu
 
 pytestmark = pytest.mark.npu
 
@@ -180,32 +181,6 @@ class Operands:
         """Return q, k and v of two heads, with q divided by the square root of head_dim, 4."""
         parts = (self.qkv + self.bias).view(2, 3, 3, 2, 4).permute(2, 0, 3, 1, 4)
         return [(parts[0] / 2).contiguous(), parts[1].contiguous(), parts[2].contiguous()]
-
-
-def on_npu(value):
-    import torch
-
-    if isinstance(value, list) and isinstance(value[0], torch.Tensor):
-        return [each.npu() for each in value]
-    return value.npu() if isinstance(value, torch.Tensor) else value
-
-
-def check(name, inputs, wanted):
-    """Call the function with outputs of the expected shapes and other contents, and compare."""
-    import torch
-
-    def empty(value):
-        filled = torch.full_like(value, 77)
-        return filled.npu()
-
-    outputs = [[empty(v) for v in w] if isinstance(w, list) else empty(w) for w in wanted]
-    call(name, *map(on_npu, inputs), *outputs)
-    for found, expected in zip(outputs, wanted, strict=True):
-        pairs = (
-            zip(found, expected, strict=True) if isinstance(found, list) else [(found, expected)]
-        )
-        for ours, theirs in pairs:
-            torch.testing.assert_close(ours.cpu(), theirs, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", CASES)
