@@ -1,4 +1,4 @@
-// Mixture of experts: grouped matmul, feed-forward networks of experts, gating.
+// Mixture of experts: grouped matmul, feed-forward networks of experts.
 #include "emulator/aclnn/operation.h"
 #include "emulator/ops/checks.h"
 
@@ -209,38 +209,4 @@ ACLNN_CHECKED(aclnnFFNV3, Tensor x, Tensor weight1, Tensor weight2, Optional<Ten
               String activation, Unused<Int>, bool tokensIndexFlag, Out y) {
     y = Feed{x, weight1, weight2, bias1, bias2, activation}.run(
         counts_of(values_of(counts), tokensIndexFlag));
-}
-
-ACLNN_CHECKED(aclnnMoeGatingTopK, Tensor x, Optional<Tensor> bias, Int k, Int k_group,
-              Int group_count, Int group_select_mode, Int renorm, Int norm_type, bool out_flag,
-              double scaling, double eps, Out y, Out indices, Optional<Out> out) {
-    const Int experts = x.size(1);
-    require(experts <= 2048, "x must have at most 2048 experts, got " + std::to_string(experts));
-    require(k >= 1 && k <= experts,
-            "k must be 1 to " + std::to_string(experts) + ", got " + std::to_string(k));
-    require(experts % group_count == 0, "groupCount must divide the " + std::to_string(experts) +
-                                            " experts, got " + std::to_string(group_count));
-    const Tensor norm =
-        norm_type == 1 ? aten("sigmoid", x.to_float()) : aten("softmax.int", x.to_float(), Int{-1});
-    Tensor scores = bias.defined() ? norm + bias.to_float() : norm;
-    if (group_count > 1) {
-        const Tensor grouped = scores.reshape({x.size(0), group_count, -1});
-        const Tensor best = group_select_mode == 0 ? aten("amax", grouped, IntList{-1})
-                                                   : aten("topk", grouped, Int{2}).sum({-1});
-        const Tensor chosen = aten_all("topk", best, k_group)[1];
-        const Tensor kept = aten("scatter.value", full(best.sizes(), Scalar{0.0}, DType::float32),
-                                 Int{1}, chosen, Scalar{1.0});
-        const Tensor lost = aten("eq.Scalar", aten("unsqueeze", kept, -1), Scalar{0.0});
-        scores = aten("masked_fill.Scalar", grouped, lost, -1e30).reshape({x.size(0), experts});
-    }
-    const Tensor found = aten_all("topk", scores, k)[1];
-    Tensor weights = aten("gather", norm, Int{1}, found);
-    if (norm_type == 1 || renorm == 1) {
-        weights = weights / (weights.sum({-1}, true) + eps);
-    }
-    y = weights * scaling;
-    indices = found;
-    if (out_flag) {
-        out = norm;
-    }
 }
