@@ -44,7 +44,7 @@ setup(
     package_data={
         "op_builder": ["py.typed", "*.pyi", "**/*.json", "recipe/*.h"],
         "op_builder.csrc": ["**/*.h", "**/*.cpp"],
-        "ascend_ops": ["py.typed", "*.pyi"],
+        "ascend_ops": ["py.typed", "*.pyi", "emulator/*.txt"],
     },
     ext_modules=extensions,
     cmdclass={"build_ext": BuildOps, "bdist_wheel": OpWheel},

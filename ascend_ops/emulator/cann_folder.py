@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import platform
 import shutil
 import uuid
 from collections.abc import Mapping
@@ -17,21 +16,15 @@ from op_builder.cache.entry import Entry
 from op_builder.cache.layers import EMULATED_CANNS, Layer, user_root
 from op_builder.errors import IncompatibleOpError
 from op_builder.jit.load import obtain
-from op_builder.ops.emulator import ACL_HEADERS, EMULATOR_LIBRARIES
+from op_builder.ops.emulator import EMULATOR_LIBRARIES
 from op_builder.system import file_identity
-from op_builder.toolchain.torch_install import find_torch_npu
+from op_builder.toolchain.torch_install import find_torch, find_torch_npu
+
+from . import cann_layout
+from .cann_layout import write_cann
 
 if TYPE_CHECKING:
     from op_builder.jit.run_ninja import ProgressListener
-
-_INSTALL_INFO = """package_name=Ascend-cann-toolkit
-version={version}
-innerversion=emulated
-compatible_version=[V100]
-arch={arch}
-os=linux
-path={path}
-"""
 
 
 @dataclass(frozen=True)
@@ -73,10 +66,13 @@ class EmulatedCann:
         }
 
     def child_environment(self, environ: Mapping[str, str]) -> dict[str, str]:
-        """Return ``environ`` for a new process whose loader finds the libraries."""
-        name = envs.LD_LIBRARY_PATH.name
-        path = os.pathsep.join(filter(None, [str(self.library_dir), environ.get(name, "")]))
-        return {**environ, **self.variables(), name: path}
+        """Return ``environ`` for a new process whose loader finds the libraries, and npu-smi."""
+        folders = {envs.LD_LIBRARY_PATH: self.library_dir, envs.SEARCH_PATH: self.root / "bin"}
+        paths = {
+            variable.name: os.pathsep.join(filter(None, [str(folder), variable.get(environ)]))
+            for variable, folder in folders.items()
+        }
+        return {**environ, **self.variables(), **paths}
 
     def program_environment(self, environ: Mapping[str, str]) -> dict[str, str]:
         """Return the same for a program, whose Python also explains what is not emulated."""
@@ -115,8 +111,10 @@ def emulated_cann(
         )
     entries = _entries(environ, on_progress)
     version = envs.EMULATOR_CANN_VERSION.get(environ)
-    headers = package.root / ACL_HEADERS
-    parts = [version, str(headers), *(str(entry.path) for entry in entries.values())]
+    torch = find_torch()
+    assert torch is not None  # torch_npu requires it
+    places = [package.root, torch.library_dir, *(entry.path for entry in entries.values())]
+    parts = [version, cann_layout.digest(), *map(str, places)]
     digest = file_identity.digest_bytes("\n".join(parts).encode())[:16]
     cache = user_root(environ)
     root = cache / EMULATED_CANNS / digest / f"cann-{version}"
@@ -125,7 +123,7 @@ def emulated_cann(
             os.utime(root)  # pruning goes by the time of the last use
     else:
         Layer("user", cache, shipped=False).prepare()
-        _assemble(root, version, headers, entries)
+        _assemble(root, version, package.root, entries, torch.library_dir)
     return EmulatedCann(root, version)
 
 
@@ -141,29 +139,24 @@ def _entries(environ: Mapping[str, str], on_progress: ProgressListener | None) -
     }
 
 
-def _assemble(root: Path, version: str, headers: Path, entries: Mapping[str, Entry]) -> None:
+def _assemble(
+    root: Path, version: str, torch_npu: Path, entries: Mapping[str, Entry], torch_libraries: Path
+) -> None:
     """Assemble the folder in a draft and rename it once; losing the race is success."""
     draft = root.parent.with_name(f"{root.parent.name}.{uuid.uuid4().hex[:12]}")
-    folder = draft / root.name
-    for name in ("lib64", "opp", "runtime", "compiler"):
-        (folder / name).mkdir(parents=True)
-    (folder / "include").symlink_to(headers, target_is_directory=True)
-    (folder / "runtime" / "lib64").symlink_to(Path("..", "lib64"), target_is_directory=True)
-    info = _INSTALL_INFO.format(version=version, arch=platform.machine(), path=root)
-    (folder / "ascend_toolkit_install.info").write_text(info, encoding="utf-8")
-    for library, entry in entries.items():
-        _place(entry.library, folder / "lib64" / library)
     try:
+        write_cann(
+            draft / root.name,
+            root,
+            version,
+            {library: entry.library for library, entry in entries.items()},
+            torch_libraries=torch_libraries,
+            torch_npu=torch_npu,
+            variables=EmulatedCann(root, version).variables(),
+        )
         draft.rename(root.parent)
     except OSError:
-        shutil.rmtree(draft, ignore_errors=True)
         if not root.is_dir():
             raise
-
-
-def _place(library: Path, place: Path) -> None:
-    """Hard-link the file if possible, so that it outlives a pruned entry, or copy it."""
-    with contextlib.suppress(OSError):
-        place.hardlink_to(library)
-        return
-    shutil.copy2(library, place)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)

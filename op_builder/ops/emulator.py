@@ -18,7 +18,7 @@ from .own_op import OwnOp
 
 #: The AscendCL headers in the torch_npu wheel. CANN's own are not needed.
 ACL_HEADERS = Path("include", "third_party", "acl", "inc")
-_HCCL_HEADERS = Path("include", "third_party", "hccl", "inc")
+HCCL_HEADERS = Path("include", "third_party", "hccl", "inc")
 
 # FUNC_VISIBILITY makes the headers export what they declare, deprecated functions included.
 _ACL_FLAGS = ("-DFUNC_VISIBILITY", "-Wno-deprecated-declarations")
@@ -99,6 +99,13 @@ class EmulatorOperatorsBuilder(EmulatorLibrary):
         """Return -O1, which compiles a third faster: the run time is spent in ATen, not here."""
         return ["-O1", *_ACL_FLAGS, "-DAT_PER_OPERATOR_HEADERS"]
 
+    def extra_ldflags(self) -> list[str]:
+        """Return the base's flags, and where a program's loader finds torch's libraries.
+
+        The emulated CANN has a link to them, so that the library does not depend on their place.
+        """
+        return [*super().extra_ldflags(), "-Wl,-rpath,$ORIGIN/torch"]
+
 
 class EmulatorSingleOpBuilder(EmulatorLibrary):
     """``emulator_single_op``: the single-operator (aclop) interface."""
@@ -120,7 +127,7 @@ class EmulatorHcclBuilder(EmulatorLibrary):
         package = find_torch_npu()
         return [
             *super().include_paths(),
-            *([] if package is None else [package.root / _HCCL_HEADERS]),
+            *([] if package is None else [package.root / HCCL_HEADERS]),
         ]
 
 

@@ -2,7 +2,9 @@
 #include <algorithm>
 
 #include "emulator/aclnn/handles.h"
+#include "emulator/include/aclnn/acl_meta.h"
 #include "emulator/interface/guard.h"
+#include "emulator/interface/status.h"
 
 using namespace ascend_emulator;
 
@@ -102,6 +104,31 @@ std::int64_t count_of(const std::int64_t* sizes, std::uint64_t rank) {
     return count;
 }
 
+/// The description of the arguments of aclCreateTensor; null, with an error noted, if they cannot
+/// be read.
+std::shared_ptr<TensorDescription> description_from(const std::int64_t* sizes, std::uint64_t rank,
+                                                    aclDataType type, const std::int64_t* strides,
+                                                    std::int64_t offset, aclFormat format,
+                                                    const std::int64_t* storage_sizes,
+                                                    std::uint64_t storage_rank, void* data) {
+    if (!can_read(sizes, rank, max_rank, "viewDims") ||
+        !can_read(storage_sizes, storage_sizes == nullptr ? 0 : storage_rank, max_rank,
+                  "storageDims")) {
+        return nullptr;
+    }
+    IntList size_list(sizes, sizes + rank);
+    IntList stride_list =
+        strides == nullptr ? contiguous_strides(size_list) : IntList(strides, strides + rank);
+    return std::make_shared<TensorDescription>(
+        TensorDescription{std::move(size_list), std::move(stride_list), offset, type, format, data,
+                          count_of(storage_sizes, storage_rank)});
+}
+
+void set_description(aclTensor* tensor, std::shared_ptr<TensorDescription> description) {
+    tensor->problem = why_invalid(*description);
+    tensor->description = std::move(description);
+}
+
 /// Call `get` with the description of a live tensor.
 template <class Get>
 int describe(const aclTensor* tensor, const void* result, const char* name, Get get) {
@@ -115,6 +142,36 @@ int describe(const aclTensor* tensor, const void* result, const char* name, Get 
     });
 }
 
+/// Return a copy of `values`, which the caller frees with delete[].
+void copy_list(const IntList& values, std::int64_t** copy, std::uint64_t* count) {
+    *copy = new std::int64_t[std::max<std::size_t>(values.size(), 1)];
+    *count = values.size();
+    std::copy(values.begin(), values.end(), *copy);
+}
+
+/// The number of values of a live array, or of the members of a live list.
+template <class Handle, class Count>
+int count_members(const Handle* handle, std::uint64_t* count, Count count_of_handle) {
+    return guarded([&] {
+        int refused = refuse(handle);
+        refused = refused != 0 ? refused : check_pointer(count, "size");
+        if (refused == 0) {
+            *count = count_of_handle(*handle);
+        }
+        return refused;
+    });
+}
+
+template <class Array>
+int array_size(const Array* array, std::uint64_t* count) {
+    return count_members(array, count, [](const Array& found) { return found.values.size(); });
+}
+
+template <class List>
+int list_size(const List* list, std::uint64_t* count) {
+    return count_members(list, count, [](const List& found) { return found.members.size(); });
+}
+
 }  // namespace
 
 // A tensor that no operator can use is created all the same, and phase 1 names it.
@@ -124,21 +181,33 @@ EMULATOR_EXPORT aclTensor* aclCreateTensor(const std::int64_t* sizes, std::uint6
                                            const std::int64_t* storage_sizes,
                                            std::uint64_t storage_rank, void* data) {
     return guarded_pointer([&]() -> aclTensor* {
-        if (!can_read(sizes, rank, max_rank, "viewDims") ||
-            !can_read(storage_sizes, storage_sizes == nullptr ? 0 : storage_rank, max_rank,
-                      "storageDims")) {
+        auto description = description_from(sizes, rank, type, strides, offset, format,
+                                            storage_sizes, storage_rank, data);
+        if (description == nullptr) {
             return nullptr;
         }
-        IntList size_list(sizes, sizes + rank);
-        IntList stride_list =
-            strides == nullptr ? contiguous_strides(size_list) : IntList(strides, strides + rank);
-        auto description = std::make_shared<TensorDescription>(
-            TensorDescription{std::move(size_list), std::move(stride_list), offset, type, format,
-                              data, count_of(storage_sizes, storage_rank)});
         auto* tensor = make_handle<aclTensor>();
-        tensor->problem = why_invalid(*description);
-        tensor->description = std::move(description);
+        set_description(tensor, std::move(description));
         return created(tensor);
+    });
+}
+
+EMULATOR_EXPORT int aclInitTensor(aclTensor* tensor, const std::int64_t* sizes, std::uint64_t rank,
+                                  aclDataType type, const std::int64_t* strides,
+                                  std::int64_t offset, aclFormat format,
+                                  const std::int64_t* storage_sizes, std::uint64_t storage_rank,
+                                  void* data) {
+    return guarded([&]() -> int {
+        if (const int refused = refuse(tensor)) {
+            return refused;
+        }
+        auto description = description_from(sizes, rank, type, strides, offset, format,
+                                            storage_sizes, storage_rank, data);
+        if (description == nullptr) {
+            return invalid_argument;
+        }
+        set_description(tensor, std::move(description));
+        return 0;
     });
 }
 
@@ -190,17 +259,21 @@ EMULATOR_EXPORT int aclDestroyBoolArray(const aclBoolArray* array) {
 EMULATOR_EXPORT int aclDestroyTensorList(const aclTensorList* list) { return destroy_list(list); }
 EMULATOR_EXPORT int aclDestroyScalarList(const aclScalarList* list) { return destroy_list(list); }
 
-/// The caller frees the array with delete[].
 EMULATOR_EXPORT int aclGetViewShape(const aclTensor* tensor, std::int64_t** sizes,
                                     std::uint64_t* rank) {
     return describe(tensor, sizes == nullptr ? nullptr : rank, "viewDims and viewDimsNum",
-                    [&](const TensorDescription& found) {
-                        *sizes = new std::int64_t[std::max<std::size_t>(found.sizes.size(), 1)];
-                        *rank = found.sizes.size();
-                        std::copy(found.sizes.begin(), found.sizes.end(), *sizes);
-                    });
+                    [&](const TensorDescription& found) { copy_list(found.sizes, sizes, rank); });
 }
-
+EMULATOR_EXPORT int aclGetViewStrides(const aclTensor* tensor, std::int64_t** strides,
+                                      std::uint64_t* rank) {
+    return describe(
+        tensor, strides == nullptr ? nullptr : rank, "stridesValue and stridesNum",
+        [&](const TensorDescription& found) { copy_list(found.strides, strides, rank); });
+}
+EMULATOR_EXPORT int aclGetViewOffset(const aclTensor* tensor, std::int64_t* offset) {
+    return describe(tensor, offset, "offset",
+                    [&](const TensorDescription& found) { *offset = found.offset; });
+}
 EMULATOR_EXPORT int aclGetDataType(const aclTensor* tensor, aclDataType* type) {
     return describe(tensor, type, "dataType",
                     [&](const TensorDescription& found) { *type = found.data_type; });
@@ -208,4 +281,36 @@ EMULATOR_EXPORT int aclGetDataType(const aclTensor* tensor, aclDataType* type) {
 EMULATOR_EXPORT int aclGetFormat(const aclTensor* tensor, aclFormat* format) {
     return describe(tensor, format, "format",
                     [&](const TensorDescription& found) { *format = found.format; });
+}
+
+EMULATOR_EXPORT int aclGetRawTensorAddr(const aclTensor* tensor, void** data) {
+    return describe(tensor, data, "addr",
+                    [&](const TensorDescription& found) { *data = found.data; });
+}
+EMULATOR_EXPORT int aclSetRawTensorAddr(aclTensor* tensor, void* data) {
+    return guarded([&]() -> int {
+        if (const int refused = refuse(tensor)) {
+            return refused;
+        }
+        auto description = std::make_shared<TensorDescription>(*tensor->description);
+        description->data = data;
+        set_description(tensor, std::move(description));
+        return 0;
+    });
+}
+
+EMULATOR_EXPORT int aclGetIntArraySize(const aclIntArray* array, std::uint64_t* count) {
+    return array_size(array, count);
+}
+EMULATOR_EXPORT int aclGetFloatArraySize(const aclFloatArray* array, std::uint64_t* count) {
+    return array_size(array, count);
+}
+EMULATOR_EXPORT int aclGetBoolArraySize(const aclBoolArray* array, std::uint64_t* count) {
+    return array_size(array, count);
+}
+EMULATOR_EXPORT int aclGetTensorListSize(const aclTensorList* list, std::uint64_t* count) {
+    return list_size(list, count);
+}
+EMULATOR_EXPORT int aclGetScalarListSize(const aclScalarList* list, std::uint64_t* count) {
+    return list_size(list, count);
 }

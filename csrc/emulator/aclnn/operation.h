@@ -21,95 +21,13 @@
 #pragma once
 
 #include <atomic>
-#include <optional>
 
-#include "emulator/aclnn/handles.h"
+#include "emulator/aclnn/parameter_types.h"
 #include "emulator/interface/guard.h"
 
 struct aclOpExecutor;
 
 namespace ascend_emulator {
-
-// ---- parameter types, besides Tensor, Scalar, numbers and the lists and names below
-
-/// An output. Assigning converts to its dtype, and does nothing if the output is null.
-struct Out {
-    Tensor tensor;
-    std::size_t parameter = WrongShape::unknown_parameter;
-    void operator=(const Tensor& value) const { assign_output(parameter, tensor, value); }
-    /// Assign a value that broadcasts to the output's shape.
-    void fill(const Tensor& value) const {
-        if (defined()) {
-            *this = value.expand(tensor.sizes());
-        }
-    }
-    bool defined() const { return tensor.defined(); }
-};
-/// Read and written.
-struct InOut : Out {
-    using Out::operator=;
-};
-struct Outs {
-    TensorList tensors;
-};
-/// A list whose members are read and written.
-struct InOuts : Outs {};
-
-/// An output whose shape is known only after the run. The caller synchronises and then calls
-/// aclGetViewShape, so the handle stays alive.
-struct DynamicOut {
-    aclTensor* handle;
-    void operator=(const Tensor& value) const;
-};
-
-/// Dimensions; an empty array means all of them.
-struct Dims {
-    std::optional<IntList> values;
-    Value value() const { return values ? Value(*values) : Value(); }
-};
-/// An array that may be null.
-struct OptionalInts : Dims {};
-/// A scalar that may be null.
-struct OptionalScalar {
-    std::optional<Scalar> scalar;
-};
-/// A tensor, a list or an output that may be null.
-template <class T>
-struct Optional : T {
-    using Given = T;
-    using T::operator=;
-};
-/// A parameter that cannot change the result here: a hint, or something that is computed again.
-template <class T>
-struct Unused {};
-/// A parameter that is not emulated: null, no elements, or numbers that all are `by_default`.
-template <class T, std::int64_t by_default = 0>
-struct Refused {};
-
-template <class T>
-constexpr bool is_unused = false;
-template <class T>
-constexpr bool is_unused<Unused<T>> = true;
-template <class T, std::int64_t by_default>
-constexpr bool is_unused<Refused<T, by_default>> = true;
-
-template <class T>
-constexpr bool is_optional = false;
-template <class T>
-constexpr bool is_optional<Optional<T>> = true;
-
-using Int = std::int64_t;
-using Int32 = std::int32_t;
-using UInt = std::uint64_t;
-using String = std::string;
-using Ints = IntList;
-using Bools = BoolList;
-using Tensors = TensorList;
-using Scalars = ScalarList;
-/// How matmuls may round; ATen's are exact in fp32.
-using CubeMathType = Unused<std::int8_t>;
-
-// ---- the machinery
 
 enum class ParameterKind { input, output, in_out, dims, optional, unused };
 
@@ -129,6 +47,12 @@ struct Problem {
     std::string text;  // follows the argument's name, if the problem concerns one
 };
 
+/// How a header declares a parameter.
+struct ParameterDeclaration {
+    const char* c_type;
+    bool is_refused;
+};
+
 struct Operation {
     const char* name;
     const char* phase1_name;
@@ -137,6 +61,7 @@ struct Operation {
     void (*run)(const Operation& operation, const Arguments& arguments);
     const ParameterKind* kinds;
     const bool* required;
+    const ParameterDeclaration* declarations;
     std::size_t count;
     bool is_checked;  // the body begins with checks of its arguments, which phase 1 runs
     /// The schema matched with the parameters; null before the first call.
@@ -189,6 +114,9 @@ class Arguments {
 /// The name of a parameter, for messages.
 std::string parameter_name(const Operation& operation, std::size_t index);
 
+/// Whether phase 1 accepts null for a parameter.
+bool may_be_null(const Operation& operation, std::size_t index);
+
 /// Whether an argument is null.
 bool is_null(const Captured& captured);
 
@@ -201,6 +129,32 @@ int prepare(const Operation& operation, Arguments arguments, std::uint64_t* work
 int launch(const Operation& operation, void* workspace, std::uint64_t workspace_bytes,
            aclOpExecutor* executor, void* stream);
 void run_schema(const Operation& operation, const Arguments& arguments);
+
+/// A C type as it is written in C.
+template <class C>
+constexpr const char* c_type_name() {
+    if constexpr (std::is_pointer_v<C>) {
+        using To = std::remove_cv_t<std::remove_pointer_t<C>>;
+        return std::is_same_v<To, aclTensor>       ? "const aclTensor*"
+               : std::is_same_v<To, aclTensorList> ? "const aclTensorList*"
+               : std::is_same_v<To, aclScalar>     ? "const aclScalar*"
+               : std::is_same_v<To, aclScalarList> ? "const aclScalarList*"
+               : std::is_same_v<To, aclIntArray>   ? "const aclIntArray*"
+               : std::is_same_v<To, aclFloatArray> ? "const aclFloatArray*"
+               : std::is_same_v<To, aclBoolArray>  ? "const aclBoolArray*"
+                                                   : "const char*";
+    } else {
+        return std::is_same_v<C, bool>            ? "bool"
+               : std::is_same_v<C, aclDataType>   ? "aclDataType"
+               : std::is_same_v<C, double>        ? "double"
+               : std::is_same_v<C, float>         ? "float"
+               : std::is_same_v<C, std::int8_t>   ? "int8_t"
+               : std::is_same_v<C, std::int32_t>  ? "int32_t"
+               : std::is_same_v<C, std::uint32_t> ? "uint32_t"
+               : std::is_same_v<C, std::uint64_t> ? "uint64_t"
+                                                  : "int64_t";
+    }
+}
 
 /// The C type of a parameter, its kind, and how it is stored.
 template <class T>
@@ -295,6 +249,8 @@ struct Signature {
     static constexpr std::size_t count = sizeof...(Types);
     static constexpr ParameterKind kinds[] = {Parameter<Types>::kind...};
     static constexpr bool required[] = {Parameter<Types>::is_required...};
+    static constexpr ParameterDeclaration declarations[] = {
+        {c_type_name<typename Parameter<Types>::C>(), is_refused<Types>}...};
 
     template <const Operation& operation>
     static int phase1(typename Parameter<Types>::C... values, std::uint64_t* workspace_bytes,
@@ -335,8 +291,13 @@ using AnyFunction = void (*)();
 }  // namespace ascend_emulator
 
 // The exported phase 1 is a GNU indirect function: it resolves to the template's instance, which
-// has the C signature, so that no list of parameter names is needed here.
+// has the C signature, so that no list of parameter names is needed here. The operation is also
+// listed in a section of the library, from which declarations.cpp describes all of them.
 #define ACLNN_EXPORT(NAME, SIGNATURE)                                                              \
+    namespace {                                                                                    \
+    __attribute__((used, section("aclnn_operations")))                                             \
+    const ascend_emulator::Operation* const NAME##_listed = &NAME##_operation;                     \
+    }                                                                                              \
     extern "C" {                                                                                   \
     static ascend_emulator::AnyFunction NAME##_resolve() {                                         \
         return reinterpret_cast<ascend_emulator::AnyFunction>(                                     \
@@ -351,19 +312,20 @@ using AnyFunction = void (*)();
     }                                                                                              \
     }
 
-#define ATEN(NAME, SCHEMA, ...)                                                       \
-    namespace {                                                                       \
-    using NAME##_signature = ascend_emulator::Signature<__VA_ARGS__>;                 \
-    const ascend_emulator::Operation NAME##_operation = {#NAME,                       \
-                                                         #NAME "GetWorkspaceSize",    \
-                                                         SCHEMA,                      \
-                                                         nullptr,                     \
-                                                         ascend_emulator::run_schema, \
-                                                         NAME##_signature::kinds,     \
-                                                         NAME##_signature::required,  \
-                                                         NAME##_signature::count,     \
-                                                         false};                      \
-    }                                                                                 \
+#define ATEN(NAME, SCHEMA, ...)                                                          \
+    namespace {                                                                          \
+    using NAME##_signature = ascend_emulator::Signature<__VA_ARGS__>;                    \
+    const ascend_emulator::Operation NAME##_operation = {#NAME,                          \
+                                                         #NAME "GetWorkspaceSize",       \
+                                                         SCHEMA,                         \
+                                                         nullptr,                        \
+                                                         ascend_emulator::run_schema,    \
+                                                         NAME##_signature::kinds,        \
+                                                         NAME##_signature::required,     \
+                                                         NAME##_signature::declarations, \
+                                                         NAME##_signature::count,        \
+                                                         false};                         \
+    }                                                                                    \
     ACLNN_EXPORT(NAME, NAME##_signature)
 
 // The text of a list of parameters, with the macros in it expanded.
@@ -390,6 +352,7 @@ using AnyFunction = void (*)();
                                                          NAME##_signature::run<&NAME##_body>, \
                                                          NAME##_signature::kinds,             \
                                                          NAME##_signature::required,          \
+                                                         NAME##_signature::declarations,      \
                                                          NAME##_signature::count,             \
                                                          CHECKED};                            \
     }                                                                                         \

@@ -25,13 +25,7 @@ std::size_t schema_index(const Operation& operation, std::size_t index) {
 
 Problem why_null(const Operation& operation, const Arguments& arguments) {
     for (std::size_t i = 0; i < operation.count; ++i) {
-        if (!operation.required[i] || !is_null(arguments.values()[i])) {
-            continue;
-        }
-        const bool may_be_null = operation.schema != nullptr &&
-                                 is_schema_input(operation.kinds[i]) &&
-                                 argument_is_optional(operation.schema, schema_index(operation, i));
-        if (!may_be_null) {
+        if (operation.required[i] && is_null(arguments.values()[i]) && !may_be_null(operation, i)) {
             return {i, null_argument, " must not be null"};
         }
     }
@@ -119,6 +113,14 @@ Problem why_refused(const Operation& operation, const Arguments& arguments) {
     const auto shape =
         schema.shape_rule == nullptr ? std::nullopt : schema.shape_rule(operation, arguments);
     return shape ? why_of_another_shape(operation, arguments, *shape) : Problem();
+}
+
+bool may_be_null(const Operation& operation, std::size_t index) {
+    if (!operation.required[index]) {
+        return true;
+    }
+    return operation.schema != nullptr && is_schema_input(operation.kinds[index]) &&
+           argument_is_optional(operation.schema, schema_index(operation, index));
 }
 
 std::string parameter_name(const Operation& operation, std::size_t index) {
