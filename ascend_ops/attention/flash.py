@@ -11,6 +11,7 @@ from torch.compiler import is_compiling
 from ..dispatch.public import public_op
 from .autocast import under_autocast
 from .checks import check_numbers, check_softcap, checked_prefix, checked_sinks, chosen_window
+from .fallback import why_not_aclnn
 from .flash_masks import masking
 from .flash_op import flash_op as _flash_op
 from .flash_op import general_op as _general_op
@@ -160,7 +161,7 @@ def _with_extras(
     rest, without_keys = _checked(query, key, value, options, extras)
     bias, heads = rest[0], rest[-3]
     output: Tensor
-    if extras.softcap is not None or _needs_gradient(bias):
+    if why_not_aclnn(bias, extras.softcap):
         output = _general_op(query, key, value, *rest, extras.softcap)[0]
     else:
         output = _flash_op(query, key, value, *rest)[0]
@@ -168,10 +169,6 @@ def _with_extras(
         return output
     layout = options.layout
     return from_bnsd(to_bnsd(output, layout, heads).masked_fill(without_keys, 0), layout)
-
-
-def _needs_gradient(x: Tensor | None) -> bool:
-    return x is not None and x.requires_grad and torch.is_grad_enabled()
 
 
 def _checked_once(query: Tensor, key: Tensor, value: Tensor, options: _Options) -> tuple[Any, ...]:
@@ -204,9 +201,9 @@ def _checked(
         scale = (query.shape[-1] if query.dim() == 4 else query.shape[-1] // heads) ** -0.5
     check_numbers(scale, dropout_p)
     check_softcap(extras.softcap)
-    keep_bias = extras.softcap is not None or _needs_gradient(extras.attn_mask)
+    by_reference = bool(why_not_aclnn(extras.attn_mask, extras.softcap))
     masks = masking(
-        extras.attn_mask, extras.alibi_slopes, query, sizes, chosen, prefix, keep_bias=keep_bias
+        extras.attn_mask, extras.alibi_slopes, query, sizes, chosen, prefix, keep_bias=by_reference
     )
     sinks = None if extras.sinks is None else checked_sinks(extras.sinks, query, heads)
     drop_mask = None

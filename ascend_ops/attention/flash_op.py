@@ -9,6 +9,7 @@ import torch
 from op_builder.ops.flash_attention import FlashAttentionBuilder
 
 from ..dispatch.npu_op import NPUOp, warn_on_npu
+from .fallback import NO_GRADIENT_OF_A_BIAS, NO_SOFTCAP
 from .layouts import from_bnsd, key_heads, to_bnsd
 from .masks import Window, unpacked
 from .reference import Gradients, Scores, repeated
@@ -142,11 +143,9 @@ def _general_gradient(ctx: Any, grad: Tensor, *_: Tensor) -> tuple[Any, ...]:
 
 def _explain(*arguments: Any) -> tuple[str, str]:
     if arguments[-1] is not None:
-        return "flash_attention with softcap", "aclnnFlashAttentionScore has no softcap"
-    return (
-        "flash_attention with an attn_mask or alibi_slopes that requires grad",
-        "aclnnFlashAttentionScoreGrad computes no gradient of a bias",
-    )
+        return "flash_attention with softcap", NO_SOFTCAP
+    option = "an attn_mask or alibi_slopes that requires grad"
+    return f"flash_attention with {option}", NO_GRADIENT_OF_A_BIAS
 
 
 _backward_op = NPUOp(

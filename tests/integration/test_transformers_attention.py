@@ -20,13 +20,15 @@ from transformers_models import (
     tokens,
 )
 
+from ascend_ops.attention.fallback import NO_GRADIENT_OF_A_BIAS, NO_SOFTCAP
+
 npu = pytest.mark.npu
 NAMES = ["Llama", "Mistral", "Qwen3", "GPT2", "Bert", "Bart", "T5", "Gemma2", "GptOss"]
-BOUND = 3e-6  # of the largest logit, in fp32
+BOUND = 1e-6  # of the largest logit, in fp32
 #: What aclnn cannot compute, and why.
 REASONS = {
-    "Gemma2": "flash_attention: aclnn has no softcap",
-    "T5": "flash_attention: aclnn computes no gradient of a position bias",
+    "Gemma2": f"flash_attention: {NO_SOFTCAP}",
+    "T5": f"flash_attention: {NO_GRADIENT_OF_A_BIAS}",
 }
 
 
@@ -61,7 +63,7 @@ def test_logits_and_gradients_equal_eager(name: str) -> None:
     for (parameter, p), q in zip(wanted.named_parameters(), found.parameters(), strict=True):
         if p.grad is not None:  # the exact gradient of a bias of keys is 0
             difference = (q.grad.cpu() - p.grad).abs().max()
-            assert difference < 10 * BOUND * max(p.grad.abs().max(), 1e-3), parameter
+            assert difference < 30 * BOUND * max(p.grad.abs().max(), 1e-3), parameter
     counted = calls()
     assert set(counted.fell_back) == ({REASONS[name]} if name in REASONS else set())
     assert name == "Gemma2" or counted.ran["flash_attention"] >= 6

@@ -11,6 +11,7 @@ import torch
 import ascend_ops
 from op_builder.ops.flash_attention import FlashAttentionBuilder
 
+from ...attention.fallback import why_not_aclnn
 from .counting import COUNTER
 from .masks import AttentionMask
 
@@ -147,10 +148,9 @@ def _with_bias(mask: Tensor | None, bias: Tensor | None, keys: int) -> Tensor | 
 
 
 def _count(query: Tensor, mask: Tensor | None, softcap: float | None) -> None:
-    if softcap is not None:
-        COUNTER.fall_back("flash_attention", "aclnn has no softcap")
-    elif mask is not None and mask.requires_grad and torch.is_grad_enabled():
-        COUNTER.fall_back("flash_attention", "aclnn computes no gradient of a position bias")
+    reason = why_not_aclnn(mask, softcap)
+    if reason:
+        COUNTER.fall_back("flash_attention", reason)
     else:
         COUNTER.call("flash_attention", FlashAttentionBuilder, query)
 
