@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import struct
 import sys
 from pathlib import Path
 from typing import Any
@@ -105,8 +106,33 @@ view = pinned[1:]
 report["pinned"] = [NPU.is_pinned(view), NPU.is_pinned(torch.ones(3)), pinned.npu().sum().item()]
 NPU.unpin_memory(pinned)
 report["unpinned"] = [NPU.is_pinned(view), view.tolist()]
-report["calls"] = calls()
 """
+_WRITER = """
+from deepspeed.io import FastFileWriter, FastFileWriterConfig
+
+saved = {"weight": torch.randn(3000).bfloat16(), "flag": torch.tensor([True]), "step": 7}
+handle = module("AsyncIOBuilder").aio_handle(1 << 16, 8, False, False, 1)
+pinned = handle.new_cpu_locked_tensor(1 << 14, torch.empty(0, dtype=torch.uint8))
+writer = FastFileWriter(
+    sys.argv[1], FastFileWriterConfig(handle, pinned, double_buffer=True, num_parallel_writers=1)
+)
+torch.save(saved, writer)
+writer.close()
+found = torch.load(sys.argv[1])
+report["written"] = [found.pop("step"), apart([saved.values()], [found.values()])]
+lists = [torch.arange(3.0), torch.ones(2, 2)]
+byte_tensor = module("UtilsBuilder").cast_to_byte_tensor
+byte_tensor(lists)[1][0] = 255  # they share memory
+one_byte = byte_tensor(torch.tensor(True))
+report["bytes"] = [byte_tensor(lists[0]).tolist(), lists[1][0, 0].item(), one_byte.item()]
+flat = module("UtilsBuilder").flatten(lists)
+report["flat"] = [flat.numel(), apart([module("UtilsBuilder").unflatten(flat, lists)], [lists])]
+try:
+    byte_tensor(torch.ones(2, 3).t())
+except ValueError as error:
+    report["refused"] = str(error)
+"""
+_CALLS = 'report["calls"] = calls()\n'
 _PRINT = 'sys.stdout.write("RESULT " + json.dumps(report))'
 
 
@@ -114,8 +140,10 @@ _PRINT = 'sys.stdout.write("RESULT " + json.dumps(report))'
 def report(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     folder = tmp_path_factory.mktemp("functions")
     file = folder / "functions.py"
-    file.write_text(_FUNCTIONS + _ADAM + _LION_AND_LAMB + _PINNED + _PRINT, encoding="utf-8")
-    done = start(sys.executable, str(file), PYTHONPATH=installed(folder))
+    parts = (_FUNCTIONS, _ADAM, _LION_AND_LAMB, _PINNED, _WRITER, _CALLS, _PRINT)
+    file.write_text("".join(parts), encoding="utf-8")
+    command = (sys.executable, str(file), str(folder / "saved"))
+    done = start(*command, PYTHONPATH=installed(folder))
     found: dict[str, Any] = json.loads(done.stdout.partition("RESULT ")[2])
     return found
 
@@ -150,7 +178,22 @@ def test_natively_pinned_memory_is_usable_after_it_is_unpinned(report: dict[str,
     assert report["unpinned"] == [False, [1.0, 2.0, 3.0, 4.0]]
 
 
+def test_a_checkpoint_of_deepspeeds_fast_writer_can_be_loaded(report: dict[str, Any]) -> None:
+    assert report["written"] == [7, 0]
+
+
+def test_bytes_of_tensors(report: dict[str, Any]) -> None:
+    wanted = list(struct.pack("<3f", 0, 1, 2))
+    assert report["bytes"] == [wanted, struct.unpack("<f", b"\xff\x00\x80\x3f")[0], True]
+    assert report["flat"] == [7, 0]
+    assert "tensors must be contiguous, got one with shape [3, 2]" in report["refused"]
+
+
 def test_the_functions_are_counted(report: dict[str, Any]) -> None:
+    written = {
+        n: report["calls"].pop(n) for n in list(report["calls"]) if n.startswith(("utils", "async"))
+    }
+    assert written["utils.cast_to_byte_tensor"] > 3
     assert report["calls"] == {
         "fused_adam.multi_tensor_adam": 32,
         "fused_lion.multi_tensor_lion": 5,

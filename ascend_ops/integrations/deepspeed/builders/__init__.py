@@ -24,6 +24,7 @@ _MODULES = {
     "InferenceBuilder": "inference",
     "PinMemoryBuilder": "pin_memory",
     "QuantizerBuilder": "quantizer",
+    "UtilsBuilder": "utils",
 }
 
 
