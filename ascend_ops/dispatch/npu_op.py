@@ -41,7 +41,7 @@ class _Library(torch.library.Library):
         super().impl(op_name, fn, dispatch_key, **options)  # type: ignore[no-untyped-call]
 
 
-_library = _Library(NAMESPACE, "FRAGMENT")
+_library: torch.library.Library = _Library(NAMESPACE, "FRAGMENT")  # type: ignore[no-untyped-call]
 _families: dict[type[OpBuilder], Family] = {}
 
 
