@@ -25,8 +25,6 @@ from __future__ import annotations
 
 import importlib
 
-from .version import __version__ as __version__
-
 # The public names, by the module that defines them. `__init__.pyi` lists them for type checkers.
 _EXPORTS = {
     ".builder": ("OpBuilder",),
@@ -53,7 +51,8 @@ _EXPORTS = {
 }
 
 _MODULE_OF = {name: module for module, names in _EXPORTS.items() for name in names}
-__all__ = sorted(("__version__", *_MODULE_OF))  # noqa: PLE0605 - it is a list
+_MODULE_OF["__version__"] = ".version"
+__all__ = sorted(_MODULE_OF)  # noqa: PLE0605 - it is a list
 
 
 def __getattr__(name: str) -> object:

@@ -15,21 +15,18 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from . import envs
-from .cache import key
-from .cache.entry import Entry
-from .cache.layers import layers, memo_folder
 from .errors import AscendOpsError, IncompatibleOpError
-from .jit.load import load_op
-from .jit.plan import Plan
-from .recipe.bindings import binding_refusals, binding_settings
-from .recipe.precompiled import with_precompiled
-from .recipe.spec import BuildSpec, Source
-from .recipe.torch_target import TorchTarget, torch_target
-from .toolchain.detect import Toolchain
+from .jit.memoized_hit import HitMemo, hit_memo, load_memoized
 
+# A hit that is memoized needs none of what is imported in functions.
 if TYPE_CHECKING:
+    from .cache.entry import Entry
+    from .jit.plan import Plan
     from .jit.run_ninja import ProgressListener
     from .op_extension import OpExtension
+    from .recipe.spec import BuildSpec, Source
+    from .recipe.torch_target import TorchTarget
+    from .toolchain.detect import Toolchain
 
 logger = logging.getLogger(__name__)
 
@@ -108,6 +105,8 @@ class OpBuilder:
 
         An override should extend what ``super().compatibility(toolchain)`` returns.
         """
+        from .recipe.bindings import binding_refusals
+
         uses_torch, target = self.uses_torch(), self._torch_target()
         return binding_refusals(self.BINDING, toolchain, uses_torch, target)
 
@@ -178,9 +177,52 @@ class OpBuilder:
             if cls not in _loaded:
                 for required in self.REQUIRES:
                     required().load(verbose, on_progress)
-                _loaded[cls], entry = load_op(self.plan(), on_progress)
-                logger.log(_level(verbose), "%s loaded from %s", self.NAME, entry.library)
+                _loaded[cls], library = self._load(on_progress)
+                logger.log(_level(verbose), "%s loaded from %s", self.NAME, library)
         return _loaded[cls]
+
+    def _load(self, on_progress: ProgressListener | None) -> tuple[Any, Path]:
+        """Return the module and the path of its library."""
+        environ = envs.process_environment()
+        known = self._hit_memo(environ)
+        hit = None if known is None else load_memoized(known, self.prebuilt_dir(), environ)
+        if hit is not None:
+            return hit
+        from .jit.load import load_op
+
+        plan = self.plan()
+        module, entry, is_new = load_op(plan, on_progress)
+        if known is not None and not is_new:
+            from .jit.hit_inputs import memoize_hit
+
+            def plan_again() -> Plan | None:
+                again = self.plan()
+                return again if self._hit_memo(environ) == known else None
+
+            memoize_hit(known, plan, entry, module, plan_again)
+        return module, entry.library
+
+    def _hit_memo(self, environ: Mapping[str, str]) -> HitMemo | None:
+        """Return where a hit is memoized; None if it depends on more than can be known.
+
+        What the class declares is read each time. A class that derives more than that itself may
+        depend on anything, and so may the place of pybind11.
+        """
+        for name in ("compatibility", "toolchain", "spec", "plan", "_sources", "_torch_target"):
+            if getattr(getattr(self, name), "__func__", None) is not getattr(OpBuilder, name):
+                return None
+        try:
+            uses_torch = self.uses_torch()
+            if self.BINDING == "python" and not uses_torch:
+                return None
+            declared: list[object] = [self.NAME, self.BINDING, self.NAMESPACE, uses_torch]
+            declared += [str(self.source_root()), self.sources(), dict(self.source_flags())]
+            declared += [[str(path) for path in self.include_paths()], self.cxx_args()]
+            declared += [self.extra_ldflags()]
+            needs_torch = uses_torch or self.BINDING != "ctypes"
+            return hit_memo(declared, needs_torch, environ)
+        except Exception:  # noqa: BLE001 - the plan reports it
+            return None
 
     def jit_load(self, verbose: bool = False) -> Any:
         """Rebuild the op even if a cached build exists, and load it.
@@ -208,11 +250,17 @@ class OpBuilder:
 
     def toolchain(self, environ: Mapping[str, str] | None = None) -> Toolchain:
         """Return the toolchain that an environment describes; this process's by default."""
+        from .cache.layers import memo_folder
+        from .toolchain.detect import Toolchain
+
         environ = envs.process_environment() if environ is None else environ
         return Toolchain.detect(environ, memo_folder(environ))
 
     def spec(self, toolchain: Toolchain) -> BuildSpec:
         """Return the declaration, combined with the settings of its binding."""
+        from .recipe.bindings import binding_settings
+        from .recipe.spec import BuildSpec
+
         uses_torch, target = self.uses_torch(), self._torch_target()
         settings = binding_settings(self.BINDING, self.NAME, toolchain, uses_torch, target)
         roots = {"source": self.source_root(), **settings.roots}
@@ -236,6 +284,9 @@ class OpBuilder:
         )
 
     def _sources(self) -> tuple[Source, ...]:
+        from .recipe.precompiled import with_precompiled
+        from .recipe.spec import Source
+
         flags = self.source_flags()
         sources = tuple(Source(path, tuple(flags.get(path, ()))) for path in self.sources())
         if self.BINDING == "torch_extension" or (self.BINDING == "python" and self.uses_torch()):
@@ -246,6 +297,8 @@ class OpBuilder:
         """Return the target of a stable-ABI op; None for other ops, and without ``sources()``."""
         if self.BINDING != "stable" or type(self).sources is OpBuilder.sources:
             return None
+        from .recipe.torch_target import torch_target
+
         return torch_target(self.source_root(), self._sources(), self.cxx_args())
 
     def plan(
@@ -260,6 +313,10 @@ class OpBuilder:
         Raises:
             IncompatibleOpError: The op cannot be built on this machine.
         """
+        from .cache import key
+        from .cache.layers import layers
+        from .jit.plan import Plan
+
         toolchain = toolchain or self.toolchain(environ)
         reasons = self.compatibility(toolchain)
         if reasons:

@@ -94,10 +94,12 @@ class _Layout:
             raise TypeError(
                 f"{name}() takes at most {len(self.names)} arguments, got {len(positional)}"
             )
-        for field, value in zip(self.names, positional, strict=False):
-            if field in named:
-                raise TypeError(f"{name}() got multiple values for argument {field!r}")
-            named[field] = value
+        given = self.names[: len(positional)]
+        if named:
+            for field in given:
+                if field in named:
+                    raise TypeError(f"{name}() got multiple values for argument {field!r}")
+        named.update(zip(given, positional, strict=True))
         if len(named) < len(self.names):
             for field in self.names:
                 if field in named:

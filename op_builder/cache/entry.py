@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,18 +11,16 @@ from typing import Any
 from ..lazy_dataclass import dataclass
 from ..recipe.spec import HEADER
 from ..system import elf_file, file_identity
-from ..system.regular_file import open_regular, read_descriptor, read_regular
-from ..system.trust import open_trusted
+from ..system.regular_file import read_descriptor, read_regular
 from .freshness import stale_input
 from .key import headers_digest
 from .manifest import LARGEST, Manifest
-from .open_library import OpenLibrary
+from .open_library import OpenLibrary, open_in_layer, open_verified, record_use
 
 MANIFEST = "manifest.json"
 #: Where an entry was downloaded from; an entry that was built here has no such file.
 ORIGIN = "origin.json"
 _LARGEST_ORIGIN = 1 << 16
-_DAY_SECONDS = 86_400
 
 
 @dataclass(frozen=True)
@@ -44,7 +41,7 @@ class Entry:
             to_load: Refuse an entry that other users could change, since it is going to be loaded.
         """
         try:
-            descriptor = _open(path / MANIFEST, layer, LARGEST, to_load)
+            descriptor = open_in_layer(path / MANIFEST, layer, LARGEST, to_load)
             try:
                 content = read_descriptor(descriptor, LARGEST)
             finally:
@@ -96,21 +93,14 @@ class Entry:
         Returns:
             The open library, or how it differs from what was published.
         """
-        try:
-            opened = OpenLibrary(
-                self.library, _open(self.library, self.layer, file_identity.LARGEST, to_load)
-            )
-            digest = file_identity.digest_descriptor(opened.descriptor)
-            size = os.fstat(opened.descriptor).st_size
-        except OSError as error:
-            return f"{self.library}: {error.strerror or error}"
-        if digest != self.manifest.payload_digest:
-            opened.close()
-            return (
-                f"{self.library}: content differs from its manifest "
-                f"({size} bytes, {self.manifest.payload_bytes} when published)"
-            )
-        return opened
+        manifest = self.manifest
+        return open_verified(
+            self.library,
+            self.layer,
+            manifest.payload_digest,
+            manifest.payload_bytes,
+            to_load=to_load,
+        )
 
     def damage(self, *, to_load: bool = True) -> str | None:
         """Return how the library differs from what was published, or None; reads all of it.
@@ -135,22 +125,8 @@ class Entry:
         return stale_input(self.manifest, self.path, resolve, own_only=own_only)
 
     def touch(self) -> None:
-        """Record the use, for ``prune``: at most one write per day, and none if read-only."""
-        try:
-            if time.time() - self.path.stat().st_mtime > _DAY_SECONDS:
-                os.utime(self.path)
-        except OSError:
-            pass
-
-
-def _open(path: Path, layer: str, limit: int, to_load: bool) -> int:
-    """Open a file of an entry; one to load that somebody else can change is refused.
-
-    A prebuilt file is as trustworthy as the package that contains it.
-    """
-    if layer == "prebuilt" or not to_load:
-        return open_regular(path, limit)
-    return open_trusted(path, limit)
+        """Record the use, for ``prune``."""
+        record_use(self.path)
 
 
 @dataclass(frozen=True)

@@ -7,14 +7,13 @@ folders. So the joint status of all of them is memoized, and compared first.
 from __future__ import annotations
 
 import logging
-import marshal
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
-from ..lazy_dataclass import dataclass
 from ..system import elf_file, file_identity
 from ..system.file_clock import TEMPORARY, Clocks
+from ..system.file_identity import joint_status
 from ..system.private_folder import write_file
 from ..system.regular_file import read_regular
 from . import lookups
@@ -25,8 +24,6 @@ _STATUS_MEMO = "status"
 # Two for each environment: one of the files, one of the folders.
 _STATES_KEPT = 16
 _LARGEST_MEMO = 4096
-# Newer versions may write equal values differently, depending on what else refers to them.
-_MARSHAL_WITHOUT_REFERENCES = 2
 
 
 class _Manifest(Protocol):
@@ -57,11 +54,7 @@ def stale_input(
     headers = _resolved(manifest.headers, resolve, own_only)
     linked = _resolved(manifest.linked, resolve, own_only)
     searches = {} if own_only else manifest.lookups
-    watched = dict.fromkeys(
-        path if path[0] == "/" else resolve(path)
-        for found in searches.values()
-        for path in lookups.watched(found)
-    )
+    watched = _watched(searches, resolve)
     memo = folder / _STATUS_MEMO
     known = _known_states(memo)
     files, folders = joint_status([*headers, *linked]), joint_status(watched, may_be_missing=True)
@@ -82,6 +75,36 @@ def stale_input(
         if settled:
             _remember(memo, settled)
     return None
+
+
+def known_inputs(
+    manifest: _Manifest, folder: Path, resolve: Callable[[str], str], *, own_only: bool
+) -> list[str] | None:
+    """Return the files and folders whose status decides; None if their status is not memoized.
+
+    The arguments are those of :func:`stale_input`. It memoizes no status of the op's own files
+    alone, so that these are always returned.
+    """
+    headers = _resolved(manifest.headers, resolve, own_only)
+    linked = _resolved(manifest.linked, resolve, own_only)
+    if own_only:
+        return [*headers, *linked]
+    watched = _watched(manifest.lookups, resolve)
+    states = (joint_status([*headers, *linked]), joint_status(watched, may_be_missing=True))
+    known = _known_states(folder / _STATUS_MEMO)
+    if any(state is None or (state.states and state.digest not in known) for state in states):
+        return None
+    return [*headers, *linked, *watched]
+
+
+def _watched(searches: Mapping[str, Any], resolve: Callable[[str], str]) -> list[str]:
+    return list(
+        dict.fromkeys(
+            path if path[0] == "/" else resolve(path)
+            for found in searches.values()
+            for path in lookups.watched(found)
+        )
+    )
 
 
 def _resolved(
@@ -126,54 +149,18 @@ def _changed_lookup(
     return None, equal
 
 
-@dataclass(frozen=True)
-class JointStatus:
-    """One digest of the status of many files, and the status of each in one list."""
-
-    digest: bytes
-    states: list[Any]
-
-    def is_settled(self, clocks: Clocks) -> bool:
-        """Return whether any later change of a file is certain to change the digest.
-
-        Args:
-            clocks: The time, read after the status of the files.
-        """
-        states = self.states
-        return all(
-            file_identity.is_settled(max(modified, changed), clocks.at(device))
-            for device, modified, changed in zip(
-                states[1::6], states[4::6], states[5::6], strict=True
-            )
-        )
-
-
-def joint_status(paths: Iterable[str], *, may_be_missing: bool = False) -> JointStatus | None:
-    """Return the joint status of files; None if one does not exist, unless it may be missing.
-
-    A digest of 450 statuses takes 64 bytes in the memo, a table of them 100 KB. They are serialized
-    with marshal, since this is half the time of a cache hit, and collected in one flat list, since
-    450 more tuples would trigger a garbage collection of 2 ms. Each file takes six items.
-    """
-    states = file_identity.statuses(paths, may_be_missing=may_be_missing)
-    if states is None:
-        return None
-    digest = file_identity.digest_bytes(marshal.dumps(states, _MARSHAL_WITHOUT_REFERENCES))
-    return JointStatus(digest.encode(), states)
-
-
-def _known_states(memo: Path) -> list[bytes]:
+def _known_states(memo: Path) -> list[str]:
     try:
-        return read_regular(memo, _LARGEST_MEMO).split()
+        return read_regular(memo, _LARGEST_MEMO).decode("ascii", "replace").split()
     except OSError:
         return []
 
 
-def _remember(memo: Path, digests: list[bytes]) -> None:
+def _remember(memo: Path, digests: list[str]) -> None:
     """Keep the last few states: environments that share a cache have different header paths."""
     known = list(dict.fromkeys([*digests, *_known_states(memo)]))[:_STATES_KEPT]
     try:
-        write_file(memo, b"\n".join(known), 0o755)
+        write_file(memo, "\n".join(known).encode(), 0o755)
     except OSError as error:  # a read-only layer: the next load compares contents again
         logger.debug("status memo not saved: %s", error)
 

@@ -10,11 +10,12 @@ from pathlib import Path
 from .. import envs
 from ..errors import UnsafeCacheError
 from ..lazy_dataclass import dataclass
-from ..system.private_folder import make_cache_root, tag_cache_root
 from ..system.trust import unsafe
 
 #: The folder of emulated CANNs in the user's cache; they are not entries, but are pruned likewise.
 EMULATED_CANNS = "emulated"
+#: The folders of memos: compilers that were tried, and cache hits.
+TOOLCHAIN_MEMOS, HIT_MEMOS = "toolchain", "hits"
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,8 @@ class Layer:
             UnsafeCacheError: Other users could write to the root.
             OSError: The root cannot be created or is read-only.
         """
+        from ..system.private_folder import make_cache_root, tag_cache_root  # not for a hit
+
         if self.name == "prebuilt":
             self.root.mkdir(parents=True, exist_ok=True)
             tag_cache_root(self.root, self.mode)
@@ -146,16 +149,16 @@ def first_writable(layers: Iterable[Layer]) -> Layer | None:
     return None
 
 
-def memo_folder(environ: Mapping[str, str]) -> Path:
-    """Return the folder of memoized compiler probes, in the user's or in the temporary cache.
+def memo_folder(environ: Mapping[str, str], kind: str = TOOLCHAIN_MEMOS) -> Path:
+    """Return the folder of memos of a kind, in the user's or in the temporary cache.
 
     Thanks to the memos, a cache hit starts no process.
     """
     root = user_root(environ)
-    return (root if _can_be_written(root) else temporary_root(environ)) / "toolchain"
+    return (root if can_be_written(root) else temporary_root(environ)) / kind
 
 
-def _can_be_written(folder: Path) -> bool:
+def can_be_written(folder: Path) -> bool:
     """Return whether ``folder`` can be written to, or can be created."""
     for place in (folder, *folder.parents):
         if os.path.exists(place):  # noqa: PTH110 - Path.exists may raise PermissionError

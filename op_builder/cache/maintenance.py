@@ -13,9 +13,10 @@ from ..errors import CacheError
 from ..system.private_folder import CACHEDIR_TAG
 from .entry import Entry
 from .key import BuildKey, differences
-from .layers import EMULATED_CANNS, Layer
+from .layers import EMULATED_CANNS, HIT_MEMOS, TOOLCHAIN_MEMOS, Layer
 from .store import entry_folders
 
+_OTHER_FOLDERS = (TOOLCHAIN_MEMOS, HIT_MEMOS, "failed")
 _STAGING_SECONDS = 86_400  # longer than any build: older folders are those of killed builds
 
 
@@ -24,7 +25,7 @@ def all_entries(layers: list[Layer]) -> Iterator[Entry | str]:
     for layer in layers:
         for path in entry_folders(layer.root):
             is_cann = path.relative_to(layer.root).parts[0] == EMULATED_CANNS
-            if path.name not in ("toolchain", "failed") and not is_cann:
+            if path.name not in _OTHER_FOLDERS and not is_cann:
                 yield Entry.read(path, layer.name, to_load=False)
 
 
@@ -46,7 +47,7 @@ def prune(layer: Layer, unused_days: float) -> list[Path]:
     now = time.time()
     removed: list[Path] = []
     for path in list(entry_folders(layer.root)):
-        if path.name in ("toolchain", "failed"):
+        if path.name in _OTHER_FOLDERS:
             continue
         if _age(path, now) >= unused_days * 86_400:
             shutil.rmtree(path, ignore_errors=True)
@@ -59,6 +60,9 @@ def prune(layer: Layer, unused_days: float) -> list[Path]:
             else:  # a claim
                 leftover.unlink(missing_ok=True)
             removed.append(leftover)
+    for hit in (layer.root / HIT_MEMOS).glob("*"):
+        if _age(hit, now) >= unused_days * 86_400:
+            hit.unlink(missing_ok=True)  # the next hit writes it again
     return removed
 
 

@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 from types import TracebackType
+
+from ..system import file_identity
+from ..system.regular_file import open_regular
+from ..system.trust import open_trusted
+
+_DAY_SECONDS = 86_400
 
 
 class OpenLibrary:
@@ -46,3 +53,55 @@ class OpenLibrary:
 
     def __del__(self) -> None:
         self.close()
+
+
+def open_verified(
+    path: Path, layer: str, digest: str, published_bytes: int, *, to_load: bool = True
+) -> OpenLibrary | str:
+    """Open a library and verify all of it.
+
+    Args:
+        path: The library.
+        layer: The name of its layer.
+        digest: The digest of the library that was published.
+        published_bytes: Its size, for the reason.
+        to_load: Refuse a library that other users could change.
+
+    Returns:
+        The open library, or how it differs from what was published.
+    """
+    try:
+        opened = OpenLibrary(path, open_in_layer(path, layer, file_identity.LARGEST, to_load))
+        found = file_identity.digest_descriptor(opened.descriptor)
+        size = os.fstat(opened.descriptor).st_size
+    except OSError as error:
+        return f"{path}: {error.strerror or error}"
+    if found != digest:
+        opened.close()
+        return (
+            f"{path}: content differs from its manifest "
+            f"({size} bytes, {published_bytes} when published)"
+        )
+    return opened
+
+
+def open_in_layer(path: Path, layer: str, limit: int, to_load: bool) -> int:
+    """Open a file of an entry; one to load that somebody else can change is refused.
+
+    A prebuilt file is as trustworthy as the package that contains it.
+
+    Raises:
+        OSError: The file cannot be opened, is too large, or must not be trusted.
+    """
+    if layer == "prebuilt" or not to_load:
+        return open_regular(path, limit)
+    return open_trusted(path, limit)
+
+
+def record_use(entry: Path) -> None:
+    """Record the use of an entry, for ``prune``: at most one write per day, none if read-only."""
+    try:
+        if time.time() - os.stat(entry).st_mtime > _DAY_SECONDS:  # noqa: PTH116 - on every hit
+            os.utime(entry)
+    except OSError:
+        pass

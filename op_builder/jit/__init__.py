@@ -14,5 +14,7 @@ In import order:
     undefined        functions of CANN that no library defines
     publish          build under the lock, and publish in the cache
     library          load a library into this process
+    memoized_hit     load the library that an earlier process has found
+    hit_inputs       memoize a hit with the files on which it depends
     load             find or build, then load
 """

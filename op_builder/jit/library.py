@@ -6,31 +6,59 @@ nothing can replace the file between the check and the load.
 
 from __future__ import annotations
 
+import atexit
 import importlib.machinery
 import importlib.util
 import itertools
 import os
 import types
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..cache.open_library import OpenLibrary
 from ..errors import LoadError
-from ..recipe.spec import BuildSpec
+
+if TYPE_CHECKING:
+    from collections.abc import Container
+    from typing import Protocol
+
+    class Loadable(Protocol):
+        """How a library is loaded; ``BuildSpec`` describes each attribute."""
+
+        @property
+        def name(self) -> str: ...
+        @property
+        def binding(self) -> str: ...
+        @property
+        def namespace(self) -> str: ...
+        @property
+        def bound_to(self) -> Container[str]: ...
 
 
 class OpModule(types.ModuleType):
     """The functions of a torch namespace as a module: ``module.f`` is ``torch.ops.<namespace>.f``.
 
-    DeepSpeed's ``ds_opt_adam`` is such a module. It calls ``destroy_adam`` when the interpreter
-    exits and torch is gone already, so functions are resolved when the library is loaded.
+    A function is resolved when it is first used. DeepSpeed's ``ds_opt_adam`` is such a module, and
+    DeepSpeed calls ``destroy_adam`` in a finalizer, when torch is gone already. So the functions
+    that were not used are resolved when the interpreter begins to exit.
     """
 
-    def __init__(self, name: str, library: Path, namespace: Any) -> None:
+    def __init__(
+        self, name: str, library: Path, namespace: Any, functions: Iterable[str] = ()
+    ) -> None:
         super().__init__(name, f"torch.ops.{namespace.name}, from {library}")
         self.__file__ = str(library)
         self._namespace = namespace
+        self._functions = tuple(functions)
+        atexit.register(self._resolve)
+
+    def _resolve(self) -> None:
+        for name in self._functions:
+            getattr(self, name, None)
+
+    def __dir__(self) -> list[str]:
+        return sorted({*super().__dir__(), *self._functions})
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
@@ -46,8 +74,15 @@ class OpModule(types.ModuleType):
         return function
 
 
-def load_library(spec: BuildSpec, library: OpenLibrary) -> Any:
+def load_library(
+    spec: Loadable, library: OpenLibrary, functions: Iterable[str] | None = None
+) -> Any:
     """Load ``library`` into this process.
+
+    Args:
+        spec: How it is loaded.
+        library: The library.
+        functions: What :func:`functions_of` returned for it before; None if it is not known.
 
     Returns:
         A ``ctypes.CDLL`` for the binding ``ctypes``; a module for the others. Its ``_name`` or
@@ -66,7 +101,7 @@ def load_library(spec: BuildSpec, library: OpenLibrary) -> Any:
         elif spec.binding == "python":
             loaded = _load_python(spec.name, library, alias)
         else:
-            loaded = _load_torch(spec, library, alias)
+            loaded = _load_torch(spec, library, alias, functions)
     except (OSError, ImportError, RuntimeError) as error:
         reason = str(error.__cause__ or error).replace(alias, str(library.path))
         raise LoadError(spec.name, library.path, reason) from error
@@ -74,6 +109,11 @@ def load_library(spec: BuildSpec, library: OpenLibrary) -> Any:
         _aliases[library.identity] = alias
         _show_real_path(alias, library.path)
     return loaded
+
+
+def functions_of(module: Any) -> tuple[str, ...]:
+    """Return the names of a loaded op's functions that torch dispatches."""
+    return module._functions if isinstance(module, OpModule) else ()
 
 
 def _show_real_path(alias: str, path: Path) -> None:
@@ -84,15 +124,14 @@ def _show_real_path(alias: str, path: Path) -> None:
     """
     import ctypes
 
-    class LinkMap(ctypes.Structure):  # <link.h>; the handle of a library points to it
-        _fields_ = (("l_addr", ctypes.c_void_p), ("l_name", ctypes.c_void_p))
-
     if alias == str(path):
         return
-    libc = ctypes.CDLL(None)
-    libc.strdup.restype, libc.strdup.argtypes = ctypes.c_void_p, [ctypes.c_char_p]
+    strdup = ctypes.pythonapi.strdup
+    strdup.restype, strdup.argtypes = ctypes.c_void_p, [ctypes.c_char_p]
     handle = ctypes.CDLL(alias, os.RTLD_NOLOAD | os.RTLD_NOW)._handle
-    LinkMap.from_address(handle).l_name = libc.strdup(os.fsencode(path))
+    # The handle points to a link_map, whose second field is l_name (<link.h>).
+    l_name = ctypes.c_void_p.from_address(handle + ctypes.sizeof(ctypes.c_void_p))
+    l_name.value = strdup(os.fsencode(path))
 
 
 # The name that each file was loaded by. A second load of a file must use the same name, so that
@@ -118,17 +157,25 @@ def _load_ctypes(library: OpenLibrary, alias: str) -> Any:
     return loaded
 
 
-def _load_torch(spec: BuildSpec, library: OpenLibrary, alias: str) -> OpModule:
+def _load_torch(
+    spec: Loadable, library: OpenLibrary, alias: str, functions: Iterable[str] | None
+) -> OpModule:
+    """Load a library that registers functions with torch.
+
+    ``torch.ops.load_library`` would resolve the alias, and so open whatever has the path now.
+    """
+    import ctypes
+
     import torch
 
-    torch.ops.load_library(alias)
-    module = OpModule(spec.name, library.path, getattr(torch.ops, spec.namespace))
-    for name in _functions(spec, library):
-        getattr(module, name, None)
-    return module
+    ctypes.CDLL(alias)
+    torch.ops.loaded_libraries.add(str(library.path))
+    namespace = getattr(torch.ops, spec.namespace)
+    names = _functions(spec, library) if functions is None else functions
+    return OpModule(spec.name, library.path, namespace, names)
 
 
-def _functions(spec: BuildSpec, library: OpenLibrary) -> set[str]:
+def _functions(spec: Loadable, library: OpenLibrary) -> list[str]:
     """Return the names of a library's functions, from the schemas that it registers.
 
     The stable ABI takes a schema as text, which is found in the library in 0.1 ms. Torch lists the
@@ -136,14 +183,14 @@ def _functions(spec: BuildSpec, library: OpenLibrary) -> set[str]:
     """
     if spec.binding == "stable":
         size = os.fstat(library.descriptor).st_size
-        return set(_names_in_schemas(os.pread(library.descriptor, size, 0)))
+        return sorted(set(_names_in_schemas(os.pread(library.descriptor, size, 0))))
     import torch
 
     prefix = f"{spec.namespace}::"
     listed = torch._C._dispatch_get_all_op_names()
-    return {
-        name.removeprefix(prefix).partition(".")[0] for name in listed if name.startswith(prefix)
-    }
+    return sorted(
+        {name.removeprefix(prefix).partition(".")[0] for name in listed if name.startswith(prefix)}
+    )
 
 
 def _names_in_schemas(content: bytes) -> Iterator[str]:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-def load_op(plan: Plan, on_progress: ProgressListener | None = None) -> tuple[Any, Entry]:
+def load_op(plan: Plan, on_progress: ProgressListener | None = None) -> tuple[Any, Entry, bool]:
     """Load an op, building it first if no layer of the cache has it.
 
     An intact library that cannot be loaded is an error at once, since the same sources would give
@@ -31,7 +31,7 @@ def load_op(plan: Plan, on_progress: ProgressListener | None = None) -> tuple[An
         on_progress: Called after each step of a build.
 
     Returns:
-        The op's module and the entry that it comes from.
+        The op's module, the entry that it comes from, and whether that was built now.
 
     Raises:
         JitDisabledError: The op must be built, but ASCEND_OPS_JIT=0 disables that.
@@ -44,7 +44,7 @@ def load_op(plan: Plan, on_progress: ProgressListener | None = None) -> tuple[An
     found = _entry(lookup)
     is_shipped = any(layer.shipped for layer in plan.layers if layer.name == found.layer)
     try:
-        return _load(plan, lookup), found
+        return _load(plan, lookup), found, is_new
     except LoadError as error:
         is_foreign = is_shipped or found.is_downloaded
         if is_new or not (is_foreign or found.damage()):
@@ -53,13 +53,13 @@ def load_op(plan: Plan, on_progress: ProgressListener | None = None) -> tuple[An
         first_error = error
     local = replace(plan, layers=tuple(layer for layer in plan.layers if not layer.shipped))
     try:
-        lookup, _ = _obtain(local, on_progress, own=found.is_downloaded)
+        lookup, is_new = _obtain(local, on_progress, own=found.is_downloaded)
     except JitDisabledError as error:
         refusals = (f"{found.layer}: {first_error}", *error.refusals)
         raise JitDisabledError(error.op, error.build_var, refusals, error.package) from first_error
     except CompilerNotFoundError as error:
         raise first_error from error
-    return _load(plan, lookup), _entry(lookup)
+    return _load(plan, lookup), _entry(lookup), is_new
 
 
 def _load(plan: Plan, lookup: Lookup) -> Any:

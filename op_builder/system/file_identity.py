@@ -10,21 +10,33 @@ memoized.
 from __future__ import annotations
 
 import hashlib
+import itertools
+import marshal
+import operator
 import os
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from ..lazy_dataclass import dataclass
 from .regular_file import open_regular
+
+if TYPE_CHECKING:
+    from .file_clock import Clocks
 
 # Longer than the coarsest time stamps of any file system (2 s: FAT and some NFS servers).
 _SETTLED_NS = 2_500_000_000
 
 #: The largest file that is hashed, in bytes: larger than any library or header.
 LARGEST = 16 << 30
-_CHUNK = 256 << 10
+# Larger buffers are new memory each time, which takes longer than the hash of a part of them.
+_CHUNK = 32 << 10
+
+# Newer versions may write equal values differently, depending on what else refers to them.
+_MARSHAL_WITHOUT_REFERENCES = 2
 
 Status = tuple[int, int, int, int, int]
 _MISSING: Status = (0, 0, 0, 0, 0)
@@ -83,34 +95,74 @@ def status(path: str | Path) -> Status:
 
 
 def _stat(path: str | Path) -> Status:
-    info = os.stat(path)  # noqa: PTH116 - called 300 times per cache hit; Path.stat takes twice as long
-    return (info.st_dev, info.st_ino, info.st_size, info.st_mtime_ns, info.st_ctime_ns)
+    return _fields_of(os.stat(path))  # noqa: PTH116 - Path.stat takes twice as long
 
 
-def statuses(paths: Iterable[str], *, may_be_missing: bool = False) -> list[str | int] | None:
-    """Return each path and its status, in one flat list of six items per file.
+_fields_of: Callable[[os.stat_result], Status] = operator.attrgetter(
+    "st_dev", "st_ino", "st_size", "st_mtime_ns", "st_ctime_ns"
+)
+
+
+def statuses(paths: Iterable[str], *, may_be_missing: bool = False) -> list[int] | None:
+    """Return the status of files, in one flat list of five items per file.
+
+    A cache hit calls this for 600 files, so that a loop in Python would take a fifth of the time.
 
     Args:
         paths: The files.
         may_be_missing: Describe a missing file by zeros; otherwise the result is None.
     """
-    found: list[str | int] = []
-    known = _memoized.get()
-    for path in paths:
-        try:
-            if known is None:  # a call of _stat() would take a tenth of the time
-                info = os.stat(path)  # noqa: PTH116
-                state: Status = (
-                    info.st_dev, info.st_ino, info.st_size, info.st_mtime_ns, info.st_ctime_ns
-                )  # fmt: skip
-            else:
-                state = status(path)
-        except OSError:
-            if not may_be_missing:
-                return None
-            state = _MISSING
-        found += (path, *state)
-    return found
+    stat = os.stat if _memoized.get() is None else None
+    if may_be_missing:
+        found: Iterable[Status] = map(_status_or_missing, paths)
+    else:
+        found = map(status, paths) if stat is None else map(_fields_of, map(stat, paths))
+    try:
+        return list(itertools.chain.from_iterable(found))
+    except OSError:
+        return None
+
+
+def _status_or_missing(path: str) -> Status:
+    try:
+        return status(path)
+    except OSError:
+        return _MISSING
+
+
+@dataclass(frozen=True)
+class JointStatus:
+    """One digest of the status of many files, and the status of each in one list."""
+
+    digest: str
+    states: list[int]
+
+    def is_settled(self, clocks: Clocks) -> bool:
+        """Return whether any later change of a file is certain to change the digest.
+
+        Args:
+            clocks: The time, read after the status of the files.
+        """
+        states = self.states
+        return all(
+            is_settled(max(modified, changed), clocks.at(device))
+            for device, modified, changed in zip(
+                states[0::5], states[3::5], states[4::5], strict=True
+            )
+        )
+
+
+def joint_status(paths: Iterable[str], *, may_be_missing: bool = False) -> JointStatus | None:
+    """Return the joint status of files; None if one does not exist, unless it may be missing.
+
+    A digest of 450 statuses takes 64 bytes in a memo, a table of them 100 KB. They are serialized
+    with marshal, since this is half the time of a cache hit, and collected in one flat list, since
+    450 more tuples would trigger a garbage collection of 2 ms.
+    """
+    states = statuses(paths, may_be_missing=may_be_missing)
+    if states is None:
+        return None
+    return JointStatus(digest_bytes(marshal.dumps(states, _MARSHAL_WITHOUT_REFERENCES)), states)
 
 
 def newest_time(file_status: Sequence[int]) -> int:

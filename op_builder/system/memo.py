@@ -10,14 +10,15 @@ import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ..errors import UnsafeCacheError
 from . import file_identity
-from .file_clock import TEMPORARY, Clocks
-from .private_folder import make_cache_root, make_private, write_file
-from .regular_file import read_regular
-from .trust import unsafe
+from .file_identity import JointStatus, joint_status
+from .regular_file import read_descriptor
+from .trust import open_trusted, unsafe, unsafe_below
+
+if TYPE_CHECKING:
+    from .file_clock import Clocks
 
 _LARGEST = 1 << 20
 
@@ -36,15 +37,24 @@ def recall(memo_dir: Path | None, key: object) -> Any:
     if memo_dir is None:
         return None
     try:
-        if unsafe(memo_dir.parent):
+        if unsafe(memo_dir.parent) or unsafe_below(memo_dir.parent, memo_dir):
             return None
-        memo = json.loads(read_regular(_file(memo_dir, key), _LARGEST))
-        untouched = all(list(file_identity.status(path)) == known for path, known in memo["files"])
+        memo = json.loads(_read(_file(memo_dir, key)))
+        now = joint_status(memo["files"])
         # access() takes half the time of lexists(), and a broken link runs nothing.
         appeared = any(os.access(path, os.F_OK) for path in memo["absent"])
-        return memo["fact"] if untouched and not appeared else None
+        unchanged = now is not None and now.digest == memo["status"] and not appeared
+        return memo["fact"] if unchanged else None
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
+
+
+def _read(file: Path) -> bytes:
+    descriptor = open_trusted(file, _LARGEST)
+    try:
+        return read_descriptor(descriptor, _LARGEST)
+    finally:
+        os.close(descriptor)
 
 
 def remember(
@@ -69,18 +79,36 @@ def remember(
     """
     if memo_dir is None:
         return
+    state = joint_status(files)
+    if state is not None and state.is_settled(clocks or _now()):
+        store(memo_dir, key, fact, files, absent, state)
+
+
+def store(
+    memo_dir: Path,
+    key: object,
+    fact: object,
+    files: Sequence[str],
+    absent: Sequence[str],
+    state: JointStatus,
+) -> None:
+    """Like :func:`remember`, with a status of ``files`` that the caller knows to be settled."""
+    from ..errors import UnsafeCacheError
+    from .private_folder import make_cache_root, make_private, write_file
+
     try:
-        states = [(path, file_identity.status(path)) for path in files]
-        clocks = clocks or Clocks([TEMPORARY])
-        for _, state in states:
-            if not file_identity.is_settled(file_identity.newest_time(state), clocks.at(state[0])):
-                return
         make_cache_root(memo_dir.parent)
         make_private(memo_dir)
-        memo = {"fact": fact, "files": states, "absent": list(absent)}
+        memo = {"fact": fact, "files": files, "absent": absent, "status": state.digest}
         write_file(_file(memo_dir, key), json.dumps(memo).encode(), 0o700)
     except (OSError, UnsafeCacheError):
         pass
+
+
+def _now() -> Clocks:
+    from .file_clock import TEMPORARY, Clocks  # not needed by a cache hit
+
+    return Clocks([TEMPORARY])
 
 
 def _file(memo_dir: Path, key: object) -> Path:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -51,10 +51,7 @@ def find_compiler(environ: Mapping[str, str], memo_dir: Path | None) -> Compiler
             refusals.append(f"{command[0]}: not found on PATH ({envs.SEARCH_PATH.get(environ)})")
             continue
         words = script_words(program)
-        seen = compiler_environment(environ, words, libraries=True)
-        # TMPDIR decides nothing, and often differs per job of a cluster.
-        temporary = {name: seen.pop(name) for name in [envs.TMPDIR.name] if name in seen}
-        key = [command, program, seen]
+        key, temporary = _memo_key(command, program, environ, words)
         known = _restored(memo.recall(memo_dir, key))
         if known is not None:
             return replace(known, environ={**known.environ, **temporary})
@@ -78,6 +75,40 @@ def find_compiler(environ: Mapping[str, str], memo_dir: Path | None) -> Compiler
             memo.remember(memo_dir, key, fact, compiler.files, compiler.absent, clocks)
         return compiler
     raise CompilerNotFoundError("a C++ compiler", refusals, _ADVICE)
+
+
+def known_search(
+    environ: Mapping[str, str], memo_dir: Path | None
+) -> tuple[Compiler, list[str]] | None:
+    """Return the memoized compiler, and all paths whose status decides that it is the one.
+
+    Returns:
+        None if a compiler must be tried, or if it is a script, which may read any variable.
+    """
+    looked_up: list[str] = []
+    for command in _candidates(environ):
+        name = command[0]
+        program = _resolve(name, environ)
+        if os.sep not in name:
+            looked_up += [f"{folder}/{name}" for folder in search_path(environ)]
+        if program is None:
+            continue
+        if script_words(program) or (os.sep in name and not os.path.isabs(name)):  # noqa: PTH117
+            return None
+        key, _ = _memo_key(command, program, environ, ())
+        known = _restored(memo.recall(memo_dir, key))
+        return None if known is None else (known, [*known.files, *known.absent, *looked_up])
+    return None
+
+
+def _memo_key(
+    command: list[str], program: str, environ: Mapping[str, str], words: Iterable[str]
+) -> tuple[list[object], dict[str, str]]:
+    """Return the key of a compiler's memo, and the variables that it does not contain."""
+    seen = compiler_environment(environ, words, libraries=True)
+    # TMPDIR decides nothing, and often differs per job of a cluster.
+    temporary = {name: seen.pop(name) for name in [envs.TMPDIR.name] if name in seen}
+    return [command, program, seen], temporary
 
 
 def _restored(fact: Mapping[str, Any] | None) -> Compiler | None:

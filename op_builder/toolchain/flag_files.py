@@ -51,6 +51,18 @@ def named_files(flags: Sequence[str], resolve: Callable[[str], str], where: str)
     return found
 
 
+def looked_up(flags: Sequence[str], resolve: Callable[[str], str]) -> list[str] | None:
+    """Return the paths that :func:`named_files` looks up, whether or not they exist.
+
+    Returns:
+        None if a flag is a response file, whose flags may name more.
+    """
+    words = [word for word in flags if not word.startswith(_NOT_FILES)]
+    if any("@" in word for word in words):
+        return None
+    return [resolve(path) for word in words for path in _candidates(word)]
+
+
 def _candidates(word: str) -> Iterator[str]:
     """Yield the parts of a flag that may be paths."""
     for part in word.split(",") if word.startswith(("-W", "-Xlinker")) else [word]:

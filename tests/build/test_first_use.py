@@ -58,6 +58,18 @@ def test_a_hit_imports_only_what_a_hit_needs(sandbox: Sandbox) -> None:
     assert len(hit) <= 60
 
 
+def test_a_memoized_hit_imports_neither_plans_nor_toolchains(sandbox: Sandbox) -> None:
+    settled = "from op_builder.system import file_identity; file_identity._SETTLED_NS = -(10**12)"
+    program = PROGRAM.replace("from op_builder import CPUAdamBuilder\n", f"{settled}\n")
+    program = program.replace("CPUAdamBuilder().plan()\n", "").format(before="import torch")
+    loads = [imported(sandbox, program) for _ in range(3)]
+
+    folders = {name.split(".")[1] for name in loads[2] if name.startswith("op_builder.")}
+    assert folders.isdisjoint({"recipe", "toolchain", "cann", "remote", "report", "registry"})
+    assert "op_builder.jit.plan" in loads[1] - loads[2]
+    assert len(loads[2]) <= 20
+
+
 def test_a_hit_generates_no_methods_of_dataclasses(sandbox: Sandbox) -> None:
     """Generating them takes 2 ms per class."""
     refuse = "import dataclasses; dataclasses.make_dataclass = None"

@@ -21,6 +21,7 @@ from made_up_builders import ImpossibleBuilder, MadeUpBuilder
 
 from op_builder import CPUOpBuilder, NPUOpBuilder, OpBuilder, builder
 from op_builder.errors import IncompatibleOpError
+from op_builder.jit import load
 from op_builder.jit.plan import Plan
 from op_builder.recipe.spec import Source
 from op_builder.toolchain import Toolchain
@@ -49,13 +50,13 @@ class FakeLoad:
         self.go = threading.Event()
         self._error = error
 
-    def __call__(self, plan: Plan, on_progress: Any = None) -> tuple[Any, Any]:
+    def __call__(self, plan: Plan, on_progress: Any = None) -> tuple[Any, Any, bool]:
         self.calls += 1
         self.called.set()
         assert self.go.wait(HANG_SECONDS)
         if self._error is not None:
             raise self._error
-        return SimpleNamespace(op=plan.spec.name), SimpleNamespace(library="made_up.so")
+        return SimpleNamespace(op=plan.spec.name), SimpleNamespace(library="made_up.so"), True
 
 
 def _in_threads(count: int, cls: type[OpBuilder], fake: FakeLoad) -> list[Any]:
@@ -80,7 +81,7 @@ def test_eight_threads_load_once(
     made_up: type[MadeUpBuilder], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fake = FakeLoad()
-    monkeypatch.setattr(builder, "load_op", fake)
+    monkeypatch.setattr(load, "load_op", fake)
     results = _in_threads(8, made_up, fake)
     assert fake.calls == 1
     assert len({id(result) for result in results}) == 1
@@ -92,12 +93,12 @@ def test_a_load_that_failed_is_tried_again(
     made_up: type[MadeUpBuilder], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fake = FakeLoad(ValueError("no"))
-    monkeypatch.setattr(builder, "load_op", fake)
+    monkeypatch.setattr(load, "load_op", fake)
     results = _in_threads(2, made_up, fake)
     assert [str(result) for result in results] == ["no", "no"]
     good = FakeLoad()
     good.go.set()
-    monkeypatch.setattr(builder, "load_op", good)
+    monkeypatch.setattr(load, "load_op", good)
     assert made_up().load().op == "made_up"
 
 
@@ -106,7 +107,7 @@ def test_a_class_and_its_subclass_are_two_ops(
 ) -> None:
     fake = FakeLoad()
     fake.go.set()
-    monkeypatch.setattr(builder, "load_op", fake)
+    monkeypatch.setattr(load, "load_op", fake)
     sub = type("Sub", (made_up,), {"NAME": "sub"})
     assert (made_up().load().op, sub().load().op) == ("made_up", "sub")
 
@@ -117,13 +118,13 @@ def test_upstream_22_a_fork_during_a_load_does_not_lock_the_child(
     """DeepSpeed #7918: broken fork. The lock's owner is a thread that the child does not have."""
     fake, childs_own = FakeLoad(), FakeLoad()
     childs_own.go.set()
-    monkeypatch.setattr(builder, "load_op", fake)
+    monkeypatch.setattr(load, "load_op", fake)
     loading = threading.Thread(target=lambda: made_up().load())
     loading.start()
     assert fake.called.wait(HANG_SECONDS)
     child = os.fork()
     if child == 0:
-        monkeypatch.setattr(builder, "load_op", childs_own)  # the thread may hold fake's locks
+        monkeypatch.setattr(load, "load_op", childs_own)  # the thread may hold fake's locks
         os._exit(0 if made_up().load().op == "made_up" else 1)
     try:
         fake.go.set()
