@@ -13,6 +13,7 @@ from typing import Any
 #: aclDataType per torch dtype.
 _DATA_TYPES = {"float32": 0, "float16": 1, "int8": 2, "int32": 3, "uint8": 4, "int64": 9}
 _DATA_TYPES |= {"float64": 11, "bool": 12, "bfloat16": 27}
+_DATA_TYPES |= {"complex64": 16}
 _FORMAT_ND = 2
 
 
@@ -31,13 +32,20 @@ class Float:
 
 
 @dataclass(frozen=True)
+class Int32:
+    """A C int32_t by value; a Python int is an int64_t."""
+
+    value: int
+
+
+@dataclass(frozen=True)
 class Ints:
     """An aclIntArray that may be empty; a list of int is one that is not."""
 
     values: list[int]
 
 
-def call(name: str, *arguments: Any) -> None:
+def call(name: str, *arguments: Any, phase1: str = "GetWorkspaceSize") -> None:
     """Call ``name`` and wait until it is done.
 
     ``arguments`` are its parameters in order: tensors on the NPU and lists of them, Scalar and
@@ -49,7 +57,7 @@ def call(name: str, *arguments: Any) -> None:
     library = ctypes.CDLL("libopapi.so")
     native = [_native(library, argument) for argument in arguments]
     size, executor = ctypes.c_uint64(), ctypes.c_void_p()
-    prepare = getattr(library, f"{name}GetWorkspaceSize")
+    prepare = getattr(library, f"{name}{phase1}")
     _check(prepare(*native, ctypes.byref(size), ctypes.byref(executor)))
     workspace = torch.empty(size.value, dtype=torch.uint8, device="npu")
     address = ctypes.c_void_p(workspace.data_ptr() if size.value else None)
@@ -126,6 +134,8 @@ def _native(library: ctypes.CDLL, argument: Any) -> Any:
         return _made(library.aclCreateScalar, ctypes.byref(ctypes.c_float(argument.value)), 0)
     if isinstance(argument, Float):
         return ctypes.c_float(argument.value)
+    if isinstance(argument, Int32):
+        return ctypes.c_int32(argument.value)
     if isinstance(argument, Ints):
         return _list_of_ints(library, argument.values)
     if isinstance(argument, list):

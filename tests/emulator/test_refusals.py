@@ -112,7 +112,7 @@ def _attentions():
     names = ["deqScale1", "quantOffset2", "antiquantScale", "queryPaddingSize", "kvPaddingSize"]
     for version in (1, 2, 3, 4):
         names += ["keyAntiquantScale", "valueSharedPrefix"] if version == 2 else []
-        names += ["queryRope", "keyRope"] if version == 3 else []
+        names += ["keyRopeAntiquantScale"] if version == 3 else []
         names += ["dequantScaleQuery", "learnableSink"] if version == 4 else []
         for name in names:
             function = f"aclnnFusedInferAttentionScore{'' if version == 1 else f'V{version}'}"

@@ -125,6 +125,9 @@ bool has_no_effect(const Captured& captured, std::int64_t by_default) {
     if (const auto* number = std::get_if<std::int64_t>(&captured)) {
         return *number == by_default;
     }
+    if (const auto* number = std::get_if<double>(&captured)) {
+        return *number == static_cast<double>(by_default);
+    }
     if (const auto* flag = std::get_if<bool>(&captured)) {
         return *flag == (by_default != 0);
     }
@@ -145,6 +148,9 @@ std::string describe(const Captured& captured) {
     if (const auto* number = std::get_if<std::int64_t>(&captured)) {
         return std::to_string(*number);
     }
+    if (const auto* number = std::get_if<double>(&captured)) {
+        return std::to_string(*number);
+    }
     if (const auto* flag = std::get_if<bool>(&captured)) {
         return *flag ? "true" : "false";
     }
@@ -154,7 +160,8 @@ std::string describe(const Captured& captured) {
 
 /// The value that an argument that is not emulated must have.
 std::string wanted(const Captured& captured, std::int64_t by_default) {
-    if (std::holds_alternative<std::int64_t>(captured)) {
+    if (std::holds_alternative<std::int64_t>(captured) ||
+        std::holds_alternative<double>(captured)) {
         return std::to_string(by_default);
     }
     if (std::holds_alternative<bool>(captured)) {

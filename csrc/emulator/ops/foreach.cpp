@@ -1,5 +1,6 @@
 // Multi-tensor operators.
 #include "emulator/aclnn/operation.h"
+#include "emulator/ops/checks.h"
 
 using namespace ascend_emulator;
 
@@ -67,6 +68,8 @@ FOREACH_SCALAR(Add, "add.Scalar")
 FOREACH_SCALAR(Sub, "sub.Scalar")
 FOREACH_SCALAR(Mul, "mul.Scalar")
 FOREACH_SCALAR(Div, "div.Scalar")
+FOREACH_SCALAR(Maximum, "clamp_min")
+FOREACH_SCALAR(Minimum, "clamp_max")
 
 #define FOREACH_LIST_ALPHA(OP, SCHEMA)                                                 \
     ACLNN(aclnnForeach##OP##List, Tensors x, Tensors y, Tensor alpha, Outs out) {      \
@@ -109,6 +112,42 @@ FOREACH_POINTWISE(Addcdiv, "addcdiv")
 
 ACLNN(aclnnForeachLerpScalar, Tensors x, Tensors y, Scalar weight, Outs out) {
     for_each(out, [&](std::size_t i) { return aten("lerp.Scalar", x[i], y[i], weight); });
+}
+ACLNN(aclnnForeachLerpList, Tensors x, Tensors y, Tensors weights, Outs out) {
+    for_each(out, [&](std::size_t i) { return aten("lerp.Tensor", x[i], y[i], weights[i]); });
+}
+ACLNN(aclnnForeachPowScalarAndTensor, Scalar base, Tensors exponents, Outs out) {
+    for_each(out, [&](std::size_t i) { return aten("pow.Scalar", base, exponents[i]); });
+}
+
+namespace {
+
+Tensor rounded(const Tensor& x, Int mode) {
+    switch (mode) {
+        case 1:
+            return aten("round", x);
+        case 2:
+            return aten("floor", x);
+        case 3:
+            return aten("ceil", x);
+        case 5:
+            return aten("trunc", x);
+        case 7:
+            return aten("frac", x);
+        default:
+            not_emulated("roundMode " + std::to_string(mode));
+    }
+}
+
+}  // namespace
+
+ACLNN(aclnnForeachRoundOffNumber, Tensors x, Tensor roundMode, Outs out) {
+    const auto mode = static_cast<Int>(roundMode.item());
+    for_each(out, [&](std::size_t i) { return rounded(x[i], mode); });
+}
+ACLNN(aclnnForeachRoundOffNumberV2, Tensors x, Scalar roundMode, Outs out) {
+    const auto mode = static_cast<Int>(roundMode.to_double());
+    for_each(out, [&](std::size_t i) { return rounded(x[i], mode); });
 }
 ACLNN(aclnnForeachCopy, Tensors x, Outs out) {
     for_each(out, [&](std::size_t i) { return x[i]; });

@@ -101,6 +101,21 @@ ACLNN_CHECKED(aclnnScatterPaKvCache, Tensor key, InOut key_cache, Tensor slot_ma
     copy_tokens(value, value_cache.tensor, mapping);
 }
 
+// Compressed heads, which the lengths and offsets describe, are not emulated.
+ACLNN_CHECKED(aclnnScatterPaCache, Tensor key, InOut key_cache, Tensor slot_mapping,
+              REFUSED(Tensor, compressLens), REFUSED(Tensor, compressSeqOffset),
+              REFUSED(Tensor, seqLens), Unused<String> cache_mode) {
+    (void)cache_mode;  // reserved
+    check_data("key", key, 3, key.dtype());
+    check_data("key_cache", key_cache.tensor, 4, key.dtype());
+    check_heads("key", key, key_cache.tensor);
+    require(slot_mapping.dim() == 1 && slot_mapping.numel() == key.size(0),
+            "slot_mapping must have one slot per token of key");
+    const IntList mapping = integers("slot_mapping", slot_mapping, true);
+    check_slots(mapping, key_cache.tensor.size(0) * key_cache.tensor.size(1));
+    copy_tokens(key, key_cache.tensor, mapping);
+}
+
 namespace {
 
 /// The slot of the cache that each token of the result comes from.

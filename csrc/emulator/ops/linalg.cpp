@@ -1,5 +1,8 @@
 // Matrix products, factorisations and distances.
+#include <limits>
+
 #include "emulator/aclnn/operation.h"
+#include "emulator/ops/checks.h"
 
 using namespace ascend_emulator;
 
@@ -50,4 +53,38 @@ ACLNN(aclnnLinalgQr, Tensor self, Int mode, Out q, Out r) {
     const TensorList found = aten_all("linalg_qr", self, names[mode]);
     q = found[0];
     r = found[1];
+}
+
+// CANN writes infinity as -1.
+ACLNN(aclnnCdistBackward, Tensor grad, Tensor x1, Tensor x2, Tensor cdist, float p, Out out) {
+    const double norm = p == -1 ? std::numeric_limits<double>::infinity() : static_cast<double>(p);
+    out = aten("_cdist_backward", grad.to_float().contiguous(), x1.to_float().contiguous(),
+               x2.to_float().contiguous(), norm, cdist.to_float().contiguous());
+}
+
+// x1 and x2 are permuted to [B, M, K] and [B, K, N]; the batch comes after M in the result.
+ACLNN_CHECKED(aclnnTransposeBatchMatMul, Tensor x1, Tensor x2, REFUSED(Tensor, bias),
+              REFUSED(Tensor, scale), OptionalInts permX1, OptionalInts permX2, OptionalInts permY,
+              CubeMathType, Int32 batchSplitFactor, Out out) {
+    const Ints kept = {0, 1, 2};
+    require(permY.values.value_or(Ints{1, 0, 2}) == Ints({1, 0, 2}), "permY must be [1, 0, 2]");
+    const Tensor a = x1.permute(permX1.values.value_or(kept));
+    const Tensor b = x2.permute(permX2.values.value_or(kept));
+    const Int parts = batchSplitFactor;
+    require(parts >= 1 && a.size(0) % parts == 0, "batchSplitFactor must divide " +
+                                                      std::to_string(a.size(0)) + ", got " +
+                                                      std::to_string(parts));
+    const Tensor product = aten("bmm", a.to_float(), b.to_float());
+    const Int rows = product.size(1);
+    out = parts == 1 ? product.permute({1, 0, 2})
+                     : product.reshape({parts, -1, rows, product.size(2)})
+                           .permute({0, 2, 1, 3})
+                           .reshape({parts, rows, -1});
+}
+
+// The caller has padded the signal.
+ACLNN(aclStft, Tensor self, Optional<Tensor> window, Out out, Int nFft, Int hopLength,
+      Int winLength, bool normalized, bool onesided, bool returnComplex) {
+    out =
+        aten("stft", self, nFft, hopLength, winLength, window, normalized, onesided, returnComplex);
 }

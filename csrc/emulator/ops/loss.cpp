@@ -84,6 +84,19 @@ ACLNN(aclnnKlDivBackward, Tensor grad, Tensor self, Tensor target, Int reduction
     const Tensor grads = -(weight * grad);
     out = reduction == 1 ? grads / static_cast<double>(target.numel()) : grads;
 }
+// reduction 3 is the mean over the batch. The gradient for a target of 0 is not a number, as on a
+// device.
+ACLNN(aclnnKlDivTargetBackward, Tensor grad, Tensor self, Tensor target, Int reduction,
+      bool logTarget, Out out) {
+    const Tensor wide = target.to_float();
+    const Tensor slope = logTarget ? aten("exp", wide) * (wide - self.to_float() + 1.0)
+                                   : aten("log", wide) - self.to_float() + wide / wide;
+    const Tensor grads = slope * grad.to_float();
+    const double count = reduction == 1   ? static_cast<double>(target.numel())
+                         : reduction == 3 ? static_cast<double>(target.size(0))
+                                          : 1;
+    out = grads / count;
+}
 ACLNN(aclnnBinaryCrossEntropyWithLogitsBackward, Tensor grad, Tensor self, Tensor target,
       Optional<Tensor> weight, Optional<Tensor> positive_weight, Int reduction, Out out) {
     const Tensor probability = aten("sigmoid", self);

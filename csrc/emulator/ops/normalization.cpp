@@ -79,6 +79,13 @@ ACLNN(aclnnAddRmsNorm, Tensor x1, Tensor x2, Tensor gamma, double eps, Out y, Ou
     rstd = found.rstd;
     sum = added;
 }
+ACLNN(aclnnInplaceAddRmsNorm, InOut x1, InOut x2, Tensor gamma, double eps, Out rstd) {
+    const Tensor added = (x1.tensor.to_float() + x2.tensor.to_float()).to(x1.tensor.dtype());
+    const RmsNormed found = rms_norm(added, gamma, eps);
+    x1 = found.normed;
+    x2 = added;
+    rstd = found.rstd;
+}
 ACLNN(aclnnRmsNormGrad, Tensor dy, Tensor x, Tensor rstd, Tensor gamma, Out dx, Out dgamma) {
     const Tensor grad = dy.to_float();
     const Split dims(x, gamma.dim());

@@ -73,3 +73,25 @@ ACLNN(aclnnFusedAdamw, InOuts params, Tensors grads, InOuts exp_avgs, InOuts exp
                   amsgrad ? Out{max_exp_avg_sqs.tensors[i]} : Out(), grads[i] / scale);
     }
 }
+
+// mode 1 decays the weights, mode 0 adds them to the gradient. `s` follows the parameters slowly.
+ACLNN(aclnnApplyFusedEmaAdam, Tensor grad, InOut var, InOut m, InOut v, InOut s, Tensor step,
+      double lr, double emaDecay, double beta1, double beta2, double eps, Int mode,
+      bool biasCorrection, double weightDecay) {
+    require(mode == 0 || mode == 1, "mode must be 0 or 1, got " + std::to_string(mode));
+    const double steps = step.item();
+    const double correction1 = biasCorrection ? 1 - std::pow(beta1, steps) : 1;
+    const double correction2 = biasCorrection ? 1 - std::pow(beta2, steps) : 1;
+    const Tensor wide = var.tensor.to_float();
+    const Tensor g = mode == 0 ? grad.to_float() + wide * weightDecay : grad.to_float();
+    const Tensor first = m.tensor.to_float() * beta1 + g * (1 - beta1);
+    const Tensor second = v.tensor.to_float() * beta2 + g * g * (1 - beta2);
+    const Tensor denom = aten("sqrt", second / correction2) + eps;
+    Tensor update = first / correction1 / denom;
+    update = mode == 1 ? update + wide * weightDecay : update;
+    const Tensor moved = wide - update * lr;
+    m = first;
+    v = second;
+    var = moved;
+    s = s.tensor.to_float() * emaDecay + moved * (1 - emaDecay);
+}

@@ -90,6 +90,19 @@ ACLNN_CHECKED(aclnnRotaryPositionEmbedding, Tensor x, Tensor cos, Tensor sin, In
     out = embedded(x, cos, sin, mode);
 }
 
+// A matrix may give the rotation of x.
+ACLNN_CHECKED(aclnnRotaryPositionEmbeddingV2, Tensor x, Tensor cos, Tensor sin, Int mode,
+              Optional<Tensor> rotate, Out out) {
+    check(x, cos, sin, mode);
+    if (!rotate.defined()) {
+        out = embedded(x, cos, sin, mode);
+        return;
+    }
+    require(rotate.sizes() == IntList{x.size(-1), x.size(-1)}, "rotate must be [D, D]");
+    const Tensor wide = x.to_float();
+    out = wide * cos.to_float() + aten("matmul", wide, rotate.to_float()) * sin.to_float();
+}
+
 // Without x, cos and sin have no gradients.
 ACLNN_CHECKED(aclnnRotaryPositionEmbeddingGrad, Tensor dy, Tensor cos, Tensor sin,
               Optional<Tensor> x, Int mode, Out dx, Optional<Out> dcos, Optional<Out> dsin) {

@@ -2,6 +2,7 @@
 // both gives the same numbers each time, but not a device's.
 #include "emulator/aclnn/operation.h"
 #include "emulator/ops/attention/packed_mask.h"
+#include "emulator/ops/checks.h"
 
 using namespace ascend_emulator;
 
@@ -34,6 +35,15 @@ ACLNN(aclnnNormalTensorTensor, Tensor mean, Tensor deviation, Int seed, Int offs
 }
 ACLNN(aclnnInplaceUniform, InOut self, double from, double to, UInt seed, UInt offset) {
     aten("uniform_", self.tensor, from, to, Seed(static_cast<Int>(seed), static_cast<Int>(offset)));
+}
+ACLNN(aclnnSimThreadExponential, InOut self, Int count, double lambda, Int seed, Int offset) {
+    require(count == self.tensor.numel(), "count must be the number of elements, " +
+                                              std::to_string(self.tensor.numel()) + ", got " +
+                                              std::to_string(count));
+    require(lambda > 0, "lambda must be positive, got " + std::to_string(lambda));
+    const Tensor made = full(self.tensor.sizes(), Scalar{0.0}, DType::float32);
+    aten("exponential_", made, lambda, Seed(seed, offset));
+    self = made;
 }
 ACLNN(aclnnInplaceRandom, InOut self, Int from, Int to, Int seed, Int offset) {
     aten("random_.from", self.tensor, from, to, Seed(seed, offset));

@@ -5,16 +5,10 @@
 #include <vector>
 
 #include "emulator/hccl/objects/communicator.h"
+#include "emulator/interface/collectives.h"
 #include "hccl/hccl_types.h"
 
 namespace ascend_emulator {
-
-struct Block {
-    char* bytes = nullptr;
-    std::size_t size = 0;
-};
-/// What is sent to, or received from, each rank.
-using Blocks = std::vector<Block>;
 
 std::size_t width_of(HcclDataType type);
 /// a * b or, if that overflows, more bytes than any memory has.

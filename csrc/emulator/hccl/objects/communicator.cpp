@@ -4,9 +4,11 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstring>
 #include <fstream>
+#include <mutex>
 
 #include "hccl/hccl_types.h"
 
@@ -34,7 +36,27 @@ std::string of_rank(std::uint32_t rank, std::uint32_t size) {
     return "rank " + std::to_string(rank) + " of " + std::to_string(size);
 }
 
+/// The communicators that this process has joined. Workers outlive main, so it is not destroyed.
+struct Joined {
+    std::mutex mutex;
+    std::vector<Communicator*> groups;
+};
+Joined& joined() {
+    static Joined* const only = new Joined;
+    return *only;
+}
+
 }  // namespace
+
+Communicator* Communicator::named(const std::string& name) {
+    const std::lock_guard lock(joined().mutex);
+    for (Communicator* group : joined().groups) {
+        if (group->name() == name) {
+            return group;
+        }
+    }
+    return nullptr;
+}
 
 Communicator* group_of(void* handle) {
     auto* group = static_cast<Communicator*>(handle);
@@ -57,6 +79,11 @@ Communicator::Communicator(std::string name, std::uint32_t size, std::uint32_t r
 }
 
 Communicator::~Communicator() {
+    {
+        const std::lock_guard lock(joined().mutex);
+        auto& groups = joined().groups;
+        groups.erase(std::remove(groups.begin(), groups.end(), this), groups.end());
+    }
     if (header_ != nullptr) {
         header_->pids[rank_] = -1;
         munmap(header_, bytes_);
@@ -129,6 +156,8 @@ Communicator* Communicator::join(std::uint32_t size, std::uint32_t rank,
         close(descriptor);  // all ranks have it mapped
     }
     services().count_handle(HandleKind::communicator, 1);
+    const std::lock_guard lock(joined().mutex);
+    joined().groups.push_back(group.get());
     return group.release();
 }
 

@@ -38,6 +38,8 @@ class Communicator {
     /// Join as `rank` of `size` and wait for the others. Null, with `problem` set, if that fails.
     static Communicator* join(std::uint32_t size, std::uint32_t rank, const std::string& root_info,
                               std::string* problem);
+    /// This process's live communicator of that name, or null.
+    static Communicator* named(const std::string& name);
     /// Tell the others and unmap the memory.
     ~Communicator();
     Communicator(const Communicator&) = delete;

@@ -135,6 +135,30 @@ ACLNN_CHECKED(aclnnNsaCompress, Tensor x, Tensor weight, OptionalInts ends, Stri
     }
 }
 
+ACLNN_CHECKED(aclnnNsaCompressGrad, Tensor outputGrad, Tensor x, Tensor weight, OptionalInts ends,
+              Int block, Int stride, REFUSED(Int, actSeqLenType), String layout, Out gradX,
+              Out gradWeight) {
+    check_layout(layout);
+    const Tensor wide = x.to_float();
+    const Tensor factor = aten("unsqueeze", weight.to_float(), -1);
+    const Tensor grads = outputGrad.to_float();
+    const Tensor sum_x = full(x.sizes(), Scalar{0.0}, DType::float32);
+    Tensor sum_weight = full(weight.sizes(), Scalar{0.0}, DType::float32);
+    Int begin = 0;
+    Int window = 0;
+    for (const Int end : given(ends, x.size(0), "actSeqLen")) {
+        for (Int first = begin; first + block <= end; first += stride, ++window) {
+            const Tensor grad = rows(grads, window, window + 1);
+            const Tensor part = rows(sum_x, first, first + block);
+            assign(part, part + factor * grad);
+            sum_weight = sum_weight + (rows(wide, first, first + block) * grad).sum({2});
+        }
+        begin = end;
+    }
+    gradX = sum_x;
+    gradWeight = sum_weight;
+}
+
 // What is unused in the functions below cannot change the result: headNum is in the shapes, the
 // sparseMode of selected attention is a mode of attenMask, which must be null, and the gradient
 // computes the results of the forward pass again.

@@ -3,6 +3,7 @@
 
 #include <cmath>
 #include <limits>
+#include <optional>
 
 #include "emulator/ops/attention/serving_operands.h"
 #include "emulator/ops/checks.h"
@@ -97,6 +98,16 @@ class Computation {
         require(k_.size() == q_.size && q_.size <= 512,
                 "query and key must have one head_dim of at most 512, got " +
                     std::to_string(q_.size) + " and " + std::to_string(k_.size()));
+        require(a_.query_rope.defined() == a_.key_rope.defined(),
+                "queryRope and keyRope must be given together");
+        if (a_.query_rope.defined()) {
+            q_rope_ = rows_of("queryRope", a_.query_rope, a_.layout, a_.heads);
+            k_rope_.emplace("keyRope", a_, a_.key_rope);
+            require(
+                k_rope_->size() == q_rope_.size && q_rope_.length == q_.length &&
+                    k_rope_->capacity() == k_.capacity(),
+                "queryRope and keyRope must have one head_dim, and the tokens of query and key");
+        }
         if (a_.sparse_mode == 0) {
             mask_ = Plane::of_mask(a_.mask, q_.sequences, q_.length, k_.capacity());
         } else {
@@ -135,6 +146,15 @@ class Computation {
         return a_.sparse_mode == 0 || past > one.keys ? one.keys : past;
     }
 
+    double score(Int b, Int n, Int position, Int group, Int j) const {
+        const Int sequence = a_.layout == "TND" ? 0 : b;
+        const double sum = dot(q_.row(sequence, n, position), k_.row(b, group, j), q_.size) +
+                           (k_rope_ ? dot(q_rope_.row(sequence, n, position),
+                                          k_rope_->row(b, group, j), q_rope_.size)
+                                    : 0.0);
+        return sum * a_.scale;
+    }
+
     void attend(Int b, Int n, Int i, const Sequence& one) {
         const bool ragged = a_.layout == "TND";
         const float* query = q_.row(ragged ? 0 : b, n, one.begin + i);
@@ -143,8 +163,7 @@ class Computation {
         for (Int j = 0; j < visible(i, one); ++j) {
             if (!mask_.given() || mask_.get(b, 0, i, j) == 0) {
                 const double added = bias_.given() ? bias_.get(b, n, i, j) : 0.0;
-                softmax.add(dot(query, k_.row(b, group, j), q_.size) * a_.scale + added,
-                            v_.row(b, group, j));
+                softmax.add(score(b, n, one.begin + i, group, j) + added, v_.row(b, group, j));
             }
         }
         if (!softmax.seen) {
@@ -166,6 +185,8 @@ class Computation {
     Rows q_;
     Cache k_;
     Cache v_;
+    Rows q_rope_;
+    std::optional<Cache> k_rope_;
     Plane bias_;
     Plane mask_;
     std::vector<float> results_;

@@ -11,6 +11,8 @@ struct ServingAttention {
     Tensor query;
     Tensor key;
     Tensor value;
+    Tensor query_rope;  // a part of each head that is rotated, scored with key_rope
+    Tensor key_rope;
     Tensor bias;         // added to the scaled scores
     Tensor mask;         // 1 is masked out
     Tensor block_table;  // makes key and value paged

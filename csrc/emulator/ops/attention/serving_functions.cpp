@@ -21,6 +21,12 @@ struct Lengths {
     Ints keys;
 };
 
+/// The rotated parts of query and key, of multi-head latent attention.
+struct Rope {
+    Tensor query;
+    Tensor key;
+};
+
 struct Attributes {
     Int heads;
     double scale;
@@ -69,13 +75,15 @@ bool corrects_masked_rows(const Attributes& with) {
 void fused_infer(bool wants_950, const Tensor& query, const Tensors& key, const Tensors& value,
                  const Tensor& bias, const Tensor& mask, const Lengths& lengths,
                  const Tensor& block_table, const Attributes& with, bool wants_lse, const Out& out,
-                 const Out& lse) {
+                 const Out& lse, const Rope& rope) {
     require(wants_950 == is_ascend950(),
             wants_950 ? "V5 requires an Ascend 950" : "V1 to V4 do not exist on an Ascend 950");
     check_no_window(with);
     ServingAttention attention = attention_of(query, bias, mask, with);
     attention.key = only("key", key);
     attention.value = only("value", value);
+    attention.query_rope = rope.query;
+    attention.key_rope = rope.key;
     attention.block_table = block_table;
     attention.query_lengths = lengths.queries;
     attention.key_lengths = lengths.keys;
@@ -101,7 +109,7 @@ void fused_infer(bool wants_950, const Tensor& query, const Tensors& key, const 
         REFUSED(Tensor, keySharedPrefix), REFUSED(Tensor, valueSharedPrefix),        \
         REFUSED(Ints, actualSharedPrefixLen)
 #define ROPE_TENSORS \
-    REFUSED(Tensor, queryRope), REFUSED(Tensor, keyRope), REFUSED(Tensor, keyRopeAntiquantScale)
+    Optional<Tensor> queryRope, Optional<Tensor> keyRope, REFUSED(Tensor, keyRopeAntiquantScale)
 #define SINK_TENSORS REFUSED(Tensor, dequantScaleQuery), REFUSED(Tensor, learnableSink)
 #define FUSED_INFER_INPUTS                                                                  \
     Tensor query, Tensors key, Tensors value, Optional<Tensor> bias, Optional<Tensor> mask, \
@@ -112,38 +120,47 @@ void fused_infer(bool wants_950, const Tensor& query, const Tensors& key, const 
 #define FUSED_INFER_ATTRIBUTES                                                                     \
     Int heads, double scale, Int before, Int after, String layout, Int key_heads, Int sparse_mode, \
         Int inner_precise, Int block_size, Unused<Int>, bool wants_lse
-#define FUSED_INFER(wants_950)                                                                    \
+#define FUSED_INFER(wants_950, rope)                                                              \
     fused_infer(                                                                                  \
         wants_950, query, key, value, bias, mask, {query_lengths, key_lengths}, block_table,      \
         {heads, scale, before, after, layout, key_heads, sparse_mode, inner_precise, block_size}, \
-        wants_lse, out, lse)
+        wants_lse, out, lse, rope)
 
 ACLNN_CHECKED(aclnnFusedInferAttentionScore, FUSED_INFER_INPUTS, FUSED_INFER_ATTRIBUTES, Out out,
               Optional<Out> lse) {
     require(layout != "TND", "layout TND requires V3 or newer");
-    FUSED_INFER(false);
+    FUSED_INFER(false, Rope());
 }
 ACLNN_CHECKED(aclnnFusedInferAttentionScoreV2, FUSED_INFER_INPUTS, SHARED_PREFIX_TENSORS,
               FUSED_INFER_ATTRIBUTES, Unused<Int>, Unused<Int>, Out out, Optional<Out> lse) {
     require(layout != "TND", "layout TND requires V3 or newer");
-    FUSED_INFER(false);
+    FUSED_INFER(false, Rope());
 }
 ACLNN_CHECKED(aclnnFusedInferAttentionScoreV3, FUSED_INFER_INPUTS, SHARED_PREFIX_TENSORS,
               ROPE_TENSORS, FUSED_INFER_ATTRIBUTES, Unused<Int>, Unused<Int>, Out out,
               Optional<Out> lse) {
-    FUSED_INFER(false);
+    FUSED_INFER(false, (Rope{queryRope, keyRope}));
 }
 ACLNN_CHECKED(aclnnFusedInferAttentionScoreV4, FUSED_INFER_INPUTS, SHARED_PREFIX_TENSORS,
               ROPE_TENSORS, SINK_TENSORS, FUSED_INFER_ATTRIBUTES, Unused<Int>, Unused<Int>,
               Unused<Int>, Out out, Optional<Out> lse) {
-    FUSED_INFER(false);
+    FUSED_INFER(false, (Rope{queryRope, keyRope}));
 }
 ACLNN_CHECKED(aclnnFusedInferAttentionScoreV5, FUSED_INFER_INPUTS, SHARED_PREFIX_TENSORS,
               ROPE_TENSORS, SINK_TENSORS, REFUSED(Ints, qStartIdx), REFUSED(Ints, kvStartIdx),
               FUSED_INFER_ATTRIBUTES, Unused<Int>, Unused<Int>, Unused<Int>, REFUSED(Int, pseType),
               Out out, Optional<Out> lse) {
-    FUSED_INFER(true);
+    FUSED_INFER(true, (Rope{queryRope, keyRope}));
 }
+
+// The largest workspace of any lengths, for calls that a captured graph updates. The workspace here
+// does not depend on them.
+#define MAX_WORKSPACE(NAME)                          \
+    extern "C" __attribute__((visibility("default"), \
+                              ifunc(#NAME "_resolve"))) void NAME##GetMaxWorkspaceSize();
+MAX_WORKSPACE(aclnnFusedInferAttentionScoreV3)
+MAX_WORKSPACE(aclnnFusedInferAttentionScoreV4)
+MAX_WORKSPACE(aclnnFusedInferAttentionScoreV5)
 
 namespace {
 
