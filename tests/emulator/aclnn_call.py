@@ -7,6 +7,7 @@ It is for functions that torch_npu calls only with another CANN version or SoC, 
 from __future__ import annotations
 
 import ctypes
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,6 +46,15 @@ class Ints:
     values: list[int]
 
 
+@dataclass(frozen=True)
+class Stored:
+    """A tensor on the NPU that holds the storage of a tensor of ``sizes`` in a format."""
+
+    storage: Any
+    sizes: tuple[int, ...]
+    format: int
+
+
 def call(name: str, *arguments: Any, phase1: str = "GetWorkspaceSize") -> None:
     """Call ``name`` and wait until it is done.
 
@@ -55,10 +65,10 @@ def call(name: str, *arguments: Any, phase1: str = "GetWorkspaceSize") -> None:
     import torch
 
     library = ctypes.CDLL("libopapi.so")
-    native = [_native(library, argument) for argument in arguments]
+    handles = [native(library, argument) for argument in arguments]
     size, executor = ctypes.c_uint64(), ctypes.c_void_p()
     prepare = getattr(library, f"{name}{phase1}")
-    _check(prepare(*native, ctypes.byref(size), ctypes.byref(executor)))
+    _check(prepare(*handles, ctypes.byref(size), ctypes.byref(executor)))
     workspace = torch.empty(size.value, dtype=torch.uint8, device="npu")
     address = ctypes.c_void_p(workspace.data_ptr() if size.value else None)
     stream = ctypes.c_void_p(torch.npu.current_stream().npu_stream)
@@ -121,7 +131,8 @@ def _check(code: int) -> None:
         raise RuntimeError(f"{code}: {(recent() or b'').decode()}")
 
 
-def _native(library: ctypes.CDLL, argument: Any) -> Any:
+def native(library: ctypes.CDLL, argument: Any) -> Any:
+    """Return an argument as the C function takes it."""
     import torch
 
     if argument is None:
@@ -130,6 +141,8 @@ def _native(library: ctypes.CDLL, argument: Any) -> Any:
         return ctypes.c_char_p(argument.encode())
     if isinstance(argument, torch.Tensor):
         return _tensor(library, argument)
+    if isinstance(argument, Stored):
+        return _stored(library, argument)
     if isinstance(argument, Scalar):
         return _made(library.aclCreateScalar, ctypes.byref(ctypes.c_float(argument.value)), 0)
     if isinstance(argument, Float):
@@ -148,10 +161,10 @@ def _native(library: ctypes.CDLL, argument: Any) -> Any:
 def _list(library: ctypes.CDLL, members: list[Any]) -> ctypes.c_void_p:
     if isinstance(members[0], int):
         return _list_of_ints(library, members)
-    native = (ctypes.c_void_p * len(members))(*(_native(library, m).value for m in members))
+    handles = (ctypes.c_void_p * len(members))(*(native(library, m).value for m in members))
     kind = "Scalar" if isinstance(members[0], Scalar) else "Tensor"
     make = getattr(library, f"aclCreate{kind}List")
-    return _made(make, native, ctypes.c_uint64(len(members)))
+    return _made(make, handles, ctypes.c_uint64(len(members)))
 
 
 def _list_of_ints(library: ctypes.CDLL, values: list[int]) -> ctypes.c_void_p:
@@ -168,6 +181,18 @@ def _tensor(library: ctypes.CDLL, x: Any) -> ctypes.c_void_p:
     return _made(
         library.aclCreateTensor,
         *(sizes, rank, data_type, strides, offset, _FORMAT_ND, storage, ctypes.c_uint64(1), data),
+    )
+
+
+def _stored(library: ctypes.CDLL, x: Stored) -> ctypes.c_void_p:
+    strides = [math.prod(x.sizes[i + 1 :]) for i in range(len(x.sizes))]
+    storage = x.storage.shape
+    data_type = _DATA_TYPES[str(x.storage.dtype).removeprefix("torch.")]
+    return _made(
+        library.aclCreateTensor,
+        *(_integers(x.sizes), ctypes.c_uint64(len(x.sizes)), data_type, _integers(strides)),
+        *(ctypes.c_int64(0), x.format, _integers(storage), ctypes.c_uint64(len(storage))),
+        ctypes.c_void_p(x.storage.data_ptr()),
     )
 
 

@@ -192,19 +192,24 @@ bool is_null(const Captured& captured) {
 
 Tensor tensor_value(const Captured& captured) {
     const auto& description = std::get<TensorDescriptionPtr>(captured);
-    return description == nullptr ? Tensor() : tensor_of(*description);
+    return description == nullptr ? Tensor() : input_of(*description);
 }
 
 namespace {
 
-TensorList tensors_value(const Captured& captured) {
+Tensor output_value(const Captured& captured) {
+    const auto& description = std::get<TensorDescriptionPtr>(captured);
+    return description == nullptr ? Tensor() : tensor_of(*description);
+}
+
+TensorList tensors_value(const Captured& captured, Tensor (*read)(const TensorDescription&)) {
     TensorList tensors;
     const auto* descriptions = std::get_if<std::vector<TensorDescriptionPtr>>(&captured);
     if (descriptions == nullptr) {
         return tensors;
     }
     for (const auto& description : *descriptions) {
-        tensors.push_back(description == nullptr ? Tensor() : tensor_of(*description));
+        tensors.push_back(description == nullptr ? Tensor() : read(*description));
     }
     return tensors;
 }
@@ -228,7 +233,7 @@ Value input_value(const Captured& captured, ParameterKind kind) {
         return tensor_value(captured);
     }
     if (std::holds_alternative<std::vector<TensorDescriptionPtr>>(captured)) {
-        return tensors_value(captured);
+        return tensors_value(captured, input_of);
     }
     if (kind == ParameterKind::dims) {
         const auto dims = dims_value(captured, true);
@@ -252,23 +257,27 @@ Tensor Arguments::get(std::size_t index) const {
 }
 template <>
 Out Arguments::get(std::size_t index) const {
-    return {tensor_value(values_[index]), index};
+    return {output_value(values_[index]), index};
 }
 template <>
 InOut Arguments::get(std::size_t index) const {
-    return {{tensor_value(values_[index]), index}};
+    return {{output_value(values_[index]), index}};
 }
 template <>
 TensorList Arguments::get(std::size_t index) const {
-    return tensors_value(values_[index]);
+    return tensors_value(values_[index], input_of);
+}
+template <>
+TensorDescriptionPtr Arguments::get(std::size_t index) const {
+    return std::get<TensorDescriptionPtr>(values_[index]);
 }
 template <>
 Outs Arguments::get(std::size_t index) const {
-    return {tensors_value(values_[index])};
+    return {tensors_value(values_[index], tensor_of)};
 }
 template <>
 InOuts Arguments::get(std::size_t index) const {
-    return {{tensors_value(values_[index])}};
+    return {{tensors_value(values_[index], tensor_of)}};
 }
 template <>
 DynamicOut Arguments::get(std::size_t index) const {

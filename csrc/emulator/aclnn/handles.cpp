@@ -1,27 +1,15 @@
 #include "emulator/aclnn/handles.h"
 
 #include <algorithm>
+#include <functional>
+#include <numeric>
 #include <stdexcept>
 
+#include "emulator/aclnn/storage_format.h"
 #include "emulator/interface/services.h"
 
 namespace ascend_emulator {
 namespace {
-
-bool is_plain(aclFormat format) {
-    switch (format) {
-        case ACL_FORMAT_ND:
-        case ACL_FORMAT_NCHW:
-        case ACL_FORMAT_NHWC:
-        case ACL_FORMAT_NCL:
-        case ACL_FORMAT_NC:
-        case ACL_FORMAT_NCDHW:
-        case ACL_FORMAT_NDHWC:
-            return true;
-        default:
-            return false;
-    }
-}
 
 template <class T>
 Scalar read(const void* value) {
@@ -235,16 +223,59 @@ std::size_t TensorDescription::bytes() const {
         }
         elements += (sizes[i] - 1) * strides[i];
     }
+    if (is_blocked(format)) {
+        elements = std::accumulate(storage_sizes.begin(), storage_sizes.end(), std::int64_t{1},
+                                   std::multiplies<std::int64_t>());
+    }
     return static_cast<std::size_t>(elements * element_size(dtype()));
 }
 
 Tensor tensor_of(const TensorDescription& description) {
     if (!is_plain(description.format)) {
-        throw std::runtime_error("private tensor format " + std::to_string(description.format) +
-                                 " is not emulated");
+        throw std::runtime_error("the storage format " + std::to_string(description.format) +
+                                 " is not emulated here");
     }
     void* bytes = services().bytes_of(description.begin());
     return tensor_at(bytes, description.sizes, description.strides, description.dtype());
+}
+
+Tensor storage_of(const TensorDescription& description) {
+    return tensor_at(services().bytes_of(description.data), description.storage_sizes,
+                     contiguous_strides(description.storage_sizes), description.dtype());
+}
+
+namespace {
+
+/// The dimensions of a dense view in the order of the storage, the largest stride first.
+IntList storage_order(const TensorDescription& description) {
+    IntList order(description.sizes.size());
+    std::iota(order.begin(), order.end(), std::int64_t{0});
+    std::stable_sort(order.begin(), order.end(), [&](std::int64_t a, std::int64_t b) {
+        return description.strides[static_cast<std::size_t>(a)] >
+               description.strides[static_cast<std::size_t>(b)];
+    });
+    return order;
+}
+
+}  // namespace
+
+Tensor input_of(const TensorDescription& description) {
+    if (!is_blocked(description.format)) {
+        return tensor_of(description);
+    }
+    const IntList order = storage_order(description);
+    IntList sizes;
+    IntList back(order.size());
+    for (std::size_t i = 0; i < order.size(); ++i) {
+        sizes.push_back(description.sizes[static_cast<std::size_t>(order[i])]);
+        back[static_cast<std::size_t>(order[i])] = static_cast<std::int64_t>(i);
+    }
+    if (description.offset != 0) {
+        throw std::runtime_error("a view of a tensor in the storage format " +
+                                 std::to_string(description.format) +
+                                 " must begin at its first element");
+    }
+    return from_storage(storage_of(description), sizes, description.format).permute(back);
 }
 
 }  // namespace ascend_emulator

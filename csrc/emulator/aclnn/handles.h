@@ -17,8 +17,9 @@ struct TensorDescription {
     std::int64_t offset;  // in elements, from `data`
     aclDataType data_type;
     aclFormat format;
-    void* data;            // the beginning of the storage
-    std::int64_t storage;  // its elements, or -1 if they are not known
+    void* data;             // the beginning of the storage
+    std::int64_t storage;   // its elements, or -1 if they are not known
+    IntList storage_sizes;  // which differ from `sizes` in private formats
 
     DType dtype() const;
     /// The first byte, and the number of bytes from the first element to the last.
@@ -44,8 +45,13 @@ std::string why_invalid(const TensorDescription& description);
 /// "[2, 3]".
 std::string text_of(const IntList& values);
 
-/// A tensor on the bytes behind the description's device address.
+/// A tensor on the bytes behind the description's device address. Throws std::runtime_error for
+/// private formats.
 Tensor tensor_of(const TensorDescription& description);
+/// The same for an input: one in a private format is copied to contiguous memory.
+Tensor input_of(const TensorDescription& description);
+/// The storage of a tensor in a private format.
+Tensor storage_of(const TensorDescription& description);
 
 }  // namespace ascend_emulator
 

@@ -119,9 +119,11 @@ std::shared_ptr<TensorDescription> description_from(const std::int64_t* sizes, s
     IntList size_list(sizes, sizes + rank);
     IntList stride_list =
         strides == nullptr ? contiguous_strides(size_list) : IntList(strides, strides + rank);
-    return std::make_shared<TensorDescription>(
-        TensorDescription{std::move(size_list), std::move(stride_list), offset, type, format, data,
-                          count_of(storage_sizes, storage_rank)});
+    return std::make_shared<TensorDescription>(TensorDescription{
+        std::move(size_list), std::move(stride_list), offset, type, format, data,
+        count_of(storage_sizes, storage_rank),
+        storage_sizes == nullptr ? IntList()
+                                 : IntList(storage_sizes, storage_sizes + storage_rank)});
 }
 
 void set_description(aclTensor* tensor, std::shared_ptr<TensorDescription> description) {

@@ -15,6 +15,8 @@ struct SingleOpTensor {
     std::string name;
     int data_type = -1;  // aclDataType
     std::vector<std::int64_t> sizes;
+    int format = -1;                          // aclFormat
+    std::vector<std::int64_t> storage_sizes;  // of a private format; else empty
     void* data = nullptr;
     std::vector<char> host_bytes;  // a copy, if the operand is in host memory
 };
@@ -26,6 +28,8 @@ struct SingleOpCall {
     std::map<std::string, double> numbers;
     std::map<std::string, std::string> texts;
     std::map<std::string, std::vector<std::int64_t>> lists;
+    std::map<std::string, std::vector<double>> number_lists;
+    std::map<std::string, std::vector<std::vector<std::int64_t>>> lists_of_lists;
 };
 
 /// Exported by libopapi as ascend_emulator_single_op. Returns 0 or a code, `no_such_kernel` if

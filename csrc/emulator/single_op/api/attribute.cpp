@@ -80,17 +80,31 @@ aclError aclopSetAttrListBool(aclopAttr* attribute, const char* name, int count,
                               const uint8_t* values) {
     return set_list(attribute, name, count, values);
 }
-// No kernel reads such a list yet; for one that does, the values would have to be stored here.
 aclError aclopSetAttrListFloat(aclopAttr* attribute, const char* name, int count,
                                const float* values) {
-    const int refused = check_list(count, values);
-    const std::string text = "a list of " + std::to_string(count) + " floats";
-    return refused != 0 ? refused : set_text(attribute, name, text.c_str());
+    if (const int refused = check_list(count, values)) {
+        return refused;
+    }
+    return set_attribute(attribute, name, [&](SingleOpCall& call) {
+        call.number_lists[name].assign(values, values + count);
+    });
 }
 aclError aclopSetAttrListListInt(aclopAttr* attribute, const char* name, int count,
                                  const int* counts, const int64_t* const values[]) {
     const void* given = counts == nullptr ? nullptr : static_cast<const void*>(values);
-    const int refused = check_list(count, given);
-    const std::string text = "a list of " + std::to_string(count) + " lists";
-    return refused != 0 ? refused : set_text(attribute, name, text.c_str());
+    if (const int refused = check_list(count, given)) {
+        return refused;
+    }
+    for (int i = 0; i < count; ++i) {
+        if (const int refused = check_list(counts[i], values[i])) {
+            return refused;
+        }
+    }
+    return set_attribute(attribute, name, [&](SingleOpCall& call) {
+        auto& lists = call.lists_of_lists[name];
+        lists.clear();
+        for (int i = 0; i < count; ++i) {
+            lists.emplace_back(values[i], values[i] + counts[i]);
+        }
+    });
 }

@@ -65,9 +65,13 @@ aclError aclSetTensorFormat(aclTensorDesc* descriptor, aclFormat format) {
 }
 // Sets the storage's shape, which differs from the tensor's only in private formats.
 aclError aclSetTensorShape(aclTensorDesc* descriptor, int rank, const int64_t* sizes) {
-    (void)rank;
-    (void)sizes;
-    return change(descriptor, [](aclTensorDesc&) {});
+    if (rank < 0 || rank > max_rank || (rank > 0 && sizes == nullptr)) {
+        return services().fail(ACL_ERROR_INVALID_PARAM, "dims must be given, at most " +
+                                                            std::to_string(max_rank) + ", got " +
+                                                            std::to_string(rank));
+    }
+    return change(descriptor,
+                  [&](aclTensorDesc& live) { live.storage_sizes.assign(sizes, sizes + rank); });
 }
 aclError aclSetTensorPlaceMent(aclTensorDesc* descriptor, aclMemType type) {
     return change(descriptor,

@@ -36,6 +36,8 @@ SingleOpTensor operand(const aclTensorDesc* descriptor, const aclDataBuffer* buf
     tensor.name = descriptor->name;
     tensor.data_type = descriptor->data_type;
     tensor.sizes = descriptor->sizes;
+    tensor.format = descriptor->format;
+    tensor.storage_sizes = descriptor->storage_sizes;
     tensor.data = buffer == nullptr ? nullptr : buffer->data;
     if (descriptor->on_host && tensor.data != nullptr) {
         const char* bytes = static_cast<char*>(tensor.data);
@@ -91,7 +93,7 @@ int run(const SingleOpCall& call, void* stream) {
     const std::string problem =
         "the operator " + describe(call) +
         "is not emulated. Add its aclnn function to csrc/emulator/ops, or its kernel to "
-        "csrc/emulator/ops/single_op.cpp";
+        "csrc/emulator/ops/single_op";
     std::fprintf(stderr, "[emulated NPU] %s\n", problem.c_str());
     return services().fail(ACL_ERROR_OP_NOT_FOUND, problem);
 }

@@ -10,6 +10,7 @@ struct aclTensorDesc {
     aclDataType data_type = ACL_DT_UNDEFINED;
     std::vector<std::int64_t> sizes;
     aclFormat format = ACL_FORMAT_ND;
+    std::vector<std::int64_t> storage_sizes;  // of a private format; else empty
     std::string name;
     bool on_host = false;
 };
