@@ -10,8 +10,8 @@ from __future__ import annotations
 
 _EMULATED = """
     Abs Add AnchorResponseFlags ApplyAdamW ArgMaxGrad ArgMaxWithValue ArgMinWithValue
-    AsStrided AxpyV2 AxpyWithSoftmaxAndDropOutDoMask BatchMatMul BatchMatMulV2
-    BoundingBoxDecode BoundingBoxEncode BroadcastTo CIoU CIoUGrad Cast Ceil
+    AsStrided AxpyV2 AxpyWithSoftmaxAndDropOutDoMask BNTrainingReduce BatchMatMul
+    BatchMatMulV2 BoundingBoxDecode BoundingBoxEncode BroadcastTo CIoU CIoUGrad Cast Ceil
     ConfusionTransposeD Conv2D Conv2DBackpropFilter Conv2DBackpropInput Conv2DTranspose
     Conv3D Conv3DBackpropFilter Conv3DBackpropInput Conv3DTranspose Cos DIoU DIoUGrad
     DeepNorm DeepNormGrad DepthwiseConv2DBackpropFilter DepthwiseConv2DBackpropInput
@@ -19,11 +19,12 @@ _EMULATED = """
     Exp Expm1 Fill Floor GIoU GIoUGrad Greater GreaterEqual Identity Iou LayerNormV3 Less
     LessEqual Log1p LogicalAnd LogicalNot LogicalOr MaskedFillRange MatMul MatMulV2 Maximum
     Minimum Mish MishGrad Mul Neg NonMaxSuppressionV4 NotEqual OnesLike Pad Pow ROIAlign
-    ROIAlignGrad RandomChoiceWithMask RealDiv Reciprocal Relu RotatedBoxDecode
-    RotatedBoxEncode RotatedIou RotatedOverlaps Rsqrt Select Sigmoid Sign SignBitsPack
-    SignBitsUnpack Sin Slice SoftmaxCrossEntropyWithLogits Sort SortV2 Sqrt Square
-    StatelessDropOutGenMask StrideAdd Sub Swish SwishGrad SyncBatchNormBackwardElemt
-    SyncBatchNormBackwardReduce Tanh TransData Transpose YoloBoxesEncode ZerosLike
+    ROIAlignGrad RandomChoiceWithMask RealDiv Reciprocal ReduceMean ReduceStdWithMean
+    ReduceSum Relu RotatedBoxDecode RotatedBoxEncode RotatedIou RotatedOverlaps Rsqrt Select
+    Sigmoid Sign SignBitsPack SignBitsUnpack Sin Slice SoftmaxCrossEntropyWithLogits Sort
+    SortV2 Sqrt Square StatelessDropOutGenMask StrideAdd Sub Swish SwishGrad
+    SyncBatchNormBackwardElemt SyncBatchNormBackwardReduce Tanh TransData Transpose
+    YoloBoxesEncode ZerosLike
 """
 
 _BY_ACLNN = (
@@ -37,26 +38,25 @@ _REASONS = {
     AddRmsNorm Addcdiv Addcmul AffineGrid ApplyAdamD ArgMaxV2 ArgMin AscendQuantV2 Asin
     Asinh Atan Atan2 Atanh AvgPool3D AvgPool3DGrad AvgPoolV2 AvgPoolV2Grad
     BN3DTrainingReduce BN3DTrainingReduceGrad BN3DTrainingUpdate BN3DTrainingUpdateGrad
-    BNInfer BNInferGrad BNTrainingReduce BNTrainingReduceGrad BNTrainingUpdate
-    BNTrainingUpdateGrad BiasAddGrad BinaryCrossEntropy BinaryCrossEntropyGrad Bincount
-    BitwiseAnd BitwiseOr BitwiseXor CTCLossV2 CTCLossV2Grad Cdist CdistGrad CeluV2
-    ClipByValue ClipByValueV2 Col2im ConcatD Cosh CropAndResizeV2 Cross Cummax Cummin
-    Cumprod Cumsum DecodeJpeg DeformableOffsets DeformableOffsetsGrad DepthwiseConv2D Diag
-    DiagPart Dot Elu EluGradV2 EmbeddingBag EmbeddingDenseGrad Erfc Erfinv Eye FastGelu
-    FastGeluGrad FillDiagonal FloorDiv FloorMod GLU GLUGrad Gather GatherElements GatherV2
-    GatherV2D Gelu GeluGrad GridSampler2D GridSampler2DGrad GridSampler3D GridSampler3DGrad
-    GroupNorm GroupNormSwish HardShrink HardShrinkGrad HardSigmoid HardSigmoidGrad HardSwish
-    HardSwishGrad HardtanhGrad Histogram Im2col ImgToTensor Index IndexFillD IndexPutV2
-    InplaceIndexAdd Invert IsClose IsFinite KLDiv KlDivLossGrad L1LossGrad LayerNorm
-    LayerNormGrad LeakyRelu LeakyReluGrad LeftShift Lerp LinSpace Log LogAddExp
-    LogMatrixDeterminant LogSigmoid LogSigmoidGrad LogSoftmaxGrad LogSoftmaxV2 LogSpaceD
-    LpLoss LpNormReduceV2 LpNormUpdateV2 MaskedFill MaskedScatter MaskedSelect MatrixInverse
-    MatrixTriangularSolve MaxPool3D MaxPool3DGrad MaxPoolGradWithArgmaxV1
-    MaxPoolWithArgmaxV1 MirrorPad Mod MseLoss MseLossGrad MultilabelMarginLoss
-    MultinomialWithReplacement NLLLoss NLLLossGrad NanToNum NonZero NormalizeV2 OneHot
-    OneHotD PRelu PReluGrad Pack PadV3 PadV3Grad Pdist Qr QuantConv2D Quantize Range RangeD
-    ReduceAll ReduceAny ReduceLogSumExp ReduceMax ReduceMean ReduceMeanD ReduceMeanWithCount
-    ReduceMin ReduceProd ReduceStdV2Update ReduceStdWithMean ReduceSum ReluGrad Renorm
+    BNInfer BNInferGrad BNTrainingReduceGrad BNTrainingUpdate BNTrainingUpdateGrad
+    BiasAddGrad BinaryCrossEntropy BinaryCrossEntropyGrad Bincount BitwiseAnd BitwiseOr
+    BitwiseXor CTCLossV2 CTCLossV2Grad Cdist CdistGrad CeluV2 ClipByValue ClipByValueV2
+    Col2im ConcatD Cosh CropAndResizeV2 Cross Cummax Cummin Cumprod Cumsum DecodeJpeg
+    DeformableOffsets DeformableOffsetsGrad DepthwiseConv2D Diag DiagPart Dot Elu EluGradV2
+    EmbeddingBag EmbeddingDenseGrad Erfc Erfinv Eye FastGelu FastGeluGrad FillDiagonal
+    FloorDiv FloorMod GLU GLUGrad Gather GatherElements GatherV2 GatherV2D Gelu GeluGrad
+    GridSampler2D GridSampler2DGrad GridSampler3D GridSampler3DGrad GroupNorm GroupNormSwish
+    HardShrink HardShrinkGrad HardSigmoid HardSigmoidGrad HardSwish HardSwishGrad
+    HardtanhGrad Histogram Im2col ImgToTensor Index IndexFillD IndexPutV2 InplaceIndexAdd
+    Invert IsClose IsFinite KLDiv KlDivLossGrad L1LossGrad LayerNorm LayerNormGrad LeakyRelu
+    LeakyReluGrad LeftShift Lerp LinSpace Log LogAddExp LogMatrixDeterminant LogSigmoid
+    LogSigmoidGrad LogSoftmaxGrad LogSoftmaxV2 LogSpaceD LpLoss LpNormReduceV2
+    LpNormUpdateV2 MaskedFill MaskedScatter MaskedSelect MatrixInverse MatrixTriangularSolve
+    MaxPool3D MaxPool3DGrad MaxPoolGradWithArgmaxV1 MaxPoolWithArgmaxV1 MirrorPad Mod
+    MseLoss MseLossGrad MultilabelMarginLoss MultinomialWithReplacement NLLLoss NLLLossGrad
+    NanToNum NonZero NormalizeV2 OneHot OneHotD PRelu PReluGrad Pack PadV3 PadV3Grad Pdist
+    Qr QuantConv2D Quantize Range RangeD ReduceAll ReduceAny ReduceLogSumExp ReduceMax
+    ReduceMeanD ReduceMeanWithCount ReduceMin ReduceProd ReduceStdV2Update ReluGrad Renorm
     RepeatInterleave Resize ResizeBilinearV2 ResizeBilinearV2Grad ResizeD ResizeGrad
     ResizeGradD ResizeNearestNeighborV2 ResizeNearestNeighborV2Grad ReverseV2 RightShift
     RmsNorm RmsNormGrad Roll RotaryMul RotaryMulGrad Round ScaledMaskedSoftmax

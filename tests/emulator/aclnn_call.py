@@ -53,6 +53,7 @@ class Stored:
     storage: Any
     sizes: tuple[int, ...]
     format: int
+    strides: tuple[int, ...] | None = None
 
 
 def call(name: str, *arguments: Any, phase1: str = "GetWorkspaceSize") -> None:
@@ -185,7 +186,7 @@ def _tensor(library: ctypes.CDLL, x: Any) -> ctypes.c_void_p:
 
 
 def _stored(library: ctypes.CDLL, x: Stored) -> ctypes.c_void_p:
-    strides = [math.prod(x.sizes[i + 1 :]) for i in range(len(x.sizes))]
+    strides = x.strides or [math.prod(x.sizes[i + 1 :]) for i in range(len(x.sizes))]
     storage = x.storage.shape
     data_type = _DATA_TYPES[str(x.storage.dtype).removeprefix("torch.")]
     return _made(

@@ -11,7 +11,11 @@ import pytest
 from aclnn_call import Stored, call, native
 
 pytestmark = pytest.mark.npu
-CHECKED = ["aclnnNpuFormatCast", "aclnnNpuFormatCastCalculateSizeAndFormat"]
+CHECKED = [
+    "aclnnMatmulWeightNz",
+    "aclnnNpuFormatCast",
+    "aclnnNpuFormatCastCalculateSizeAndFormat",
+]
 ND, NZ, NCHW, NC1HWC0 = 2, 29, 0, 3
 FLOAT16, INT8 = 1, 2
 
@@ -49,3 +53,15 @@ def test_a_cast_there_and_back_gives_the_values():
     torch.testing.assert_close(blocks.cpu(), padded.permute(2, 0, 1, 3))
     call("aclnnNpuFormatCast", Stored(blocks, (20, 37), NZ), Stored(back, (20, 37), ND))
     torch.testing.assert_close(back.cpu(), x)
+
+
+def test_weights_in_blocks_may_be_transposed():
+    import torch
+
+    torch.manual_seed(0)
+    x, weight = torch.randn(5, 37), torch.randn(20, 37)
+    blocks, out = torch.empty(3, 2, 16, 16).npu(), torch.empty(5, 20).npu()
+    call("aclnnNpuFormatCast", Stored(weight.npu(), (20, 37), ND), Stored(blocks, (20, 37), NZ))
+    transposed = Stored(blocks, (37, 20), NZ, strides=(1, 37))
+    call("aclnnMatmulWeightNz", x.npu(), transposed, out, 0)
+    torch.testing.assert_close(out.cpu(), x @ weight.T, rtol=1e-4, atol=1e-5)
