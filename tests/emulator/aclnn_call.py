@@ -13,8 +13,8 @@ from typing import Any
 
 #: aclDataType per torch dtype.
 _DATA_TYPES = {"float32": 0, "float16": 1, "int8": 2, "int32": 3, "uint8": 4, "int64": 9}
-_DATA_TYPES |= {"float64": 11, "bool": 12, "bfloat16": 27}
-_DATA_TYPES |= {"complex64": 16}
+_DATA_TYPES |= {"uint64": 10, "float64": 11, "bool": 12, "complex64": 16, "bfloat16": 27}
+_DATA_TYPES |= {"int4": 29, "float8_e5m2": 35, "float8_e4m3fn": 36}
 _FORMAT_ND = 2
 
 
@@ -56,6 +56,13 @@ class Stored:
     strides: tuple[int, ...] | None = None
 
 
+@dataclass(frozen=True)
+class Int4:
+    """An int4 tensor: contiguous uint8 with two elements in each, the first one in the low bits."""
+
+    packed: Any
+
+
 def call(name: str, *arguments: Any, phase1: str = "GetWorkspaceSize") -> None:
     """Call ``name`` and wait until it is done.
 
@@ -83,6 +90,8 @@ def on_npu(value: Any) -> Any:
 
     if isinstance(value, list) and value and isinstance(value[0], torch.Tensor):
         return [each.npu() for each in value]
+    if isinstance(value, Int4):
+        return Int4(value.packed.npu())
     return value.npu() if isinstance(value, torch.Tensor) else value
 
 
@@ -152,6 +161,8 @@ def native(library: ctypes.CDLL, argument: Any) -> Any:
         return ctypes.c_int32(argument.value)
     if isinstance(argument, Ints):
         return _list_of_ints(library, argument.values)
+    if isinstance(argument, Int4):
+        return _int4_tensor(library, argument.packed)
     if isinstance(argument, list):
         return _list(library, argument)
     return {bool: ctypes.c_bool, int: ctypes.c_int64, float: ctypes.c_double}[type(argument)](
@@ -160,6 +171,9 @@ def native(library: ctypes.CDLL, argument: Any) -> Any:
 
 
 def _list(library: ctypes.CDLL, members: list[Any]) -> ctypes.c_void_p:
+    if isinstance(members[0], bool):
+        flags = (ctypes.c_bool * len(members))(*members)
+        return _made(library.aclCreateBoolArray, flags, ctypes.c_uint64(len(members)))
     if isinstance(members[0], int):
         return _list_of_ints(library, members)
     handles = (ctypes.c_void_p * len(members))(*(native(library, m).value for m in members))
@@ -173,15 +187,26 @@ def _list_of_ints(library: ctypes.CDLL, values: list[int]) -> ctypes.c_void_p:
 
 
 def _tensor(library: ctypes.CDLL, x: Any) -> ctypes.c_void_p:
-    sizes, strides = _integers(x.shape), _integers(x.stride())
-    rank = ctypes.c_uint64(x.dim())
-    data_type = _DATA_TYPES[str(x.dtype).removeprefix("torch.")]
-    data = ctypes.c_void_p(x.data_ptr() - x.storage_offset() * x.element_size())
-    offset = ctypes.c_int64(x.storage_offset())
-    storage = _integers([x.untyped_storage().nbytes() // x.element_size()])
+    data = x.data_ptr() - x.storage_offset() * x.element_size()
+    storage = x.untyped_storage().nbytes() // x.element_size()
+    dtype = str(x.dtype).removeprefix("torch.")
+    return _described(library, dtype, x.shape, x.stride(), x.storage_offset(), storage, data)
+
+
+def _int4_tensor(library: ctypes.CDLL, packed: Any) -> ctypes.c_void_p:
+    sizes = [*packed.shape[:-1], packed.shape[-1] * 2]
+    strides = [*(2 * stride for stride in packed.stride()[:-1]), 1]
+    return _described(library, "int4", sizes, strides, 0, packed.numel() * 2, packed.data_ptr())
+
+
+def _described(
+    library: ctypes.CDLL, dtype: str, sizes: Any, strides: Any, offset: int, storage: int, data: int
+) -> ctypes.c_void_p:
     return _made(
         library.aclCreateTensor,
-        *(sizes, rank, data_type, strides, offset, _FORMAT_ND, storage, ctypes.c_uint64(1), data),
+        *(_integers(sizes), ctypes.c_uint64(len(sizes)), _DATA_TYPES[dtype], _integers(strides)),
+        *(ctypes.c_int64(offset), _FORMAT_ND, _integers([storage]), ctypes.c_uint64(1)),
+        ctypes.c_void_p(data),
     )
 
 

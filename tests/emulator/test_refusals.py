@@ -144,7 +144,6 @@ def test_a_tensor_that_is_not_computed_with_is_refused_by_name(cases):
 @pytest.mark.parametrize(
     ("function", "arguments", "given", "message"),
     [
-        ("aclnnGroupedMatmulV4", lambda t, **g: grouped_matmul(t, 4, **g), {"actType": 1}, "0"),
         ("aclnnScatterPaKvCache", scatter_cache, {"strides": [2, 2]}, "null, got [2, 2]"),
         ("aclnnScatterPaKvCache", scatter_cache, {"offsets": [0, 5]}, "null, got [0, 5]"),
     ],
@@ -181,11 +180,12 @@ def test_torch_npu_raises_the_name_of_the_parameter():
     import torch_npu
 
     x, weight = (torch.ones(s, dtype=torch.int8).npu() for s in ((2, 32), (1, 32, 32)))
-    with pytest.raises(RuntimeError, match="scale must be null, got a list of 1 tensors"):
+    with pytest.raises(RuntimeError, match="activationInput must be null, got a list of 1 tensors"):
         torch_npu.npu_grouped_matmul(
             [x],
             [weight],
             scale=[torch.full((1, 32), 0.5).bfloat16().npu()],
+            activation_input=[x],
             per_token_scale=[torch.full((2,), 0.25).npu()],
             group_list=torch.tensor([2]).npu(),
             split_item=3,
@@ -252,13 +252,13 @@ def _of_columns(t, group_type, bias):
         ),
         (
             "aclnnGroupedMatmulV3",
-            lambda t: _of_columns(t, -1, None),
-            "groupType -1 is not emulated",
+            lambda t: _of_columns(t, 1, None),
+            "groupType 1 is not emulated",
         ),
         (
             "aclnnGroupedMatmulV3",
             lambda t: _of_columns(t, 2, [t.scale]),
-            "bias with groupType 2 is not emulated",
+            "bias or antiquantScale with groupType 2 is not emulated",
         ),
     ],
 )

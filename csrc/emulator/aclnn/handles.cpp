@@ -4,6 +4,7 @@
 #include <functional>
 #include <numeric>
 #include <stdexcept>
+#include <utility>
 
 #include "emulator/aclnn/storage_format.h"
 #include "emulator/interface/services.h"
@@ -92,6 +93,47 @@ std::int64_t count_of(const IntList& sizes) {
 
 }  // namespace
 
+namespace {
+
+std::int64_t bytes_of(std::int64_t elements, DType dtype) {
+    return dtype == DType::int4 ? (elements + 1) / 2 : elements * element_size(dtype);
+}
+
+/// The dimension along which two elements share a byte: the last one whose elements are adjacent.
+std::size_t packed_dimension(const TensorDescription& tensor) {
+    std::size_t packed = tensor.sizes.size();
+    for (std::size_t i = 0; i < tensor.sizes.size(); ++i) {
+        const bool is_adjacent = tensor.strides[i] == 1;
+        packed =
+            is_adjacent && (packed == tensor.sizes.size() || tensor.sizes[i] != 1) ? i : packed;
+    }
+    return packed;
+}
+
+/// Whether no byte has an element of another row.
+bool is_whole_bytes(const TensorDescription& tensor) {
+    const std::size_t packed = packed_dimension(tensor);
+    for (std::size_t i = 0; i < tensor.sizes.size(); ++i) {
+        if ((i == packed ? tensor.sizes[i] : tensor.strides[i]) % 2 != 0 && tensor.sizes[i] != 1) {
+            return false;
+        }
+    }
+    return packed != tensor.sizes.size() && tensor.sizes[packed] % 2 == 0 && tensor.offset % 2 == 0;
+}
+
+/// A tensor of bytes: the dimension that two elements share has half its size.
+Tensor packed_tensor_of(const TensorDescription& tensor, void* bytes) {
+    IntList sizes = tensor.sizes;
+    IntList strides = tensor.strides;
+    const std::size_t packed = packed_dimension(tensor);
+    for (std::size_t i = 0; i < sizes.size(); ++i) {
+        (i == packed ? sizes[i] : strides[i]) /= 2;
+    }
+    return tensor_at(bytes, sizes, strides, tensor.dtype());
+}
+
+}  // namespace
+
 std::string why_invalid(const TensorDescription& tensor) {
     if (!is_emulated(tensor.data_type)) {
         return "must have a dtype that is emulated, got aclDataType " +
@@ -104,6 +146,10 @@ std::string why_invalid(const TensorDescription& tensor) {
     }
     if (count == 0) {
         return {};
+    }
+    if (tensor.data_type == ACL_INT4 && !is_whole_bytes(tensor)) {
+        return "must have an even number of int4 elements per row, got sizes " +
+               text_of(tensor.sizes) + " and strides " + text_of(tensor.strides);
     }
     const std::int64_t reach = reach_of(tensor);
     const std::int64_t storage = tensor.storage < 0 ? max_elements : tensor.storage;
@@ -154,48 +200,36 @@ Scalar read_scalar(void* value, aclDataType type) {
 
 namespace {
 
+constexpr std::pair<aclDataType, DType> dtypes[] = {
+    {ACL_FLOAT, DType::float32},
+    {ACL_FLOAT16, DType::float16},
+    {ACL_BF16, DType::bfloat16},
+    {ACL_DOUBLE, DType::float64},
+    {ACL_INT8, DType::int8},
+    {ACL_UINT8, DType::uint8},
+    {ACL_INT16, DType::int16},
+    {ACL_INT32, DType::int32},
+    {ACL_INT64, DType::int64},
+    {ACL_UINT16, DType::uint16},
+    {ACL_UINT32, DType::uint32},
+    {ACL_UINT64, DType::uint64},
+    {ACL_BOOL, DType::boolean},
+    {ACL_COMPLEX32, DType::complex32},
+    {ACL_COMPLEX64, DType::complex64},
+    {ACL_COMPLEX128, DType::complex128},
+    {ACL_FLOAT8_E4M3FN, DType::float8_e4m3fn},
+    {ACL_FLOAT8_E5M2, DType::float8_e5m2},
+    {ACL_INT4, DType::int4},
+};
+
 /// DType::none if the type is not emulated.
 DType dtype_or_none(aclDataType type) {
-    switch (type) {
-        case ACL_FLOAT:
-            return DType::float32;
-        case ACL_FLOAT16:
-            return DType::float16;
-        case ACL_BF16:
-            return DType::bfloat16;
-        case ACL_DOUBLE:
-            return DType::float64;
-        case ACL_INT8:
-            return DType::int8;
-        case ACL_UINT8:
-            return DType::uint8;
-        case ACL_INT16:
-            return DType::int16;
-        case ACL_INT32:
-            return DType::int32;
-        case ACL_INT64:
-            return DType::int64;
-        case ACL_UINT16:
-            return DType::uint16;
-        case ACL_UINT32:
-            return DType::uint32;
-        case ACL_UINT64:
-            return DType::uint64;
-        case ACL_BOOL:
-            return DType::boolean;
-        case ACL_COMPLEX32:
-            return DType::complex32;
-        case ACL_COMPLEX64:
-            return DType::complex64;
-        case ACL_COMPLEX128:
-            return DType::complex128;
-        case ACL_FLOAT8_E4M3FN:
-            return DType::float8_e4m3fn;
-        case ACL_FLOAT8_E5M2:
-            return DType::float8_e5m2;
-        default:
-            return DType::none;
+    for (const auto& [data_type, dtype] : dtypes) {
+        if (data_type == type) {
+            return dtype;
+        }
     }
+    return DType::none;
 }
 
 }  // namespace
@@ -212,7 +246,7 @@ DType dtype_of(aclDataType type) {
 DType TensorDescription::dtype() const { return dtype_of(data_type); }
 
 const void* TensorDescription::begin() const {
-    return static_cast<const char*>(data) + offset * element_size(dtype());
+    return static_cast<const char*>(data) + bytes_of(offset, dtype());
 }
 
 std::size_t TensorDescription::bytes() const {
@@ -227,7 +261,7 @@ std::size_t TensorDescription::bytes() const {
         elements = std::accumulate(storage_sizes.begin(), storage_sizes.end(), std::int64_t{1},
                                    std::multiplies<std::int64_t>());
     }
-    return static_cast<std::size_t>(elements * element_size(dtype()));
+    return static_cast<std::size_t>(bytes_of(elements, dtype()));
 }
 
 Tensor tensor_of(const TensorDescription& description) {
@@ -236,10 +270,17 @@ Tensor tensor_of(const TensorDescription& description) {
                                  " is not emulated here");
     }
     void* bytes = services().bytes_of(description.begin());
+    if (description.dtype() == DType::int4) {
+        return packed_tensor_of(description, bytes);
+    }
     return tensor_at(bytes, description.sizes, description.strides, description.dtype());
 }
 
 Tensor storage_of(const TensorDescription& description) {
+    if (description.dtype() == DType::int4) {
+        throw std::runtime_error("int4 in the storage format " +
+                                 std::to_string(description.format) + " is not emulated");
+    }
     return tensor_at(services().bytes_of(description.data), description.storage_sizes,
                      contiguous_strides(description.storage_sizes), description.dtype());
 }

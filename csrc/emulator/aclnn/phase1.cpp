@@ -1,6 +1,7 @@
 #include "emulator/aclnn/phase1.h"
 
 #include <algorithm>
+#include <stdexcept>
 
 #include "emulator/aclnn/schema_operation.h"
 #include "emulator/interface/status.h"
@@ -77,13 +78,14 @@ Problem why_not_broadcast(const Operation& operation, const Arguments& arguments
     return first == nullptr ? Problem() : why_of_another_shape(operation, arguments, *first);
 }
 
-/// Returns why the emulator does not implement this call. What a device refuses as well is left to
-/// the run.
-Problem why_not_emulated(const Operation& operation, const Arguments& arguments) {
+/// Returns why a device refuses the arguments, or why the emulator does not implement this call.
+Problem why_not_accepted(const Operation& operation, const Arguments& arguments) {
     try {
         const Rehearsal rehearsal;
         operation.run(operation, arguments);
     } catch (const NotEmulated& error) {
+        return {Problem::no_parameter, invalid_argument, error.what()};
+    } catch (const std::invalid_argument& error) {
         return {Problem::no_parameter, invalid_argument, error.what()};
     } catch (const Rehearsal::Computes&) {
         return {};  // it has accepted the arguments
@@ -101,7 +103,7 @@ Problem why_refused(const Operation& operation, const Arguments& arguments) {
     }
     Problem problem = why_null(operation, arguments);
     if (problem.text.empty() && operation.is_checked) {
-        return why_not_emulated(operation, arguments);
+        return why_not_accepted(operation, arguments);
     }
     if (!problem.text.empty() || operation.schema == nullptr) {
         return problem;

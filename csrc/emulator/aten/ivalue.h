@@ -15,6 +15,7 @@ namespace ascend_emulator {
 static_assert(static_cast<int>(at::kBFloat16) == static_cast<int>(DType::bfloat16));
 static_assert(static_cast<int>(at::kFloat8_e4m3fn) == static_cast<int>(DType::float8_e4m3fn));
 static_assert(static_cast<int>(at::kUInt64) == static_cast<int>(DType::uint64));
+static_assert(static_cast<int>(at::ScalarType::Int4) == static_cast<int>(DType::int4));
 
 inline at::ScalarType scalar_type(DType dtype) { return static_cast<at::ScalarType>(dtype); }
 

@@ -37,7 +37,8 @@ enum class DType : int {
     uint16 = 27,
     uint32 = 28,
     uint64 = 29,
-    none = 44  // c10::ScalarType::Undefined
+    int4 = 40,  // two elements per byte, the first one in the low bits
+    none = -1
 };
 
 using IntList = std::vector<std::int64_t>;

@@ -17,31 +17,6 @@ Tensor widened(const Tensor& tensor, DType dtype) {
     return tensor.defined() ? tensor.to(dtype) : tensor;
 }
 
-/// The indices of the last `count` dimensions of x, and of those before them.
-struct Split {
-    Split(const Tensor& x, Int count) {
-        for (Int i = 0; i < x.dim(); ++i) {
-            (i < x.dim() - count ? outer : inner).push_back(i);
-        }
-    }
-    IntList outer;
-    IntList inner;
-};
-
-Tensor mean_over(const Tensor& x, const IntList& dims) { return aten("mean.dim", x, dims, true); }
-
-struct RmsNormed {
-    Tensor normed;
-    Tensor rstd;
-};
-
-RmsNormed rms_norm(const Tensor& x, const Tensor& gamma, double eps) {
-    const Tensor wide = x.to_float();
-    const Split dims(x, gamma.dim());
-    const Tensor rstd = aten("rsqrt", mean_over(wide * wide, dims.inner) + eps);
-    return {wide * rstd * gamma.to_float(), rstd};
-}
-
 }  // namespace
 
 ACLNN(aclnnMaskedScale, Tensor self, Tensor mask, float scale, Out out) {
@@ -65,34 +40,6 @@ ACLNN(aclnnLayerNormBackward, Tensor grad, Tensor x, Ints shape, Tensor mean, Te
     grad_x = grads[0];
     grad_weight = grads[1];
     grad_bias = grads[2];
-}
-
-ACLNN(aclnnRmsNorm, Tensor x, Tensor gamma, double eps, Out y, Out rstd) {
-    const RmsNormed found = rms_norm(x, gamma, eps);
-    y = found.normed;
-    rstd = found.rstd;
-}
-ACLNN(aclnnAddRmsNorm, Tensor x1, Tensor x2, Tensor gamma, double eps, Out y, Out rstd, Out sum) {
-    const Tensor added = (x1.to_float() + x2.to_float()).to(x1.dtype());
-    const RmsNormed found = rms_norm(added, gamma, eps);
-    y = found.normed;
-    rstd = found.rstd;
-    sum = added;
-}
-ACLNN(aclnnInplaceAddRmsNorm, InOut x1, InOut x2, Tensor gamma, double eps, Out rstd) {
-    const Tensor added = (x1.tensor.to_float() + x2.tensor.to_float()).to(x1.tensor.dtype());
-    const RmsNormed found = rms_norm(added, gamma, eps);
-    x1 = found.normed;
-    x2 = added;
-    rstd = found.rstd;
-}
-ACLNN(aclnnRmsNormGrad, Tensor dy, Tensor x, Tensor rstd, Tensor gamma, Out dx, Out dgamma) {
-    const Tensor grad = dy.to_float();
-    const Split dims(x, gamma.dim());
-    const Tensor normed = x.to_float() * rstd;
-    const Tensor weighted = grad * gamma.to_float();
-    dx = rstd * (weighted - normed * mean_over(weighted * normed, dims.inner));
-    dgamma = dims.outer.empty() ? grad * normed : (grad * normed).sum(dims.outer);
 }
 
 ACLNN(aclnnBatchNorm, Tensor x, Optional<Tensor> weight, Optional<Tensor> bias,
