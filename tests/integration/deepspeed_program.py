@@ -94,7 +94,31 @@ def train(name: str, rank: int, world: int) -> dict[str, Any]:
     return {"losses": losses, "calls": counts, "client_steps": sorted(steps)}
 
 
+class Lamb(torch.optim.Optimizer):
+    """The formula of DeepSpeed's kernel, with its default limits of the trust ratio."""
+
+    def __init__(self, params: Any) -> None:
+        super().__init__(params, {})
+
+    @torch.no_grad()
+    def step(self, closure: None = None) -> None:  # type: ignore[override]
+        for param in self.param_groups[0]["params"]:
+            state = self.state[param] or {"step": 0, "m": param * 0, "v": param * 0}
+            self.state[param] = state
+            state["step"] += 1
+            state["m"] = BETAS[0] * state["m"] + (1 - BETAS[0]) * param.grad
+            state["v"] = BETAS[1] * state["v"] + (1 - BETAS[1]) * param.grad**2
+            update = state["m"] / (state["v"].sqrt() + 1e-8) + WEIGHT_DECAY * param
+            ratio = 1.0
+            if param.norm() > 0 and update.norm() > 0:
+                ratio = float((param.norm() / update.norm()).clamp(0.01, 10.0))
+            corrections = [1 - beta ** state["step"] for beta in BETAS]
+            param.sub_(LR * corrections[1] ** 0.5 / corrections[0] * ratio * update)
+
+
 def optimizer_of(name: str, params: Any) -> torch.optim.Optimizer:
+    if name == "Lamb":
+        return Lamb(params)
     if name == "Adagrad":
         return torch.optim.Adagrad(params, lr=LR)
     if name == "Lion":

@@ -12,12 +12,15 @@ from deepspeed_runs import PROGRAM, installed, needs, one_rank, results, start
 
 pytestmark = [pytest.mark.compiler, *needs("deepspeed", "torch_npu")]
 
+LAMB = "fused_lamb.lamb"  # called once per tensor
 FUSED, ADAM = "fused_adam.multi_tensor_adam", "cpu_adam.adam_update"
 #: The function that must have been called, by configuration; "" for a client optimizer.
 ONE_RANK = {
     "0,fp32,AdamW": FUSED,
     "0,bf16,Adam": FUSED,
     "0,bf16,Lion": "fused_lion.multi_tensor_lion",
+    "0,fp32,Lamb": LAMB,
+    "0,fp16,Lamb": LAMB,
     "1,fp16,Adam": FUSED,
     "1,fp32,Adagrad,offload": "cpu_adagrad.adagrad_update",
     "2,fp16,AdamW,offload": ADAM,
@@ -55,7 +58,8 @@ def check(name: str, function: str, found: dict[str, Any], wanted: list[float]) 
     assert min(wanted) < 0.9 * wanted[0]
     if function:
         first = stage == "0" and dtype != "fp32"  # DeepSpeed creates states by a step of its own
-        assert found["calls"][function] == STEPS + first
+        tensors = 4 if function == LAMB else 1
+        assert found["calls"][function] == (STEPS + first) * tensors
     else:
         assert found["client_steps"] == [STEPS]
 
