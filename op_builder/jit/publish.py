@@ -30,7 +30,7 @@ from ..errors import (
 )
 from ..recipe import ninja, precompiled
 from ..recipe.spec import BuildSpec
-from ..system import file_identity
+from ..system import file_identity, memo
 from ..system.private_folder import make_below, write_file
 from ..toolchain import cpu_info
 from ..toolchain.environment import is_known
@@ -45,6 +45,8 @@ logger = logging.getLogger(__name__)
 
 _FULL_BYTES = 65_536  # less than any op takes
 _ROOM_FOR_HEADER = 4 << 30  # GCC's precompiled torch/extension.h takes 0.8 GB
+# It takes as many CPU seconds as four sources save that use it.
+_SOURCES_THAT_PAY = 4
 
 
 def build(
@@ -183,11 +185,12 @@ def _build_in(
 
 
 def _precompiled(plan: Plan, work: Path, on_progress: ProgressListener | None) -> Entry | None:
-    """Return the precompiled header for an op, building it first if it is not cached.
+    """Return the precompiled header for an op, building it first if that is worth its time.
 
     An op can be built without it, so nothing that is wrong with it is an error.
     """
-    if not any(source.precompiled for source in plan.spec.sources):
+    uses = sum(source.precompiled for source in plan.spec.sources)
+    if not uses:
         return None
     # ccache does not cache what includes it. Clang records the header's files by their absolute
     # paths, which begin with the working folder of the build.
@@ -201,15 +204,33 @@ def _precompiled(plan: Plan, work: Path, on_progress: ProgressListener | None) -
     local = tuple(layer for layer in plan.layers if not layer.shipped)
     header_plan = Plan(spec, plan.toolchain, recipe, local, plan.build_var, plan.package)
     try:
-        entry = build(header_plan, on_progress)
+        entry = header_plan.find().entry
+        if entry is None and _pays(header_plan, uses):
+            entry = build(header_plan, on_progress)
     except (AscendOpsError, OSError) as error:
         logger.info("%s: built without a precompiled header: %s", plan.spec.name, error)
+        return None
+    if entry is None:
         return None
     hidden = precompiled.hidden_header(plan.spec, entry.manifest.headers)
     if hidden is not None:
         logger.info("%s: built without a precompiled header: %s", plan.spec.name, hidden)
         return None
     return entry
+
+
+def _pays(header: Plan, uses: int) -> bool:
+    """Return whether enough sources were compiled that a precompiled header is built for the next.
+
+    Whether there will be more ops of the same flags is unknown. So the header is built once the
+    sources without it, those that are about to be compiled included, would have paid for it: at
+    worst, the builds take twice as long as if the future were known.
+    """
+    memos, key = header.toolchain.memo_dir, ["without header", header.build_key().digest]
+    known = memo.recall(memos, key)
+    uses += known if isinstance(known, int) else 0
+    memo.remember(memos, key, uses, files=[])
+    return uses >= _SOURCES_THAT_PAY
 
 
 def _check_compiler(plan: Plan, key: BuildKey, work: Path) -> None:

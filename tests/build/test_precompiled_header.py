@@ -16,9 +16,9 @@ from sandbox import Sandbox
 
 from op_builder.cache import key
 from op_builder.cache.entry import Entry
-from op_builder.cache.layers import layers
+from op_builder.cache.layers import layers, memo_folder
 from op_builder.errors import BuildError
-from op_builder.jit import compile
+from op_builder.jit import compile, publish
 from op_builder.jit.plan import Plan
 from op_builder.jit.publish import build
 from op_builder.recipe.precompiled import with_precompiled
@@ -68,7 +68,7 @@ class Project:
             bound_to={"torch": "1", "python": ".so"},
         )
         environ = {**os.environ, "ASCEND_OPS_COMPILER_LAUNCHER": launcher}
-        toolchain = Toolchain.detect(environ)
+        toolchain = Toolchain.detect(environ, memo_folder(environ))
         local = tuple(layers(environ, None))
         return Plan(spec, toolchain, key.recipe(spec, toolchain), local, "DS_BUILD_X", "x")
 
@@ -87,12 +87,39 @@ def answer(entry: Entry) -> int:
 
 
 @pytest.fixture
-def project(tmp_path: Path) -> Project:
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+    """Provide ops, the first of which builds the precompiled header."""
+    monkeypatch.setattr(publish, "_SOURCES_THAT_PAY", 1)
     made = Project(tmp_path)
     made.write("torch/include/torch/extension.h", "#pragma once\n#include <torch/answer.h>\n")
     made.write("torch/include/torch/answer.h", "#define ANSWER 42\n")
     made.write("python/Python.h", "")
     return made
+
+
+def test_it_is_built_once_as_many_sources_as_pay_for_it_were_compiled_without(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(publish, "_SOURCES_THAT_PAY", 3)
+    built = []
+    for name in ("first", "second", "third"):
+        assert answer(project.build(name)) == 42
+        built.append(len(project.headers()))
+
+    assert built == [0, 0, 1]
+
+
+def test_an_op_of_many_sources_builds_it_at_once(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(publish, "_SOURCES_THAT_PAY", 2)
+    plan = project.plan("first")
+    project.write("ops/other.cpp", "#include <torch/extension.h>\n")
+    other = dataclasses.replace(plan.spec.sources[0], path="other.cpp")
+    spec = dataclasses.replace(plan.spec, sources=(*plan.spec.sources, other))
+    build(dataclasses.replace(plan, spec=spec, recipe=key.recipe(spec, plan.toolchain)))
+
+    assert len(project.headers()) == 1
 
 
 def test_two_ops_of_the_same_flags_share_it(project: Project) -> None:
@@ -196,9 +223,10 @@ def test_no_precompiled_header_with_clang(
 
 def test_with_the_real_torch(sandbox: Sandbox) -> None:
     """The second op refuses torch._C's classes if it has another pybind11 than torch."""
+    at_once = "import torch, op_builder.jit.publish as p; p._SOURCES_THAT_PAY = 1"
     twice = sandbox.load(
         "extensions:TwiceBuilder",
-        first="import torch",
+        first=at_once,
         value="loaded.twice(__import__('torch').ones(2)).tolist()",
     )
     name = sandbox.load(
