@@ -19,12 +19,33 @@ from .declarations import read_declarations
 #: CANN's names for libraries whose functions the emulator has in another one.
 ALIASES = {
     "libacl_rt.so": "libascendcl.so",
+    "libacl_tdt_queue.so": "libascendcl.so",
+    "libascend_hal.so": "libascendcl.so",
+    "libmsprofiler.so": "libascendcl.so",
     "libnnopbase.so": "libopapi.so",
     "libopapi_cv.so": "libopapi.so",
     "libopapi_math.so": "libopapi.so",
     "libopapi_nn.so": "libopapi.so",
     "libopapi_transformer.so": "libopapi.so",
 }
+_MSPROF = """#!/bin/sh
+# msprof of the emulated CANN, for torch_npu.profiler: it exports a profile that aclprofStop wrote.
+for argument; do
+    case "$argument" in
+        --output=*) profile=${argument#--output=} ;;
+        --export=on | --analyze=on) action=$argument ;;
+        *) echo "[emulated NPU] msprof does not have the argument $argument" >&2; exit 1 ;;
+    esac
+done
+if [ ! -d "$profile/emulated" ]; then
+    echo "[emulated NPU] --output must be a profile of the emulated NPU, got '$profile'" >&2
+    exit 1
+fi
+if [ "$action" = --export=on ]; then
+    mkdir -p "$profile/mindstudio_profiler_output"
+    cp "$profile/emulated/"* "$profile/mindstudio_profiler_output/"
+fi
+"""
 _PACKAGE = Path(__file__).resolve().parents[1]
 
 _INSTALL_INFO = """package_name=Ascend-cann-toolkit
@@ -105,6 +126,18 @@ def write_cann(
     quoted = {name: shlex.quote(value) for name, value in values.items()}
     _write(npu_smi, _NPU_SMI.format(**quoted))
     npu_smi.chmod(0o755)
+    _write_msprof(folder)
+
+
+def _write_msprof(folder: Path) -> None:
+    """Write the command, and the file that torch_npu requires beside it."""
+    tools = folder / "tools" / "profiler"
+    script = tools / "profiler_tool" / "analysis" / "msprof" / "msprof.py"
+    for place in (tools / "bin" / "msprof", script):
+        place.parent.mkdir(parents=True)
+        _write(place, _MSPROF)
+        place.chmod(0o755)
+    (folder / "bin" / "msprof").symlink_to(Path("..", "tools", "profiler", "bin", "msprof"))
 
 
 def _own_headers() -> Path:

@@ -28,14 +28,34 @@ enum class HandleKind {
     data_buffer,
     attribute,
     option,
+    context,
+    notify,
+    task_group,
+    profile_config,
+    stream_config,
     count
 };
 
 inline const char* name_of(HandleKind kind) {
-    constexpr const char* names[] = {
-        "stream",          "event",       "graph",     "tensor",     "scalar",
-        "array",           "list",        "executor",  "descriptor", "communicator",
-        "physical memory", "data buffer", "attribute", "option"};
+    constexpr const char* names[] = {"stream",
+                                     "event",
+                                     "graph",
+                                     "tensor",
+                                     "scalar",
+                                     "array",
+                                     "list",
+                                     "executor",
+                                     "descriptor",
+                                     "communicator",
+                                     "physical memory",
+                                     "data buffer",
+                                     "attribute",
+                                     "option",
+                                     "context",
+                                     "notify",
+                                     "task group",
+                                     "profile configuration",
+                                     "stream configuration"};
     return names[static_cast<int>(kind)];
 }
 

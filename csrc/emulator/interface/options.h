@@ -3,6 +3,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 namespace ascend_emulator {
 
@@ -33,6 +34,9 @@ struct Options {
 
     /// Why the environment cannot be used, or ""; aclInit fails with it.
     std::string problem;
+
+    /// Indices of the devices that the process sees, from ASCEND_RT_VISIBLE_DEVICES; all if unset.
+    std::vector<int> visible_devices;
 };
 
 }  // namespace ascend_emulator

@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <string_view>
@@ -98,10 +99,38 @@ std::string default_text(const Row& row) {
     return std::to_string(defaults.*std::get<long Options::*>(row.field));
 }
 
+/// The devices that ASCEND_RT_VISIBLE_DEVICES selects. CANN documents that a character other than
+/// digits and commas, or an index that does not exist, ends the list. Null selects all devices.
+std::vector<int> select_devices(const char* text, long devices) {
+    std::vector<int> selected;
+    if (text == nullptr) {
+        for (int device = 0; device < devices; ++device) {
+            selected.push_back(device);
+        }
+        return selected;
+    }
+    while (*text >= '0' && *text <= '9') {
+        char* end = nullptr;
+        const long device = std::strtol(text, &end, 10);
+        if (device >= devices ||
+            std::find(selected.begin(), selected.end(), device) != selected.end()) {
+            break;
+        }
+        selected.push_back(static_cast<int>(device));
+        if (*end != ',') {
+            break;
+        }
+        text = end + 1;
+    }
+    return selected;
+}
+
 }  // namespace
 
 Options read_options(const char* const* environment) {
     Options options;
+    const char* visible = nullptr;
+    constexpr std::string_view visible_prefix = "ASCEND_RT_VISIBLE_DEVICES=";
     for (; *environment != nullptr; ++environment) {
         const std::string_view entry = *environment;
         const std::size_t equals = entry.find('=');
@@ -109,7 +138,11 @@ Options read_options(const char* const* environment) {
             const std::string_view name = entry.substr(prefix.size(), equals - prefix.size());
             set_by_name(options, name, entry.substr(equals + 1));
         }
+        if (entry.substr(0, visible_prefix.size()) == visible_prefix) {
+            visible = *environment + visible_prefix.size();
+        }
     }
+    options.visible_devices = select_devices(visible, options.devices);
     return options;
 }
 

@@ -6,6 +6,7 @@
 #include "emulator/interface/data_buffer.h"
 #include "emulator/options/options.h"
 #include "emulator/runtime/api/entry.h"
+#include "emulator/runtime/objects/context.h"
 #include "emulator/runtime/objects/device.h"
 #include "emulator/runtime/objects/error.h"
 #include "emulator/runtime/objects/memory.h"

@@ -1,5 +1,6 @@
 // Device memory: addresses, limits, poison, copies, and the ways of misusing it.
 #include <string>
+#include <utility>
 
 #include "check.h"
 
@@ -238,4 +239,144 @@ TEST(a_fault_fails_the_nth_call) {  // run with aclrtMalloc:3:207001
 TEST(options_that_cannot_be_read_fail_aclInit) {  // run with bad ones
     CHECK(aclInit(nullptr) != 0);
     std::printf("%s\n", aclGetRecentErrMsg());
+}
+
+TEST(rows_are_copied_between_pitches) {
+    begin();
+    auto* memory = device_memory<char>(64);
+    CHECK_EQUAL(aclrtMemset(memory, 64, 0, 64), 0);
+    const char sent[3][4] = {"abc", "def", "ghi"};
+    char received[64] = {};
+    CHECK_EQUAL(aclrtMemcpy2d(memory, 16, sent, 4, 3, 3, ACL_MEMCPY_HOST_TO_DEVICE), 0);
+    CHECK_EQUAL(aclrtMemcpy(received, 64, memory, 64, ACL_MEMCPY_DEVICE_TO_HOST), 0);
+    CHECK(std::string(received) == "abc" && std::string(received + 16) == "def");
+    CHECK_EQUAL(received[32], 'g');
+    CHECK_REFUSED(aclrtMemcpy2d(memory, 2, sent, 4, 3, 3, ACL_MEMCPY_HOST_TO_DEVICE), 107000,
+                  "width must be at most the pitches, 2 and 4, got 3");
+    CHECK_REFUSED(
+        aclrtMemcpy2dAsync(memory, 400, sent, 4, 3, 3, ACL_MEMCPY_HOST_TO_DEVICE, nullptr), 107000,
+        "outside all allocations");
+}
+
+TEST(a_batch_is_copied_or_refused_as_a_whole) {
+    begin();
+    auto* memory = device_memory<char>(64);
+    char first[8] = "first";
+    char second[8] = "second";
+    void* to[] = {memory, memory + 8};
+    void* from[] = {first, second};
+    std::size_t capacities[] = {8, 4};
+    std::size_t sizes[] = {8, 8};
+    std::size_t failed = 0;
+    CHECK_REFUSED(aclrtMemcpyBatch(to, capacities, from, sizes, 2, nullptr, nullptr, 0, &failed),
+                  107000, "count must be at most destMax, 4, got 8");
+    CHECK_EQUAL(failed, 1);
+    capacities[1] = 8;
+    CHECK_EQUAL(aclrtMemcpyBatchAsync(to, capacities, from, sizes, 2, nullptr, nullptr, 0, &failed,
+                                      nullptr),
+                0);
+    CHECK_EQUAL(aclrtSynchronizeStream(nullptr), 0);
+    char received[16] = {};
+    CHECK_EQUAL(aclrtMemcpy(received, 16, memory, 16, ACL_MEMCPY_DEVICE_TO_HOST), 0);
+    CHECK(std::string(received) == "first" && std::string(received + 8) == "second");
+}
+
+TEST(registered_host_memory_has_a_size_and_is_unregistered_once) {
+    begin();
+    static char memory[8192];
+    void* device = nullptr;
+    CHECK_REFUSED(aclrtHostRegisterV2(memory, 0, ACL_HOST_REG_PINNED), 107000,
+                  "size must be positive");
+    CHECK_REFUSED(aclrtHostGetDevicePointer(memory, &device, 0), 107000, "registered or pinned");
+    CHECK_EQUAL(aclrtHostRegisterV2(memory, 4096, ACL_HOST_REG_PINNED), 0);
+    CHECK_REFUSED(aclrtHostRegisterV2(memory + 100, 8, ACL_HOST_REG_PINNED), 107000,
+                  "must not be registered already");
+    CHECK_EQUAL(aclrtHostRegisterV2(memory + 4096, 4096, ACL_HOST_REG_PINNED), 0);
+    CHECK_EQUAL(aclrtHostGetDevicePointer(memory + 5000, &device, 0), 0);
+    CHECK(device == memory + 5000);
+    aclrtPtrAttributes attributes;
+    CHECK_EQUAL(aclrtPointerGetAttributes(memory + 10, &attributes), 0);
+    CHECK_EQUAL(attributes.location.type, ACL_MEM_LOCATION_TYPE_HOST);
+    CHECK_EQUAL(aclrtHostUnregister(memory), 0);
+    CHECK_EQUAL(aclrtPointerGetAttributes(memory + 10, &attributes), 0);
+    CHECK_EQUAL(attributes.location.type, ACL_MEM_LOCATION_TYPE_UNREGISTERED);
+    CHECK_REFUSED(aclrtHostUnregister(memory), 107000, "must be the beginning of a range");
+}
+
+TEST(physical_memory_of_the_host_can_be_accessed_where_it_is_mapped) {
+    begin();
+    aclrtPhysicalMemProp on_host = {};
+    on_host.location.type = ACL_MEM_LOCATION_TYPE_HOST;
+    aclrtDrvMemHandle physical = nullptr;
+    void* range = nullptr;
+    constexpr std::size_t size = 2 << 20;
+    CHECK_EQUAL(aclrtMallocPhysical(&physical, size, &on_host, 0), 0);
+    CHECK_EQUAL(aclrtReserveMemAddress(&range, 2 * size, 0, nullptr, 0), 0);
+    CHECK_EQUAL(aclrtMapMem(range, size, 0, physical, 0), 0);
+    std::memset(range, 5, size);
+    char received = 0;
+    CHECK_EQUAL(aclrtMemcpy(&received, 1, range, 1, ACL_MEMCPY_HOST_TO_HOST), 0);
+    CHECK_EQUAL(received, 5);
+    CHECK_EQUAL(aclrtFreePhysical(physical), 0);
+    static_cast<char*>(range)[size - 1] = 6;  // mapped memory lives until it is unmapped
+    CHECK_EQUAL(aclrtUnmapMem(range), 0);
+    CHECK_EQUAL(aclrtReleaseMemAddress(range), 0);
+}
+
+TEST(physical_memory_keeps_its_content_in_every_mapping) {
+    begin();
+    aclrtPhysicalMemProp properties = {};
+    properties.location.type = ACL_MEM_LOCATION_TYPE_DEVICE;
+    aclrtDrvMemHandle physical = nullptr;
+    aclrtDrvMemHandle retained = nullptr;
+    void* first = nullptr;
+    void* second = nullptr;
+    constexpr std::size_t size = 2 << 20;
+    CHECK_EQUAL(aclrtMallocPhysical(&physical, size, &properties, 0), 0);
+    CHECK_EQUAL(aclrtReserveMemAddress(&first, size, 0, nullptr, 0), 0);
+    CHECK_EQUAL(aclrtReserveMemAddress(&second, size, 0, nullptr, 0), 0);
+    CHECK_EQUAL(aclrtMapMem(first, size, 0, physical, 0), 0);
+    CHECK_EQUAL(aclrtMapMem(second, size / 2, size / 2, physical, 0), 0);
+    CHECK_EQUAL(aclrtMemset(static_cast<char*>(first) + size / 2, 1, 9, 1), 0);
+    char received = 0;
+    CHECK_EQUAL(aclrtMemcpy(&received, 1, second, 1, ACL_MEMCPY_DEVICE_TO_HOST), 0);
+    CHECK_EQUAL(received, 9);
+    CHECK_EQUAL(aclrtMemRetainAllocationHandle(second, &retained), 0);
+    std::uint64_t key = 0;
+    aclrtDrvMemHandle imported = nullptr;
+    CHECK_EQUAL(aclrtMemExportToShareableHandle(physical, ACL_MEM_HANDLE_TYPE_NONE, 0, &key), 0);
+    CHECK_EQUAL(aclrtMemImportFromShareableHandle(key, 0, &imported), 0);
+    CHECK_EQUAL(aclrtUnmapMem(second), 0);
+    CHECK_EQUAL(aclrtMapMem(second, size, 0, imported, 0), 0);
+    CHECK_EQUAL(aclrtMemcpy(&received, 1, static_cast<char*>(second) + size / 2, 1,
+                            ACL_MEMCPY_DEVICE_TO_HOST),
+                0);
+    CHECK_EQUAL(received, 9);
+    CHECK_REFUSED(aclrtMapMem(first, size, 1, physical, 0), 107000, "nothing is mapped");
+    for (void* range : {first, second}) {
+        CHECK_EQUAL(aclrtUnmapMem(range), 0);
+        CHECK_EQUAL(aclrtReleaseMemAddress(range), 0);
+    }
+    for (aclrtDrvMemHandle handle : {physical, retained, imported}) {
+        CHECK_EQUAL(aclrtFreePhysical(handle), 0);
+    }
+    CHECK_REFUSED(aclrtMemImportFromShareableHandle(key, 0, &imported), 107000,
+                  "has freed the memory");
+}
+
+TEST(half_precision_rounds_to_the_nearest_even) {
+    const std::pair<float, aclFloat16> pairs[] = {
+        {0.0F, 0x0000},           {-0.0F, 0x8000},         {1.0F, 0x3C00},
+        {65504.0F, 0x7BFF},       {65519.0F, 0x7BFF},      {65520.0F, 0x7C00},
+        {2049.0F, 0x6800},        {2051.0F, 0x6802},       {5.9604645e-8F, 0x0001},
+        {2.98023224e-8F, 0x0000}, {2.9802326e-8F, 0x0001}, {6.1035156e-5F, 0x0400},
+        {6.0975552e-5F, 0x03FF},  {-2.5F, 0xC100}};
+    for (const auto& [value, half] : pairs) {
+        CHECK_EQUAL(aclFloatToFloat16(value), half);
+    }
+    for (unsigned half = 0; half < 0x10000; ++half) {  // every half is a float
+        const float value = aclFloat16ToFloat(static_cast<aclFloat16>(half));
+        CHECK(value != value || aclFloatToFloat16(value) == half);
+    }
+    CHECK_EQUAL(aclDataTypeSize(ACL_BF16), 2);
 }

@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <cstdlib>
 #include <thread>
 #include <vector>
 
@@ -138,6 +139,92 @@ TEST(handles_that_were_destroyed_are_recognised) {
     CHECK_REFUSED(aclrtRecordEvent(new_stream(), nullptr), 107017, "is not a live event");
 }
 
+TEST(a_wait_is_for_the_record_before_it_whatever_is_recorded_later) {
+    begin();
+    aclrtStream slow = new_stream();
+    aclrtStream fast = new_stream();
+    aclrtStream waiting = new_stream();
+    aclrtEvent event = new_event();
+    std::atomic<int> counter{0};
+    Flag go_on;
+    go_on.hold(slow);
+    CHECK_EQUAL(aclrtRecordEvent(event, slow), 0);
+    CHECK_EQUAL(aclrtStreamWaitEvent(waiting, event), 0);
+    CHECK_EQUAL(aclrtLaunchHostFunc(waiting, increment, &counter), 0);
+    CHECK_EQUAL(aclrtRecordEvent(event, fast), 0);
+    CHECK_EQUAL(aclrtSynchronizeEvent(event), 0);
+    CHECK_REFUSED(aclrtSynchronizeStreamWithTimeout(waiting, 20), 507046, "did not finish 2 tasks");
+    CHECK_EQUAL(counter, 0);
+    go_on.raise();
+    CHECK_EQUAL(aclrtSynchronizeStream(waiting), 0);
+    CHECK_EQUAL(counter, 1);
+}
+
+TEST(a_record_that_is_dropped_ends_the_waits_for_it) {
+    begin();
+    aclrtStream dropped = new_stream();
+    aclrtStream waiting = new_stream();
+    aclrtEvent event = new_event();
+    Flag go_on;
+    go_on.hold(dropped);
+    CHECK_EQUAL(aclrtRecordEvent(event, dropped), 0);
+    CHECK_EQUAL(aclrtStreamWaitEvent(waiting, event), 0);
+    std::thread destroyer([&] { CHECK_EQUAL(aclrtDestroyStreamForce(dropped), 0); });
+    CHECK_EQUAL(aclrtSynchronizeStream(waiting), 0);
+    CHECK_EQUAL(aclrtSynchronizeEvent(event), 0);
+    go_on.raise();
+    destroyer.join();
+}
+
+TEST(threads_that_wait_for_a_stream_go_on_when_another_destroys_it_by_force) {
+    begin();
+    for (int round = 0; round < 300; ++round) {
+        aclrtStream stream = new_stream();
+        std::atomic<int> counter{0};
+        for (int i = 0; i < 20; ++i) {
+            CHECK_EQUAL(aclrtLaunchHostFunc(stream, increment, &counter), 0);
+        }
+        std::thread waiting([] { CHECK_EQUAL(aclrtSynchronizeDevice(), 0); });
+        CHECK_EQUAL(aclrtDestroyStreamForce(stream), 0);
+        waiting.join();
+    }
+}
+
+TEST(a_function_on_a_stream_cannot_wait_for_it) {
+    begin();
+    aclrtStream stream = new_stream();
+    CHECK_EQUAL(aclrtLaunchHostFunc(
+                    stream,
+                    [](void* own) {
+                        CHECK_REFUSED(aclrtSynchronizeStream(own), 107003, "would never end");
+                        CHECK_REFUSED(aclrtSynchronizeDevice(), 107003, "would never end");
+                        CHECK_REFUSED(aclrtDestroyStream(own), 107003, "would never end");
+                    },
+                    stream),
+                0);
+    CHECK_EQUAL(aclrtSynchronizeStream(stream), 0);
+    CHECK_EQUAL(aclrtDestroyStream(stream), 0);
+}
+
+TEST(a_free_leaves_the_error_of_a_task_to_the_next_synchronise) {
+    begin();
+    aclrtStream stream = new_stream();
+    aclrtStream held = new_stream();
+    aclrtEvent event = new_event();
+    Flag go_on;
+    go_on.hold(held);
+    CHECK_EQUAL(aclrtRecordEvent(event, held), 0);
+    CHECK_EQUAL(aclrtStreamWaitEventWithTimeout(stream, event, 1), 0);
+    aclrtStreamStatus status = ACL_STREAM_STATUS_NOT_READY;
+    while (status != ACL_STREAM_STATUS_COMPLETE) {
+        CHECK_EQUAL(aclrtStreamQuery(stream, &status), 0);
+    }
+    go_on.raise();
+    CHECK_EQUAL(aclrtFree(device_memory(bytes)), 0);
+    CHECK_REFUSED(aclrtSynchronizeStream(stream), 107019, "was not recorded within 1 ms");
+    CHECK_EQUAL(aclrtSynchronizeStream(stream), 0);
+}
+
 TEST(many_threads_share_streams_and_events) {
     begin();
     std::atomic<int> counter{0};
@@ -249,6 +336,7 @@ TEST(memory_is_shared_with_another_process) {
     begin();
     auto* memory = device_memory(bytes);
     fill(memory, 7, nullptr);
+    CHECK_EQUAL(aclrtSynchronizeStream(nullptr), 0);
     CHECK_EQUAL(aclrtIpcMemGetExportKey(memory, bytes, key, sizeof key, 0), 0);
     CHECK_EQUAL(write(pipes[0][1], key, sizeof key), sizeof key);
     CHECK_EQUAL(read(pipes[1][0], &done, 1), 1);
@@ -257,8 +345,48 @@ TEST(memory_is_shared_with_another_process) {
     waitpid(child, &status, 0);
     CHECK_EQUAL(status, 0);
     void* imported = nullptr;
-    CHECK_REFUSED(aclrtIpcMemImportByKey(&imported, "emulated-1-99-4096", 0), 107000,
+    CHECK_REFUSED(aclrtIpcMemImportByKey(&imported, "emulated-1-99-0", 0), 107000,
                   "the process that exported it has ended, belongs to another user");
+}
+
+TEST(memory_that_is_exported_while_it_is_written_loses_nothing) {
+    begin();
+    constexpr std::size_t size = 64 << 20;
+    auto* memory = device_memory<char>(size);
+    CHECK_EQUAL(aclrtMemset(memory, size, 0, size), 0);
+    std::atomic<bool> exported{false};
+    std::size_t written = 0;
+    std::thread writer([&] {
+        CHECK_EQUAL(aclrtSetDevice(0), 0);
+        aclrtStream stream = new_stream();
+        while (!exported && written < size) {
+            CHECK_EQUAL(aclrtMemsetAsync(memory + written, 1, 1, 1, stream), 0);
+            ++written;
+        }
+        CHECK_EQUAL(aclrtSynchronizeStream(stream), 0);
+    });
+    char key[65] = {};
+    CHECK_EQUAL(aclrtIpcMemGetExportKey(memory, size, key, sizeof key, 0), 0);
+    exported = true;
+    writer.join();
+    std::vector<char> received(size);
+    CHECK_EQUAL(aclrtMemcpy(received.data(), size, memory, size, ACL_MEMCPY_DEVICE_TO_HOST), 0);
+    for (std::size_t i = 0; i < size; ++i) {
+        CHECK_EQUAL(received[i], i < written ? 1 : 0);
+    }
+}
+
+TEST(nothing_is_reported_by_a_forked_child_that_exits) {
+    begin();
+    aclrtStream stream = new_stream();
+    const pid_t child = fork();
+    if (child == 0) {
+        std::exit(0);
+    }
+    int status = 0;
+    waitpid(child, &status, 0);
+    CHECK_EQUAL(status, 0);
+    CHECK_EQUAL(aclrtDestroyStream(stream), 0);
 }
 
 TEST(a_fault_delays_what_is_queued) {  // run with aclrtMemsetAsync:2:delay=80

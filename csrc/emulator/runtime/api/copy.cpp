@@ -50,6 +50,24 @@ aclError aclrtMemsetAsync(void* to, size_t capacity, int32_t value, size_t bytes
 }
 ACL_CATCH
 
+aclError aclrtMemsetD32(void* to, size_t capacity, uint32_t value, size_t count) try {
+    ACL_ENTER();
+    if (const int refused = check_fill_words(to, capacity, count)) {
+        return refused;
+    }
+    fill_words_now(to, value, count);
+    return 0;
+}
+ACL_CATCH
+
+aclError aclrtMemsetD32Async(void* to, size_t capacity, uint32_t value, size_t count,
+                             aclrtStream stream) try {
+    ACL_ENTER();
+    const int refused = check_fill_words(to, capacity, count);
+    return refused != 0 ? refused : enqueue(stream, fill_words_task(to, value, count));
+}
+ACL_CATCH
+
 // A hint to prefetch into a cache, which the emulator does not have.
 aclError aclrtCmoAsync(void* address, size_t bytes, aclrtCmoType type, aclrtStream stream) try {
     (void)type;

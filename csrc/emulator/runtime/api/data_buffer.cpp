@@ -47,3 +47,16 @@ void* aclGetDataBufferAddr(const aclDataBuffer* buffer) {
 size_t aclGetDataBufferSizeV2(const aclDataBuffer* buffer) {
     return live(__func__, buffer) == nullptr ? 0 : buffer->size;
 }
+
+uint32_t aclGetDataBufferSize(const aclDataBuffer* buffer) {
+    return static_cast<uint32_t>(aclGetDataBufferSizeV2(buffer));
+}
+
+aclError aclUpdateDataBuffer(aclDataBuffer* buffer, void* data, size_t size) {
+    if (live(__func__, buffer) == nullptr) {
+        return ACL_ERROR_INVALID_PARAM;
+    }
+    buffer->data = data;
+    buffer->size = size;
+    return 0;
+}

@@ -1,13 +1,9 @@
-// The AscendCL functions of devices and contexts.
+// The AscendCL functions that select, wait for and reset devices, and of peers.
 #include <unistd.h>
 
-#include <cstdio>
-#include <cstring>
-
 #include "acl/acl_rt.h"
-#include "emulator/interface/handle.h"
-#include "emulator/options/options.h"
 #include "emulator/runtime/api/entry.h"
+#include "emulator/runtime/objects/context.h"
 #include "emulator/runtime/objects/device.h"
 #include "emulator/runtime/objects/error.h"
 
@@ -16,7 +12,7 @@ using namespace ascend_emulator;
 // Allowed before aclInit: torch's autograd engine calls it when it starts.
 aclError aclrtGetDeviceCount(uint32_t* count) try {
     ACL_REQUIRE(count);
-    *count = static_cast<uint32_t>(options().devices);
+    *count = static_cast<uint32_t>(device_count());
     return 0;
 }
 ACL_CATCH
@@ -55,6 +51,29 @@ aclError aclrtResetDevice(int32_t device) try {
 }
 ACL_CATCH
 
+// All calls of aclrtSetDevice for the device are undone at once; here, each reset does so.
+aclError aclrtResetDeviceForce(int32_t device) try { return aclrtResetDevice(device); }
+ACL_CATCH
+
+aclError aclrtQueryDeviceStatus(int32_t device, aclrtDeviceStatus* status) try {
+    ACL_ENTER();
+    ACL_REQUIRE(status);
+    if (const int refused = check_device(device)) {
+        return refused;
+    }
+    *status = ACL_RT_DEVICE_STATUS_NORMAL;
+    return 0;
+}
+ACL_CATCH
+
+aclError aclrtGetRunMode(aclrtRunMode* mode) try {
+    ACL_ENTER();
+    ACL_REQUIRE(mode);
+    *mode = ACL_HOST;  // the program runs beside the device, and not on it
+    return 0;
+}
+ACL_CATCH
+
 aclError aclrtSynchronizeDevice() try {
     ACL_ENTER();
     return synchronize_device(current_device(), -1);
@@ -64,46 +83,6 @@ ACL_CATCH
 aclError aclrtSynchronizeDeviceWithTimeout(int32_t timeout) try {
     ACL_ENTER();
     return synchronize_device(current_device(), timeout);
-}
-ACL_CATCH
-
-aclError aclrtGetCurrentContext(aclrtContext* context) try {
-    ACL_REQUIRE(context);
-    if (current_device_or_none() < 0) {
-        return ACL_ERROR_RT_CONTEXT_NULL;
-    }
-    *context = &device_state(current_device_or_none());
-    return 0;
-}
-ACL_CATCH
-
-aclError aclrtSetCurrentContext(aclrtContext context) try {
-    ACL_ENTER();
-    if (context == nullptr) {
-        return fail(ACL_ERROR_RT_CONTEXT_NULL, "the context must not be null");
-    }
-    const int device = device_of_context(context);
-    if (device < 0) {
-        return fail(ACL_ERROR_RT_CONTEXT_NULL, address_text(context) + " is not a context");
-    }
-    set_current_device(device);
-    return 0;
-}
-ACL_CATCH
-
-aclError aclrtGetPrimaryCtxState(int32_t device, uint32_t* flags, int32_t* active) try {
-    ACL_ENTER();
-    ACL_REQUIRE(active);
-    if (const int refused = check_device(device)) {
-        return refused;
-    }
-    if (flags != nullptr) {
-        *flags = 0;
-    }
-    DeviceState& state = device_state(device);
-    const std::lock_guard<std::mutex> lock(state.mutex);
-    *active = state.streams.empty() && state.peak == 0 ? 0 : 1;
-    return 0;
 }
 ACL_CATCH
 
@@ -126,6 +105,21 @@ aclError aclrtDeviceEnablePeerAccess(int32_t peer, uint32_t flags) try {
 }
 ACL_CATCH
 
+aclError aclrtDevicePeerAccessStatus(int32_t device, int32_t peer, int32_t* status) try {
+    ACL_ENTER();
+    ACL_REQUIRE(status);
+    int refused = check_device(device);
+    refused = refused != 0 ? refused : check_device(peer);
+    if (refused != 0) {
+        return refused;
+    }
+    DeviceState& state = device_state(device);
+    const std::lock_guard<std::mutex> lock(state.mutex);
+    *status = state.peers.count(peer) != 0 ? 1 : 0;
+    return 0;
+}
+ACL_CATCH
+
 aclError aclrtDeviceDisablePeerAccess(int32_t peer) try {
     ACL_ENTER();
     if (const int refused = check_device(peer)) {
@@ -139,60 +133,6 @@ ACL_CATCH
 aclError aclrtDeviceGetBareTgid(int32_t* pid) try {
     ACL_REQUIRE(pid);
     *pid = getpid();
-    return 0;
-}
-ACL_CATCH
-
-aclError aclrtDeviceGetUuid(int32_t device, aclrtUuid* uuid) try {
-    ACL_ENTER();
-    ACL_REQUIRE(uuid);
-    if (const int refused = check_device(device)) {
-        return refused;
-    }
-    std::memset(uuid, 0, sizeof *uuid);
-    std::snprintf(uuid->bytes, sizeof uuid->bytes, "emulated-npu-%d", device);
-    return 0;
-}
-ACL_CATCH
-
-aclError aclrtGetLogicDevIdByUserDevId(const int32_t user_device, int32_t* const logic_device) try {
-    ACL_REQUIRE(logic_device);
-    *logic_device = user_device;
-    return 0;
-}
-ACL_CATCH
-
-aclError aclrtGetMemInfo(aclrtMemAttr attribute, size_t* free_bytes, size_t* total) try {
-    (void)attribute;
-    ACL_ENTER();
-    ACL_REQUIRE(free_bytes);
-    ACL_REQUIRE(total);
-    DeviceState& state = device_state(current_device());
-    const std::lock_guard<std::mutex> lock(state.mutex);
-    *total = total_memory();
-    *free_bytes = total_memory() - state.used;
-    return 0;
-}
-ACL_CATCH
-
-aclError aclrtGetMemUsageInfo(int32_t device, aclrtMemUsageInfo* info, size_t capacity,
-                              size_t* count) try {
-    ACL_ENTER();
-    ACL_REQUIRE(count);
-    if (const int refused = check_device(device)) {
-        return refused;
-    }
-    if (capacity != 0) {
-        ACL_REQUIRE(info);
-    }
-    DeviceState& state = device_state(device);
-    const std::lock_guard<std::mutex> lock(state.mutex);
-    *count = capacity == 0 ? 0 : 1;
-    if (capacity != 0) {
-        std::snprintf(info->name, sizeof info->name, "emulated");
-        info->curMemSize = state.used;
-        info->memPeakSize = state.peak;
-    }
     return 0;
 }
 ACL_CATCH

@@ -38,7 +38,6 @@ ACL_CATCH
 aclError aclrtIpcMemClose(const char* key) try {
     ACL_ENTER();
     ACL_REQUIRE(key);
-    close_import(key);
-    return 0;
+    return close_import(key);
 }
 ACL_CATCH

@@ -1,11 +1,12 @@
-// The AscendCL functions of memory: allocation, pinned host memory, attributes of addresses.
-#include <cstring>
-
+// The AscendCL functions of memory: allocation, and pinned and registered host memory.
+#include "emulator/runtime/objects/memory.h"
 #include "acl/acl_rt.h"
 #include "emulator/runtime/api/entry.h"
+#include "emulator/runtime/objects/context.h"
+#include "emulator/runtime/objects/copy.h"
 #include "emulator/runtime/objects/device.h"
 #include "emulator/runtime/objects/error.h"
-#include "emulator/runtime/objects/memory.h"
+#include "emulator/runtime/objects/host_registration.h"
 
 namespace ascend_emulator {
 namespace {
@@ -47,6 +48,38 @@ aclError aclrtMallocAlign32(void** address, size_t bytes, aclrtMemMallocPolicy p
 }
 ACL_CATCH
 
+aclError aclrtMallocCached(void** address, size_t bytes, aclrtMemMallocPolicy policy) try {
+    return aclrtMalloc(address, bytes, policy);
+}
+ACL_CATCH
+
+// The attributes of a configuration name a module or a device's kind of memory, which are all one.
+aclError aclrtMallocWithCfg(void** address, size_t bytes, aclrtMemMallocPolicy policy,
+                            aclrtMallocConfig* config) try {
+    (void)config;
+    return aclrtMalloc(address, bytes, policy);
+}
+ACL_CATCH
+
+aclError aclrtMallocForTaskScheduler(void** address, size_t bytes, aclrtMemMallocPolicy policy,
+                                     aclrtMallocConfig* config) try {
+    return aclrtMallocWithCfg(address, bytes, policy, config);
+}
+ACL_CATCH
+
+// The caches of a device do not exist, so that memory is always coherent.
+aclError aclrtMemFlush(void* address, size_t bytes) try {
+    ACL_ENTER();
+    return check_live("devPtr", address, bytes);
+}
+ACL_CATCH
+
+aclError aclrtMemInvalidate(void* address, size_t bytes) try {
+    ACL_ENTER();
+    return check_live("devPtr", address, bytes);
+}
+ACL_CATCH
+
 aclError aclrtFree(void* address) try {
     ACL_ENTER();
     return free_block(address, BlockKind::device);
@@ -66,54 +99,63 @@ aclError aclrtMallocHostWithCfg(void** address, uint64_t bytes, aclrtMallocConfi
 }
 ACL_CATCH
 
+aclError aclrtFreeWithDevSync(void* address) try { return aclrtFree(address); }  // which waits
+ACL_CATCH
+
+aclError aclrtFreeHostWithDevSync(void* address) try {
+    ACL_ENTER();
+    const int refused = wait_for_device(current_device());
+    return refused != 0 ? refused : free_block(address, BlockKind::pinned);
+}
+ACL_CATCH
+
 aclError aclrtFreeHost(void* address) try {
     ACL_ENTER();
     return free_block(address, BlockKind::pinned);
 }
 ACL_CATCH
 
-// The emulated device can access all host memory, so that registering it has no effect.
+// The device can access all host memory, at its own addresses.
 aclError aclrtHostRegister(void* address, uint64_t bytes, aclrtHostRegisterType type,
                            void** device_address) try {
-    (void)bytes;
     (void)type;
     ACL_ENTER();
     ACL_REQUIRE(address);
     ACL_REQUIRE(device_address);
+    if (const int refused = register_host(address, bytes)) {
+        return refused;
+    }
     *device_address = address;
     return 0;
 }
 ACL_CATCH
 
 aclError aclrtHostRegisterV2(void* address, uint64_t bytes, uint32_t flag) try {
-    (void)address;
-    (void)bytes;
     (void)flag;
     ACL_ENTER();
     ACL_REQUIRE(address);
-    return 0;
+    return register_host(address, bytes);
 }
 ACL_CATCH
 
 aclError aclrtHostUnregister(void* address) try {
-    (void)address;
     ACL_ENTER();
-    return 0;
+    ACL_REQUIRE(address);
+    return unregister_host(address);
 }
 ACL_CATCH
 
-aclError aclrtPointerGetAttributes(const void* address, aclrtPtrAttributes* attributes) try {
+aclError aclrtHostGetDevicePointer(void* address, void** device_address, uint32_t flag) try {
     ACL_ENTER();
-    ACL_REQUIRE(attributes);
-    std::memset(attributes, 0, sizeof *attributes);
+    ACL_REQUIRE(address);
+    ACL_REQUIRE(device_address);
     BlockInfo block;
-    if (!find_block(address, &block)) {
-        attributes->location.type = ACL_MEM_LOCATION_TYPE_UNREGISTERED;
-        return 0;
+    if (flag != 0 ||
+        !(is_registered(address) || (find_block(address, &block) && is_host_kind(block.kind)))) {
+        return fail(ACL_ERROR_RT_PARAM_INVALID,
+                    "the address must be of host memory that is registered or pinned, and flag 0");
     }
-    const bool pinned = block.kind == BlockKind::pinned;
-    attributes->location.type = pinned ? ACL_MEM_LOCATION_TYPE_HOST : ACL_MEM_LOCATION_TYPE_DEVICE;
-    attributes->location.id = static_cast<uint32_t>(block.device);
+    *device_address = address;
     return 0;
 }
 ACL_CATCH

@@ -1,6 +1,7 @@
 // The AscendCL functions of initialisation, versions, device properties and the log.
 #include <unistd.h>
 
+#include <atomic>
 #include <cstdarg>
 #include <cstdio>
 #include <cstdlib>
@@ -20,7 +21,12 @@
 namespace ascend_emulator {
 namespace {
 
+std::atomic<std::uint64_t> operator_timeout_ms{0};
+
 void report_at_exit() {
+    if (is_forked_child()) {  // what is left is the parent's, and its threads may hold the locks
+        return;
+    }
     report_leaks();
     report_missed_faults();
     end_trace();
@@ -40,9 +46,9 @@ std::string why_options_are_bad() {
 void print_banner() {
     if (options().banner) {
         std::fprintf(stderr,
-                     "[emulated NPU] process %d: %ld emulated %s, CANN %s; computed on the CPU, "
+                     "[emulated NPU] process %d: %zu emulated %s, CANN %s; computed on the CPU, "
                      "not a measure of an NPU's speed\n",
-                     getpid(), options().devices, options().soc.c_str(),
+                     getpid(), options().visible_devices.size(), options().soc.c_str(),
                      options().cann_version.c_str());
     }
 }
@@ -87,6 +93,36 @@ aclError aclFinalize() try {
 }
 ACL_CATCH
 
+// One aclInit is one reference.
+aclError aclFinalizeReference(uint64_t* references) try {
+    ACL_ENTER();
+    if (references != nullptr) {
+        *references = 0;
+    }
+    return aclFinalize();
+}
+ACL_CATCH
+
+aclError aclrtGetVersion(int32_t* major, int32_t* minor, int32_t* patch) try {
+    ACL_REQUIRE(major);
+    ACL_REQUIRE(minor);
+    ACL_REQUIRE(patch);
+    *major = ACL_MAJOR_VERSION;
+    *minor = ACL_MINOR_VERSION;
+    *patch = ACL_PATCH_VERSION;
+    return 0;
+}
+ACL_CATCH
+
+aclError aclrtCheckArchCompatibility(const char* soc, int32_t* compatible) try {
+    ACL_ENTER();
+    ACL_REQUIRE(soc);
+    ACL_REQUIRE(compatible);
+    *compatible = options().soc == soc ? 1 : 0;
+    return 0;
+}
+ACL_CATCH
+
 const char* aclrtGetSocName() { return options().soc.c_str(); }
 
 aclError aclsysGetCANNVersion(aclCANNPackageName package, aclCANNPackageVersion* version) try {
@@ -124,36 +160,6 @@ aclError aclGetCannAttribute(aclCannAttr attribute, int32_t* value) try {
 }
 ACL_CATCH
 
-aclError aclGetDeviceCapability(uint32_t device, aclDeviceInfo info, int64_t* value) try {
-    ACL_REQUIRE(value);
-    (void)device;
-    constexpr int64_t l2_bytes = 192 << 20;
-    *value = info == ACL_DEVICE_INFO_AI_CORE_NUM       ? 24
-             : info == ACL_DEVICE_INFO_VECTOR_CORE_NUM ? 48
-                                                       : l2_bytes;
-    return 0;
-}
-ACL_CATCH
-
-aclError aclrtGetDeviceResLimit(int32_t device, aclrtDevResLimitType type, uint32_t* value) try {
-    ACL_REQUIRE(value);
-    (void)device;
-    *value = type == ACL_RT_DEV_RES_CUBE_CORE ? 24 : 48;
-    return 0;
-}
-ACL_CATCH
-
-aclError aclrtGetDeviceUtilizationRate(int32_t device, aclrtUtilizationInfo* rates) try {
-    ACL_REQUIRE(rates);
-    (void)device;
-    rates->cubeUtilization = 0;
-    rates->vectorUtilization = 0;
-    rates->aicpuUtilization = 0;
-    rates->memoryUtilization = 0;
-    return 0;
-}
-ACL_CATCH
-
 // Settings of a device without effect here.
 aclError aclrtSetDeviceSatMode(aclrtFloatOverflowMode mode) {
     (void)mode;
@@ -163,14 +169,33 @@ aclError aclrtSetOpWaitTimeout(uint32_t timeout) {
     (void)timeout;
     return 0;
 }
-aclError aclrtSetOpExecuteTimeOut(uint32_t timeout) {
-    (void)timeout;
+
+// The longest time that an operator may take, which the emulator stores and does not enforce.
+aclError aclrtSetOpExecuteTimeOut(uint32_t seconds) {
+    operator_timeout_ms = std::uint64_t{seconds} * 1000;
     return 0;
 }
-aclError aclrtSetOpExecuteTimeOutV2(uint64_t timeout, uint64_t* actual) try {
+aclError aclrtSetOpExecuteTimeOutWithMs(uint32_t milliseconds) {
+    operator_timeout_ms = milliseconds;
+    return 0;
+}
+aclError aclrtSetOpExecuteTimeOutV2(uint64_t microseconds, uint64_t* actual) {
+    operator_timeout_ms = microseconds / 1000;
     if (actual != nullptr) {
-        *actual = timeout;
+        *actual = microseconds;
     }
+    return 0;
+}
+aclError aclrtGetOpExecuteTimeout(uint32_t* const milliseconds) try {
+    ACL_REQUIRE(milliseconds);
+    *milliseconds = static_cast<uint32_t>(operator_timeout_ms.load());
+    return 0;
+}
+ACL_CATCH
+
+aclError aclrtGetOpTimeOutInterval(uint64_t* microseconds) try {
+    ACL_REQUIRE(microseconds);
+    *microseconds = 1;
     return 0;
 }
 ACL_CATCH

@@ -1,14 +1,17 @@
-// The AscendCL functions of streams, and of host functions that run on one.
-#include <unistd.h>
+// The AscendCL functions of streams.
+#include <cstring>
 
 #include "acl/acl_rt.h"
 #include "emulator/checks/races.h"
 #include "emulator/checks/stack.h"
 #include "emulator/options/options.h"
 #include "emulator/runtime/api/entry.h"
+#include "emulator/runtime/objects/context.h"
+#include "emulator/runtime/objects/device.h"
 #include "emulator/runtime/objects/error.h"
 #include "emulator/runtime/objects/graph.h"
 #include "emulator/runtime/objects/stream.h"
+#include "emulator/runtime/objects/stream_config.h"
 
 namespace ascend_emulator {
 namespace {
@@ -40,15 +43,6 @@ int synchronize(aclrtStream handle, int timeout_ms) {
     return stream->synchronize(timeout_ms);
 }
 
-int launch(aclrtStream handle, void (*function)(void*), void* argument) {
-    if (function == nullptr) {
-        return fail(ACL_ERROR_RT_PARAM_INVALID, "the function must not be null");
-    }
-    Stream* stream = stream_of(handle);
-    return stream == nullptr ? ACL_ERROR_RT_INVALID_HANDLE
-                             : stream->push(host_function_task(function, argument));
-}
-
 int check(aclrtStream handle) {
     return stream_of(handle) == nullptr ? ACL_ERROR_RT_INVALID_HANDLE : 0;
 }
@@ -59,11 +53,9 @@ int check(aclrtStream handle) {
 using namespace ascend_emulator;
 
 aclError aclrtCreateStreamWithConfig(aclrtStream* handle, uint32_t priority, uint32_t flag) try {
-    (void)priority;
-    (void)flag;
     ACL_ENTER();
     ACL_REQUIRE(handle);
-    *handle = create_stream(!is_torch_npu(__builtin_return_address(0)));
+    *handle = create_stream({priority, flag}, !is_torch_npu(__builtin_return_address(0)));
     return 0;
 }
 ACL_CATCH
@@ -71,7 +63,7 @@ ACL_CATCH
 aclError aclrtCreateStream(aclrtStream* handle) try {
     ACL_ENTER();
     ACL_REQUIRE(handle);
-    *handle = create_stream(!is_torch_npu(__builtin_return_address(0)));
+    *handle = create_stream({}, !is_torch_npu(__builtin_return_address(0)));
     return 0;
 }
 ACL_CATCH
@@ -137,10 +129,104 @@ ACL_CATCH
 
 aclError aclrtSetStreamAttribute(aclrtStream handle, aclrtStreamAttr attribute,
                                  aclrtStreamAttrValue* value) try {
-    (void)attribute;
-    (void)value;
     ACL_ENTER();
-    return check(handle);
+    ACL_REQUIRE(value);
+    Stream* stream = stream_of(handle);
+    if (stream == nullptr) {
+        return ACL_ERROR_RT_INVALID_HANDLE;
+    }
+    if (attribute == ACL_STREAM_ATTR_FLOAT_OVERFLOW_CHECK) {
+        stream->overflow_switch = value->overflowSwitch;
+    } else if (attribute == ACL_STREAM_ATTR_USER_CUSTOM_TAG) {
+        stream->user_tag = value->userCustomTag;
+    }
+    return 0;
+}
+ACL_CATCH
+
+aclError aclrtGetStreamAttribute(aclrtStream handle, aclrtStreamAttr attribute,
+                                 aclrtStreamAttrValue* value) try {
+    ACL_ENTER();
+    ACL_REQUIRE(value);
+    const Stream* stream = stream_of(handle);
+    if (stream == nullptr) {
+        return ACL_ERROR_RT_INVALID_HANDLE;
+    }
+    std::memset(value, 0, sizeof *value);
+    if (attribute == ACL_STREAM_ATTR_FLOAT_OVERFLOW_CHECK) {
+        value->overflowSwitch = stream->overflow_switch;
+    } else if (attribute == ACL_STREAM_ATTR_USER_CUSTOM_TAG) {
+        value->userCustomTag = stream->user_tag;
+    } else if (attribute == ACL_STREAM_ATTR_PRIORITY) {
+        value->streamPriority = stream->settings().priority;
+    }
+    return 0;
+}
+ACL_CATCH
+
+aclError aclrtStreamGetFlags(aclrtStream handle, uint32_t* flags) try {
+    ACL_ENTER();
+    ACL_REQUIRE(flags);
+    const Stream* stream = stream_of(handle);
+    if (stream == nullptr) {
+        return ACL_ERROR_RT_INVALID_HANDLE;
+    }
+    *flags = stream->settings().flags;
+    return 0;
+}
+ACL_CATCH
+
+aclError aclrtStreamGetPriority(aclrtStream handle, uint32_t* priority) try {
+    ACL_ENTER();
+    ACL_REQUIRE(priority);
+    const Stream* stream = stream_of(handle);
+    if (stream == nullptr) {
+        return ACL_ERROR_RT_INVALID_HANDLE;
+    }
+    *priority = stream->settings().priority;
+    return 0;
+}
+ACL_CATCH
+
+aclError aclrtGetStreamAvailableNum(uint32_t* count) try {
+    ACL_ENTER();
+    ACL_REQUIRE(count);
+    constexpr uint32_t most =
+        1984;  // of a 910B, in CANN's documentation; the emulator has no limit
+    const std::size_t used = streams_of(current_device()).size();
+    *count = used < most ? most - static_cast<uint32_t>(used) : 0;
+    return 0;
+}
+ACL_CATCH
+
+aclrtStreamConfigHandle* aclrtCreateStreamConfigHandle() try {
+    return create_stream_config();
+} catch (...) {
+    caught(__func__);
+    return nullptr;
+}
+
+aclError aclrtDestroyStreamConfigHandle(aclrtStreamConfigHandle* handle) try {
+    return destroy_stream_config(handle);
+}
+ACL_CATCH
+
+aclError aclrtSetStreamConfigOpt(aclrtStreamConfigHandle* handle, aclrtStreamConfigAttr attribute,
+                                 const void* value, size_t bytes) try {
+    ACL_REQUIRE(value);
+    return set_stream_config(handle, attribute, value, bytes);
+}
+ACL_CATCH
+
+aclError aclrtCreateStreamV2(aclrtStream* stream, const aclrtStreamConfigHandle* handle) try {
+    ACL_ENTER();
+    ACL_REQUIRE(stream);
+    if (const int refused = check_stream_config(handle)) {
+        return refused;
+    }
+    *stream = create_stream({handle->priority, static_cast<uint32_t>(handle->flag)},
+                            !is_torch_npu(__builtin_return_address(0)));
+    return 0;
 }
 ACL_CATCH
 
@@ -162,40 +248,5 @@ aclError aclrtGetStreamOverflowSwitch(aclrtStream handle, uint32_t* flag) try {
         return 0;
     }
     return ACL_ERROR_RT_INVALID_HANDLE;
-}
-ACL_CATCH
-
-aclError aclrtLaunchHostFunc(aclrtStream handle, aclrtHostFunc function, void* argument) try {
-    ACL_ENTER();
-    return launch(handle, function, argument);
-}
-ACL_CATCH
-
-aclError aclrtLaunchCallback(aclrtCallback function, void* argument, aclrtCallbackBlockType type,
-                             aclrtStream handle) try {
-    (void)type;
-    ACL_ENTER();
-    return launch(handle, function, argument);
-}
-ACL_CATCH
-
-// Callbacks run on the stream's own worker, so that subscribing has no effect.
-aclError aclrtSubscribeReport(uint64_t thread, aclrtStream handle) try {
-    (void)thread;
-    ACL_ENTER();
-    return check(handle);
-}
-ACL_CATCH
-
-aclError aclrtUnSubscribeReport(uint64_t thread, aclrtStream handle) try {
-    (void)thread;
-    ACL_ENTER();
-    return check(handle);
-}
-ACL_CATCH
-
-aclError aclrtProcessReport(int32_t timeout) try {
-    usleep(timeout > 0 ? static_cast<useconds_t>(timeout) * 1000 : 1000);
-    return 0;
 }
 ACL_CATCH

@@ -1,6 +1,9 @@
 #include "emulator/runtime/objects/copy.h"
 
+#include <algorithm>
+#include <cstdint>
 #include <cstring>
+#include <functional>
 
 #include "emulator/checks/races.h"
 #include "emulator/options/options.h"
@@ -11,9 +14,7 @@
 namespace ascend_emulator {
 namespace {
 
-const char* side_of(const void* address) {
-    return Window::instance().holds(address) ? "device" : "host";
-}
+const char* side_of(const void* address) { return is_device_address(address) ? "device" : "host"; }
 
 std::string name_of_kind(aclrtMemcpyKind kind) {
     switch (kind) {
@@ -86,6 +87,10 @@ void set_bytes(void* to, int value, std::size_t bytes) {
     std::memset(Window::instance().bytes_of(to), value, bytes);
 }
 
+void set_words(void* to, std::uint32_t value, std::size_t count) {
+    std::fill_n(static_cast<std::uint32_t*>(Window::instance().bytes_of(to)), count, value);
+}
+
 class Copy : public Task {
   public:
     Copy(void* to, const void* from, std::size_t bytes) : to_(to), from_(from), bytes_(bytes) {}
@@ -110,19 +115,21 @@ class Copy : public Task {
 
 class Fill : public Task {
   public:
-    Fill(void* to, int value, std::size_t bytes) : to_(to), value_(value), bytes_(bytes) {}
+    Fill(const char* name, void* to, std::size_t bytes, std::function<void()> fill)
+        : name_(name), to_(to), bytes_(bytes), fill_(std::move(fill)) {}
     int run() override {
-        set_bytes(to_, value_, bytes_);
+        fill_();
         return 0;
     }
-    const char* name() const override { return "aclrtMemsetAsync"; }
+    const char* name() const override { return name_; }
     std::vector<Access> accesses() const override { return {{to_, bytes_, true}}; }
     std::string arguments() const override { return "\"bytes\":" + std::to_string(bytes_); }
 
   private:
+    const char* name_;
     void* to_;
-    int value_;
     std::size_t bytes_;
+    std::function<void()> fill_;
 };
 
 }  // namespace
@@ -147,8 +154,7 @@ int check_copy(void* to, std::size_t capacity, const void* from, std::size_t byt
     if (const int code = check_given("source", from, bytes)) {
         return code;
     }
-    const Window& window = Window::instance();
-    if (!fits(kind, window.holds(to), window.holds(from))) {
+    if (!fits(kind, is_device_address(to), is_device_address(from))) {
         return fail(ACL_ERROR_RT_PARAM_INVALID, "kind must fit the addresses, got " +
                                                     name_of_kind(kind) + ": the destination " +
                                                     address_text(to) + " is " + side_of(to) +
@@ -163,6 +169,16 @@ int check_fill(void* to, std::size_t capacity, std::size_t bytes) {
     int code = check_capacity(capacity, bytes);
     code = code != 0 ? code : check_given("destination", to, bytes);
     return code != 0 ? code : check_live("destination", to, bytes);
+}
+
+int check_fill_words(void* to, std::size_t capacity, std::size_t count) {
+    if (reinterpret_cast<std::uintptr_t>(to) % sizeof(std::uint32_t) != 0) {
+        return fail(ACL_ERROR_RT_ADDR_UNALIGNED,
+                    "the destination must be aligned to 4 bytes, got " + address_text(to));
+    }
+    std::size_t bytes = 0;
+    const bool overflows = __builtin_mul_overflow(count, sizeof(std::uint32_t), &bytes);
+    return check_fill(to, capacity, overflows ? SIZE_MAX : bytes);
 }
 
 void copy_now(void* to, const void* from, std::size_t bytes) {
@@ -180,12 +196,25 @@ void fill_now(void* to, int value, std::size_t bytes) {
     set_bytes(to, value, bytes);
 }
 
+void fill_words_now(void* to, std::uint32_t value, std::size_t count) {
+    if (options().races) {
+        note_host_access("aclrtMemsetD32", to, count * sizeof value, true);
+    }
+    set_words(to, value, count);
+}
+
 TaskPtr copy_task(void* to, const void* from, std::size_t bytes) {
     return std::make_shared<Copy>(to, from, bytes);
 }
 
 TaskPtr fill_task(void* to, int value, std::size_t bytes) {
-    return std::make_shared<Fill>(to, value, bytes);
+    return std::make_shared<Fill>("aclrtMemsetAsync", to, bytes,
+                                  [=] { set_bytes(to, value, bytes); });
+}
+
+TaskPtr fill_words_task(void* to, std::uint32_t value, std::size_t count) {
+    return std::make_shared<Fill>("aclrtMemsetD32Async", to, count * sizeof value,
+                                  [=] { set_words(to, value, count); });
 }
 
 }  // namespace ascend_emulator

@@ -6,6 +6,7 @@
 
 #include "acl/acl_rt.h"
 #include "emulator/options/options.h"
+#include "emulator/runtime/objects/context.h"
 #include "emulator/runtime/objects/error.h"
 #include "emulator/runtime/objects/stream.h"
 
@@ -13,7 +14,6 @@ namespace ascend_emulator {
 namespace {
 
 constexpr int max_devices = 64;
-thread_local int device_of_thread = -1;
 
 }  // namespace
 
@@ -29,50 +29,51 @@ DeviceState& device_state(int device) {
     return (*all)[device];
 }
 
-bool device_exists(int device) { return device >= 0 && device < options().devices; }
+int device_count() { return static_cast<int>(options().visible_devices.size()); }
 
-int device_of_context(const void* context) {
-    for (int device = 0; device_exists(device); ++device) {
-        if (&device_state(device) == context) {
-            return device;
-        }
-    }
-    return -1;
+bool device_exists(int device) { return device >= 0 && device < device_count(); }
+
+int physical_device(int device) {
+    return options().visible_devices[static_cast<std::size_t>(device)];
 }
 
 int check_device(int device) {
-    return device_exists(device)
-               ? 0
-               : fail(ACL_ERROR_INVALID_DEVICE,
-                      "device must be 0 to " + std::to_string(options().devices - 1) + ", got " +
-                          std::to_string(device) +
-                          " (ASCEND_EMULATOR_DEVICES sets the number of devices)");
+    if (device_exists(device)) {
+        return 0;
+    }
+    const std::string wanted = device_count() == 0
+                                   ? "no device is visible"
+                                   : "device must be 0 to " + std::to_string(device_count() - 1);
+    return fail(ACL_ERROR_INVALID_DEVICE,
+                wanted + ", got " + std::to_string(device) +
+                    " (ASCEND_EMULATOR_DEVICES sets the number of devices, and "
+                    "ASCEND_RT_VISIBLE_DEVICES selects some of them)");
 }
 
 std::size_t total_memory() { return static_cast<std::size_t>(options().memory_mb) << 20; }
-int current_device_or_none() { return device_of_thread; }
-void set_current_device(int device) { device_of_thread = device; }
 
-int current_device() {
-    if (device_of_thread < 0) {
-        device_of_thread = 0;
-    }
-    return device_of_thread;
+std::vector<Stream*> streams_of(int device) {
+    DeviceState& state = device_state(device);
+    const std::lock_guard<std::mutex> lock(state.mutex);
+    return {state.streams.begin(), state.streams.end()};
 }
 
 int synchronize_device(int device, int timeout_ms) {
-    DeviceState& state = device_state(device);
-    std::vector<Stream*> streams;
-    {
-        const std::lock_guard<std::mutex> lock(state.mutex);
-        streams.assign(state.streams.begin(), state.streams.end());
-    }
     int first = 0;
-    for (Stream* stream : streams) {
+    for (Stream* stream : streams_of(device)) {
         const int code = stream->synchronize(timeout_ms);
         first = first == 0 ? code : first;
     }
     return first;
+}
+
+int wait_for_device(int device) {
+    for (Stream* stream : streams_of(device)) {
+        if (const int refused = stream->wait()) {
+            return refused;
+        }
+    }
+    return 0;
 }
 
 void set_peer_access(int peer, bool allowed) {

@@ -12,7 +12,20 @@ namespace ascend_emulator {
 namespace {
 
 std::mutex capture_mutex;
-std::atomic<int> captures{0};  // so that the mutex is not taken if nothing is captured
+std::atomic<int> captures{0};  // and updates; so that the mutex is not taken if there is none
+
+int next_id() {
+    static std::atomic<int> next{0};
+    return next++;
+}
+
+/// What an aclrtTaskGrp points to; the graph owns it.
+struct GroupHandle {
+    static constexpr auto handle_kind = HandleKind::task_group;
+
+    explicit GroupHandle(std::shared_ptr<TaskGroup> its_group) : group(std::move(its_group)) {}
+    std::shared_ptr<TaskGroup> group;
+};
 
 /// What an aclmdlRI points to.
 struct GraphHandle {
@@ -27,7 +40,7 @@ class Replay : public Task {
     explicit Replay(std::shared_ptr<Graph> graph) : graph_(std::move(graph)) {}
 
     int run() override {
-        for (const TaskPtr& task : graph_->tasks) {
+        for (std::size_t position = 0; const TaskPtr task = graph_->task(position); ++position) {
             set_current_function(task->name());
             if (const int code = task->run()) {
                 return code;
@@ -38,14 +51,14 @@ class Replay : public Task {
     const char* name() const override { return "aclmdlRIExecute"; }
     std::vector<Access> accesses() const override {
         std::vector<Access> all;
-        for (const TaskPtr& task : graph_->tasks) {
+        for (const TaskPtr& task : graph_->tasks()) {
             const std::vector<Access> some = task->accesses();
             all.insert(all.end(), some.begin(), some.end());
         }
         return all;
     }
     std::string arguments() const override {
-        return "\"tasks\":" + std::to_string(graph_->tasks.size());
+        return "\"tasks\":" + std::to_string(graph_->tasks().size());
     }
 
   private:
@@ -53,6 +66,29 @@ class Replay : public Task {
 };
 
 }  // namespace
+
+Graph::Graph() : id(next_id()) {}
+
+std::size_t Graph::add(TaskPtr task) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    tasks_.push_back(std::move(task));
+    return tasks_.size() - 1;
+}
+
+void Graph::replace(std::size_t position, TaskPtr task) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    tasks_[position] = std::move(task);
+}
+
+TaskPtr Graph::task(std::size_t position) const {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    return position < tasks_.size() ? tasks_[position] : nullptr;
+}
+
+std::vector<TaskPtr> Graph::tasks() const {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    return tasks_;
+}
 
 int begin_capture(Stream& stream) {
     const std::lock_guard<std::mutex> lock(capture_mutex);
@@ -76,6 +112,7 @@ int end_capture(Stream& stream, void** handle) {
     }
     for (Stream* captured : graph->streams) {
         captured->capturing = nullptr;
+        captured->open_group = nullptr;
     }
     graph->streams.clear();
     --captures;
@@ -88,11 +125,74 @@ bool add_to_capture(Stream& stream, const TaskPtr& task) {
         return false;
     }
     const std::lock_guard<std::mutex> lock(capture_mutex);
+    if (const TaskGroup* group = stream.updated_group.get()) {
+        if (stream.updated_tasks < group->positions.size()) {
+            group->graph->replace(group->positions[stream.updated_tasks], task);
+        }
+        ++stream.updated_tasks;
+        return true;
+    }
     if (stream.capturing == nullptr) {
         return false;
     }
-    stream.capturing->tasks.push_back(task);
+    const std::size_t position = stream.capturing->add(task);
+    if (stream.open_group != nullptr) {
+        stream.open_group->positions.push_back(position);
+    }
     return true;
+}
+
+int begin_group(Stream& stream) {
+    const std::lock_guard<std::mutex> lock(capture_mutex);
+    if (stream.capturing == nullptr || stream.open_group != nullptr) {
+        return fail(ACL_ERROR_RT_STREAM_NOT_CAPTURED,
+                    "the stream must be captured, and its last task group ended");
+    }
+    stream.open_group = std::make_shared<TaskGroup>(stream.capturing);
+    return 0;
+}
+
+int end_group(Stream& stream, void** handle) {
+    const std::lock_guard<std::mutex> lock(capture_mutex);
+    if (stream.open_group == nullptr) {
+        return fail(ACL_ERROR_RT_STREAM_NOT_CAPTURED, "the stream must have begun a task group");
+    }
+    *handle = make_handle<GroupHandle>(std::move(stream.open_group));
+    stream.open_group = nullptr;
+    stream.capturing->groups.push_back(*handle);
+    return 0;
+}
+
+int begin_update(Stream& stream, void* handle) {
+    const auto* group = static_cast<GroupHandle*>(handle);
+    const std::string problem = why_unusable(group);
+    if (!problem.empty()) {
+        return fail(ACL_ERROR_RT_INVALID_HANDLE, problem);
+    }
+    const std::lock_guard<std::mutex> lock(capture_mutex);
+    if (stream.capturing != nullptr || stream.updated_group != nullptr) {
+        return fail(ACL_ERROR_RT_STREAM_CAPTURED,
+                    "the stream must not be captured, and its last update ended");
+    }
+    stream.updated_group = group->group;
+    stream.updated_tasks = 0;
+    ++captures;
+    return 0;
+}
+
+int end_update(Stream& stream) {
+    const std::lock_guard<std::mutex> lock(capture_mutex);
+    if (stream.updated_group == nullptr) {
+        return fail(ACL_ERROR_RT_PARAM_INVALID, "the stream must have begun an update");
+    }
+    const std::size_t wanted = stream.updated_group->positions.size();
+    stream.updated_group = nullptr;
+    --captures;
+    return stream.updated_tasks == wanted
+               ? 0
+               : fail(ACL_ERROR_RT_MODEL_UPDATE_FAILED,
+                      "an update must queue as many tasks as the group has, " +
+                          std::to_string(wanted) + ", got " + std::to_string(stream.updated_tasks));
 }
 
 std::shared_ptr<Graph> capture_of(Stream& stream) {
@@ -122,6 +222,13 @@ std::shared_ptr<Graph> graph_of(void* handle) {
 }
 
 void destroy_graph(void* handle) {
+    const std::shared_ptr<Graph> graph = graph_of(handle);
+    for (const auto& [function, argument] : graph->at_destruction) {
+        function(argument);
+    }
+    for (void* group : graph->groups) {
+        destroy_handle(static_cast<GroupHandle*>(group));
+    }
     count_handle(HandleKind::graph, -1);
     destroy_handle(static_cast<GraphHandle*>(handle));
 }
@@ -133,7 +240,7 @@ TaskPtr replay_task(std::shared_ptr<Graph> graph) {
 std::string graph_json(const Graph& graph) {
     std::string text = "{\"emulated\":true,\"tasks\":[";
     const char* separator = "";
-    for (const TaskPtr& task : graph.tasks) {
+    for (const TaskPtr& task : graph.tasks()) {
         const std::string arguments = task->arguments();
         text += separator;
         text += std::string("\n{\"name\":\"") + task->name() + "\"" +

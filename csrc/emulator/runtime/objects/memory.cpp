@@ -133,7 +133,9 @@ int allocate_pinned(void** address, std::size_t bytes) {
 int free_block(void* address, BlockKind kind) {
     BlockInfo block;
     if (kind == BlockKind::device && find_block(address, &block)) {
-        synchronize_device(block.device, -1);
+        if (const int refused = wait_for_device(block.device)) {
+            return refused;
+        }
     }
     if (!remove_block(address, kind, &block)) {
         return fail(ACL_ERROR_RT_PARAM_INVALID,
@@ -189,6 +191,12 @@ bool find_block(const void* address, BlockInfo* found) {
     return block != nullptr;
 }
 
+bool is_device_address(const void* address) {
+    BlockInfo block;
+    return Window::instance().holds(address) &&
+           !(find_block(address, &block) && is_host_kind(block.kind));
+}
+
 namespace {
 
 /// A message if the range ends behind the block. Mapped blocks without a gap between them count as
@@ -200,7 +208,8 @@ std::string why_overrun(const Blocks& all, const Block& first, const void* addre
     const Block* block = &first;
     while (overflows || end > key_of(block->info.begin) + block->info.bytes) {
         const auto next = all.live.find(key_of(block->info.begin) + block->info.bytes);
-        if (block->info.kind != BlockKind::mapped || next == all.live.end() || overflows) {
+        if ((block->info.kind != BlockKind::mapped && block->info.kind != BlockKind::mapped_host) ||
+            next == all.live.end() || overflows) {
             return std::to_string(bytes) + " bytes at " + address_text(address) +
                    " reach past the end of their block: " + position_text(first.info, address);
         }

@@ -7,7 +7,12 @@
 
 namespace ascend_emulator {
 
-enum class BlockKind { device, pinned, reserved, mapped, imported };
+enum class BlockKind { device, pinned, reserved, mapped, mapped_host, imported };
+
+/// Whether the memory is the host's.
+inline bool is_host_kind(BlockKind kind) {
+    return kind == BlockKind::pinned || kind == BlockKind::mapped_host;
+}
 
 struct BlockInfo {
     const void* begin = nullptr;
@@ -33,6 +38,9 @@ bool remove_block(const void* address, BlockKind kind, BlockInfo* removed);
 
 /// Find the smallest live block that `address` lies in.
 bool find_block(const void* address, BlockInfo* found);
+
+/// Whether the address is one of device memory, which the host cannot access.
+bool is_device_address(const void* address);
 
 /// A message if [address, address + bytes) does not lie in one live block of a device, or "".
 /// `found` becomes the block that holds the address, if there is one.

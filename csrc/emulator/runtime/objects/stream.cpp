@@ -13,6 +13,7 @@
 #include "emulator/checks/races.h"
 #include "emulator/faults/faulty_task.h"
 #include "emulator/options/options.h"
+#include "emulator/runtime/objects/context.h"
 #include "emulator/runtime/objects/device.h"
 #include "emulator/runtime/objects/error.h"
 #include "emulator/runtime/objects/graph.h"
@@ -22,8 +23,11 @@
 namespace ascend_emulator {
 namespace {
 
-// How often a worker polls before it sleeps: waking a sleeping thread costs more than an operator.
+// How long a worker polls before it sleeps: waking a sleeping thread costs more than an operator.
+// The time is bounded, not only the number of polls: on a busy machine each sched_yield takes as
+// long as the other threads' time slices, and 400 of them took seconds.
 constexpr int polls_before_sleep = 400;
+constexpr std::chrono::microseconds polling_time(200);
 
 // If so many tasks were queued and nobody waited for any, latency does not matter: the worker naps
 // instead of polling, and then runs all tasks that have arrived. Polling competes with the threads
@@ -46,6 +50,11 @@ class HostFunction : public Task {
     void (*function_)(void*);
     void* argument_;
 };
+
+int next_stream_id() {
+    static std::atomic<int> next{1};  // 0 is the default stream of a device's primary context
+    return next++;
+}
 
 }  // namespace
 
@@ -70,8 +79,10 @@ void HandlePool<Stream>::destroy(const Stream* stream) {
     }
 }
 
-Stream::Stream(int device, int id, bool counted)
-    : device_(device), id_(id), counted_(counted), worker_([this] { work(); }) {
+Stream::Stream(int device, int id, StreamSettings settings, bool counted)
+    : device_(device), id_(id), settings_(settings), counted_(counted), worker_([this] {
+          work();
+      }) {
     if (counted) {
         count_handle(HandleKind::stream, 1);
     }
@@ -79,14 +90,23 @@ Stream::Stream(int device, int id, bool counted)
 
 Stream::~Stream() { finish(false); }
 
+void Stream::drop_queued() {
+    std::deque<Queued> dropped;  // destroyed without the lock, as tasks may free what they hold
+    const std::lock_guard<std::mutex> lock(mutex_);
+    dropped.swap(queue_);
+    unfinished_ -= static_cast<int>(dropped.size());
+    if (unfinished_ == 0) {
+        is_done_.notify_all();
+    }
+}
+
 void Stream::finish(bool drop) {
+    if (drop) {
+        drop_queued();
+    }
     {
         const std::lock_guard<std::mutex> lock(mutex_);
         ending_ = true;
-        if (drop) {
-            unfinished_ -= static_cast<int>(queue_.size());
-            queue_.clear();
-        }
         has_work_.notify_all();
     }
     if (worker_.joinable()) {
@@ -101,10 +121,11 @@ int Stream::push(TaskPtr task) {
     if (options().races) {
         note_task(device_, id_, *task);
     }
+    const QueueingCall call = is_profiling() ? queueing_call() : QueueingCall();
     bool wake = false;
     {
         const std::lock_guard<std::mutex> lock(mutex_);
-        queue_.push_back(std::move(task));
+        queue_.push_back({std::move(task), call});
         ++unfinished_;
         ++unwaited_;
         wake = worker_sleeps_;
@@ -121,8 +142,18 @@ bool Stream::is_idle() {
     return unfinished_ == 0;
 }
 
-int Stream::synchronize(int timeout_ms) {
-    std::unique_lock<std::mutex> lock(mutex_);
+int Stream::check_caller() const {
+    return worker_.get_id() != std::this_thread::get_id()
+               ? 0
+               : fail(ACL_ERROR_RT_STREAM_CONTEXT,
+                      "a function that runs on stream " + std::to_string(id_) +
+                          " must not wait for it or destroy it: the wait would never end");
+}
+
+int Stream::wait_until_done(std::unique_lock<std::mutex>& lock, int timeout_ms) {
+    if (const int refused = check_caller()) {
+        return refused;
+    }
     const auto done = [this] { return unfinished_ == 0; };
     ++waiters_;
     unwaited_ = 0;
@@ -145,16 +176,35 @@ int Stream::synchronize(int timeout_ms) {
     if (options().races) {
         note_host_wait(device_, id_);
     }
+    return 0;
+}
+
+int Stream::wait() {
+    std::unique_lock<std::mutex> lock(mutex_);
+    return wait_until_done(lock, -1);
+}
+
+int Stream::synchronize(int timeout_ms) {
+    std::unique_lock<std::mutex> lock(mutex_);
+    if (const int refused = wait_until_done(lock, timeout_ms)) {
+        return refused;
+    }
     const int code = error_;
     error_ = 0;
     return code == 0 ? 0 : fail_as_task(code, error_message_);
 }
 
-TaskPtr Stream::next() {
-    for (int polls = 0;
-         polls < polls_before_sleep && unfinished_ == 0 && unwaited_ < tasks_before_naps; ++polls) {
+void Stream::poll() {
+    const auto until = std::chrono::steady_clock::now() + polling_time;
+    for (int polls = 0; polls < polls_before_sleep && unfinished_ == 0 && !ending_ &&
+                        unwaited_ < tasks_before_naps && std::chrono::steady_clock::now() < until;
+         ++polls) {
         sched_yield();
     }
+}
+
+Stream::Queued Stream::next() {
+    poll();
     std::unique_lock<std::mutex> lock(mutex_);
     for (int naps = 0;
          naps < naps_before_sleep && queue_.empty() && !ending_ && unwaited_ >= tasks_before_naps;
@@ -169,11 +219,11 @@ TaskPtr Stream::next() {
     }
     worker_sleeps_ = false;
     if (queue_.empty()) {
-        return nullptr;
+        return {};
     }
-    TaskPtr task = std::move(queue_.front());
+    Queued queued = std::move(queue_.front());
     queue_.pop_front();
-    return task;
+    return queued;
 }
 
 void Stream::work() {
@@ -182,9 +232,9 @@ void Stream::work() {
     pthread_setname_np(pthread_self(), name);
     prctl(PR_SET_TIMERSLACK, 1000);  // ns; the default makes a nap 50 us longer
     set_current_device(device_);
-    while (TaskPtr task = next()) {
-        run(*task);
-        task.reset();  // before waiters are notified, as they may free what it holds
+    for (Queued queued = next(); queued.task != nullptr; queued = next()) {
+        run(*queued.task, queued.call);
+        queued.task.reset();  // before waiters are notified, as they may free what it holds
         const std::lock_guard<std::mutex> lock(mutex_);
         if (--unfinished_ == 0 && waiters_ != 0) {
             is_done_.notify_all();
@@ -192,19 +242,23 @@ void Stream::work() {
     }
 }
 
-void Stream::run(Task& task) {
+void Stream::run(Task& task, const QueueingCall& call) {
     const bool traced = tracing_tasks();
     const auto begin =
         traced ? std::chrono::steady_clock::now() : std::chrono::steady_clock::time_point{};
     if (options().task_delay_us != 0) {
         usleep(static_cast<useconds_t>(options().task_delay_us));
     }
+    const std::int64_t profile_begin = call.time != 0 ? profile_time() : 0;
     set_current_function(task.name());
     int code = 0;
     try {
         code = task.run();
     } catch (const std::exception& error) {
         code = fail(ACL_ERROR_RT_AICORE_EXCEPTION, error.what());
+    }
+    if (call.time != 0) {
+        profile_task(task.name(), device_, id_, call, profile_begin, profile_time());
     }
     if (traced) {
         trace_task(task.name(), device_, id_, begin, std::chrono::steady_clock::now(),
@@ -222,14 +276,7 @@ void Stream::run(Task& task) {
 
 Stream* stream_of(void* handle) {
     if (handle == nullptr) {
-        DeviceState& state = device_state(current_device());
-        const std::lock_guard<std::mutex> lock(state.mutex);
-        if (state.default_stream == nullptr) {
-            watch_forks();
-            state.default_stream = make_handle<Stream>(state.id, 0, false);
-            state.streams.insert(state.default_stream);
-        }
-        return state.default_stream;
+        return current_default_stream();
     }
     auto* stream = static_cast<Stream*>(handle);
     const std::string problem = why_unusable(stream);
@@ -246,17 +293,27 @@ int enqueue(void* handle, TaskPtr task) {
                              : stream->push(with_fault(std::move(task)));
 }
 
-Stream* create_stream(bool counted) {
-    static std::atomic<int> next_id{1};  // 0 is a device's default stream
+Stream* create_default_stream(DeviceState& state, bool of_primary) {
+    watch_forks();
+    const int id = of_primary ? 0 : next_stream_id();
+    auto* stream = make_handle<Stream>(state.id, id, StreamSettings(), false);
+    state.streams.insert(stream);
+    return stream;
+}
+
+Stream* create_stream(StreamSettings settings, bool counted) {
     watch_forks();
     DeviceState& state = device_state(current_device());
-    auto* stream = make_handle<Stream>(state.id, next_id++, counted);
+    auto* stream = make_handle<Stream>(state.id, next_stream_id(), settings, counted);
     const std::lock_guard<std::mutex> lock(state.mutex);
     state.streams.insert(stream);
     return stream;
 }
 
 int destroy_stream(Stream* stream, bool drop) {
+    if (const int refused = stream->check_caller()) {
+        return refused;
+    }
     DeviceState& state = device_state(stream->device());
     {
         const std::lock_guard<std::mutex> lock(state.mutex);
