@@ -1,5 +1,5 @@
 // Products of quantized matrices, and of a matrix and quantized weights. The functions WeightNz
-// take weights in the format FRACTAL_NZ, which here have the shape and the bytes of ND.
+// take weights in the format FRACTAL_NZ, which a body receives in the order of ND.
 #include "emulator/ops/checks.h"
 #include "emulator/ops/quantization/product.h"
 
