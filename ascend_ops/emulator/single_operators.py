@@ -19,11 +19,12 @@ _EMULATED = """
     Exp Expm1 Fill Floor GIoU GIoUGrad Greater GreaterEqual Identity Iou LayerNormV3 Less
     LessEqual Log1p LogicalAnd LogicalNot LogicalOr MaskedFillRange MatMul MatMulV2 Maximum
     Minimum Mish MishGrad Mul Neg NonMaxSuppressionV4 NotEqual OnesLike Pad Pow ROIAlign
-    ROIAlignGrad RandomChoiceWithMask RealDiv Reciprocal ReduceMean ReduceStdWithMean
-    ReduceSum Relu RotatedBoxDecode RotatedBoxEncode RotatedIou RotatedOverlaps Rsqrt Select
-    Sigmoid Sign SignBitsPack SignBitsUnpack Sin Slice SoftmaxCrossEntropyWithLogits Sort
-    SortV2 Sqrt Square StatelessDropOutGenMask StrideAdd Sub Swish SwishGrad
-    SyncBatchNormBackwardElemt SyncBatchNormBackwardReduce Tanh TransData Transpose
+    ROIAlignGrad RandomChoiceWithMask RealDiv Reciprocal ReduceMean ReduceMeanWithCount
+    ReduceStdWithMean ReduceSum Relu RotatedBoxDecode RotatedBoxEncode RotatedIou
+    RotatedOverlaps Rsqrt Select Sigmoid Sign SignBitsPack SignBitsUnpack Sin Slice
+    SoftmaxCrossEntropyWithLogits Sort SortV2 Sqrt Square StatelessDropOutGenMask StrideAdd
+    Sub Swish SwishGrad SyncBNTrainingUpdate SyncBatchNormBackwardElemt
+    SyncBatchNormBackwardReduce SyncBatchNormGatherStatsWithCounts Tanh TransData Transpose
     YoloBoxesEncode ZerosLike
 """
 
@@ -56,20 +57,20 @@ _REASONS = {
     MseLoss MseLossGrad MultilabelMarginLoss MultinomialWithReplacement NLLLoss NLLLossGrad
     NanToNum NonZero NormalizeV2 OneHot OneHotD PRelu PReluGrad Pack PadV3 PadV3Grad Pdist
     Qr QuantConv2D Quantize Range RangeD ReduceAll ReduceAny ReduceLogSumExp ReduceMax
-    ReduceMeanD ReduceMeanWithCount ReduceMin ReduceProd ReduceStdV2Update ReluGrad Renorm
-    RepeatInterleave Resize ResizeBilinearV2 ResizeBilinearV2Grad ResizeD ResizeGrad
-    ResizeGradD ResizeNearestNeighborV2 ResizeNearestNeighborV2Grad ReverseV2 RightShift
-    RmsNorm RmsNormGrad Roll RotaryMul RotaryMulGrad Round ScaledMaskedSoftmax
+    ReduceMeanD ReduceMin ReduceProd ReduceStdV2Update ReluGrad Renorm RepeatInterleave
+    Resize ResizeBilinearV2 ResizeBilinearV2Grad ResizeD ResizeGrad ResizeGradD
+    ResizeNearestNeighborV2 ResizeNearestNeighborV2Grad ReverseV2 RightShift RmsNorm
+    RmsNormGrad Roll RotaryMul RotaryMulGrad Round ScaledMaskedSoftmax
     ScaledMaskedSoftmaxGrad Scatter ScatterElements ScatterNdAdd ScatterNdUpdate
     ScatterUpdate SearchSorted Selu SeluGrad ShuffleChannel
     SigmoidCrossEntropyWithLogitsGradV2 SigmoidCrossEntropyWithLogitsV2 SigmoidGrad SiluGrad
     Sinh SmoothL1LossGradV2 SmoothL1LossV2 SoftMarginLoss SoftMarginLossGrad SoftShrink
     SoftShrinkGrad SoftmaxGrad SoftmaxV2 SoftplusV2 SoftplusV2Grad StatelessBernoulli
     StatelessRandomNormalV2 StatelessRandomUniformV2 StatelessRandperm StridedSlice Svd
-    SyncBNTrainingUpdate SyncBatchNormGatherStats SyncBatchNormGatherStatsWithCounts Tan
-    TanhGrad TensorEqual ThresholdGradV2D ThresholdV2D Tile TopKV2 Trace Tril Triu Trunc
-    UniqueConsecutive UniqueWithCountsAndSorting UniqueWithCountsExt2 UpsampleNearest3d
-    UpsampleNearest3dGrad UpsampleTrilinear3d UpsampleTrilinear3dGrad ViewCopy Xlogy
+    SyncBatchNormGatherStats Tan TanhGrad TensorEqual ThresholdGradV2D ThresholdV2D Tile
+    TopKV2 Trace Tril Triu Trunc UniqueConsecutive UniqueWithCountsAndSorting
+    UniqueWithCountsExt2 UpsampleNearest3d UpsampleNearest3dGrad UpsampleTrilinear3d
+    UpsampleTrilinear3dGrad ViewCopy Xlogy
     """,
     "the emulated NPU records no overflow; only INF_NAN_MODE_ENABLE=0 needs them": """
     NPUAllocFloatStatus NPUClearFloatDebugStatus NPUClearFloatStatus NPUClearFloatStatusV2

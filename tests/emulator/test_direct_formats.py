@@ -65,3 +65,11 @@ def test_weights_in_blocks_may_be_transposed():
     transposed = Stored(blocks, (37, 20), NZ, strides=(1, 37))
     call("aclnnMatmulWeightNz", x.npu(), transposed, out, 0)
     torch.testing.assert_close(out.cpu(), x @ weight.T, rtol=1e-4, atol=1e-5)
+
+
+def test_an_output_in_blocks_is_refused():
+    import torch
+
+    blocks = torch.ones(3, 2, 16, 16).npu()
+    with pytest.raises(RuntimeError, match="561103"):
+        call("aclnnInplaceRelu", Stored(blocks, (20, 37), NZ))

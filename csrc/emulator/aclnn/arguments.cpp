@@ -229,11 +229,12 @@ std::optional<IntList> dims_value(const Captured& captured, bool empty_is_none) 
 }  // namespace
 
 Value input_value(const Captured& captured, ParameterKind kind) {
+    const bool is_written = kind == ParameterKind::output || kind == ParameterKind::in_out;
     if (std::holds_alternative<TensorDescriptionPtr>(captured)) {
-        return tensor_value(captured);
+        return is_written ? output_value(captured) : tensor_value(captured);
     }
     if (std::holds_alternative<std::vector<TensorDescriptionPtr>>(captured)) {
-        return tensors_value(captured, input_of);
+        return tensors_value(captured, is_written ? tensor_of : input_of);
     }
     if (kind == ParameterKind::dims) {
         const auto dims = dims_value(captured, true);
