@@ -60,11 +60,88 @@ def compression_gradient(t):
     return [grad, x, weight, [32, 80], 32, 16, 0, "TND"], expected
 
 
+def rotated(x, cos, sin):
+    """Rotate the pairs of neighbours of x, and return the first halves before the second."""
+    a, b = x[..., ::2], x[..., 1::2]
+    half = a.shape[-1]
+    turned = [a * cos[..., :half] - b * sin[..., :half], b * cos[..., half:] + a * sin[..., half:]]
+    import torch
+
+    return torch.cat(turned, -1)
+
+
+def mla_prolog(t, version):
+    """Three tokens, two heads; keys go to slots of a cache with blocks of 4."""
+    tokens, hidden, latent, heads, size, compressed, rope = 3, 8, 6, 2, 4, 5, 4
+    draw = t.torch.randn
+    x, w_dq = draw(tokens, hidden).bfloat16(), draw(hidden, latent).bfloat16()
+    w_uq_qr = draw(latent, heads * (size + rope)).bfloat16()
+    w_uk = draw(heads, size, compressed).bfloat16()
+    w_dkv_kr = draw(hidden, compressed + rope).bfloat16()
+    gamma_q, gamma_kv = (t.torch.rand(n).bfloat16() for n in (latent, compressed))
+    sin, cos = (draw(tokens, rope).bfloat16() for _ in range(2))
+    index, scales = t.torch.tensor([6, 0, 3]), (1.0, 1.0) if version == 2 else (0.5, 2.0)
+    caches = [draw(2, 4, 1, n).bfloat16() for n in (compressed, rope)]
+
+    def norm(y, gamma):
+        return y * (y.square().mean(-1, keepdim=True) + 1e-5).rsqrt() * gamma.float()
+
+    wide_sin, wide_cos = sin.float(), cos.float()
+    normed = norm(x.float() @ w_dq.float(), gamma_q) * scales[0]
+    up = (normed @ w_uq_qr.float()).view(tokens, heads, size + rope)
+    query = t.torch.einsum("tnd,ndc->tnc", up[..., :size], w_uk.float())
+    query = query.bfloat16().contiguous()
+    query_rope = rotated(up[..., size:], wide_cos[:, None], wide_sin[:, None]).bfloat16()
+    down = x.float() @ w_dkv_kr.float()
+    keys = norm(down[:, :compressed], gamma_kv) * scales[1]
+    after = [cache.clone() for cache in caches]
+    parts = (keys, rotated(down[:, compressed:], wide_cos, wide_sin))
+    for cache, rows in zip(after, parts, strict=True):
+        cache.view(8, 1, -1)[index] = rows[:, None].bfloat16()
+    weights = [x, w_dq, w_uq_qr, w_uk, w_dkv_kr, gamma_q, gamma_kv, sin, cos]
+    if version == 2:
+        inputs = [*weights, index, *caches, *[None] * 7, 1e-5, 1e-5, "PA_BSND"]
+        return inputs, [query, query_rope, None], {10: after[0], 11: after[1]}
+    numbers = [1e-5, 1e-5, "PA_BSND", 0, 0, 0, 0, 0, 128, *scales]
+    inputs = [*weights, *caches, index, *[None] * 9, *numbers]
+    outputs = [query, query_rope, None, normed.bfloat16(), None]
+    return inputs, outputs, {9: after[0], 10: after[1]}
+
+
+def sparse_attention(t, version, *, paged=False):
+    """Two sequences of 2 queries and 8 keys; causal, so that the last blocks are cut."""
+    q, q_rope = t.torch.randn(2, 2, 4, 8).half(), t.torch.randn(2, 2, 4, 4).half()
+    k, k_rope = t.torch.randn(2, 8, 1, 8).half(), t.torch.randn(2, 8, 1, 4).half()
+    chosen = t.torch.tensor([[[0, 3], [1, 3]], [[2, -1], [3, 0]]])[:, :, None].int()
+    expected = t.torch.zeros(2, 2, 4, 8)
+    for b in range(2):
+        for i in range(2):
+            keys = [2 * c + n for c in chosen[b, i, 0].tolist() if c >= 0 for n in range(2)]
+            keys = [j for j in keys if j < 8 - 2 + i + 1]
+            scores = q[b, i].float() @ k[b, keys, 0].float().T
+            scores += q_rope[b, i].float() @ k_rope[b, keys, 0].float().T
+            expected[b, i] = (scores * 0.25).softmax(-1) @ k[b, keys, 0].float()
+    table, layout = None, "BSND"
+    lengths = [t.torch.tensor(x, dtype=t.torch.int32) for x in ([2, 2], [8, 8])]
+    if paged:  # blocks of 4
+        table, layout = t.torch.tensor([[2, 0], [3, 1]], dtype=t.torch.int32), "PA_BSND"
+        order = [table.flatten().tolist().index(block) for block in range(4)]
+        k, k_rope = (x.reshape(4, 4, 1, -1)[order].contiguous() for x in (k, k_rope))
+    sinks = [None] if version == 2 else []
+    inputs = [q, k, k, chosen.contiguous(), table, *lengths, q_rope, k_rope, *sinks]
+    numbers = [0.25, 2, "BSND", layout, 3, 2**63 - 1, 2**63 - 1, 2, False]
+    return [*inputs, *numbers], [expected.half(), None, None]
+
+
 CASES = {
     "aclnnFusedInferAttentionScoreV3": lambda t: latent_attention(t, 3),
     "aclnnFusedInferAttentionScoreV3:paged": lambda t: latent_attention(t, 3, paged=True),
     "aclnnFusedInferAttentionScoreV4": lambda t: latent_attention(t, 4),
     "aclnnNsaCompressGrad": compression_gradient,
+    "aclnnMlaPrologV2WeightNz": lambda t: mla_prolog(t, 2),
+    "aclnnMlaPrologV3WeightNz": lambda t: mla_prolog(t, 3),
+    "aclnnSparseFlashAttention": lambda t: sparse_attention(t, 1),
+    "aclnnSparseFlashAttentionV2": lambda t: sparse_attention(t, 2, paged=True),
 }
 
 CHECKED = tuple(dict.fromkeys(name.partition(":")[0] for name in CASES))

@@ -31,6 +31,7 @@ ATEN(aclnnReplicationPad3d,               "replication_pad3d",                  
 ATEN(aclnnReplicationPad3dBackward,       "replication_pad3d_backward",         Tensor, Tensor, Ints, Out)
 ATEN(aclnnUpsampleBicubic2d,              "upsample_bicubic2d",                 Tensor, Ints, bool, double, double, Out)
 ATEN(aclnnUpsampleBicubic2dAA,            "_upsample_bicubic2d_aa",             Tensor, Ints, bool, double, double, Out)
+ATEN(aclnnUpsampleBicubic2dAAGrad,        "_upsample_bicubic2d_aa_backward",    Tensor, Ints, Ints, bool, double, double, Out)
 ATEN(aclnnUpsampleBicubic2dBackward,      "upsample_bicubic2d_backward",        Tensor, Ints, Ints, bool, double, double, Out)
 ATEN(aclnnUpsampleBilinear2d,             "upsample_bilinear2d",                Tensor, Ints, bool, double, double, Out)
 ATEN(aclnnUpsampleBilinear2dAA,           "_upsample_bilinear2d_aa",            Tensor, Ints, bool, double, double, Out)

@@ -81,3 +81,17 @@ ACLNN(aclnnGroupNormBackward, Tensor grad, Tensor x, Tensor mean, Tensor rstd,
     grad_gamma = grads[1];
     grad_beta = grads[2];
 }
+
+// The statistics of all ranks become those of the batch.
+ACLNN(aclnnSyncBatchNormGatherStats, Tensor totalSum, Tensor totalSquareSum, Tensor sampleCount,
+      InOut runningMean, InOut runningVar, float momentum, float eps, Out batchMean,
+      Out batchInvstd) {
+    const Tensor count = sampleCount.to_float().sum({0});
+    const Tensor mean = totalSum.to_float().sum({0}) / count;
+    const Tensor variance = totalSquareSum.to_float().sum({0}) / count - mean * mean;
+    batchMean = mean;
+    batchInvstd = aten("rsqrt", variance + eps);
+    runningMean = runningMean.tensor.to_float() * (1 - momentum) + mean * momentum;
+    runningVar =
+        runningVar.tensor.to_float() * (1 - momentum) + variance * count / (count - 1.0) * momentum;
+}
