@@ -91,6 +91,10 @@ void Arguments::add(const char* text) {
     values_.emplace_back(std::string(text == nullptr ? "" : text));
 }
 
+void Arguments::add(bool value) { values_.emplace_back(value); }
+void Arguments::add(double value) { values_.emplace_back(value); }
+void Arguments::add(std::int64_t value) { values_.emplace_back(value); }
+
 void Arguments::add(aclDataType type) {
     if (type == ACL_DT_UNDEFINED) {
         values_.emplace_back();

@@ -172,10 +172,13 @@ std::string why_not_launchable(const Operation& operation, const aclOpExecutor* 
     return call->why_out_of_reach(stream);
 }
 
-}  // namespace
-
-int prepare(const Operation& operation, Arguments arguments, std::uint64_t* workspace_bytes,
-            aclOpExecutor** executor) {
+int prepare_unguarded(const Operation& operation, const Passed* passed,
+                      std::uint64_t* workspace_bytes, aclOpExecutor** executor) {
+    Arguments arguments;
+    arguments.reserve(operation.count);
+    for (std::size_t i = 0; i < operation.count; ++i) {
+        operation.add_argument[i](arguments, passed[i]);
+    }
     if (const int refused = services().enter(operation.phase1_name)) {
         return refused;
     }
@@ -196,8 +199,8 @@ int prepare(const Operation& operation, Arguments arguments, std::uint64_t* work
     return 0;
 }
 
-int launch(const Operation& operation, void* workspace, std::uint64_t workspace_bytes,
-           aclOpExecutor* executor, void* stream) {
+int launch_unguarded(const Operation& operation, void* workspace, std::uint64_t workspace_bytes,
+                     aclOpExecutor* executor, void* stream) {
     if (const int refused = services().enter(operation.name)) {
         return refused;
     }
@@ -211,6 +214,19 @@ int launch(const Operation& operation, void* workspace, std::uint64_t workspace_
         retire(executor);
     }
     return services().enqueue(stream, call);
+}
+
+}  // namespace
+
+int prepare(const Operation& operation, const Passed* passed, std::uint64_t* workspace_bytes,
+            aclOpExecutor** executor) {
+    return guarded([&] { return prepare_unguarded(operation, passed, workspace_bytes, executor); });
+}
+
+int launch(const Operation& operation, void* workspace, std::uint64_t workspace_bytes,
+           aclOpExecutor* executor, void* stream) {
+    return guarded(
+        [&] { return launch_unguarded(operation, workspace, workspace_bytes, executor, stream); });
 }
 
 void DynamicOut::operator=(const Tensor& value) const {

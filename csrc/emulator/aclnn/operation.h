@@ -20,7 +20,9 @@
 // refuses every value but its default. `Unused<T>` is for what cannot change the result.
 #pragma once
 
+#include <array>
 #include <atomic>
+#include <cstring>
 
 #include "emulator/aclnn/parameter_types.h"
 #include "emulator/interface/guard.h"
@@ -47,6 +49,28 @@ struct Problem {
     std::string text;  // follows the argument's name, if the problem concerns one
 };
 
+/// An argument as the caller passed it. The code of each function only collects these, because the
+/// compiler would spend most of its time on anything more.
+struct Passed {
+    std::uint64_t bits;
+
+    template <class C>
+    static Passed from(C value) {
+        Passed passed{};
+        std::memcpy(&passed.bits, &value, sizeof value);
+        return passed;
+    }
+    template <class C>
+    C as() const {
+        C value;
+        std::memcpy(&value, &bits, sizeof value);
+        return value;
+    }
+};
+
+/// Stores an argument by value.
+using AddArgument = void (*)(Arguments& arguments, Passed passed);
+
 /// How a header declares a parameter.
 struct ParameterDeclaration {
     const char* c_type;
@@ -61,6 +85,7 @@ struct Operation {
     void (*run)(const Operation& operation, const Arguments& arguments);
     const ParameterKind* kinds;
     const bool* required;
+    const AddArgument* add_argument;
     const ParameterDeclaration* declarations;
     std::size_t count;
     bool is_checked;  // the body begins with checks of its arguments, which phase 1 runs
@@ -82,9 +107,9 @@ class Arguments {
     void add(const aclScalarList* list);
     void add(const char* text);
     void add(aclDataType type);
-    void add(bool value) { values_.emplace_back(value); }
-    void add(double value) { values_.emplace_back(value); }
-    void add(std::int64_t value) { values_.emplace_back(value); }
+    void add(bool value);
+    void add(double value);
+    void add(std::int64_t value);
     void add_dynamic(aclTensor* tensor);
     /// Refuse the parameter that was added last, unless it has its default value.
     void refuse_unless(std::int64_t by_default);
@@ -124,7 +149,8 @@ bool is_null(const Captured& captured);
 Value input_value(const Captured& captured, ParameterKind kind);
 Tensor tensor_value(const Captured& captured);
 
-int prepare(const Operation& operation, Arguments arguments, std::uint64_t* workspace_bytes,
+/// Phase 1 and phase 2. They throw nothing.
+int prepare(const Operation& operation, const Passed* passed, std::uint64_t* workspace_bytes,
             aclOpExecutor** executor);
 int launch(const Operation& operation, void* workspace, std::uint64_t workspace_bytes,
            aclOpExecutor* executor, void* stream);
@@ -244,23 +270,25 @@ struct Parameter<Unused<T>> {
     static void add(Arguments& arguments, C value) { Parameter<T>::add(arguments, value); }
 };
 
+template <class T>
+void add_passed(Arguments& arguments, Passed passed) {
+    Parameter<T>::add(arguments, passed.as<typename Parameter<T>::C>());
+}
+
 template <class... Types>
 struct Signature {
     static constexpr std::size_t count = sizeof...(Types);
     static constexpr ParameterKind kinds[] = {Parameter<Types>::kind...};
     static constexpr bool required[] = {Parameter<Types>::is_required...};
+    static constexpr AddArgument add_argument[] = {add_passed<Types>...};
     static constexpr ParameterDeclaration declarations[] = {
         {c_type_name<typename Parameter<Types>::C>(), is_refused<Types>}...};
 
     template <const Operation& operation>
     static int phase1(typename Parameter<Types>::C... values, std::uint64_t* workspace_bytes,
                       aclOpExecutor** executor) {
-        return guarded([&] {
-            Arguments arguments;
-            arguments.reserve(count);
-            (Parameter<Types>::add(arguments, values), ...);
-            return prepare(operation, std::move(arguments), workspace_bytes, executor);
-        });
+        const std::array<Passed, count> passed = {Passed::from(values)...};
+        return prepare(operation, passed.data(), workspace_bytes, executor);
     }
 
     template <class T>
@@ -306,9 +334,7 @@ using AnyFunction = void (*)();
     __attribute__((visibility("default"), ifunc(#NAME "_resolve"))) void NAME##GetWorkspaceSize(); \
     EMULATOR_EXPORT int NAME(void* workspace, std::uint64_t bytes, aclOpExecutor* executor,        \
                              void* stream) {                                                       \
-        return ascend_emulator::guarded([&] {                                                      \
-            return ascend_emulator::launch(NAME##_operation, workspace, bytes, executor, stream);  \
-        });                                                                                        \
+        return ascend_emulator::launch(NAME##_operation, workspace, bytes, executor, stream);      \
     }                                                                                              \
     }
 
@@ -322,6 +348,7 @@ using AnyFunction = void (*)();
                                                          ascend_emulator::run_schema,    \
                                                          NAME##_signature::kinds,        \
                                                          NAME##_signature::required,     \
+                                                         NAME##_signature::add_argument, \
                                                          NAME##_signature::declarations, \
                                                          NAME##_signature::count,        \
                                                          false};                         \
@@ -352,6 +379,7 @@ using AnyFunction = void (*)();
                                                          NAME##_signature::run<&NAME##_body>, \
                                                          NAME##_signature::kinds,             \
                                                          NAME##_signature::required,          \
+                                                         NAME##_signature::add_argument,      \
                                                          NAME##_signature::declarations,      \
                                                          NAME##_signature::count,             \
                                                          CHECKED};                            \
