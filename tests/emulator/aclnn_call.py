@@ -26,6 +26,13 @@ class Scalar:
 
 
 @dataclass(frozen=True)
+class Integer:
+    """An aclScalar in int64."""
+
+    value: int
+
+
+@dataclass(frozen=True)
 class Float:
     """A C float by value; a Python float is a C double."""
 
@@ -155,6 +162,8 @@ def native(library: ctypes.CDLL, argument: Any) -> Any:
         return _stored(library, argument)
     if isinstance(argument, Scalar):
         return _made(library.aclCreateScalar, ctypes.byref(ctypes.c_float(argument.value)), 0)
+    if isinstance(argument, Integer):
+        return _made(library.aclCreateScalar, ctypes.byref(ctypes.c_int64(argument.value)), 9)
     if isinstance(argument, Float):
         return ctypes.c_float(argument.value)
     if isinstance(argument, Int32):

@@ -1,6 +1,6 @@
 // Multi-tensor operators.
-#include "emulator/aclnn/operation.h"
 #include "emulator/ops/checks.h"
+#include "emulator/ops/for_each.h"
 
 using namespace ascend_emulator;
 
@@ -29,18 +29,6 @@ ATEN(aclnnForeachSqrt, "_foreach_sqrt", Tensors, Outs)
 ATEN(aclnnForeachTan,        "_foreach_tan",        Tensors, Outs)
 ATEN(aclnnForeachTanh,       "_foreach_tanh",       Tensors, Outs)
 // clang-format on
-
-namespace {
-
-/// Assign function(i) to each out[i].
-template <class Function>
-void for_each(const Outs& outs, Function function) {
-    for (std::size_t i = 0; i < outs.tensors.size(); ++i) {
-        assign(outs.tensors[i], function(i));
-    }
-}
-
-}  // namespace
 
 #define FOREACH_POWER(NAME, TYPE, SCHEMA, VALUE)                                 \
     ACLNN(NAME, Tensors x, TYPE exponent, Outs out) {                            \
