@@ -27,17 +27,17 @@ _LONGEST_SCRIPT = 1_000_000
 
 
 def search_path(environ: Mapping[str, str]) -> list[str]:
-    """Return the absolute folders of PATH.
+    """Return the absolute folders of PATH, without a slash at the end.
 
     An empty or relative one stands for the current folder, so that ``./ld`` would link a library.
 
     Example:
         >>> from op_builder.toolchain.environment import search_path
-        >>> search_path({"PATH": ":/usr/bin:bin:"})
+        >>> search_path({"PATH": ":/usr/bin/:bin:"})
         ['/usr/bin']
     """
     folders = envs.SEARCH_PATH.get(environ).split(os.pathsep)
-    return [folder for folder in folders if folder.startswith(os.sep)]
+    return [folder.rstrip(os.sep) or os.sep for folder in folders if folder.startswith(os.sep)]
 
 
 def script_words(program: str | Path) -> frozenset[str]:

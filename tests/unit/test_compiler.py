@@ -52,6 +52,12 @@ def test_gxx_is_preferred_and_clang_is_the_fallback(toolbox: FakeToolbox) -> Non
     assert find_compiler(toolbox.environ, None).path == str(gxx)
 
 
+def test_a_folder_of_path_may_end_with_a_slash(toolbox: FakeToolbox) -> None:
+    program = toolbox.compiler("g++", GCC)
+    environ = {**toolbox.environ, "PATH": toolbox.environ["PATH"].replace(":", "/:") + "/"}
+    assert find_compiler(environ, None).command == (str(program),)
+
+
 def test_upstream_16_a_gxx_that_is_too_old_is_found_out_first(toolbox: FakeToolbox) -> None:
     """DeepSpeed #7143, #5429, #3221: it failed in the middle of the build."""
     toolbox.compiler("g++", OLD_GCC)
