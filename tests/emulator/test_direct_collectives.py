@@ -6,7 +6,7 @@ Every rank computes what all ranks should have, from the same random numbers.
 from __future__ import annotations
 
 import pytest
-from aclnn_call import call, check
+from aclnn_call import Float, call, check
 from ranks import run_ranks
 
 pytestmark = pytest.mark.npu
@@ -111,6 +111,8 @@ def test_products_with_a_collective_agree_with_one_process():
 
 
 TOKENS, HIDDEN, TOP_K, EXPERTS = 3, 4, 2, 4
+#: The suffix of the function that also adds and normalizes, by that of the combination.
+NORMS = {"V2": "", "V3": "V2"}
 VERSIONS = {
     # The version, and what follows the expert scales, and the numbers.
     "": ([], []),
@@ -161,8 +163,9 @@ def test_tokens_go_to_their_experts_and_come_back():
             for row, (_, source, n, k) in enumerate(sent):
                 torch.testing.assert_close(expanded[row].cpu(), x[source, n])
                 torch.testing.assert_close(weights[row].cpu(), scales[source, n, k])
-            for row, (e, *_) in enumerate(sent):
-                expanded[row] *= e + 1
+            computed = torch.full((rows, 1), 77.0)
+            computed[: len(sent), 0] = torch.tensor([e + 1.0 for e, *_ in sent])
+            expanded = (expanded.cpu() * computed).npu()
             out = torch.zeros(TOKENS, HIDDEN).npu()
             shared = [] if suffix == "" else [x[rank].npu()]
             special = [] if suffix in ("", "V2") else [None] * (5 if suffix == "V3" else 6)
@@ -175,6 +178,36 @@ def test_tokens_go_to_their_experts_and_come_back():
             factors = (scales[rank] * (experts[rank] + 1)).sum(1, keepdim=True)
             expected = x[rank] * factors * active[rank][:, None] + (x[rank] if shared else 0)
             torch.testing.assert_close(out.cpu(), expected)
+            if suffix not in NORMS:
+                continue
+            y, rstd, total = (torch.zeros(TOKENS, n).npu() for n in (HIDDEN, 1, HIDDEN))
+            residual, gamma = torch.randn(TOKENS, HIDDEN), torch.rand(HIDDEN)
+            call(
+                f"aclnnMoeDistributeCombineAddRmsNorm{NORMS[suffix]}",
+                *(expanded, ids, unused, counts, scales[rank].npu(), residual.npu()),
+                *(gamma.npu(), None, mask, None, None, None, None, x[rank].npu(), *special),
+                *(*expert_group, 0, 0, 0, 0, "", Float(1e-5), *numbers[1:], y, rstd, total),
+            )
+            expected = expected + residual
+            torch.testing.assert_close(total.cpu(), expected)
+            scale = (expected.square().mean(1, keepdim=True) + 1e-5).rsqrt()
+            torch.testing.assert_close(rstd.cpu(), scale)
+            torch.testing.assert_close(y.cpu(), expected * scale * gamma)
+
+    assert run_ranks(RANKS, rank_function) == dict.fromkeys(range(RANKS), 0)
+
+
+@pytest.mark.parametrize("version", ["", "V2"])
+def test_no_rank_passes_a_barrier_before_the_last_one_reaches_it(version, tmp_path):
+    import torch
+
+    def rank_function(rank, size):
+        group, x = communicator(), torch.zeros(1).npu()
+        optional = [None, None] if version else []
+        if rank == 0:
+            (tmp_path / "reached").touch()
+        call(f"aclnnDistributeBarrier{version}", x, *optional, group, RANKS)
+        assert (tmp_path / "reached").exists()
 
     assert run_ranks(RANKS, rank_function) == dict.fromkeys(range(RANKS), 0)
 
@@ -189,6 +222,8 @@ def test_an_unknown_group_is_refused_by_name():
 
 CHECKED = (
     *CASES,
+    *("aclnnDistributeBarrier", "aclnnDistributeBarrierV2"),
+    *(f"aclnnMoeDistributeCombineAddRmsNorm{suffix}" for suffix in NORMS.values()),
     *(
         f"aclnnMoeDistribute{half}{suffix}"
         for half in ("Dispatch", "Combine")

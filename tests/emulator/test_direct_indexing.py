@@ -131,6 +131,7 @@ CASES = {
     "aclnnCdistBackward:infinity": lambda t: cdist_gradient(t, math.inf),
     "aclnnTransposeBatchMatMul": lambda t: transposed_products(t, 1),
     "aclnnTransposeBatchMatMul:parts": lambda t: transposed_products(t, 2),
+    "aclnnTransposeBatchMatMulWeightNz": lambda t: transposed_products(t, 2),
     "aclnnForeachLerpList": lambda t: (
         [t.xs, t.ys, [x.sigmoid() for x in t.xs]],
         [[x + x.sigmoid() * (y - x) for x, y in zip(t.xs, t.ys, strict=True)]],

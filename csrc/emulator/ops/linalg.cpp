@@ -63,24 +63,44 @@ ACLNN(aclnnCdistBackward, Tensor grad, Tensor x1, Tensor x2, Tensor cdist, float
                x2.to_float().contiguous(), norm, cdist.to_float().contiguous());
 }
 
-// x1 and x2 are permuted to [B, M, K] and [B, K, N]; the batch comes after M in the result.
-ACLNN_CHECKED(aclnnTransposeBatchMatMul, Tensor x1, Tensor x2, REFUSED(Tensor, bias),
-              REFUSED(Tensor, scale), OptionalInts permX1, OptionalInts permX2, OptionalInts permY,
-              CubeMathType, Int32 batchSplitFactor, Out out) {
+namespace {
+
+struct BatchPermutations {
+    OptionalInts x1;
+    OptionalInts x2;
+    OptionalInts y;
+};
+
+/// x1 and x2 are permuted to [B, M, K] and [B, K, N]; the batch comes after M in the result.
+Tensor transposed_product(const Tensor& x1, const Tensor& x2, const BatchPermutations& permutations,
+                          Int parts) {
     const Ints kept = {0, 1, 2};
-    require(permY.values.value_or(Ints{1, 0, 2}) == Ints({1, 0, 2}), "permY must be [1, 0, 2]");
-    const Tensor a = x1.permute(permX1.values.value_or(kept));
-    const Tensor b = x2.permute(permX2.values.value_or(kept));
-    const Int parts = batchSplitFactor;
+    require(permutations.y.values.value_or(Ints{1, 0, 2}) == Ints({1, 0, 2}),
+            "permY must be [1, 0, 2]");
+    const Tensor a = x1.permute(permutations.x1.values.value_or(kept));
+    const Tensor b = x2.permute(permutations.x2.values.value_or(kept));
     require(parts >= 1 && a.size(0) % parts == 0, "batchSplitFactor must divide " +
                                                       std::to_string(a.size(0)) + ", got " +
                                                       std::to_string(parts));
     const Tensor product = aten("bmm", a.to_float(), b.to_float());
     const Int rows = product.size(1);
-    out = parts == 1 ? product.permute({1, 0, 2})
-                     : product.reshape({parts, -1, rows, product.size(2)})
-                           .permute({0, 2, 1, 3})
-                           .reshape({parts, rows, -1});
+    return parts == 1 ? product.permute({1, 0, 2})
+                      : product.reshape({parts, -1, rows, product.size(2)})
+                            .permute({0, 2, 1, 3})
+                            .reshape({parts, rows, -1});
+}
+
+}  // namespace
+
+ACLNN_CHECKED(aclnnTransposeBatchMatMul, Tensor x1, Tensor x2, REFUSED(Tensor, bias),
+              REFUSED(Tensor, scale), OptionalInts permX1, OptionalInts permX2, OptionalInts permY,
+              CubeMathType, Int32 batchSplitFactor, Out out) {
+    out = transposed_product(x1, x2, {permX1, permX2, permY}, batchSplitFactor);
+}
+ACLNN_CHECKED(aclnnTransposeBatchMatMulWeightNz, Tensor x1, Tensor x2, REFUSED(Tensor, bias),
+              REFUSED(Tensor, scale), OptionalInts permX1, OptionalInts permX2, OptionalInts permY,
+              CubeMathType, Int32 batchSplitFactor, Out out) {
+    out = transposed_product(x1, x2, {permX1, permX2, permY}, batchSplitFactor);
 }
 
 // The caller has padded the signal.

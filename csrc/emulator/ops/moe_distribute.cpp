@@ -1,6 +1,7 @@
 // Mixture of experts over ranks: tokens go to the ranks of their experts, and the results come
 // back.
 #include "emulator/ops/ranks.h"
+#include "emulator/ops/rms_norm.h"
 #include "emulator/ops/rows.h"
 
 using namespace ascend_emulator;
@@ -215,3 +216,50 @@ ACLNN_CHECKED(aclnnMoeDistributeCombineV4, COMBINE_INPUTS, Optional<Tensor> shar
               REFUSED(Tensor, elasticInfo), SPECIAL_INPUTS, REFUSED(Tensor, performanceInfo),
               EXPERT_GROUP, COMBINE_NUMBERS, Unused<String>, SPECIAL_EXPERTS, Out x)
 COMBINE(sharedExpertX)
+
+#define COMBINE_AND_NORM_INPUTS                                                                 \
+    Tensor expandX, Tensor expertIds, Unused<Tensor>, Tensor epSendCounts, Tensor expertScales, \
+        Tensor residualX, Tensor gamma, Unused<Tensor>, Optional<Tensor> xActiveMask,           \
+        REFUSED(Tensor, activationScale), REFUSED(Tensor, weightScale),                         \
+        REFUSED(Tensor, groupList), Unused<Tensor>, Optional<Tensor> sharedExpertX
+#define COMBINE_AND_NORM                                                                   \
+    {                                                                                      \
+        const Exchange exchange(groupEp, moeExpertNum, expertIds, xActiveMask);            \
+        check_world(epWorldSize, exchange.ranks, tpWorldSize);                             \
+        const Tensor sum =                                                                 \
+            combine(expandX, exchange, epSendCounts, expertScales, expertIds.size(0));     \
+        const Tensor all = sharedExpertX.defined() ? sum + sharedExpertX.to_float() : sum; \
+        x = (all + residualX.to_float().reshape(all.sizes())).reshape(x.tensor.sizes());   \
+        const RmsNormed found = rms_norm(x.tensor, gamma, normEps);                        \
+        y = found.normed;                                                                  \
+        rstd = found.rstd;                                                                 \
+    }
+
+ACLNN_CHECKED(aclnnMoeDistributeCombineAddRmsNorm, COMBINE_AND_NORM_INPUTS, EXPERT_GROUP,
+              COMBINE_NUMBERS, Unused<String>, float normEps, Out y, Out rstd, Out x)
+COMBINE_AND_NORM
+ACLNN_CHECKED(aclnnMoeDistributeCombineAddRmsNormV2, COMBINE_AND_NORM_INPUTS,
+              REFUSED(Tensor, elasticInfo), SPECIAL_INPUTS, EXPERT_GROUP, COMBINE_NUMBERS,
+              Unused<String>, float normEps, SPECIAL_EXPERTS, Out y, Out rstd, Out x)
+COMBINE_AND_NORM
+
+namespace {
+
+void wait_for_all(const String& group, Int world_size) {
+    const Ranks ranks(group);
+    require(world_size == ranks.size(), "worldSize must be the size of group, " +
+                                            std::to_string(ranks.size()) + ", got " +
+                                            std::to_string(world_size));
+    ranks.all_gather(full({1}, Scalar{0.0}, DType::float32));
+}
+
+}  // namespace
+
+// x only orders the barrier among the operators of its stream.
+ACLNN_CHECKED(aclnnDistributeBarrier, Unused<InOut>, String group, Int worldSize) {
+    wait_for_all(group, worldSize);
+}
+ACLNN_CHECKED(aclnnDistributeBarrierV2, Unused<InOut>, Unused<Tensor>, REFUSED(Tensor, elasticInfo),
+              String group, Int worldSize) {
+    wait_for_all(group, worldSize);
+}
