@@ -116,7 +116,12 @@ Blocking blocking_of(const IntList& sizes, aclFormat format, const IntList& stor
         throw std::invalid_argument("the storage format " + std::to_string(format) +
                                     " is not emulated");
     }
-    Blocking made = blocking_of(sizes, format, storage_sizes.empty() ? 0 : storage_sizes.back());
+    if (storage_sizes.empty() || storage_sizes.back() <= 0) {
+        throw std::invalid_argument("a storage in format " + std::to_string(format) +
+                                    " must end with the size of a block, got sizes " +
+                                    text_of(storage_sizes));
+    }
+    Blocking made = blocking_of(sizes, format, storage_sizes.back());
     if (product(made.split) != product(storage_sizes)) {
         throw std::invalid_argument("a tensor of sizes " + text_of(sizes) + " in format " +
                                     std::to_string(format) + " must have a storage of sizes " +

@@ -10,7 +10,7 @@ using namespace ascend_emulator;
 ATEN(aclnnAddmm,          "addmm",    Tensor, Tensor, Tensor, Scalar, Scalar, Out, CubeMathType)
 ATEN(aclnnAddr,            "addr",             Tensor, Tensor, Tensor, Scalar, Scalar, Out)
 ATEN(aclnnBaddbmm,        "baddbmm",  Tensor, Tensor, Tensor, Scalar, Scalar, Out, CubeMathType)
-ATEN(aclnnBatchMatMul,     "bmm",              Tensor, Tensor, Out, CubeMathType)
+ATEN(aclnnBatchMatMul,     "matmul",           Tensor, Tensor, Out, CubeMathType)
 ATEN(aclnnCdist,           "cdist",            Tensor, Tensor, float, Int, Out)
 ATEN(aclnnDot,             "dot",              Tensor, Tensor, Out)
 ATEN(aclnnInplaceAddmm,   "addmm_",   InOut, Tensor, Tensor, Scalar, Scalar, CubeMathType)

@@ -85,9 +85,12 @@ EMULATOR_EXPORT int aclnnNpuFormatCastCalculateSizeAndFormat(const aclTensor* so
                                                              std::int64_t** sizes,
                                                              std::uint64_t* rank, int* actual) {
     return guarded([&] {
+        if (source == nullptr) {
+            return check_pointer(source, "srcTensor");
+        }
         int refused = services().enter("aclnnNpuFormatCastCalculateSizeAndFormat");
-        refused = refused != 0 ? refused : check_pointer(source, "srcTensor");
-        refused = refused != 0 ? refused : check_pointer(sizes, "dstShape");
+        refused =
+            refused != 0 ? refused : check_pointer(static_cast<const void*>(sizes), "dstShape");
         refused = refused != 0 ? refused : check_pointer(rank, "dstShapeSize");
         refused = refused != 0 ? refused : check_pointer(actual, "actualFormat");
         if (refused != 0) {
