@@ -15,7 +15,14 @@ from op_builder.toolchain.torch_install import find_torch_npu
 
 __all__ = ["programs"]
 SOURCES = HERE.parents[2] / "csrc"
-THREADED = ("memory_test.cpp", "stream_test.cpp", "fault_test.cpp", "race_test.cpp")
+THREADED = (
+    "memory_test.cpp",
+    "stream_test.cpp",
+    "fault_test.cpp",
+    "race_test.cpp",
+    "device_test.cpp",
+    "notify_test.cpp",
+)
 RACES = ("races_are_found_whatever_the_timing", "a_host_copy_without_waiting_is_a_race")
 
 pytestmark = [

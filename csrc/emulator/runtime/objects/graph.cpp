@@ -7,6 +7,7 @@
 #include "emulator/checks/live_handles.h"
 #include "emulator/runtime/objects/error.h"
 #include "emulator/runtime/objects/stream.h"
+#include "emulator/trace/trace.h"
 
 namespace ascend_emulator {
 namespace {
@@ -238,16 +239,19 @@ TaskPtr replay_task(std::shared_ptr<Graph> graph) {
 }
 
 std::string graph_json(const Graph& graph) {
-    std::string text = "{\"emulated\":true,\"tasks\":[";
-    const char* separator = "";
+    std::string text = "[";
+    const char* separator = "\n";
+    int position = 0;
     for (const TaskPtr& task : graph.tasks()) {
         const std::string arguments = task->arguments();
         text += separator;
-        text += std::string("\n{\"name\":\"") + task->name() + "\"" +
-                (arguments.empty() ? "" : ",") + arguments + "}";
-        separator = ",";
+        text += R"({"name":")" + json_escaped(task->name()) + R"(","ph":"X","pid":)" +
+                std::to_string(graph.id) + R"(,"tid":0,"ts":)" + std::to_string(position++) +
+                R"(,"dur":1,"args":{"emulated":true)" + (arguments.empty() ? "" : ",") + arguments +
+                "}}";
+        separator = ",\n";
     }
-    return text + "]}\n";
+    return text + "\n]\n";
 }
 
 }  // namespace ascend_emulator

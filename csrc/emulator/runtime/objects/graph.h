@@ -83,7 +83,8 @@ void destroy_graph(void* handle);
 
 TaskPtr replay_task(std::shared_ptr<Graph> graph);
 
-/// The graph's tasks as JSON.
+/// The graph's tasks as a Chrome trace, as CANN writes it: one event per task, whose time is its
+/// position.
 std::string graph_json(const Graph& graph);
 
 }  // namespace ascend_emulator

@@ -147,8 +147,10 @@ bool Window::open_to_host(void* address, std::size_t bytes, const Pages& pages) 
 }
 
 void Window::close_to_host(void* address, std::size_t bytes) {
-    mmap(address, rounded_up(bytes, page), PROT_NONE,
-         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
+    if (mprotect(address, rounded_up(bytes, page), PROT_NONE) != 0) {
+        std::perror("[emulated NPU] closing memory to the host");
+        std::abort();
+    }
 }
 
 Pages Window::pages_of(const void* address) const { return {file_, offset_of(address)}; }
