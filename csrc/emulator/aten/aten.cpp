@@ -1,4 +1,4 @@
-// Calls of ATen's operators by schema, and tensors. Only this file and ivalue.cpp include torch's
+// Calls of ATen's operators by schema, and tensors. Only the files of this folder include torch's
 // C++ headers.
 #include <ATen/core/dispatch/Dispatcher.h>
 #include <ATen/core/grad_mode.h>
@@ -10,7 +10,7 @@
 #include <stdexcept>
 #include <unordered_map>
 
-#include "emulator/aten/ivalue.h"
+#include "emulator/aten/callee.h"
 #include "emulator/aten/schema_call.h"
 
 namespace ascend_emulator {
@@ -62,27 +62,21 @@ c10::OperatorHandle find_operator(const std::string& schema) {
 }
 
 struct SchemaCall::Plan {
-    explicit Plan(c10::OperatorHandle handle) : op(std::move(handle)) {}
-    c10::OperatorHandle op;
-    struct Source {
-        int argument;  // -1: the default
-        const c10::Type* type;
-        c10::IValue by_default;
-    };
-    std::vector<Source> sources;
+    explicit Plan(c10::OperatorHandle handle) : callee(std::move(handle)) {}
+    Callee callee;
+    std::vector<int> sources;  // per argument of the schema; -1 is its default
 };
 
 SchemaCall::SchemaCall(const char* function, const char* schema,
                        const std::vector<Value>& arguments)
     : plan_(std::make_unique<Plan>(find_operator(schema))),
-      is_pointwise_(plan_->op.hasTag(at::Tag::pointwise)) {
+      is_pointwise_(plan_->callee.op.hasTag(at::Tag::pointwise)) {
     std::size_t next = 0;
-    for (const c10::Argument& wanted : plan_->op.schema().arguments()) {
-        const c10::Type* type = wanted.type().get();
-        if (next < arguments.size() && fits(arguments[next], *type)) {
-            plan_->sources.push_back({static_cast<int>(next++), type, {}});
-        } else if (const auto& fallback = wanted.default_value(); fallback.has_value()) {
-            plan_->sources.push_back({-1, type, *fallback});
+    for (const c10::Argument& wanted : plan_->callee.op.schema().arguments()) {
+        if (next < arguments.size() && fits(arguments[next], *wanted.type())) {
+            plan_->sources.push_back(static_cast<int>(next++));
+        } else if (wanted.default_value().has_value()) {
+            plan_->sources.push_back(-1);
         } else {
             throw std::runtime_error(std::string(function) + " does not match aten::" + schema +
                                      ": no input for its argument '" + wanted.name() +
@@ -110,42 +104,38 @@ bool argument_is_optional(const char* schema, std::size_t index) {
 }
 
 TensorList SchemaCall::run(const std::vector<Value>& arguments) const {
-    leave_autograd_out();
-    std::vector<c10::IValue> stack;
-    stack.reserve(plan_->sources.size());
-    for (const Plan::Source& source : plan_->sources) {
-        stack.push_back(source.argument < 0 ? source.by_default
-                                            : to_ivalue(arguments[source.argument], *source.type));
+    std::vector<const Value*> given;
+    given.reserve(plan_->sources.size());
+    for (const int source : plan_->sources) {
+        given.push_back(source < 0 ? nullptr : &arguments[static_cast<std::size_t>(source)]);
     }
-    plan_->op.callBoxed(&stack);
-    return results_of(stack);
+    leave_autograd_out();
+    return plan_->callee.run(given);
 }
 
 TensorList call(const char* schema, std::vector<Value> arguments) {
     compute();
     leave_autograd_out();
-    thread_local std::unordered_map<const void*, c10::OperatorHandle> known;
+    thread_local std::unordered_map<const void*, Callee> known;
     auto found = known.find(schema);
     if (found == known.end()) {
-        found = known.emplace(schema, find_operator(schema)).first;
+        found = known.emplace(schema, Callee(find_operator(schema))).first;
     }
-    const auto& wanted = found->second.schema().arguments();
-    std::vector<c10::IValue> stack;
-    stack.reserve(wanted.size());
-    for (std::size_t i = 0; i < wanted.size(); ++i) {
-        const bool given =
-            i < arguments.size() &&
-            !(std::holds_alternative<std::monostate>(arguments[i]) && wanted[i].default_value());
-        if (given && !fits(arguments[i], *wanted[i].type())) {
+    const auto& wanted = found->second.op.schema().arguments();
+    std::vector<const Value*> given(wanted.size(), nullptr);
+    for (std::size_t i = 0; i < std::min(wanted.size(), arguments.size()); ++i) {
+        const Value& argument = arguments[i];
+        if (std::holds_alternative<std::monostate>(argument) && wanted[i].default_value()) {
+            continue;
+        }
+        if (!fits(argument, *wanted[i].type())) {
             throw std::runtime_error("aten::" + std::string(schema) + ": " + wanted[i].name() +
                                      " must be of type " + wanted[i].type()->str() + ", got " +
-                                     describe(arguments[i]));
+                                     describe(argument));
         }
-        stack.push_back(given ? to_ivalue(arguments[i], *wanted[i].type())
-                              : wanted[i].default_value().value_or(c10::IValue()));
+        given[i] = &argument;
     }
-    found->second.callBoxed(&stack);
-    return results_of(stack);
+    return found->second.run(given);
 }
 
 Tensor::Tensor(const Tensor& other) : impl_(other.impl_) {
@@ -267,5 +257,7 @@ std::int64_t element_size(DType dtype) {
 }
 
 const char* name_of(DType dtype) { return c10::toString(scalar_type(dtype)); }
+
+bool is_integral(DType dtype) { return c10::isIntegralType(scalar_type(dtype), true); }
 
 }  // namespace ascend_emulator

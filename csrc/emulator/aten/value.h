@@ -1,6 +1,6 @@
 // ATen as the operator bodies see it: tensors, values, and calls by schema name.
 //
-// Only aten.cpp and ivalue.cpp include torch's headers, which cost 5 s per file; a file that
+// Only the other files of this folder include torch's headers, which cost 5 s per file; a file that
 // includes this header instead compiles in less than 1 s. An operator is looked up once and called
 // boxed.
 #pragma once
@@ -179,6 +179,8 @@ void assign(const Tensor& to, const Tensor& from);
 
 std::int64_t element_size(DType dtype);
 const char* name_of(DType dtype);
+/// Whether it is an integer or bool.
+bool is_integral(DType dtype);
 
 Tensor operator+(const Tensor& a, const Tensor& b);
 Tensor operator-(const Tensor& a, const Tensor& b);

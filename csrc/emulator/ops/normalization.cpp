@@ -42,11 +42,19 @@ ACLNN(aclnnLayerNormBackward, Tensor grad, Tensor x, Ints shape, Tensor mean, Te
     grad_bias = grads[2];
 }
 
+// ATen updates the running statistics without declaring it, so they are passed in the dtype in
+// which it computes.
 ACLNN(aclnnBatchNorm, Tensor x, Optional<Tensor> weight, Optional<Tensor> bias,
       Optional<InOut> running_mean, Optional<InOut> running_var, bool training, double momentum,
       double eps, Out y, Out mean, Out rstd) {
-    const TensorList found = aten_all("native_batch_norm", x, weight, bias, running_mean.tensor,
-                                      running_var.tensor, training, momentum, eps);
+    const DType wide = wide_dtype(x);
+    const Tensor updated_mean = widened(running_mean.tensor, wide);
+    const Tensor updated_var = widened(running_var.tensor, wide);
+    const TensorList found =
+        aten_all("native_batch_norm", x.to(wide), widened(weight, wide), widened(bias, wide),
+                 updated_mean, updated_var, training, momentum, eps);
+    running_mean = updated_mean;
+    running_var = updated_var;
     y = found[0];
     if (training) {
         mean = found[1];
@@ -57,8 +65,11 @@ ACLNN(aclnnBatchNormBackward, Tensor grad, Tensor x, Optional<Tensor> weight,
       Optional<Tensor> running_mean, Optional<Tensor> running_var, Optional<Tensor> mean,
       Optional<Tensor> rstd, bool training, double eps, Bools mask, Optional<Out> grad_x,
       Optional<Out> grad_weight, Optional<Out> grad_bias) {
-    const TensorList grads = aten_all("native_batch_norm_backward", grad, x, weight, running_mean,
-                                      running_var, mean, rstd, training, eps, mask);
+    const DType wide = wide_dtype(x);
+    const TensorList grads =
+        aten_all("native_batch_norm_backward", grad.to(wide), x.to(wide), widened(weight, wide),
+                 widened(running_mean, wide), widened(running_var, wide), widened(mean, wide),
+                 widened(rstd, wide), training, eps, mask);
     grad_x = grads[0];
     grad_weight = grads[1];
     grad_bias = grads[2];
