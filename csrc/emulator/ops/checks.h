@@ -22,6 +22,12 @@ inline void require(bool holds, const std::string& problem) {
     }
 }
 
+/// Refuse a tensor that stands for a scalar unless it has one element.
+inline void require_one_element(const char* argument, const Tensor& tensor) {
+    require(tensor.numel() == 1, std::string(argument) + " must have one element, got " +
+                                     std::to_string(tensor.numel()));
+}
+
 /// Throw, for arguments that a device takes and the emulator does not.
 [[noreturn]] inline void not_emulated(const std::string& what) {
     throw NotEmulated(what + " is not emulated");

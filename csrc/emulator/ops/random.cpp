@@ -6,9 +6,41 @@
 
 using namespace ascend_emulator;
 
+namespace {
+
+/// A graph keeps both in device memory, so that each replay draws other numbers.
+Seed seed_in(const Tensor& seed, const Tensor& offset, Int more) {
+    const auto value = [](const Tensor& tensor) {
+        const Tensor wide = tensor.to(DType::int64);
+        return *static_cast<const Int*>(wide.data());
+    };
+    require_one_element("seedTensor", seed);
+    require_one_element("offsetTensor", offset);
+    return {value(seed), value(offset) + more};
+}
+
+void fill_with_normal(const Tensor& self, float mean, float deviation, const Seed& seed) {
+    aten("normal_", self, static_cast<double>(mean), static_cast<double>(deviation), seed);
+}
+
+void write_dropout_mask(const Ints& shape, double probability, const Seed& seed, const Out& out) {
+    Int count = 1;
+    for (const Int size : shape) {
+        count *= size;
+    }
+    const Tensor keep = full({count}, Scalar{0.0}, DType::float32);
+    aten("bernoulli_.float", keep, 1 - probability, seed);
+    out = pack_mask(keep, out.tensor.sizes());
+}
+
+}  // namespace
+
 ACLNN(aclnnInplaceNormal, InOut self, float mean, float deviation, Int seed, Int offset) {
-    aten("normal_", self.tensor, static_cast<double>(mean), static_cast<double>(deviation),
-         Seed(seed, offset));
+    fill_with_normal(self.tensor, mean, deviation, Seed(seed, offset));
+}
+ACLNN(aclnnInplaceNormalTensor, InOut self, float mean, float deviation, Tensor seed, Tensor offset,
+      Int more) {
+    fill_with_normal(self.tensor, mean, deviation, seed_in(seed, offset, more));
 }
 namespace {
 
@@ -45,8 +77,16 @@ ACLNN(aclnnSimThreadExponential, InOut self, Int count, double lambda, Int seed,
     aten("exponential_", made, lambda, Seed(seed, offset));
     self = made;
 }
+ACLNN(aclnnInplaceUniformTensor, InOut self, double from, double to, Tensor seed, Tensor offset,
+      UInt more) {
+    aten("uniform_", self.tensor, from, to, seed_in(seed, offset, static_cast<Int>(more)));
+}
 ACLNN(aclnnInplaceRandom, InOut self, Int from, Int to, Int seed, Int offset) {
     aten("random_.from", self.tensor, from, to, Seed(seed, offset));
+}
+ACLNN(aclnnInplaceRandomTensor, InOut self, Int from, Int to, Tensor seed, Tensor offset,
+      Int more) {
+    aten("random_.from", self.tensor, from, to, seed_in(seed, offset, more));
 }
 ACLNN(aclnnInplaceBernoulli, InOut self, Scalar probability, Int seed, Int offset) {
     aten("bernoulli_.float", self.tensor, probability.to_double(), Seed(seed, offset));
@@ -60,15 +100,17 @@ ACLNN(aclnnRandperm, Int count, Int seed, Int offset, Out out) {
 ACLNN(aclnnMultinomial, Tensor self, Int count, bool replacement, Int seed, Int offset, Out out) {
     out = aten("multinomial", self, count, replacement, Seed(seed, offset));
 }
+ACLNN(aclnnMultinomialTensor, Tensor self, Int count, bool replacement, Tensor seed, Tensor offset,
+      Int more, Out out) {
+    out = aten("multinomial", self, count, replacement, seed_in(seed, offset, more));
+}
 ACLNN(aclnnDropoutGenMaskV2, Ints shape, double probability, Int seed, Int offset, Unused<DType>,
       Out out) {
-    Int count = 1;
-    for (const Int size : shape) {
-        count *= size;
-    }
-    const Tensor keep = full({count}, Scalar{0.0}, DType::float32);
-    aten("bernoulli_.float", keep, 1 - probability, Seed(seed, offset));
-    out = pack_mask(keep, out.tensor.sizes());
+    write_dropout_mask(shape, probability, Seed(seed, offset), out);
+}
+ACLNN(aclnnDropoutGenMaskV2Tensor, Ints shape, double probability, Tensor seed, Tensor offset,
+      Int more, Unused<DType>, Out out) {
+    write_dropout_mask(shape, probability, seed_in(seed, offset, more), out);
 }
 ACLNN(aclnnDropoutDoMask, Tensor self, Tensor mask, double probability, Out out) {
     out =
