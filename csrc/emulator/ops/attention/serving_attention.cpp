@@ -1,6 +1,7 @@
 // The arithmetic of serving attention; its aclnn functions are in serving_functions.cpp.
 #include "emulator/ops/attention/serving_attention.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <optional>
@@ -108,7 +109,9 @@ class Computation {
                     k_rope_->capacity() == k_.capacity(),
                 "queryRope and keyRope must have one head_dim, and the tokens of query and key");
         }
-        if (a_.sparse_mode == 0) {
+        require(a_.sparse_mode != 1 || a_.mask.defined(),
+                "attenMask must be given in sparse mode 1");
+        if (a_.sparse_mode <= 1) {
             mask_ = Plane::of_mask(a_.mask, q_.sequences, q_.length, k_.capacity());
         } else {
             check_compressed(a_.mask);
@@ -140,10 +143,23 @@ class Computation {
     }
 
   private:
-    /// The number of keys that query i may see, apart from the mask.
-    Int visible(Int i, const Sequence& one) const {
-        const Int past = a_.sparse_mode == 2 ? i + 1 : i + 1 + one.keys - one.queries;
-        return a_.sparse_mode == 0 || past > one.keys ? one.keys : past;
+    struct Keys {
+        Int first;
+        Int end;
+    };
+    /// The keys that query i may see, apart from the mask. In modes 0 and 2 the first query stands
+    /// at the first key, in modes 3 and 4 the last query at the last key. Without a mask, mode 0
+    /// ignores the window.
+    Keys visible(Int i, const Sequence& one) const {
+        const bool is_causal = a_.sparse_mode == 2 || a_.sparse_mode == 3;
+        const bool has_window = a_.sparse_mode == 4 || (a_.sparse_mode == 0 && mask_.given());
+        const Int place = a_.sparse_mode >= 3 ? i + one.keys - one.queries : i;
+        if (is_causal) {
+            return {0, std::min(one.keys, place + 1)};
+        }
+        return has_window ? Keys{std::max<Int>(0, place - a_.before),
+                                 std::min(one.keys, place + a_.after + 1)}
+                          : Keys{0, one.keys};
     }
 
     double score(Int b, Int n, Int position, Int group, Int j) const {
@@ -160,7 +176,8 @@ class Computation {
         const float* query = q_.row(ragged ? 0 : b, n, one.begin + i);
         const Int group = n / (a_.heads / a_.key_heads);
         Softmax softmax(q_.size);
-        for (Int j = 0; j < visible(i, one); ++j) {
+        const Keys seen = visible(i, one);
+        for (Int j = seen.first; j < seen.end; ++j) {
             if (!mask_.given() || mask_.get(b, 0, i, j) == 0) {
                 const double added = bias_.given() ? bias_.get(b, n, i, j) : 0.0;
                 softmax.add(score(b, n, one.begin + i, group, j) + added, v_.row(b, group, j));
@@ -200,7 +217,7 @@ void ServingAttention::run(const Out& out, const Out& lse) const {
                 heads <= 256,
             "numHeads must be at most 256, and a multiple of numKeyValueHeads by at most 64, got " +
                 std::to_string(heads) + " and " + std::to_string(key_heads));
-    if (sparse_mode != 0 && sparse_mode != 2 && sparse_mode != 3) {
+    if (sparse_mode < 0 || sparse_mode > 4) {
         not_emulated("sparseMode " + std::to_string(sparse_mode));
     }
     require(out.tensor.sizes() == query.sizes(), "attentionOut must have the shape of query");

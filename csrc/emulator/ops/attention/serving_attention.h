@@ -23,6 +23,8 @@ struct ServingAttention {
     double scale = 1;
     String layout;
     Int sparse_mode = 0;
+    Int before = 0;  // the window of sparse modes 0, with a mask, and 4: keys before and after the
+    Int after = 0;   // query's own position
     Int block_size = 0;
     bool corrects_masked_rows = false;  // to 0; otherwise a row without any key is an error here
 

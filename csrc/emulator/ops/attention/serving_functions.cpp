@@ -27,6 +27,9 @@ struct Rope {
     Tensor key;
 };
 
+/// A window that leaves nothing out.
+constexpr Int whole = 2147483647;
+
 struct Attributes {
     Int heads;
     double scale;
@@ -38,13 +41,6 @@ struct Attributes {
     Int inner_precise;
     Int block_size;
 };
-
-void check_no_window(const Attributes& with) {
-    constexpr Int whole = 2147483647;
-    if (with.before < whole || with.after < whole) {
-        not_emulated("a window of preTokens and nextTokens");
-    }
-}
 
 void check_block_size(const Attributes& with, Int max) {
     require(with.block_size > 0 && with.block_size <= max && with.block_size % 16 == 0,
@@ -63,6 +59,8 @@ ServingAttention attention_of(const Tensor& query, const Tensor& bias, const Ten
     attention.key_heads = or_heads(with.key_heads, with.heads);
     attention.scale = with.scale;
     attention.layout = with.layout;
+    attention.before = with.before;
+    attention.after = with.after;
     return attention;
 }
 
@@ -78,7 +76,6 @@ void fused_infer(bool wants_950, const Tensor& query, const Tensors& key, const 
                  const Out& lse, const Rope& rope) {
     require(wants_950 == is_ascend950(),
             wants_950 ? "V5 requires an Ascend 950" : "V1 to V4 do not exist on an Ascend 950");
-    check_no_window(with);
     ServingAttention attention = attention_of(query, bias, mask, with);
     attention.key = only("key", key);
     attention.value = only("value", value);
@@ -167,7 +164,6 @@ namespace {
 void prompt(const Tensor& query, const Tensor& key, const Tensor& value, const Tensor& bias,
             const Tensor& mask, const Lengths& lengths, const Attributes& with, const Out& out) {
     require(!is_ascend950(), "PromptFlashAttention does not exist on an Ascend 950");
-    check_no_window(with);
     if (with.layout == "TND") {
         not_emulated("inputLayout TND of PromptFlashAttention");
     }
@@ -229,14 +225,14 @@ ACLNN_CHECKED(aclnnIncreFlashAttention, Tensor query, Tensors key, Tensors value
               Optional<Tensor> bias, Optional<Tensor> mask, Ints lengths, Int heads, double scale,
               String layout, Int key_heads, Out out) {
     incre(query, key, value, bias, mask, lengths, Tensor(),
-          {heads, scale, 0, 0, layout, key_heads, 0, 0, 0}, out);
+          {heads, scale, whole, whole, layout, key_heads, 0, 0, 0}, out);
 }
 ACLNN_CHECKED(aclnnIncreFlashAttentionV2, Tensor query, Tensors key, Tensors value,
               Optional<Tensor> bias, Optional<Tensor> mask, Ints lengths,
               FIVE_SCALES(dequantScale1, dequantScale2), Int heads, double scale, String layout,
               Int key_heads, Out out) {
     incre(query, key, value, bias, mask, lengths, Tensor(),
-          {heads, scale, 0, 0, layout, key_heads, 0, 0, 0}, out);
+          {heads, scale, whole, whole, layout, key_heads, 0, 0, 0}, out);
 }
 ACLNN_CHECKED(aclnnIncreFlashAttentionV3, Tensor query, Tensors key, Tensors value,
               Optional<Tensor> bias, Optional<Tensor> mask, Ints lengths,
@@ -244,7 +240,7 @@ ACLNN_CHECKED(aclnnIncreFlashAttentionV3, Tensor query, Tensors key, Tensors val
               Optional<Tensor> block_table, Int heads, double scale, String layout, Int key_heads,
               Int block_size, Int inner_precise, Out out) {
     incre(query, key, value, bias, mask, lengths, block_table,
-          {heads, scale, 0, 0, layout, key_heads, 0, inner_precise, block_size}, out);
+          {heads, scale, whole, whole, layout, key_heads, 0, inner_precise, block_size}, out);
 }
 ACLNN_CHECKED(aclnnIncreFlashAttentionV4, Tensor query, Tensors key, Tensors value,
               Optional<Tensor> bias, Optional<Tensor> mask, Ints lengths,
@@ -252,5 +248,5 @@ ACLNN_CHECKED(aclnnIncreFlashAttentionV4, Tensor query, Tensors key, Tensors val
               Optional<Tensor> block_table, REFUSED(Tensor, kvPaddingSize), Int heads, double scale,
               String layout, Int key_heads, Int block_size, Int inner_precise, Out out) {
     incre(query, key, value, bias, mask, lengths, block_table,
-          {heads, scale, 0, 0, layout, key_heads, 0, inner_precise, block_size}, out);
+          {heads, scale, whole, whole, layout, key_heads, 0, inner_precise, block_size}, out);
 }

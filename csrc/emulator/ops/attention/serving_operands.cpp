@@ -123,11 +123,11 @@ Plane Plane::of_bias(const ServingAttention& a, Int sequences, Int queries, Int 
 void check_compressed(const Tensor& mask) {
     constexpr Int side = 2048;
     require(mask.defined() && mask.numel() == side * side,
-            "attenMask must be [2048, 2048] in sparse modes 2 and 3");
+            "attenMask must be [2048, 2048] in sparse modes 2 to 4");
     const Tensor wanted = aten("triu", full({side, side}, Scalar{1.0}, DType::float32), Int{1});
     const Tensor wrong = aten("abs", mask.to_float().reshape({side, side}) - wanted);
     require(wrong.reshape({-1}).sum({0}).item() == 0,
-            "attenMask must be 1 above its diagonal and 0 elsewhere in sparse modes 2 and 3");
+            "attenMask must be 1 above its diagonal and 0 elsewhere in sparse modes 2 to 4");
 }
 
 }  // namespace ascend_emulator

@@ -57,7 +57,7 @@ class Plane {
     IntList sizes_;
 };
 
-/// Check the mask of sparse modes 2 and 3, which is the same for all lengths.
+/// Check the mask of sparse modes 2 to 4, which is the same for all lengths.
 void check_compressed(const Tensor& mask);
 
 }  // namespace ascend_emulator
