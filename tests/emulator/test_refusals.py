@@ -204,6 +204,10 @@ SHAPES = {
     "aclnnSoftmax": (lambda x, y: [x, 1], [4, 6]),
     "aclnnMm": (lambda x, y: [x, y], [4, 2]),
     "aclnnMatmul": (lambda x, y: [x[0], y], [2]),
+    "aclnnCat": (lambda x, y: [[x, x], 1], [4, 12]),
+    "aclnnStack": (lambda x, y: [[x, x], -1], [4, 6, 2]),
+    "aclnnGather": (lambda x, y: [x, 0, (y[:3] > 0).long()], [3, 2]),
+    "aclnnScatterAdd": (lambda x, y: [x, 0, (y[:3] > 0).long(), y], [4, 6]),
 }
 
 
@@ -222,6 +226,14 @@ def test_phase_one_refuses_an_output_of_another_shape(name):
     assert f"out must have shape {shape}, got {[3, *shape]}" in str(raised.value)
 
 
+def test_phase_one_refuses_an_index_of_another_dtype():
+    import torch
+
+    x, out = torch.randn(4, 6).npu(), torch.zeros(2, 6).npu()
+    with pytest.raises(RuntimeError, match=r"^161002.*index must be int64.*got Float"):
+        call("aclnnIndexSelect", x, 0, torch.zeros(2).npu(), out)
+
+
 def test_a_body_names_an_output_of_another_shape():
     import torch
 
@@ -230,9 +242,10 @@ def test_a_body_names_an_output_of_another_shape():
         call("aclnnGelu", x, y)
 
 
-def _windowed(t):
+def _prefixed(t):
     arguments = fused_infer(t, 1)
-    return [5 if argument is _WHOLE else argument for argument in arguments]
+    arguments[-7] = 5  # sparseMode
+    return arguments
 
 
 def _of_columns(t, group_type, bias):
@@ -244,7 +257,7 @@ def _of_columns(t, group_type, bias):
 @pytest.mark.parametrize(
     ("function", "arguments", "message"),
     [
-        ("aclnnFusedInferAttentionScore", _windowed, "preTokens and nextTokens is not emulated"),
+        ("aclnnFusedInferAttentionScore", _prefixed, "sparseMode 5 is not emulated"),
         (
             "aclnnScatterPaKvCache",
             lambda t: scatter_cache(t, cacheMode="PA_NZ"),
@@ -309,7 +322,7 @@ def test_the_reason_of_a_failed_task_reaches_the_user(task_queue, waits):
         check=True,
     )
     assert "no error" not in done.stdout
-    reason = "[emulated NPU] aclnnIndexSelect: index out of range in self"
+    reason = "[emulated NPU] aclnnIndexSelect: index must hold indices of 0 to 2, got 7"
     assert reason in done.stdout + done.stderr
     if "synchronize" in waits:
         assert reason in done.stdout

@@ -12,7 +12,11 @@
 //
 //     ACLNN(aclnnSwiGlu, Tensor x, std::int64_t dim, Out out) { out = ...; }
 //
-// Both export the two phases of the function, `<name>GetWorkspaceSize` and `<name>`. The body runs
+// A body with ATen's parameters and shapes, of which only values differ, is
+//
+//     ACLNN_LIKE(aclnnInplaceDiv, "div_.Tensor", InOut self, Tensor other) { self = ...; }
+//
+// All export the two phases of the function, `<name>GetWorkspaceSize` and `<name>`. The body runs
 // on the stream's worker, on CPU tensors that alias the device's memory.
 //
 // Phase 1 refuses null for each tensor, list and output, except for parameters of the types
@@ -80,8 +84,8 @@ struct ParameterDeclaration {
 struct Operation {
     const char* name;
     const char* phase1_name;
-    const char* schema;      // of ATen; null for a body
-    const char* parameters;  // the body's, as in its source; null for a schema
+    const char* schema;      // of ATen, whose checks phase 1 makes; null if a body has none
+    const char* parameters;  // the body's, as in its source; null for a row
     void (*run)(const Operation& operation, const Arguments& arguments);
     const ParameterKind* kinds;
     const bool* required;
@@ -362,19 +366,23 @@ using AnyFunction = void (*)();
 #define REFUSED_UNLESS(DEFAULT, TYPE, NAME) \
     [[maybe_unused]] ascend_emulator::Refused<TYPE, DEFAULT> NAME
 
-#define ACLNN(NAME, ...) ACLNN_BODY(NAME, false, __VA_ARGS__)
+#define ACLNN(NAME, ...) ACLNN_BODY(NAME, nullptr, false, __VA_ARGS__)
 
 // A body that begins with checks of its arguments. Phase 1 runs it up to the first step that
 // computes, and refuses what is not emulated.
-#define ACLNN_CHECKED(NAME, ...) ACLNN_BODY(NAME, true, __VA_ARGS__)
+#define ACLNN_CHECKED(NAME, ...) ACLNN_BODY(NAME, nullptr, true, __VA_ARGS__)
 
-#define ACLNN_BODY(NAME, CHECKED, ...)                                                        \
+// A body whose parameters and whose result's shape are those of an operator of ATen. Phase 1 checks
+// them as it checks a row's.
+#define ACLNN_LIKE(NAME, SCHEMA, ...) ACLNN_BODY(NAME, SCHEMA, false, __VA_ARGS__)
+
+#define ACLNN_BODY(NAME, SCHEMA, CHECKED, ...)                                                \
     static void NAME##_body(__VA_ARGS__);                                                     \
     namespace {                                                                               \
     using NAME##_signature = decltype(ascend_emulator::signature_of(&NAME##_body));           \
     const ascend_emulator::Operation NAME##_operation = {#NAME,                               \
                                                          #NAME "GetWorkspaceSize",            \
-                                                         nullptr,                             \
+                                                         SCHEMA,                              \
                                                          ACLNN_TEXT(__VA_ARGS__),             \
                                                          NAME##_signature::run<&NAME##_body>, \
                                                          NAME##_signature::kinds,             \

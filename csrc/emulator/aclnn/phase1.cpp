@@ -126,7 +126,7 @@ bool may_be_null(const Operation& operation, std::size_t index) {
 }
 
 std::string parameter_name(const Operation& operation, std::size_t index) {
-    if (operation.schema != nullptr) {
+    if (operation.parameters == nullptr) {
         const std::string name =
             is_schema_input(operation.kinds[index])
                 ? argument_name(operation.schema, schema_index(operation, index))

@@ -61,6 +61,38 @@ Shape same_as_first(const Operation& operation, const Arguments& arguments) {
     return tensors.empty() ? std::nullopt : Shape(*tensors[0]);
 }
 
+Shape same_as_index(const Operation& operation, const Arguments& arguments) {
+    const auto tensors = tensors_of(operation, arguments);
+    return tensors.size() < 2 ? std::nullopt : Shape(*tensors[1]);
+}
+
+/// A list of tensors, side by side in one dimension or in a new one.
+template <bool in_new_dimension>
+Shape joined(const Operation&, const Arguments& arguments) {
+    const auto* list = first<std::vector<TensorDescriptionPtr>>(arguments);
+    const auto* number = first<std::int64_t>(arguments);
+    if (list == nullptr || list->empty() || number == nullptr || (*list)[0] == nullptr) {
+        return std::nullopt;
+    }
+    IntList shape = (*list)[0]->sizes;
+    std::int64_t dim = *number;
+    if (!wrap(&dim, shape.size() + (in_new_dimension ? 1 : 0))) {
+        return std::nullopt;
+    }
+    const auto at = static_cast<std::size_t>(dim);
+    if (in_new_dimension) {
+        shape.insert(shape.begin() + dim, static_cast<std::int64_t>(list->size()));
+        return shape;
+    }
+    for (std::size_t i = 1; i < list->size(); ++i) {
+        if ((*list)[i] == nullptr || (*list)[i]->sizes.size() != shape.size() || shape.empty()) {
+            return std::nullopt;  // of no dimensions, or empty ones, which are left out
+        }
+        shape[at] += (*list)[i]->sizes[at];
+    }
+    return shape;
+}
+
 Shape no_dimensions(const Operation&, const Arguments&) { return IntList{}; }
 
 /// A list of dimensions, and whether they stay with size 1.
@@ -141,14 +173,11 @@ constexpr NamedRule rules[] = {
     {"argmin", over_dim},
     {"baddbmm", product<1>},
     {"bmm", product<0>},
-    {"cummax", same_as_first},
-    {"cummin", same_as_first},
-    {"cumsum", same_as_first},
+    {"cat", joined<false>},
     {"dot", product<0>},
-    {"flip", same_as_first},
+    {"gather", same_as_index},
     {"kthvalue", over_dim},
     {"linalg_vector_norm", over_dims},
-    {"log_softmax.int", same_as_first},
     {"logsumexp", over_dims},
     {"matmul", product<0>},
     {"max", no_dimensions},
@@ -163,16 +192,30 @@ constexpr NamedRule rules[] = {
     {"nansum", over_dims},
     {"prod", no_dimensions},
     {"prod.dim_int", over_dim},
-    {"roll", same_as_first},
-    {"softmax.int", same_as_first},
-    {"sort.stable", same_as_first},
+    {"stack", joined<true>},
     {"std.correction", over_dims},
     {"sum.dim_IntList", over_dims},
+    {"take", same_as_index},
     {"trace", no_dimensions},
-    {"tril", same_as_first},
-    {"triu", same_as_first},
     {"var.correction", over_dims},
     {"var_mean.correction", over_dims},
+};
+
+/// Operators whose result has the shape of the first tensor.
+constexpr std::string_view like_first[] = {
+    "cummax",
+    "cummin",
+    "cumsum",
+    "flip",
+    "index_copy",
+    "index_fill.int_Scalar",
+    "log_softmax.int",
+    "roll",
+    "scatter_add",
+    "softmax.int",
+    "sort.stable",
+    "tril",
+    "triu",
 };
 
 constexpr std::string_view pointwise[] = {
@@ -185,6 +228,9 @@ constexpr std::string_view pointwise[] = {
 }  // namespace
 
 ShapeRule shape_rule_of(const std::string& schema) {
+    if (std::find(std::begin(like_first), std::end(like_first), schema) != std::end(like_first)) {
+        return same_as_first;
+    }
     for (const NamedRule& named : rules) {
         if (named.schema == schema) {
             return named.rule;

@@ -13,7 +13,6 @@ ATEN(aclnnGlu,                 "glu",                  Tensor, Int, Out)
 ATEN(aclnnGluBackward,         "glu_backward",         Tensor, Tensor, Int, Out)
 ATEN(aclnnHardshrink,          "hardshrink",           Tensor, Scalar, Out)
 ATEN(aclnnHardshrinkBackward,  "hardshrink_backward",  Tensor, Tensor, Scalar, Out)
-ATEN(aclnnHardsigmoid,         "hardsigmoid",          Tensor, Out)
 ATEN(aclnnHardsigmoidBackward, "hardsigmoid_backward", Tensor, Tensor, Out)
 ATEN(aclnnHardswish,           "hardswish",            Tensor, Out)
 ATEN(aclnnHardswishBackward,   "hardswish_backward",   Tensor, Tensor, Out)
@@ -23,7 +22,6 @@ ATEN(aclnnHardtanhBackward,    "hardtanh_backward",    Tensor, Tensor, Scalar, S
 ATEN(aclnnInplaceAddRelu,      "_add_relu_.Tensor",    InOut, Tensor, Scalar)
 ATEN(aclnnInplaceCelu,         "celu_",                InOut, Scalar)
 ATEN(aclnnInplaceElu,          "elu_",                 InOut, Scalar, Scalar, Scalar)
-ATEN(aclnnInplaceHardsigmoid,  "hardsigmoid_",         InOut)
 ATEN(aclnnInplaceHardswish,    "hardswish_",           InOut)
 ATEN(aclnnInplaceHardtanh,     "hardtanh_",            InOut, Scalar, Scalar)
 ATEN(aclnnInplaceLeakyRelu,    "leaky_relu_",          InOut, Scalar)
@@ -52,6 +50,18 @@ ATEN(aclnnTanhBackward,        "tanh_backward",        Tensor, Tensor, Out)
 ATEN(aclnnThreshold,           "threshold",            Tensor, Scalar, Scalar, Out)
 ATEN(aclnnThresholdBackward,   "threshold_backward",   Tensor, Tensor, Scalar, Out)
 // clang-format on
+
+namespace {
+
+/// A device takes integers as well, and cuts the fraction of the result off.
+Tensor hardsigmoid(const Tensor& x) {
+    return aten("hardsigmoid", is_integral(x.dtype()) ? x.to_float() : x);
+}
+
+}  // namespace
+
+ACLNN_LIKE(aclnnHardsigmoid, "hardsigmoid", Tensor self, Out out) { out = hardsigmoid(self); }
+ACLNN_LIKE(aclnnInplaceHardsigmoid, "hardsigmoid_", InOut self) { self = hardsigmoid(self.tensor); }
 
 ACLNN(aclnnSoftmaxBackward, Tensor grad, Tensor output, Int dim, Out out) {
     out = aten("_softmax_backward_data", grad, output, dim, output.dtype());
@@ -95,11 +105,11 @@ TensorList swiglu_halves(const Tensor& x, Int dim) {
 
 }  // namespace
 
-ACLNN(aclnnSwiGlu, Tensor x, Int dim, Out out) {
+ACLNN_CHECKED(aclnnSwiGlu, Tensor x, Int dim, Out out) {
     const TensorList halves = swiglu_halves(x, dim);
     out = aten("silu", halves[0]) * halves[1];
 }
-ACLNN(aclnnSwiGluGrad, Tensor grad, Tensor x, Int dim, Out out) {
+ACLNN_CHECKED(aclnnSwiGluGrad, Tensor grad, Tensor x, Int dim, Out out) {
     const TensorList halves = swiglu_halves(x, dim);
     const Tensor wide = grad.to_float();
     const TensorList grads = {aten("silu_backward", wide * halves[1], halves[0]),
@@ -127,14 +137,15 @@ GeGlu geglu(const Tensor& x, Int dim, Int approximate, bool activate_left) {
 
 }  // namespace
 
-ACLNN(aclnnGeGluV3, Tensor x, Int dim, Int approximate, bool activate_left, Out out, Out out_gelu) {
+ACLNN_CHECKED(aclnnGeGluV3, Tensor x, Int dim, Int approximate, bool activate_left, Out out,
+              Out out_gelu) {
     const GeGlu gate = geglu(x, dim, approximate, activate_left);
     const Tensor gelu = aten("gelu", gate.halves[gate.activated], gate.formula);
     out_gelu = gelu;
     out = gelu * gate.halves[1 - gate.activated];
 }
-ACLNN(aclnnGeGluV3Backward, Tensor grad, Tensor x, Tensor gelu, Int dim, Int approximate,
-      bool activate_left, Out out) {
+ACLNN_CHECKED(aclnnGeGluV3Backward, Tensor grad, Tensor x, Tensor gelu, Int dim, Int approximate,
+              bool activate_left, Out out) {
     const GeGlu gate = geglu(x, dim, approximate, activate_left);
     const Tensor wide = grad.to_float();
     TensorList grads(2);

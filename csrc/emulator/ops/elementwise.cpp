@@ -51,8 +51,6 @@ ATEN(aclnnInplaceAtanh,        "atanh_",               InOut)
 ATEN(aclnnInplaceCeil,         "ceil_",                InOut)
 ATEN(aclnnInplaceCos,          "cos_",                 InOut)
 ATEN(aclnnInplaceCosh,         "cosh_",                InOut)
-ATEN(aclnnInplaceDiv,          "div_.Tensor",          InOut, Tensor)
-ATEN(aclnnInplaceDivs,         "div_.Scalar",          InOut, Scalar)
 ATEN(aclnnInplaceErf,          "erf_",                 InOut)
 ATEN(aclnnInplaceErfc,         "erfc_",                InOut)
 ATEN(aclnnInplaceErfinv,       "erfinv_",              InOut)
@@ -76,8 +74,6 @@ ATEN(aclnnInplaceMuls,         "mul_.Scalar",          InOut, Scalar)
 ATEN(aclnnInplacePowTensorScalar, "pow_.Scalar",        InOut, Scalar)
 ATEN(aclnnInplacePowTensorTensor, "pow_.Tensor",        InOut, Tensor)
 ATEN(aclnnInplaceReciprocal,   "reciprocal_",          InOut)
-ATEN(aclnnInplaceRemainderTensorScalar, "remainder_.Scalar", InOut, Scalar)
-ATEN(aclnnInplaceRemainderTensorTensor, "remainder_.Tensor", InOut, Tensor)
 ATEN(aclnnInplaceRsqrt,        "rsqrt_",               InOut)
 ATEN(aclnnInplaceSin,          "sin_",                 InOut)
 ATEN(aclnnInplaceSinc,         "sinc_",                InOut)
@@ -103,9 +99,6 @@ ATEN(aclnnPowScalarTensor,        "pow.Scalar",         Scalar, Tensor, Out)
 ATEN(aclnnPowTensorScalar,        "pow.Tensor_Scalar",  Tensor, Scalar, Out)
 ATEN(aclnnPowTensorTensor,        "pow.Tensor_Tensor",  Tensor, Tensor, Out)
 ATEN(aclnnReciprocal,          "reciprocal",           Tensor, Out)
-ATEN(aclnnRemainderScalarTensor,  "remainder.Scalar_Tensor", Scalar, Tensor, Out)
-ATEN(aclnnRemainderTensorScalar,  "remainder.Scalar",   Tensor, Scalar, Out)
-ATEN(aclnnRemainderTensorTensor,  "remainder.Tensor",   Tensor, Tensor, Out)
 ATEN(aclnnRound,               "round",                Tensor, Out)
 ATEN(aclnnRsqrt,               "rsqrt",                Tensor, Out)
 ATEN(aclnnRsub,                "rsub.Tensor",          Tensor, Tensor, Scalar, Out)
@@ -134,7 +127,50 @@ Tensor divide(const Tensor& self, const Value& other, Int mode) {
                      : aten("div.Tensor_mode", self, other, rounding_name(mode));
 }
 
+bool is_integral(const Value& value) {
+    if (const auto* tensor = std::get_if<Tensor>(&value)) {
+        return is_integral(tensor->dtype());
+    }
+    const auto& scalar = std::get<Scalar>(value).value;
+    return std::holds_alternative<Int>(scalar) || std::holds_alternative<bool>(scalar);
+}
+
+/// ATen refuses the remainder of integers by 0. CANN's kernel gives -1.
+Tensor remainder(const Value& self, const Value& other) {
+    if (!is_integral(self) || !is_integral(other)) {
+        return aten("remainder.Tensor", self, other);
+    }
+    const Tensor is_zero = aten("eq.Scalar", other, 0);
+    const Tensor divisor = aten("masked_fill.Scalar", other, is_zero, 1);
+    return aten("masked_fill.Scalar", aten("remainder.Tensor", self, divisor), is_zero, -1);
+}
+
 }  // namespace
+
+// Integers get the quotient without its fraction, where ATen refuses them.
+ACLNN_LIKE(aclnnInplaceDiv, "div_.Tensor", InOut self, Tensor other) {
+    self = aten("div.Tensor", self.tensor, other);
+}
+ACLNN_LIKE(aclnnInplaceDivs, "div_.Scalar", InOut self, Scalar other) {
+    self = aten("div.Scalar", self.tensor, other);
+}
+
+ACLNN_LIKE(aclnnRemainderTensorTensor, "remainder.Tensor", Tensor self, Tensor other, Out out) {
+    out = remainder(self, other);
+}
+ACLNN_LIKE(aclnnRemainderTensorScalar, "remainder.Scalar", Tensor self, Scalar other, Out out) {
+    out = remainder(self, other);
+}
+ACLNN_LIKE(aclnnRemainderScalarTensor, "remainder.Scalar_Tensor", Scalar self, Tensor other,
+           Out out) {
+    out = remainder(self, other);
+}
+ACLNN_LIKE(aclnnInplaceRemainderTensorTensor, "remainder_.Tensor", InOut self, Tensor other) {
+    self = remainder(self.tensor, other);
+}
+ACLNN_LIKE(aclnnInplaceRemainderTensorScalar, "remainder_.Scalar", InOut self, Scalar other) {
+    self = remainder(self.tensor, other);
+}
 
 // mode: 0 true division, 1 towards zero, 2 down
 ACLNN(aclnnDivMod, Tensor self, Tensor other, Int32 mode, Out out) {

@@ -1,5 +1,8 @@
 // Convolution, pooling, padding and resampling.
+#include <algorithm>
+
 #include "emulator/aclnn/operation.h"
+#include "emulator/ops/indices.h"
 
 using namespace ascend_emulator;
 
@@ -9,7 +12,6 @@ ATEN(aclnnAdaptiveAvgPool2dBackward,      "_adaptive_avg_pool2d_backward",      
 ATEN(aclnnAdaptiveAvgPool3d,              "adaptive_avg_pool3d",                Tensor, Ints, Out)
 ATEN(aclnnAdaptiveAvgPool3dBackward,      "_adaptive_avg_pool3d_backward",      Tensor, Tensor, Out)
 ATEN(aclnnAdaptiveMaxPool2d,              "adaptive_max_pool2d",                Tensor, Ints, Out, Out)
-ATEN(aclnnAdaptiveMaxPool2dBackward,      "adaptive_max_pool2d_backward",       Tensor, Tensor, Tensor, Out)
 ATEN(aclnnAdaptiveMaxPool3d,              "adaptive_max_pool3d",                Tensor, Ints, Out, Out)
 ATEN(aclnnChannelShuffle,                 "channel_shuffle",                    Tensor, Int, Out)
 ATEN(aclnnConstantPadNd,                  "constant_pad_nd",                    Tensor, Ints, Scalar, Out)
@@ -69,19 +71,58 @@ Value divisor(Int value) { return value == 0 ? Value() : Value(value); }
 
 }  // namespace
 
-ACLNN(aclnnConvolution, Tensor x, Tensor weight, Optional<Tensor> bias, Ints stride, Ints padding,
-      Ints dilation, bool transposed, Ints output_padding, Int groups, Out out, CubeMathType) {
-    out = aten("convolution", x, weight, bias, stride, padding, dilation, transposed,
-               output_padding, groups);
+namespace {
+
+/// The padding of a convolution. CANN takes four values for one of 2 dimensions, before and after
+/// the rows and the columns, of which ATen takes what is equal on both sides; the rest pads x
+/// itself.
+class Padding {
+  public:
+    Padding(const Ints& given, const Tensor& x, bool transposed) : both_(given) {
+        if (given.size() != 4 || x.dim() != 4) {
+            return;
+        }
+        require(!transposed || (given[0] == given[1] && given[2] == given[3]),
+                "padding must be equal on both sides if transposed is true");
+        both_ = {std::min(given[0], given[1]), std::min(given[2], given[3])};
+        more_ = {given[2] - both_[1], given[3] - both_[1], given[0] - both_[0],
+                 given[1] - both_[0]};
+        is_uneven_ = given[0] != given[1] || given[2] != given[3];
+    }
+    const Ints& both() const { return both_; }
+    Tensor pad(const Tensor& x) const {
+        return is_uneven_ ? aten("constant_pad_nd", x, more_, 0.0) : x;
+    }
+    /// The part of the gradient that belongs to x.
+    Tensor crop(const Tensor& grad) const {
+        const Ints less{-more_[0], -more_[1], -more_[2], -more_[3]};
+        return is_uneven_ && grad.defined() ? aten("constant_pad_nd", grad, less, 0.0) : grad;
+    }
+
+  private:
+    Ints both_;
+    Ints more_{0, 0, 0, 0};
+    bool is_uneven_ = false;
+};
+
+}  // namespace
+
+ACLNN_CHECKED(aclnnConvolution, Tensor x, Tensor weight, Optional<Tensor> bias, Ints stride,
+              Ints padding, Ints dilation, bool transposed, Ints output_padding, Int groups,
+              Out out, CubeMathType) {
+    const Padding sides(padding, x, transposed);
+    out = aten("convolution", sides.pad(x), weight, bias, stride, sides.both(), dilation,
+               transposed, output_padding, groups);
 }
-ACLNN(aclnnConvolutionBackward, Tensor grad, Tensor x, Tensor weight, OptionalInts bias_sizes,
-      Ints stride, Ints padding, Ints dilation, bool transposed, Ints output_padding, Int32 groups,
-      Bools mask, CubeMathType, Optional<Out> grad_x, Optional<Out> grad_weight,
-      Optional<Out> grad_bias) {
+ACLNN_CHECKED(aclnnConvolutionBackward, Tensor grad, Tensor x, Tensor weight,
+              OptionalInts bias_sizes, Ints stride, Ints padding, Ints dilation, bool transposed,
+              Ints output_padding, Int32 groups, Bools mask, CubeMathType, Optional<Out> grad_x,
+              Optional<Out> grad_weight, Optional<Out> grad_bias) {
+    const Padding sides(padding, x, transposed);
     const TensorList grads =
-        aten_all("convolution_backward", grad, x, weight, bias_sizes.value(), stride, padding,
-                 dilation, transposed, output_padding, groups, mask);
-    grad_x = grads[0];
+        aten_all("convolution_backward", grad, sides.pad(x), weight, bias_sizes.value(), stride,
+                 sides.both(), dilation, transposed, output_padding, groups, mask);
+    grad_x = sides.crop(grads[0]);
     grad_weight = grads[1];
     grad_bias = grads[2];
 }
@@ -106,18 +147,34 @@ ACLNN(aclnnAvgPool3dBackward, Tensor grad, Tensor x, Ints kernel, Ints stride, I
                divisor(divisor_override));
 }
 
+namespace {
+
+/// The indices of maxima in the last `rank` dimensions of x.
+Tensor maxima(const Tensor& indices, const Tensor& x, Int rank) {
+    Int count = 1;
+    for (Int i = 1; i <= rank; ++i) {
+        count *= x.size(-i);
+    }
+    return checked_indices("indices", indices, count);
+}
+
+}  // namespace
+
+ACLNN(aclnnAdaptiveMaxPool2dBackward, Tensor grad, Tensor x, Tensor indices, Out out) {
+    out = aten("adaptive_max_pool2d_backward", grad, x, maxima(indices, x, 2));
+}
 ACLNN(aclnnAdaptiveMaxPool3dBackward, Tensor grad, Tensor x, Tensor indices, Out out) {
-    out = aten("adaptive_max_pool3d_backward", grad, x, indices.to(DType::int64));
+    out = aten("adaptive_max_pool3d_backward", grad, x, maxima(indices, x, 3));
 }
 ACLNN(aclnnMaxPool2dWithIndicesBackward, Tensor grad, Tensor x, Tensor indices, Ints kernel,
       Ints stride, Ints padding, Ints dilation, bool ceil_mode, Out out) {
     out = aten("max_pool2d_with_indices_backward", grad, x, kernel, stride, padding, dilation,
-               ceil_mode, indices.to(DType::int64));
+               ceil_mode, maxima(indices, x, 2));
 }
 ACLNN(aclnnMaxPool3dWithArgmaxBackward, Tensor grad, Tensor x, Tensor indices, Ints kernel,
       Ints stride, Ints padding, Ints dilation, bool ceil_mode, Out out) {
     out = aten("max_pool3d_with_indices_backward", grad, x, kernel, stride, padding, dilation,
-               ceil_mode, indices.to(DType::int64));
+               ceil_mode, maxima(indices, x, 3));
 }
 // The mask is unused, as a device's has a private layout. Only the gradient reads it, and here the
 // gradient is computed from x.

@@ -1,21 +1,18 @@
 // Gathering, scattering, embeddings, and operators whose output shape depends on the data.
 #include "emulator/aclnn/operation.h"
+#include "emulator/ops/indices.h"
 
 using namespace ascend_emulator;
 
 // clang-format off
 ATEN(aclnnBucketize,               "bucketize.Tensor",          Tensor, Tensor, bool, bool, Out)
-ATEN(aclnnEmbedding,               "embedding",                 Tensor, Tensor, Out)
 ATEN(aclnnEmbeddingBag,            "_embedding_bag",             Tensor, Tensor, Tensor, bool, Int, bool, Tensor, bool, Int, Out, Out, Out, Out)
 ATEN(aclnnGather,                  "gather",                    Tensor, Int, Tensor, Out)
-ATEN(aclnnIndexAdd,                "index_add",                 Tensor, Int, Tensor, Tensor, Scalar, Out)
 ATEN(aclnnIndexCopy,               "index_copy",                Tensor, Int, Tensor, Tensor, Out)
 ATEN(aclnnIndexFill,               "index_fill.int_Scalar",     Tensor, Int, Tensor, Scalar, Out)
-ATEN(aclnnIndexSelect,             "index_select",              Tensor, Int, Tensor, Out)
 ATEN(aclnnInplaceIndexCopy,        "index_copy_",               InOut, Int, Tensor, Tensor)
 ATEN(aclnnInplaceIndexFill,        "index_fill_.int_Scalar",    InOut, Int, Tensor, Scalar)
 ATEN(aclnnInplaceMaskedFillScalar, "masked_fill_.Scalar",       InOut, Tensor, Scalar)
-ATEN(aclnnInplaceMaskedFillTensor, "masked_fill_.Tensor",       InOut, Tensor, Tensor)
 ATEN(aclnnInplaceMaskedScatter,    "masked_scatter_",           InOut, Tensor, Tensor)
 ATEN(aclnnInplacePut,              "put_",                      InOut, Tensor, Tensor, bool)
 ATEN(aclnnScatterAdd,              "scatter_add",               Tensor, Int, Tensor, Tensor, Out)
@@ -37,6 +34,10 @@ Tensor like(const Tensor& index, const Scalar& value, const Tensor& self) {
 
 }  // namespace
 
+ACLNN_CHECKED(aclnnInplaceMaskedFillTensor, InOut self, Tensor mask, Tensor value) {
+    require_one_element("value", value);
+    aten("masked_fill_.Tensor", self.tensor, mask, value.reshape({}));
+}
 ACLNN(aclnnIndex, Tensor self, Tensors indices, Out out) {
     out = aten("index.Tensor", self, indices);
 }
@@ -52,6 +53,18 @@ ACLNN(aclnnIndexPutImpl, InOut self, Tensors indices, Tensor values, bool accumu
     }
     aten("index_put_", self.tensor, indices, values.to(self.tensor.dtype()), accumulate);
 }
+ACLNN_CHECKED(aclnnEmbedding, Tensor weight, Tensor indices, Out out) {
+    out = aten("embedding", weight, checked_indices("indices", indices, weight.size(0)));
+}
+ACLNN_CHECKED(aclnnIndexSelect, Tensor self, Int dim, Tensor index, Out out) {
+    const Int limit = self.dim() == 0 ? 1 : self.size(dim);
+    out = aten("index_select", self, dim, checked_indices("index", index, limit));
+}
+ACLNN_CHECKED(aclnnIndexAdd, Tensor self, Int dim, Tensor index, Tensor source, Scalar alpha,
+              Out out) {
+    const Int limit = self.dim() == 0 ? 1 : self.size(dim);
+    out = aten("index_add", self, dim, checked_indices("index", index, limit), source, alpha);
+}
 ACLNN(aclnnScatter, Tensor self, Int dim, Tensor index, Tensor source, Int reduce, Out out) {
     out = scatter(self, dim, index, source, reduce);
 }
@@ -66,7 +79,8 @@ ACLNN(aclnnInplaceScatterValue, InOut self, Int dim, Tensor index, Scalar value,
 }
 ACLNN(aclnnEmbeddingDenseBackward, Tensor grad, Tensor indices, UInt count, UInt padding,
       bool by_frequency, Out out) {
-    out = aten("embedding_dense_backward", grad, indices, static_cast<Int>(count),
+    const auto rows = static_cast<Int>(count);
+    out = aten("embedding_dense_backward", grad, checked_indices("indices", indices, rows), rows,
                static_cast<Int>(padding), by_frequency);
 }
 ACLNN(aclnnEmbeddingRenorm, InOut self, Tensor indices, double max_norm, double norm_type) {

@@ -1,5 +1,6 @@
 // Losses and their gradients. reduction: 0 none, 1 mean, 2 sum.
 #include "emulator/aclnn/operation.h"
+#include "emulator/ops/indices.h"
 
 using namespace ascend_emulator;
 
@@ -11,31 +12,49 @@ ATEN(aclnnKlDiv,                        "kl_div",                           Tens
 ATEN(aclnnL1Loss,                       "l1_loss",                          Tensor, Tensor, Int, Out)
 ATEN(aclnnMseLoss,                      "mse_loss",                         Tensor, Tensor, Int, Out)
 ATEN(aclnnMseLossBackward,              "mse_loss_backward",                Tensor, Tensor, Tensor, Int, Out)
-ATEN(aclnnNLLLoss2dBackward,            "nll_loss2d_backward",              Tensor, Tensor, Tensor, Tensor, Int, Int, Tensor, Out)
 ATEN(aclnnSmoothL1Loss,                 "smooth_l1_loss",                   Tensor, Tensor, Int, float, Out)
 ATEN(aclnnSmoothL1LossBackward,         "smooth_l1_loss_backward",          Tensor, Tensor, Tensor, Int, float, Out)
 ATEN(aclnnSoftMarginLoss,               "soft_margin_loss",                 Tensor, Tensor, Int, Out)
 ATEN(aclnnSoftMarginLossBackward,       "soft_margin_loss_backward",        Tensor, Tensor, Tensor, Int, Out)
 // clang-format on
 
-ACLNN(aclnnNLLLoss, Tensor self, Tensor target, Optional<Tensor> weight, Int reduction,
-      Int ignore_index, Out out, Out total_weight) {
-    const TensorList found =
-        aten_all("nll_loss_forward", self, target, weight, reduction, ignore_index);
+namespace {
+
+/// CANN takes classes of int32 and uint8 too.
+Tensor classes_of(const Tensor& target, const Tensor& self, Int ignore_index) {
+    return checked_indices("target", target, self.size(self.dim() == 1 ? 0 : 1), ignore_index);
+}
+
+void nll_loss(const char* schema, const Tensor& self, const Tensor& target, const Tensor& weight,
+              Int reduction, Int ignore_index, const Out& out, const Out& total_weight) {
+    const TensorList found = aten_all(schema, self, classes_of(target, self, ignore_index), weight,
+                                      reduction, ignore_index);
     out = found[0];
     total_weight = found[1];
 }
-ACLNN(aclnnNLLLossBackward, Tensor grad, Tensor self, Tensor target, Optional<Tensor> weight,
-      Int reduction, Int ignore_index, Tensor total_weight, Out out) {
-    out = aten("nll_loss_backward", grad, self, target, weight, reduction, ignore_index,
-               total_weight);
+
+}  // namespace
+
+ACLNN_CHECKED(aclnnNLLLoss, Tensor self, Tensor target, Optional<Tensor> weight, Int reduction,
+              Int ignore_index, Out out, Out total_weight) {
+    nll_loss("nll_loss_forward", self, target, weight, reduction, ignore_index, out, total_weight);
 }
-ACLNN(aclnnNLLLoss2d, Tensor self, Tensor target, Optional<Tensor> weight, Int reduction,
-      Int ignore_index, Out out, Out total_weight) {
-    const TensorList found =
-        aten_all("nll_loss2d_forward", self, target, weight, reduction, ignore_index);
-    out = found[0];
-    total_weight = found[1];
+ACLNN_CHECKED(aclnnNLLLoss2d, Tensor self, Tensor target, Optional<Tensor> weight, Int reduction,
+              Int ignore_index, Out out, Out total_weight) {
+    nll_loss("nll_loss2d_forward", self, target, weight, reduction, ignore_index, out,
+             total_weight);
+}
+ACLNN_CHECKED(aclnnNLLLossBackward, Tensor grad, Tensor self, Tensor target,
+              Optional<Tensor> weight, Int reduction, Int ignore_index, Tensor total_weight,
+              Out out) {
+    out = aten("nll_loss_backward", grad, self, classes_of(target, self, ignore_index), weight,
+               reduction, ignore_index, total_weight);
+}
+ACLNN_CHECKED(aclnnNLLLoss2dBackward, Tensor grad, Tensor self, Tensor target,
+              Optional<Tensor> weight, Int reduction, Int ignore_index, Tensor total_weight,
+              Out out) {
+    out = aten("nll_loss2d_backward", grad, self, classes_of(target, self, ignore_index), weight,
+               reduction, ignore_index, total_weight);
 }
 ACLNN(aclnnMultilabelMarginLoss, Tensor self, Tensor target, Int reduction, Out out,
       Out is_target) {
@@ -61,8 +80,9 @@ Int alpha_width(const Ints& target_lengths) {
 
 ACLNN(aclnnCtcLoss, Tensor log_probs, Tensor targets, Ints input_lengths, Ints target_lengths,
       Int blank, bool zero_infinity, Out loss, Out log_alpha) {
-    const TensorList found = aten_all("_ctc_loss", log_probs, targets, input_lengths,
-                                      target_lengths, blank, zero_infinity);
+    const TensorList found =
+        aten_all("_ctc_loss", log_probs, checked_indices("targets", targets, log_probs.size(2)),
+                 input_lengths, target_lengths, blank, zero_infinity);
     loss = found[0];
     assign(log_alpha.tensor.narrow(2, alpha_width(target_lengths)), found[1]);
 }

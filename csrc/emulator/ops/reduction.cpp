@@ -1,5 +1,6 @@
 // Sums, extremes, order statistics and scans.
 #include "emulator/aclnn/operation.h"
+#include "emulator/ops/checks.h"
 
 using namespace ascend_emulator;
 
@@ -15,7 +16,6 @@ ATEN(aclnnBincount,     "bincount",      Tensor, Tensor, Int, Out)
 ATEN(aclnnCummax,       "cummax",        Tensor, Int, Out, Out)
 ATEN(aclnnCummin,       "cummin",        Tensor, Int, Out, Out)
 ATEN(aclnnCumsum,       "cumsum",        Tensor, Int, DType, Out)
-ATEN(aclnnHistc,        "histc",         Tensor, Int, Scalar, Scalar, Out)
 ATEN(aclnnKthvalue,     "kthvalue",      Tensor, Int, Int, bool, Out, Out)
 ATEN(aclnnLinalgVectorNorm, "linalg_vector_norm", Tensor, Scalar, Dims, bool, Unused<DType>, Out)
 ATEN(aclnnLogSumExp,    "logsumexp",     Tensor, Ints, bool, Out)
@@ -48,6 +48,11 @@ ACLNN(aclnnAminmax, Tensor self, Ints dims, bool keep, Out smallest, Out largest
 ACLNN(aclnnAminmaxAll, Tensor self, Out smallest, Out largest) {
     smallest = aten("min", self);
     largest = aten("max", self);
+}
+// ATen has no histogram of integers; double holds what a device can tell apart.
+ACLNN_CHECKED(aclnnHistc, Tensor self, Int bins, Scalar min, Scalar max, Out out) {
+    require(bins > 0, "bins must be at least 1, got " + std::to_string(bins));
+    out = aten("histc", is_integral(self.dtype()) ? self.to(DType::float64) : self, bins, min, max);
 }
 ACLNN(aclnnCumprod, Tensor self, Scalar dim, DType dtype, Out out) {
     out = aten("cumprod", self, static_cast<Int>(dim.to_double()), dtype);

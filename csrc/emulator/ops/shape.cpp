@@ -1,5 +1,6 @@
 // Joining, moving, filling and making tensors.
 #include "emulator/aclnn/operation.h"
+#include "emulator/ops/checks.h"
 
 using namespace ascend_emulator;
 
@@ -11,7 +12,6 @@ ATEN(aclnnComplex,                "complex",                       Tensor, Tenso
 ATEN(aclnnEye,                    "eye",                           Int, Int, Out)
 ATEN(aclnnFlip,                   "flip",                          Tensor, Ints, Out)
 ATEN(aclnnInplaceFillScalar, "fill_.Scalar", InOut, Scalar)
-ATEN(aclnnInplaceFillTensor,      "fill_.Tensor",                  InOut, Tensor)
 ATEN(aclnnInplaceTril,            "tril_",                         InOut, Int)
 ATEN(aclnnInplaceTriu,            "triu_",                         InOut, Int)
 ATEN(aclnnInplaceZero,       "zero_",        InOut)
@@ -26,6 +26,11 @@ ATEN(aclnnTril,                   "tril",                          Tensor, Int, 
 ATEN(aclnnTriu,                   "triu",                          Tensor, Int, Out)
 // clang-format on
 
+// CANN takes the value in a tensor of one element, of any shape; ATen in one without dimensions.
+ACLNN_CHECKED(aclnnInplaceFillTensor, InOut self, Tensor value) {
+    require_one_element("value", value);
+    aten("fill_.Tensor", self.tensor, value.reshape({}));
+}
 ACLNN(aclnnInplaceOne, InOut self) { aten("fill_.Scalar", self.tensor, 1); }
 ACLNN(aclnnInplaceCopy, InOut self, Tensor source) { self = source; }
 ACLNN(aclnnCast, Tensor self, DType dtype, Out out) {
