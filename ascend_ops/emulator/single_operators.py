@@ -15,15 +15,16 @@ _EMULATED = """
     ConfusionTransposeD Conv2D Conv2DBackpropFilter Conv2DBackpropInput Conv2DTranspose
     Conv3D Conv3DBackpropFilter Conv3DBackpropInput Conv3DTranspose Cos DIoU DIoUGrad
     DeepNorm DeepNormGrad DepthwiseConv2DBackpropFilter DepthwiseConv2DBackpropInput
-    DropOutDoMask DropOutDoMaskV3 DropOutGenMaskV3 DropoutWithMulsAndSoftmaxGrad Equal Erf
-    Exp Expm1 Fill Floor GIoU GIoUGrad Greater GreaterEqual Identity Iou LayerNormV3 Less
-    LessEqual Log1p LogicalAnd LogicalNot LogicalOr MaskedFillRange MatMul MatMulV2 Maximum
-    Minimum Mish MishGrad Mul Neg NonMaxSuppressionV4 NotEqual OnesLike Pad Pow ROIAlign
-    ROIAlignGrad RandomChoiceWithMask RealDiv Reciprocal ReduceMean ReduceMeanWithCount
-    ReduceStdWithMean ReduceSum Relu RotatedBoxDecode RotatedBoxEncode RotatedIou
-    RotatedOverlaps Rsqrt Select Sigmoid Sign SignBitsPack SignBitsUnpack Sin Slice
-    SoftmaxCrossEntropyWithLogits Sort SortV2 Sqrt Square StatelessDropOutGenMask StrideAdd
-    Sub Swish SwishGrad SyncBNTrainingUpdate SyncBatchNormBackwardElemt
+    DropOutDoMask DropOutDoMaskV3 DropOutGenMaskV3 DropoutWithMulsAndSoftmaxGrad
+    DynamicGRUV2 DynamicGRUV2Grad DynamicRNN DynamicRNNGrad DynamicRNNV2 DynamicRNNV2Grad
+    Equal Erf Exp Expm1 Fill Floor GIoU GIoUGrad Greater GreaterEqual Identity Iou
+    LayerNormV3 Less LessEqual Log1p LogicalAnd LogicalNot LogicalOr MaskedFillRange MatMul
+    MatMulV2 Maximum Minimum Mish MishGrad Mul Neg NonMaxSuppressionV4 NotEqual OnesLike Pad
+    Pow ROIAlign ROIAlignGrad RandomChoiceWithMask RealDiv Reciprocal ReduceMean
+    ReduceMeanWithCount ReduceStdWithMean ReduceSum Relu RotatedBoxDecode RotatedBoxEncode
+    RotatedIou RotatedOverlaps Rsqrt Select Sigmoid Sign SignBitsPack SignBitsUnpack Sin
+    Slice SoftmaxCrossEntropyWithLogits Sort SortV2 Sqrt Square StatelessDropOutGenMask
+    StrideAdd Sub Swish SwishGrad SyncBNTrainingUpdate SyncBatchNormBackwardElemt
     SyncBatchNormBackwardReduce SyncBatchNormGatherStatsWithCounts Tanh TransData Transpose
     YoloBoxesEncode ZerosLike
 """
@@ -86,9 +87,6 @@ _REASONS = {
     """,
     "the fused prolog of MLA is emulated by its aclnn functions only": """
     MlaProlog
-    """,
-    "recurrent networks are in ops/single_op_rnn.cpp": """
-    DynamicGRUV2 DynamicGRUV2Grad DynamicRNN DynamicRNNGrad DynamicRNNV2 DynamicRNNV2Grad
     """,
 }
 
