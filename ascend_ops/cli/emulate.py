@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -11,8 +12,8 @@ from op_builder import envs
 from op_builder.system import process
 
 from ..dispatch.loading import build_progress
-from ..emulator import emulated_cann
-from .output import JsonFlag, print_json, print_text
+from ..emulator import EmulatedCann, emulated_cann
+from .output import JsonFlag, print_json, print_table, print_text
 
 
 def emulate(
@@ -31,6 +32,14 @@ def emulate(
         str | None,
         typer.Option(help="Write a Chrome trace to this file; %p stands for the process id."),
     ] = None,
+    coverage: Annotated[
+        bool,
+        typer.Option("--coverage", help="Show which functions of CANN are emulated."),
+    ] = False,
+    output: Annotated[
+        Path | None,
+        typer.Option(help="With --coverage, write the Markdown page to this file instead."),
+    ] = None,
     json: JsonFlag = False,
 ) -> None:
     """Run a program on an emulated NPU; without a program, show the emulated CANN.
@@ -38,10 +47,13 @@ def emulate(
     The emulated NPU computes on the CPU: its timings are not NPU performance. docs/emulator.md
     lists the ASCEND_EMULATOR_ variables for further options.
     """
-    if json and command:
+    if (json or coverage) and command:
         raise typer.BadParameter(
-            "--json describes the emulated CANN; it cannot be used with a program"
+            f"{'--coverage' if coverage else '--json'} describes the emulated CANN; it cannot be "
+            "used with a program"
         )
+    if output is not None and (json or not coverage):
+        raise typer.BadParameter("--output requires --coverage, and cannot be used with --json")
     chosen = {"DEVICES": devices, "SOC": soc, "RACES": int(races) or None, "TRACE_FILE": trace}
     options = {
         f"{envs.EMULATOR_PREFIX}{name}": str(value)
@@ -54,6 +66,9 @@ def emulate(
             cann = emulated_cann(environ, on_progress)
     else:
         cann = emulated_cann(environ)
+    if coverage:
+        _show_coverage(cann, json, output)
+        return
     if json:
         libraries = list(map(str, cann.libraries))
         content = {"emulated": True, "version": cann.version, "root": str(cann.root)}
@@ -63,3 +78,23 @@ def emulate(
         print_text(f"emulated CANN {cann.version}:", cann.root)
         return
     process.become(command, cann.program_environment(environ))
+
+
+def _show_coverage(cann: EmulatedCann, json: bool, output: Path | None) -> None:
+    from ..emulator.coverage import STATES, counts, coverage
+    from ..emulator.coverage_page import page
+
+    found = coverage(cann)
+    if output is not None:
+        output.write_text(page(found), encoding="utf-8")
+        return
+    summary = {kind: {"all": len(rows), **counts(rows)} for kind, rows in found.items()}
+    if json:
+        print_json({"emulated": True, "version": cann.version, "counts": summary, **found})
+        return
+    for kind, rows in found.items():
+        cells = [(row.name, row.state, row.check, row.limits) for row in rows]
+        print_table(kind, ("name", "state", "check", "limits"), cells)
+        print_text()
+    totals = [(kind, *map(str, of_kind.values())) for kind, of_kind in summary.items()]
+    print_table("Totals", ("group", "all", *STATES), totals)
