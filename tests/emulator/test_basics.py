@@ -67,14 +67,13 @@ def test_the_error_of_a_missing_single_operator_names_the_file_to_extend(capfd):
     import torch_npu
 
     def call():
-        mask = torch.zeros(1, 1, 32, 32, dtype=torch.bool).npu()
-        torch_npu.npu_scaled_masked_softmax(torch.randn(1, 1, 32, 32).npu(), mask, 1.0, False)
+        torch_npu.npu_nms_with_mask(torch.rand(2, 5).npu(), 0.5)
         torch.npu.synchronize()
 
-    with pytest.raises(RuntimeError, match="ScaledMaskedSoftmax"):
+    with pytest.raises(RuntimeError, match="NMSWithMask"):
         call()
     error = capfd.readouterr().err
-    assert "ScaledMaskedSoftmax" in error
+    assert "NMSWithMask" in error
     assert "is not emulated. Add its aclnn function to csrc/emulator/ops" in error
 
 
