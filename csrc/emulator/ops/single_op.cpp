@@ -165,6 +165,7 @@ DoubleList SingleOpOperands::numbers(const char* name) const {
 
 void run_single_op_of_aten(const SingleOpOperands& operands, const char* schema) {
     std::vector<Value> inputs;
+    inputs.reserve(operands.inputs());
     for (std::size_t i = 0; i < operands.inputs(); ++i) {
         inputs.emplace_back(operands.input(i));
     }
