@@ -150,6 +150,7 @@ def _write_includes(folder: Path, torch_npu: Path) -> None:
         for entry in part.iterdir():
             if entry.is_dir():
                 _link(folder / entry.name, entry)
+    _link(folder / "third_party", torch_npu / "include" / "third_party")  # hccl.h includes it
     shutil.copytree(_own_headers(), folder, dirs_exist_ok=True)
     _link(folder / "aclnn" / "opdev", Path("..", "opdev"))
 
