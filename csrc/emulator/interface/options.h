@@ -23,6 +23,7 @@ struct Options {
     bool poison = true;
     bool leaks = true;
     bool races = false;
+    bool kernel_checks = true;
     std::string fault;
 
     bool banner = true;

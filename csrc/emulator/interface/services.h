@@ -28,6 +28,12 @@ struct Access {
     bool writes;
 };
 
+/// A range of memory; empty if there is none.
+struct Range {
+    const void* begin = nullptr;
+    std::size_t bytes = 0;
+};
+
 /// A unit of work on a stream. A captured graph runs it once per replay.
 class Task {
   public:
@@ -59,6 +65,8 @@ class Services {
     /// A message if [address, address + bytes) is not live memory that the stream's device can
     /// access, or "".
     virtual std::string why_out_of_reach(const void* address, std::size_t bytes, void* stream) = 0;
+    /// The live memory that holds the byte at a host address, by host addresses.
+    virtual Range live_range(const void* bytes) = 0;
     /// A message about a handle that is not a live data buffer, or "".
     virtual std::string why_no_buffer(const aclDataBuffer* buffer) = 0;
     /// Add `change` to the number of live handles, which is checked for leaks at exit.

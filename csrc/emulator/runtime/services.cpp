@@ -51,6 +51,14 @@ class RuntimeServices : public Services {
         const std::string problem = why_not_live(address, bytes, &block);
         return problem.empty() ? why_of_another_device(block, address, stream) : problem;
     }
+    Range live_range(const void* bytes) override {
+        const Window& window = Window::instance();
+        BlockInfo block;
+        if (!find_block(window.address_of(bytes), &block) || block.kind == BlockKind::reserved) {
+            return {};
+        }
+        return {window.bytes_of(block.begin), block.bytes};
+    }
     std::string why_no_buffer(const aclDataBuffer* buffer) override { return why_unusable(buffer); }
     void count_handle(HandleKind kind, int change) override {
         ascend_emulator::count_handle(kind, change);

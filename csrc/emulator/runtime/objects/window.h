@@ -38,6 +38,13 @@ class Window {
                               : const_cast<void*>(address);
     }
 
+    /// The device address of a byte in the shadow; other addresses are returned unchanged.
+    const void* address_of(const void* bytes) const {
+        const auto offset =
+            static_cast<std::size_t>(static_cast<const char*>(bytes) - shadow_);
+        return offset < size_ ? device_ + offset : bytes;
+    }
+
     /// Reserve addresses for `bytes`, not usable yet; null if none are left. A page that stays
     /// unusable follows them, so that an overrun faults. Addresses are handed out in ascending
     /// order and are reused only after the whole window was, so that a stale one is recognised.

@@ -1,0 +1,150 @@
+"""What a command line of ``bisheng`` asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+#: ``__NPU_ARCH__`` by the names that ``--npu-arch``, ``--cce-aicore-arch`` and
+#: ``--cce-soc-version`` have for it. The first prefix counts.
+_ARCHS = (
+    ("dav-2201", 2201),
+    ("dav-c220", 2201),
+    ("Ascend910B", 2201),
+    ("Ascend910_93", 2201),
+    ("dav-3510", 3510),
+    ("dav-c310", 3510),
+    ("Ascend950", 3510),
+    ("dav-2002", 2002),
+    ("dav-m200", 2002),
+    ("Ascend310P", 2002),
+    ("dav-m300", 3002),
+    ("Ascend310B", 3002),
+    ("dav-c100", 1001),
+    ("Ascend910", 1001),
+)
+_ARCH_OPTIONS = ("--npu-arch=", "--cce-aicore-arch=", "--cce-soc-version=", "--npu-soc=")
+# Options of the device's code generator, which a host compiler has nothing for.
+_DEVICE_PREFIXES = ("--cce-", "--asc-", "--gcc-toolchain", "--sysroot", "--target=")
+_DEVICE_OPTIONS = frozenset(["--enable-asc", "-cce-enable-plugin", "-dc"])
+_LANGUAGES = frozenset(["asc", "cce"])
+_WITH_VALUE = frozenset(["-o", "-I", "-D", "-U", "-L", "-l", "-include", "-isystem", "-MF", "-MT"])
+_WITH_VALUE |= frozenset(["-MQ", "-iquote", "-idirafter", "-Xlinker", "-T", "-u"])
+
+
+class UsageError(ValueError):
+    """A command line that the emulated ``bisheng`` does not take."""
+
+
+@dataclass
+class CommandLine:
+    """A parsed command line.
+
+    Attributes:
+        kernels: Sources in Ascend C.
+        inputs: Other inputs, in their order: host sources, objects, libraries.
+        output: The file of ``-o``, or None.
+        stops: ``-c``, ``-E`` or ``-S``; "" links.
+        arch: ``__NPU_ARCH__``.
+        auto_sync: Whether the compiler inserts synchronisation (``--cce-auto-sync``).
+        compile_flags: Flags for the host compiler.
+        link_flags: Flags for linking.
+    """
+
+    kernels: list[Path] = field(default_factory=list)
+    inputs: list[str] = field(default_factory=list)
+    output: Path | None = None
+    stops: str = ""
+    arch: int = 2201
+    auto_sync: bool = True
+    compile_flags: list[str] = field(default_factory=list)
+    link_flags: list[str] = field(default_factory=list)
+
+
+def parse(arguments: Sequence[str]) -> CommandLine:
+    """Parse the arguments of ``bisheng``.
+
+    Raises:
+        UsageError: An option has no value, or an architecture is not known.
+
+    Example:
+        >>> from ascend_ops.emulator.bisheng.command_line import parse
+        >>> line = parse(["-x", "asc", "--npu-arch=dav-2201", "-shared", "add.cpp", "-o", "add.so"])
+        >>> [str(kernel) for kernel in line.kernels], line.arch
+        (['add.cpp'], 2201)
+    """
+    line = CommandLine()
+    language = ""
+    iterator = iter(arguments)
+    for argument in iterator:
+        if argument == "-x":
+            language = _value(argument, iterator)
+            if language not in _LANGUAGES:
+                line.compile_flags += ["-x", language]
+        elif argument.startswith("-x") and argument[2:] in (*_LANGUAGES, "c++", "c"):
+            language = argument[2:]
+        elif argument in ("-mllvm", "-Xclang"):
+            _value(argument, iterator)
+        elif argument.startswith(_ARCH_OPTIONS):
+            line.arch = _arch(argument)
+        elif argument.startswith("--cce-auto-sync"):
+            line.auto_sync = argument != "--cce-auto-sync=off"
+        elif argument.startswith("--run-mode"):
+            line.compile_flags.append("-DASCENDC_CPU_DEBUG" if argument.endswith("cpu") else "")
+        elif not _is_device_option(argument):
+            _take(line, argument, iterator, language)
+    line.compile_flags = [flag for flag in line.compile_flags if flag]
+    return line
+
+
+def _take(line: CommandLine, argument: str, rest: Iterator[str], language: str) -> None:
+    """Take an option or an input that the host compiler has as well."""
+    if argument in ("-c", "-E", "-S"):
+        line.stops = argument
+    elif argument == "--shared" or argument == "-shared":
+        line.link_flags.append("-shared")
+    elif argument.startswith("-o") and len(argument) > 2:
+        line.output = Path(argument[2:])
+    elif argument in _WITH_VALUE:
+        value = _value(argument, rest)
+        if argument == "-o":
+            line.output = Path(value)
+        elif argument in ("-L", "-l", "-Xlinker", "-T", "-u"):
+            target = line.inputs if argument == "-l" else line.link_flags
+            target += [argument + value] if argument in ("-L", "-l") else [argument, value]
+        else:
+            line.compile_flags += [argument, value]
+    elif argument.startswith("-l"):
+        line.inputs.append(argument)
+    elif argument.startswith(("-L", "-Wl,", "-rdynamic", "-static", "-pthread")):
+        line.link_flags.append(argument)
+    elif argument.startswith("-") and argument != "-":
+        line.compile_flags.append(argument)
+    elif language in _LANGUAGES or (not language and Path(argument).suffix in (".asc", ".cce")):
+        is_object = Path(argument).suffix in (".o", ".a", ".so")
+        (line.inputs if is_object else line.kernels).append(
+            argument if is_object else Path(argument)  # type: ignore[arg-type]
+        )
+    else:
+        line.inputs.append(argument)
+
+
+def _value(option: str, rest: Iterator[str]) -> str:
+    value = next(rest, None)
+    if value is None:
+        raise UsageError(f"{option} must be followed by a value")
+    return value
+
+
+def _is_device_option(argument: str) -> bool:
+    return argument in _DEVICE_OPTIONS or argument.startswith(_DEVICE_PREFIXES)
+
+
+def _arch(argument: str) -> int:
+    option, _, value = argument.partition("=")
+    for prefix, number in _ARCHS:
+        if value.startswith(prefix):
+            return number
+    known = ", ".join(prefix for prefix, _ in _ARCHS)
+    raise UsageError(f"{option} must begin with one of {known}, got {value!r}")

@@ -1,0 +1,206 @@
+"""``bisheng`` of the emulated CANN: compiles and links with the host's C++ compiler."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from .command_line import CommandLine, UsageError, parse
+from .kernels import Kernels, find_kernels
+from .launches import LaunchSyntaxError, rewrite
+from .precompiled import precompiled_header
+
+#: Where the emulated CANN keeps what kernels include.
+HEADERS = Path("ascendc", "include")
+_COMPILERS = ("g++", "c++", "clang++")
+#: Libraries of CANN that a program may be linked against, and that an emulated one may lack.
+_CANN_LIBRARIES = frozenset(
+    "ascendcl runtime tiling_api platform c_sec register graph_base nnopbase opapi profapi "
+    "ascendc_runtime error_manager ascendalog mmpa ascend_dump acl_rtc".split()
+)
+_INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*"([^"\n]+)"[^\n]*$', re.MULTILINE)
+_VERSION = (
+    "bisheng of the emulated CANN: compiles Ascend C for the emulated AI core\n"
+    "clang version 15.0.5 (emulated)\nTarget: hiipu64-hisilicon-cce\nhost compiler: {compiler}\n"
+)
+
+
+class Driver:
+    """One run of ``bisheng``.
+
+    Args:
+        cann: The emulated CANN.
+        compiler: The host's C++ compiler.
+    """
+
+    def __init__(self, cann: Path, compiler: str) -> None:
+        self._cann = cann
+        self._compiler = compiler
+
+    def run(self, line: CommandLine) -> int:
+        """Compile, and link unless the command line stops before. Returns the exit code."""
+        with tempfile.TemporaryDirectory(prefix="bisheng-") as folder:
+            inputs = list(line.inputs)
+            objects: list[str] = []
+            for number, kernel in enumerate(line.kernels):
+                built = self._object(line, kernel, Path(folder), number)
+                code = self._compile(line, kernel, built, Path(folder) / f"{number}.cpp")
+                if code != 0 or line.stops in ("-E", "-S"):
+                    return code
+                objects.append(str(built))
+            if line.stops:
+                return self._compile_others(line, inputs)
+            return self._link(line, [*objects, *inputs])
+
+    def _object(self, line: CommandLine, kernel: Path, folder: Path, number: int) -> Path:
+        if line.stops:
+            return line.output or Path(kernel.with_suffix(".o").name)
+        return folder / f"{number}.o"
+
+    def _compile(self, line: CommandLine, kernel: Path, built: Path, rewritten: Path) -> int:
+        texts = _texts(kernel, line)
+        kernels = find_kernels(texts.values())
+        rewritten.write_text(_rewritten(kernel, texts, kernels), encoding="utf-8")
+        flags = self._flags(line, kernels)
+        header = precompiled_header(self._cann / HEADERS, self._compiler, flags)
+        first = [] if header is None else [f"-I{header.parent}", "-Winvalid-pch"]
+        command = [self._compiler, *first, "-include", "kernel_operator.h", *flags]
+        command += [f"-iquote{kernel.resolve().parent}", line.stops or "-c", str(rewritten)]
+        if line.output is not None or line.stops != "-E":
+            command += ["-o", str(built)]
+        done = subprocess.run(command, check=False)
+        _name_source_in_depfile(line, built, rewritten, kernel)
+        return done.returncode
+
+    def _flags(self, line: CommandLine, kernels: Kernels) -> list[str]:
+        standard = any(flag.startswith("-std=") for flag in line.compile_flags)
+        return [
+            *([] if standard else ["-std=c++17"]),
+            *line.compile_flags,
+            *([] if "-fPIC" in line.compile_flags else ["-fPIC"]),
+            f"-I{self._cann / HEADERS}",
+            f"-I{self._cann / 'include'}",
+            f"-D__NPU_ARCH__={line.arch}",
+            f'-DAICORE_ARCH="{line.arch}"',
+            f"-DAICORE_AUTO_SYNC={int(line.auto_sync)}",
+            f"-DAICORE_CORES={kernels.cores}",
+            *_pass_macros(line.arch, kernels.cores),
+        ]
+
+    def _compile_others(self, line: CommandLine, inputs: Sequence[str]) -> int:
+        sources = [name for name in inputs if not name.startswith("-")]
+        if not sources:
+            return 0
+        output = [] if line.output is None else ["-o", str(line.output)]
+        command = [self._compiler, *line.compile_flags, f"-I{self._cann / 'include'}"]
+        return subprocess.run([*command, line.stops, *sources, *output], check=False).returncode
+
+    def _link(self, line: CommandLine, inputs: Sequence[str]) -> int:
+        libraries = self._cann / "lib64"
+        output = [] if line.output is None else ["-o", str(line.output)]
+        kept = [name for name in inputs if not _is_absent(name, libraries)]
+        command = [self._compiler, *line.compile_flags, f"-I{self._cann / 'include'}"]
+        command += [*line.link_flags, *kept, *output, f"-L{libraries}"]
+        command += ["-Wl,--push-state,--as-needed", "-lascendc_emulated", "-lascendcl"]
+        command += ["-Wl,--pop-state"]
+        return subprocess.run(command, check=False).returncode
+
+
+def _texts(kernel: Path, line: CommandLine) -> dict[Path, str]:
+    """Return the source and the headers that it includes by name and that have kernels."""
+    folders = [Path(flag[2:]) for flag in line.compile_flags if flag.startswith("-I")]
+    texts: dict[Path, str] = {}
+    waiting = [kernel]
+    while waiting:
+        path = waiting.pop()
+        text = path.read_text(encoding="utf-8-sig")  # some public kernels begin with a mark
+        texts[path] = text
+        for name in _INCLUDE.findall(text):
+            for folder in (path.parent, *folders):
+                if (folder / name).is_file() and folder / name not in texts:
+                    waiting.append(folder / name)
+                    break
+    return texts
+
+
+def _rewritten(kernel: Path, texts: dict[Path, str], kernels: Kernels) -> str:
+    """Return the source with its launches rewritten, and headers that launch put in its place."""
+    inlined: set[Path] = set()
+
+    def of(path: Path) -> str:
+        try:
+            text = rewrite(texts[path], kernels.types, kernels.default)
+        except LaunchSyntaxError as error:
+            raise UsageError(f"{path}:{error.line}: error: {error}") from error
+
+        def include(match: re.Match[str]) -> str:
+            for other, other_text in texts.items():
+                if "<<<" in other_text and other.name == Path(match[1]).name and other != kernel:
+                    if other in inlined:
+                        return ""
+                    inlined.add(other)
+                    line = text.count("\n", 0, match.start()) + 2
+                    return f'{of(other)}\n#line {line} "{path}"'
+            return match[0]
+
+        return f'#line 1 "{path}"\n{_INCLUDE.sub(include, text)}'
+
+    return of(kernel)
+
+
+def _pass_macros(arch: int, cores: int) -> list[str]:
+    """Return what the device's compiler defines in its passes over the cores' code."""
+    generation = {2201: "C220", 3510: "C310", 2002: "M200", 3002: "M300"}.get(arch, "C100")
+    macros = [f"-D__CCE_AICORE__={220 if arch == 2201 else 310 if arch == 3510 else 200}"]
+    if cores != 1:
+        macros.append(f"-D__DAV_{generation}_VEC__")
+    if cores != 0:
+        macros.append(f"-D__DAV_{generation}_CUBE__")
+    return macros
+
+
+def _is_absent(name: str, libraries: Path) -> bool:
+    """Return whether an input is a library of CANN that the emulated one does not have."""
+    library = name[2:] if name.startswith("-l") else ""
+    return library in _CANN_LIBRARIES and not (libraries / f"lib{library}.so").exists()
+
+
+def _name_source_in_depfile(line: CommandLine, built: Path, rewritten: Path, kernel: Path) -> None:
+    """Let a dependency file name the source instead of its rewritten copy."""
+    if not {"-MD", "-MMD"}.intersection(line.compile_flags):
+        return
+    flags = line.compile_flags
+    depfile = Path(flags[flags.index("-MF") + 1]) if "-MF" in flags else built.with_suffix(".d")
+    if depfile.is_file():
+        text = depfile.read_text(encoding="utf-8")
+        depfile.write_text(text.replace(str(rewritten), str(kernel)), encoding="utf-8")
+
+
+def main(cann: Path, arguments: Sequence[str]) -> int:
+    """Run ``bisheng`` of the emulated CANN ``cann``. Returns the exit code."""
+    compiler = next(filter(None, map(shutil.which, _COMPILERS)), None)
+    if compiler is None:
+        sys.stderr.write(
+            "bisheng (emulated): no C++ compiler on PATH; looked for "
+            f"{', '.join(_COMPILERS)}. Install one: apt-get install g++\n"
+        )
+        return 1
+    if list(arguments) in (["--version"], ["-v"]):
+        sys.stdout.write(_VERSION.format(compiler=compiler))
+        return 0
+    try:
+        line = parse(arguments)
+        if not line.kernels and not line.inputs:  # a question about the compiler
+            os.execv(compiler, [compiler, *line.compile_flags])
+        return Driver(cann, compiler).run(line)
+    except UsageError as error:
+        sys.stderr.write(f"bisheng (emulated): {error}\n")
+    except FileNotFoundError as error:
+        sys.stderr.write(f"bisheng (emulated): error: {error.filename}: no such file\n")
+    return 1

@@ -1,0 +1,79 @@
+"""Finds out on which cores the kernels of a source run, as the device's compiler does."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from .launches import tokens_of
+
+# What KERNEL_TASK_TYPE_DEFAULT may name, and the launch's type in aicore::KernelType.
+_TASK_TYPES = {
+    "KERNEL_TYPE_AIV_ONLY": "vector",
+    "KERNEL_TYPE_AIC_ONLY": "cube",
+    "KERNEL_TYPE_MIX_AIV_1_0": "vector",
+    "KERNEL_TYPE_MIX_AIC_1_0": "cube",
+    "KERNEL_TYPE_MIX_AIC_1_1": "mix_1_1",
+    "KERNEL_TYPE_MIX_AIC_1_2": "mix_1_2",
+}
+_CUBE = frozenset(
+    "Mmad LoadData LoadDataWithTranspose Fixpipe Matmul MatmulImpl REGIST_MATMUL_OBJ "
+    "ASCEND_IS_AIC CO1 A1 B1 A2 B2 mad".split()
+)
+_VECTOR = frozenset("VECIN VECOUT VECCALC TBuf ASCEND_IS_AIV UB".split())
+_KERNEL = re.compile(
+    r"__global__(?P<attributes>[^;{}()]*(?:__mix__\s*\(\s*\d\s*,\s*\d\s*\)[^;{}()]*)?)"
+    r"\b(?P<name>\w+)\s*\("
+)
+_TASK_TYPE = re.compile(r"KERNEL_TASK_TYPE_DEFAULT\s*\(\s*(\w+)\s*\)")
+_MIX = re.compile(r"__mix__\s*\(\s*1\s*,\s*([12])\s*\)")
+
+
+@dataclass(frozen=True)
+class Kernels:
+    """The kernels of a source.
+
+    Attributes:
+        types: The enumerator of ``aicore::KernelType`` by the name of the kernel.
+        default: That of a kernel whose name is not known, for example one that a macro makes.
+        cores: 0 if all run on vector cores, 1 if all run on cube cores, else 2.
+    """
+
+    types: dict[str, str]
+    default: str
+    cores: int
+
+
+def find_kernels(texts: Iterable[str]) -> Kernels:
+    """Return the kernels of a source and of the headers that it includes.
+
+    Example:
+        >>> from ascend_ops.emulator.bisheng.kernels import find_kernels
+        >>> find_kernels(["extern __global__ __cube__ void product(GM_ADDR a) {}"]).types
+        {'product': 'cube'}
+    """
+    code = ["".join(t for t in tokens_of(text) if not t.startswith(("//", "/*"))) for text in texts]
+    words = set(re.findall(r"\w+", " ".join(code)))
+    uses_cube, uses_vector = not words.isdisjoint(_CUBE), not words.isdisjoint(_VECTOR)
+    default = "vector" if not uses_cube else "mix_1_2" if uses_vector else "cube"
+    types: dict[str, str] = {}
+    for text in code:
+        matches = list(_KERNEL.finditer(text))
+        ends = [*(match.start() for match in matches[1:]), len(text)]
+        for match, end in zip(matches, ends):  # noqa: B905: no match, one end
+            types[match["name"]] = _type_of(match["attributes"], text[match.end() : end], default)
+    used = {*types.values()} or {default}
+    cores = 0 if used == {"vector"} else 1 if used == {"cube"} else 2
+    return Kernels(types, default, cores)
+
+
+def _type_of(attributes: str, body: str, default: str) -> str:
+    mix = _MIX.search(attributes)
+    if mix:
+        return f"mix_1_{mix[1]}"
+    for word, kind in (("__vector__", "vector"), ("__cube__", "cube")):
+        if word in attributes:
+            return kind
+    declared = _TASK_TYPE.search(body)
+    return _TASK_TYPES.get(declared[1], default) if declared else default

@@ -1,0 +1,60 @@
+"""``kernel_operator.h`` compiled once for each set of flags, next to the emulated CANN's headers."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import uuid
+from collections.abc import Sequence
+from pathlib import Path
+
+_HEADER = "kernel_operator.h"
+# Flags that name files or outputs, or macros of the kernel's own: the header does not see them.
+_WITH_VALUE = ("-MF", "-MT", "-MQ", "-include", "-isystem", "-iquote", "-idirafter", "-I", "-D")
+
+
+def precompiled_header(headers: Path, compiler: str, flags: Sequence[str]) -> Path | None:
+    """Return the precompiled header for ``flags``, compiling it first if it is not there.
+
+    None if the compiler is not GCC or the folder cannot be written: the kernel is then compiled
+    with the header's text.
+    """
+    if not Path(compiler).name.startswith(("g++", "c++")):
+        return None
+    kept = _flags_that_matter(flags)
+    version = str(os.stat(os.path.realpath(compiler)).st_mtime_ns)
+    digest = hashlib.sha256("\n".join([compiler, version, *kept]).encode()).hexdigest()[:16]
+    folder = headers.parent / "precompiled" / digest
+    header = folder / f"{_HEADER}.gch"
+    if header.is_file():
+        return header
+    draft = folder / f"{uuid.uuid4().hex[:12]}.gch"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        # GCC opens the text as well, if a kernel includes the header once more.
+        text = folder / _HEADER
+        text.write_text(f'#pragma once\n#include "{headers / _HEADER}"\n', encoding="utf-8")
+        command = [compiler, *kept, f"-I{headers}", "-x", "c++-header", str(text)]
+        done = subprocess.run([*command, "-o", str(draft)], check=False, capture_output=True)
+        if done.returncode != 0:
+            return None
+        draft.rename(header)
+    except OSError:
+        draft.unlink(missing_ok=True)
+        return None
+    return header
+
+
+def _flags_that_matter(flags: Sequence[str]) -> list[str]:
+    """Return the flags that decide the header's code: all but names of files and own macros."""
+    kept: list[str] = []
+    iterator = iter(flags)
+    for flag in iterator:
+        if flag in _WITH_VALUE:
+            next(iterator, None)
+        elif flag.startswith(("-DAICORE_", "-D__")) or not flag.startswith(
+            ("-I", "-D", "-U", "-M", "-W")
+        ):
+            kept.append(flag)
+    return kept

@@ -1,0 +1,156 @@
+// Waits between the cores of a launch: SyncAll and the cross-core flags.
+#include <algorithm>
+
+#include "core/launch.h"
+#include "core/shadow.h"
+
+namespace aicore {
+namespace {
+
+constexpr int flag_ids = 16;
+constexpr std::size_t most_sets = 15;  // a flag counts in four bits
+
+void join(CoreClock& clock, const CoreClock& other) {
+    for (std::size_t index = 0; index < clock.size(); ++index) {
+        clock[index] = std::max(clock[index], other[index]);
+    }
+}
+
+/// Let a core know what others told it.
+void learn(Fiber& fiber, const CoreClock& others) {
+    join(fiber.clock, others);
+    fiber.known.push_back(fiber.clock);
+}
+
+/// What a core tells others; what it does later is not covered by it.
+CoreClock tell(Fiber& fiber) {
+    CoreClock told = fiber.clock;
+    ++fiber.clock[fiber.core->index];
+    return told;
+}
+
+}  // namespace
+
+std::vector<Fiber*> Launch::cores_of_kind(bool cube) {
+    std::vector<Fiber*> found;
+    for (const std::unique_ptr<Fiber>& fiber : fibers_) {
+        if (fiber->core->is_cube() == cube) {
+            found.push_back(fiber.get());
+        }
+    }
+    return found;
+}
+
+std::vector<Fiber*> Launch::cores_of_block(std::uint32_t block, bool cube) {
+    std::vector<Fiber*> found = cores_of_kind(cube);
+    found.erase(std::remove_if(found.begin(), found.end(),
+                               [block](const Fiber* fiber) { return fiber->core->block != block; }),
+                found.end());
+    return found;
+}
+
+void Launch::sync_all(Core& core, bool vector_only, Site site) {
+    Fiber& fiber = *fibers_[core.index];
+    core.barrier(Pipe::all);
+    fiber.state = Fiber::State::in_sync_all;
+    fiber.sync_vector_only = vector_only;
+    fiber.site = site;
+    give_way(fiber);
+}
+
+/// Let the cores in SyncAll go on if all of them are there; false if none could.
+bool Launch::release_sync() {
+    const auto waits = [](const Fiber* fiber) { return fiber->state == Fiber::State::in_sync_all; };
+    std::vector<Fiber*> group;
+    for (const std::unique_ptr<Fiber>& fiber : fibers_) {
+        if (waits(fiber.get())) {
+            group = fiber->sync_vector_only ? cores_of_kind(false) : std::vector<Fiber*>();
+            break;
+        }
+    }
+    if (group.empty()) {
+        for (const std::unique_ptr<Fiber>& fiber : fibers_) {
+            group.push_back(fiber.get());
+        }
+    }
+    if (!std::all_of(group.begin(), group.end(), waits)) {
+        return false;
+    }
+    CoreClock all(fibers_.size(), 0);
+    for (Fiber* fiber : group) {
+        join(all, tell(*fiber));
+    }
+    for (Fiber* fiber : group) {
+        learn(*fiber, all);
+        fiber->state = Fiber::State::ready;
+    }
+    return true;
+}
+
+/// If all of `from` have set the flag, set it for each of `to`.
+void Launch::deliver(int id, const std::vector<Fiber*>& from, const std::vector<Fiber*>& to) {
+    for (const Fiber* fiber : from) {
+        if (fiber->outbox[id].empty()) {
+            return;
+        }
+    }
+    CoreClock all(fibers_.size(), 0);
+    for (Fiber* fiber : from) {
+        join(all, fiber->outbox[id].front());
+        fiber->outbox[id].pop_front();
+    }
+    for (Fiber* fiber : to) {
+        fiber->inbox[id].push_back(all);
+        if (fiber->inbox[id].size() > most_sets) {
+            report(*fiber->core, "flag",
+                   "cross-core flag " + std::to_string(id) +
+                       " is set more than 15 times without a wait",
+                   fiber->site);
+        }
+        if (fiber->state == Fiber::State::waits_for_flag && fiber->flag == id) {
+            fiber->state = Fiber::State::ready;
+        }
+    }
+}
+
+void Launch::set_flag(Core& core, int mode, int id, Site site) {
+    if (id < 0 || id >= flag_ids) {
+        core.end("flag", "CrossCoreSetFlag: the flag id must be 0 to 15, got " + std::to_string(id),
+                 site);
+    }
+    Fiber& fiber = *fibers_[core.index];
+    fiber.outbox[id].push_back(tell(fiber));
+    const bool cube = core.is_cube();
+    if (mode == 0) {
+        deliver(id, cores_of_kind(cube), cores_of_kind(cube));
+    } else if (mode == 1 && !cube) {
+        deliver(id, cores_of_block(core.block, false), cores_of_block(core.block, false));
+    } else if (mode == 2) {
+        deliver(id, cube ? std::vector<Fiber*>{&fiber} : cores_of_block(core.block, false),
+                cores_of_block(core.block, !cube));
+    } else {
+        core.end("flag",
+                 "CrossCoreSetFlag: the mode must be 0, 2, or 1 on a vector core, got " +
+                     std::to_string(mode),
+                 site);
+    }
+}
+
+void Launch::wait_flag(Core& core, int id, Site site) {
+    if (id < 0 || id >= flag_ids) {
+        core.end("flag",
+                 "CrossCoreWaitFlag: the flag id must be 0 to 15, got " + std::to_string(id), site);
+    }
+    Fiber& fiber = *fibers_[core.index];
+    while (fiber.inbox[id].empty()) {
+        fiber.state = Fiber::State::waits_for_flag;
+        fiber.flag = id;
+        fiber.site = site;
+        give_way(fiber);
+    }
+    learn(fiber, fiber.inbox[id].front());
+    fiber.inbox[id].pop_front();
+    core.barrier(Pipe::all);
+}
+
+}  // namespace aicore

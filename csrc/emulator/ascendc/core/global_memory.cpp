@@ -1,0 +1,186 @@
+// Accesses of a launch to global memory: whether they stay inside live memory, and whether two
+// cores meet in the same bytes.
+#include <algorithm>
+
+#include "core/launch.h"
+#include "core/shadow.h"
+#include "emulator/interface/services.h"
+
+namespace aicore {
+namespace {
+
+/// Whether everything that `first` stands for had ended before `second` began.
+bool is_before(const Span& first, const std::vector<std::unique_ptr<Fiber>>& fibers,
+               const Span& second) {
+    return fibers[second.core]->known[second.known][first.core] >= first.tick;
+}
+
+template <class Value>
+void combine(void* bytes, const void* values, std::uint64_t count, Atomic atomic) {
+    auto* const to = static_cast<Value*>(bytes);
+    const auto* const from = static_cast<const Value*>(values);
+    for (std::uint64_t index = 0; index < count; ++index) {
+        to[index] = atomic == Atomic::add   ? static_cast<Value>(to[index] + from[index])
+                    : atomic == Atomic::max ? std::max(to[index], from[index])
+                                            : std::min(to[index], from[index]);
+    }
+}
+
+float widened(std::uint16_t bits) {
+    const std::uint32_t wide = std::uint32_t{bits} << 16;
+    float value = 0;
+    __builtin_memcpy(&value, &wide, sizeof value);
+    return value;
+}
+
+std::uint16_t narrowed(float value) {
+    std::uint32_t bits = 0;
+    __builtin_memcpy(&bits, &value, sizeof bits);
+    if (value != value) {
+        return 0x7FC0;
+    }
+    return static_cast<std::uint16_t>((bits + 0x7FFF + (bits >> 16 & 1)) >> 16);
+}
+
+void combine_bfloat16(void* bytes, const void* values, std::uint64_t count, Atomic atomic) {
+    auto* const to = static_cast<std::uint16_t*>(bytes);
+    const auto* const from = static_cast<const std::uint16_t*>(values);
+    for (std::uint64_t index = 0; index < count; ++index) {
+        const float first = widened(to[index]);
+        const float second = widened(from[index]);
+        to[index] = narrowed(atomic == Atomic::add   ? first + second
+                             : atomic == Atomic::max ? std::max(first, second)
+                                                     : std::min(first, second));
+    }
+}
+
+std::uint64_t size_of(Element element) {
+    return element == Element::f32 || element == Element::i32 ? 4 : element == Element::i8 ? 1 : 2;
+}
+
+}  // namespace
+
+void Core::store_global(void* bytes, const void* values, std::uint64_t count,
+                        Element element) const {
+    const std::uint64_t elements = count / size_of(element);
+    if (atomic == Atomic::none || element == Element::other) {
+        __builtin_memcpy(bytes, values, count);
+    } else if (element == Element::f32) {
+        combine<float>(bytes, values, elements, atomic);
+    } else if (element == Element::f16) {
+        combine<_Float16>(bytes, values, elements, atomic);
+    } else if (element == Element::bf16) {
+        combine_bfloat16(bytes, values, elements, atomic);
+    } else if (element == Element::i32) {
+        combine<std::int32_t>(bytes, values, elements, atomic);
+    } else if (element == Element::i16) {
+        combine<std::int16_t>(bytes, values, elements, atomic);
+    } else {
+        combine<std::int8_t>(bytes, values, elements, atomic);
+    }
+}
+
+const LiveRange* Launch::find_live(std::uintptr_t address) {
+    for (std::size_t index = live_.size(); index-- > 0;) {
+        if (address - live_[index].begin < live_[index].end - live_[index].begin) {
+            return &live_[index];
+        }
+    }
+    const auto range = ascend_emulator::services().live_range(reinterpret_cast<void*>(address));
+    if (range.bytes == 0) {
+        return nullptr;
+    }
+    const auto begin = reinterpret_cast<std::uintptr_t>(range.begin);
+    live_.push_back({begin, begin + range.bytes});
+    return &live_.back();
+}
+
+void* Launch::global(Core& core, const Instruction& instruction, const void* address,
+                     std::uint64_t bytes, bool writes) {
+    void* const host = bytes_of(address);
+    if (bytes == 0) {
+        return host;
+    }
+    const auto begin = reinterpret_cast<std::uintptr_t>(host);
+    const LiveRange* const live = find_live(begin);
+    if (live == nullptr || bytes > live->end - begin) {
+        const std::string what =
+            std::string(instruction.name) + (writes ? " writes " : " reads ") +
+            std::to_string(bytes) + " bytes of global memory, of which " +
+            (live == nullptr ? "none is allocated"
+                             : std::to_string(bytes - (live->end - begin)) +
+                                   " lie behind the end of the allocation");
+        core.end("bounds", what, instruction.site);
+    }
+    if (!checks) {
+        return host;
+    }
+    const Fiber& fiber = *fibers_[core.index];
+    const bool atomic = writes && core.atomic != Atomic::none;
+    const Span span{begin,
+                    begin + bytes,
+                    core.index,
+                    fiber.clock[core.index],
+                    static_cast<std::uint32_t>(fiber.known.size() - 1),
+                    remember(instruction),
+                    writes,
+                    atomic};
+    add_span(span);
+    return host;
+}
+
+/// Lengthen the instruction's last span, as a loop over tiles does, or begin a new one.
+void Launch::add_span(const Span& span) {
+    if (last_spans_.size() < instructions_.size()) {
+        last_spans_.resize(instructions_.size(), none);
+    }
+    std::uint32_t& index = last_spans_[span.instruction];
+    if (index != none) {
+        Span& last = spans_[index];
+        if (last.end == span.begin && last.core == span.core && last.tick == span.tick &&
+            last.known == span.known && last.writes == span.writes && last.atomic == span.atomic) {
+            last.end = span.end;
+            return;
+        }
+    }
+    index = static_cast<std::uint32_t>(spans_.size());
+    spans_.push_back(span);
+}
+
+void Launch::check_spans() {
+    std::sort(spans_.begin(), spans_.end(),
+              [](const Span& first, const Span& second) { return first.begin < second.begin; });
+    std::vector<const Span*> open;  // that may reach into the next ones
+    for (const Span& span : spans_) {
+        open.erase(std::remove_if(open.begin(), open.end(),
+                                  [&](const Span* other) { return other->end <= span.begin; }),
+                   open.end());
+        for (const Span* other : open) {
+            if (other->core == span.core || (!other->writes && !span.writes) ||
+                (other->atomic && span.atomic) || is_before(*other, fibers_, span) ||
+                is_before(span, fibers_, *other)) {
+                continue;
+            }
+            const Span& writer = span.writes ? span : *other;
+            const Span& second = span.writes ? *other : span;
+            const Instruction& at = instruction(second.instruction);
+            report(*fibers_[writer.core]->core, "global",
+                   std::string(instruction(writer.instruction).name) +
+                       " writes bytes of global memory that block " +
+                       std::to_string(fibers_[second.core]->core->block) +
+                       (second.writes ? " writes" : " reads") + " with " + at.name + " at line " +
+                       std::to_string(at.site.line) +
+                       ", and nothing orders the two; SyncAll or a cross-core flag must come "
+                       "between them, or each block must have bytes of its own",
+                   instruction(writer.instruction).site);
+        }
+        const bool repeats = !open.empty() && open.back()->core == span.core &&
+                             open.back()->end >= span.end && open.back()->writes == span.writes &&
+                             open.back()->tick == span.tick && open.back()->atomic == span.atomic;
+        if (!repeats) {
+            open.push_back(&span);
+        }
+    }
+}
+
+}  // namespace aicore

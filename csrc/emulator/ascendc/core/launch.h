@@ -1,0 +1,107 @@
+// One launch of a kernel: its cores, the accesses to global memory, and the findings.
+#pragma once
+
+#include <ucontext.h>
+
+#include <array>
+#include <deque>
+#include <memory>
+#include <set>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "ascendc/core.h"
+#include "ascendc/kernel_launch.h"
+
+namespace aicore {
+
+/// How far each core of the launch has come, as one core knows.
+using CoreClock = std::vector<std::uint32_t>;
+
+/// Bytes of global memory that one core accessed.
+struct Span {
+    std::uintptr_t begin;
+    std::uintptr_t end;
+    std::uint32_t core;
+    std::uint32_t tick;   // how often the core had told others how far it is
+    std::uint32_t known;  // index of what it knew of the others
+    std::uint32_t instruction;
+    bool writes;
+    bool atomic;
+};
+
+/// A range of live global memory, by host addresses.
+struct LiveRange {
+    std::uintptr_t begin;
+    std::uintptr_t end;
+};
+
+/// A fiber that runs the kernel for one core. It gives way only where the kernel waits for others.
+struct Fiber {
+    enum class State : std::uint8_t { ready, in_sync_all, waits_for_flag, ended };
+    State state = State::ready;
+    bool sync_vector_only = false;
+    int flag = 0;
+    Site site{"", 0};  // where it waits
+    ucontext_t context{};
+    std::unique_ptr<char[]> stack;
+    std::unique_ptr<Core> core;
+
+    CoreClock clock;                        // what the core knows
+    std::vector<CoreClock> known;           // the same, after each wait
+    std::array<std::deque<CoreClock>, 16> inbox;  // flags that were set for it
+    std::array<std::deque<CoreClock>, 16> outbox; // flags that wait for the others' to be set
+};
+
+class Launch {
+  public:
+    Launch(const KernelLaunch& kernel, void* stream);
+    ~Launch();
+
+    /// Run all cores. Returns what was wrong, or "".
+    std::string run();
+
+    std::uint32_t remember(const Instruction& instruction);
+    const Instruction& instruction(std::uint32_t id) const { return instructions_[id]; }
+    void* global(Core& core, const Instruction& instruction, const void* address,
+                 std::uint64_t bytes, bool writes);
+    void report(const Core& core, const char* kind, const std::string& what, Site site);
+    void sync_all(Core& core, bool vector_only, Site site);
+    void set_flag(Core& core, int mode, int id, Site site);
+    void wait_flag(Core& core, int id, Site site);
+
+    const bool auto_sync;
+    const bool checks;
+
+  private:
+    static void enter_fiber();
+    void make_cores();
+    bool run_ready();
+    bool release_sync();
+    void report_deadlock();
+    void add_span(const Span& span);
+    void check_spans();
+    void give_way(Fiber& fiber);
+    void deliver(int id, const std::vector<Fiber*>& from, const std::vector<Fiber*>& to);
+    std::vector<Fiber*> cores_of_block(std::uint32_t block, bool cube);
+    std::vector<Fiber*> cores_of_kind(bool cube);
+    const LiveRange* find_live(std::uintptr_t address);
+    std::string describe(const Fiber& fiber) const;
+
+    const KernelLaunch& kernel_;
+    void* const stream_;
+    std::vector<std::unique_ptr<Fiber>> fibers_;
+    ucontext_t scheduler_{};
+    Fiber* running_ = nullptr;
+    std::vector<LiveRange> live_;
+    std::vector<Span> spans_;
+    static constexpr std::uint32_t none = ~0U;
+    std::vector<std::uint32_t> last_spans_;  // by instruction; `none` if it has no span
+    std::deque<Instruction> instructions_;
+    std::unordered_map<std::uint64_t, std::uint32_t> instruction_ids_;
+    std::vector<std::string> findings_;  // in the order in which they were found
+    std::set<std::string> known_findings_;
+};
+
+}  // namespace aicore

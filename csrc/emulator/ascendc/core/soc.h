@@ -1,0 +1,23 @@
+// What differs between the SoCs: sizes of on-chip memory, from the platform_config of CANN 8.1.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "ascendc/core.h"
+
+namespace aicore {
+
+struct Soc {
+    const char* prefix;  // of the name that aclrtGetSocName returns
+    std::uint32_t arch;  // __NPU_ARCH__
+    std::uint32_t bytes[space_count];
+    std::uint32_t cube_cores;
+    std::uint32_t vector_cores;
+    std::string name;  // the whole name
+};
+
+/// The SoC of ASCEND_EMULATOR_SOC.
+const Soc& soc();
+
+}  // namespace aicore

@@ -1,0 +1,179 @@
+// One emulated AI core, as the headers of kernels see it. libascendc_emulated.so implements it.
+//
+// A kernel's instructions run in program order, but each belongs to a pipe, and pipes of a device
+// run at the same time. So every access to on-chip memory is compared with the ones before it: a
+// vector clock per pipe tells which instructions of other pipes the synchronisation in the kernel
+// has already waited for.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+namespace aicore {
+
+enum class Pipe : std::uint8_t { s, v, m, mte1, mte2, mte3, fix, all };
+constexpr int pipe_count = 7;
+
+enum class Space : std::uint8_t { ub, l1, l0a, l0b, l0c, bias, fixpipe };
+constexpr int space_count = 7;
+
+/// A place in a kernel's source.
+struct Site {
+    const char* file;
+    std::uint32_t line;
+
+    static constexpr Site here(const char* file = __builtin_FILE(),
+                               std::uint32_t line = __builtin_LINE()) {
+        return {file, line};
+    }
+};
+
+/// An instruction: its name, its pipe and its place.
+struct Instruction {
+    const char* name;
+    Pipe pipe;
+    Site site;
+};
+
+/// For each pipe, how many of its instructions have ended as far as one pipe knows.
+using Clock = std::array<std::uint32_t, pipe_count>;
+
+/// On-chip memory that TPipe::InitBuffer assigned to a queue or a TBuf.
+struct Buffer {
+    enum class State : std::uint8_t { free, allocated, queued, dequeued };
+    State state = State::free;
+    std::uint32_t address = 0;
+    std::uint32_t bytes = 0;
+    std::uint32_t generation = 0;  // counts FreeTensor, so that tensors of before are recognised
+    Clock queued{};                // what EnQue waits for
+    Clock freed{};                 // what the next AllocTensor waits for
+    Site site{"", 0};
+};
+
+enum class Atomic : std::uint8_t { none, add, max, min };
+enum class Element : std::uint8_t { other, f32, f16, bf16, i32, i16, i8 };
+
+/// Ends a kernel whose next step would leave the emulated memory.
+struct KernelEnded {};
+
+/// Lanes of the vector unit that take part in an instruction.
+struct VectorMask {
+    std::array<std::uint64_t, 2> bits{~0ULL, ~0ULL};
+    bool counts = false;       // counter mode
+    std::uint32_t count = 0;  // elements, in counter mode
+};
+
+class Launch;
+
+class Core {
+  public:
+    Core();
+    ~Core();
+    Core(const Core&) = delete;
+    Core& operator=(const Core&) = delete;
+
+    // Identity.
+    std::uint32_t block = 0;
+    std::uint32_t blocks = 1;
+    std::uint32_t sub_block = 0;
+    std::uint32_t sub_blocks = 1;  // vector cores of a block
+    bool mixed = false;            // cube and vector cores share the block
+    std::uint64_t tiling_key = 0;
+    void* pipe_object = nullptr;  // the kernel's TPipe
+
+    // Registers.
+    VectorMask mask;
+    Atomic atomic = Atomic::none;
+    float dequantization_scale = 1.0F;
+    std::uint64_t comparison[2] = {0, 0};
+
+    // On-chip memory. An address counts from the begin of UB, which the other spaces follow.
+    std::uint8_t* at(std::uint32_t address) { return memory_ + address; }
+    std::uint32_t address_of(const void* pointer) const;
+    static std::uint32_t base(Space space);
+    static std::uint32_t bytes(Space space);
+    /// Reserve memory behind what is reserved already; ends the kernel if there is not enough.
+    std::uint32_t reserve(Space space, std::uint32_t bytes, const char* what, Site site);
+    /// Forget what was reserved (TPipe::Reset and Destroy).
+    void release_all();
+    std::uint32_t reserved(Space space) const { return reserved_[static_cast<int>(space)]; }
+
+    // Order of the pipes.
+    Clock snapshot(Pipe pipe) const;
+    void wait_for(Pipe pipe, const Clock& clock);
+    void set_flag(Pipe source, Pipe destination, int id, Site site);
+    void wait_flag(Pipe source, Pipe destination, int id, Site site);
+    void barrier(Pipe pipe);
+    int take_event(Pipe source, Pipe destination, Site site);
+    int peek_event(Pipe source, Pipe destination) const;
+    void give_event(Pipe source, Pipe destination, int id, Site site);
+
+    /// Check an access to on-chip memory, and remember it. Ends the kernel if it leaves the space.
+    void access(const Instruction& instruction, std::uint32_t address, std::uint64_t bytes,
+                bool writes, const Buffer* buffer, std::uint32_t generation);
+    /// Check an access to global memory and return the host address of its bytes.
+    void* global(const Instruction& instruction, const void* address, std::uint64_t bytes,
+                 bool writes);
+    /// Write to global memory as the atomic mode wants.
+    void store_global(void* bytes, const void* values, std::uint64_t count, Element element) const;
+
+    // Cores of a launch.
+    void sync_all(bool vector_only, Site site);
+    void set_cross_core_flag(int mode, Pipe pipe, int id, Site site);
+    void wait_cross_core_flag(int id, Site site);
+
+    /// Note what is wrong. `what` says what to write instead, if that is known.
+    void report(const char* kind, const std::string& what, Site site);
+    /// Report if the condition does not hold.
+    void require(bool holds, const char* kind, const char* what, Site site) {
+        if (!holds) {
+            report(kind, what, site);
+        }
+    }
+    /// Report that the kernel cannot go on, and end it.
+    [[noreturn]] void end(const char* kind, const std::string& what, Site site);
+
+    void begin(std::uint32_t block_index, std::uint32_t block_count, std::uint32_t sub_block_index,
+               std::uint32_t sub_block_count, bool is_mixed, bool is_cube);
+    /// What must hold when a kernel ends: no flag is left set.
+    void check_end();
+    bool is_cube() const { return cube_; }
+
+    Launch* launch = nullptr;
+    std::uint32_t index = 0;  // among the cores of the launch
+
+    struct Shadow;
+
+  private:
+    struct Flag {
+        bool set = false;
+        Clock clock{};
+        Site site{"", 0};
+    };
+
+    void check_buffer(const Instruction& instruction, std::uint32_t address, std::uint64_t bytes,
+                      const Buffer& buffer, std::uint32_t generation);
+    bool is_ordered(Pipe pipe, int before, std::uint32_t number);
+    void check_order(Shadow& shadow, const Instruction& instruction, bool writes);
+    void hazard(const char* kind, int before, std::uint32_t site, const Instruction& after);
+
+    std::uint8_t* memory_;
+    Shadow* shadow_;
+    std::uint32_t run_ = 0;  // shadow of another run counts as never accessed
+    std::array<std::uint32_t, space_count> reserved_{};
+    Clock issued_{};
+    std::array<Clock, pipe_count> known_{};
+    std::array<std::array<std::array<Flag, 8>, pipe_count>, pipe_count> flags_{};
+    std::array<std::array<std::uint8_t, pipe_count>, pipe_count> events_{};
+    bool cube_ = false;
+};
+
+/// The core that the calling kernel runs on.
+extern thread_local Core* core;
+
+/// Print a kernel's text, each line with its block.
+void print(const char* format, ...) __attribute__((format(printf, 1, 2)));
+
+}  // namespace aicore

@@ -1,0 +1,32 @@
+// A kernel that is ready to run, as the library that runs it sees it.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+
+namespace aicore {
+
+/// Which cores run a kernel.
+enum class KernelType : std::uint8_t { vector, cube, mix_1_1, mix_1_2 };
+
+/// A kernel with its arguments, ready to run on each core.
+class KernelLaunch {
+  public:
+    virtual ~KernelLaunch() = default;
+    virtual void run() const = 0;
+
+    const char* name = "";
+    KernelType type = KernelType::vector;
+    std::uint32_t blocks = 1;
+    std::uint64_t tiling_key = 0;
+    bool auto_sync = true;
+    const char* arch = "";
+};
+
+/// Queue the kernel on the stream. 0 or a code, as aclrtLaunchKernel returns.
+int submit(std::unique_ptr<KernelLaunch> launch, void* stream);
+
+/// The host address of the byte at a device address; other addresses are returned unchanged.
+void* bytes_of(const void* address);
+
+}  // namespace aicore

@@ -1,0 +1,70 @@
+// Launching a kernel: what `kernel<<<blocks, l2_control, stream>>>(arguments)` is rewritten to.
+#pragma once
+
+#include <cstdint>
+#include <tuple>
+#include <type_traits>
+#include <utility>
+
+#include "ascendc/kernel_launch.h"
+
+namespace aicore {
+
+template <class Value>
+Value on_host(Value value) {
+    if constexpr (std::is_pointer_v<Value>) {
+        return static_cast<Value>(
+            bytes_of(const_cast<const void*>(static_cast<const volatile void*>(value))));
+    } else {
+        return value;
+    }
+}
+
+template <class Kernel, class... Arguments>
+class BoundKernel final : public KernelLaunch {
+  public:
+    BoundKernel(Kernel kernel, std::tuple<Arguments...> arguments)
+        : kernel_(std::move(kernel)), arguments_(std::move(arguments)) {}
+    void run() const override {
+        std::apply([this](const Arguments&... values) { kernel_(on_host(values)...); }, arguments_);
+    }
+
+  private:
+    Kernel kernel_;
+    std::tuple<Arguments...> arguments_;
+};
+
+/// The left part of a launch; calling it with the kernel's arguments queues the kernel.
+template <class Kernel>
+class Launcher {
+  public:
+    Launcher(Kernel kernel, const char* name, KernelType type, std::uint32_t blocks, void* stream)
+        : kernel_(std::move(kernel)), name_(name), type_(type), blocks_(blocks), stream_(stream) {}
+
+    template <class... Arguments>
+    void operator()(Arguments... arguments) const {
+        auto launch = std::make_unique<BoundKernel<Kernel, Arguments...>>(
+            kernel_, std::tuple<Arguments...>(std::move(arguments)...));
+        launch->name = name_;
+        launch->type = type_;
+        launch->blocks = blocks_;
+        launch->auto_sync = AICORE_AUTO_SYNC != 0;
+        launch->arch = AICORE_ARCH;
+        submit(std::move(launch), stream_);
+    }
+
+  private:
+    Kernel kernel_;
+    const char* name_;
+    KernelType type_;
+    std::uint32_t blocks_;
+    void* stream_;
+};
+
+template <class Kernel, class L2Control, class Stream>
+Launcher<Kernel> launcher(Kernel kernel, const char* name, KernelType type, std::uint32_t blocks,
+                          L2Control /*l2_control*/, Stream stream) {
+    return {std::move(kernel), name, type, blocks, reinterpret_cast<void*>(stream)};
+}
+
+}  // namespace aicore

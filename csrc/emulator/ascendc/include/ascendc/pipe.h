@@ -1,0 +1,380 @@
+// TPipe, which assigns on-chip memory, and what it assigns it to: queues and TBuf.
+#pragma once
+
+#include <exception>
+
+#include "ascendc/tensor.h"
+
+namespace aicore {
+
+using AscendC::TPosition;
+
+/// The pipe that fills what lies at a position, and the pipe that takes from it.
+constexpr Pipe filling_pipe(TPosition position) {
+    return position == TPosition::VECOUT || position == TPosition::VECCALC ? Pipe::v
+           : position == TPosition::A2 || position == TPosition::B2 || position == TPosition::C2 ||
+                   position == TPosition::C2PIPE2GM
+               ? Pipe::mte1
+           : position == TPosition::CO1 ? Pipe::m
+           : position == TPosition::CO2 ? Pipe::fix
+                                        : Pipe::mte2;
+}
+
+constexpr Pipe taking_pipe(TPosition position) {
+    return position == TPosition::VECOUT || position == TPosition::CO2 ? Pipe::mte3
+           : position == TPosition::A1 || position == TPosition::B1 || position == TPosition::C1 ||
+                   position == TPosition::TSCM
+               ? Pipe::mte1
+           : position == TPosition::A2 || position == TPosition::B2 || position == TPosition::C2
+               ? Pipe::m
+           : position == TPosition::CO1 || position == TPosition::C2PIPE2GM ? Pipe::fix
+                                                                            : Pipe::v;
+}
+
+constexpr int most_buffers = 64;  // of a kernel
+
+}  // namespace aicore
+
+namespace AscendC {
+
+struct TQueConfig {
+    bool nd2nz = false;
+    bool nz2nd = false;
+    bool scmBlockGroup = false;
+    std::uint32_t bufferLen = 0;
+    std::uint32_t bufferNumber = 0;
+    std::uint32_t consumerSize = 0;
+    TPosition consumer[8] = {};
+    bool enableStaticEvtId = false;
+    bool enableLoopQueue = false;
+};
+
+class TPipe;
+
+/// A queue whose buffers are filled for `source` and taken at `destination`.
+template <TPosition source, TPosition destination, std::int32_t depth, auto mask = 0>
+class TQueBind {
+  public:
+    static constexpr TPosition srcPosition = source;
+    static constexpr TPosition dstPosition = destination;
+
+    TQueBind() = default;
+    TQueBind(const TQueBind&) = delete;
+    TQueBind& operator=(const TQueBind&) = delete;
+    ~TQueBind() {
+        if (std::uncaught_exceptions() == 0 && aicore::core != nullptr) {
+            check_freed();
+        }
+    }
+
+    template <class T>
+    LocalTensor<T> AllocTensor(aicore::Site site = aicore::Site::here()) {
+        for (int tried = 0; tried < count_; ++tried) {
+            aicore::Buffer& buffer = buffers_[next_];
+            next_ = (next_ + 1) % count_;
+            if (buffer.state == State::free) {
+                buffer.state = State::allocated;
+                buffer.site = site;
+                aicore::core->wait_for(filler, buffer.freed);
+                return tensor_of<T>(buffer);
+            }
+        }
+        aicore::core->end("queue",
+                          count_ == 0 ? "AllocTensor: the queue has no buffers; InitBuffer must "
+                                        "come before it"
+                                      : "AllocTensor: all " + std::to_string(count_) +
+                                            " buffers of the queue are in use, and a device waits "
+                                            "for ever; FreeTensor must come before it",
+                          site);
+    }
+    template <class T>
+    void AllocTensor(LocalTensor<T>& tensor, aicore::Site site = aicore::Site::here()) {
+        tensor = AllocTensor<T>(site);
+    }
+
+    template <class T>
+    bool EnQue(const LocalTensor<T>& tensor, aicore::Site site = aicore::Site::here()) {
+        aicore::Buffer& buffer = own(tensor, "EnQue", site);
+        if (buffer.state != State::allocated && buffer.state != State::dequeued) {
+            aicore::core->end("queue", "EnQue of a tensor that is in the queue already", site);
+        }
+        constexpr int most = depth > 0 ? depth : 1;
+        if (queued_ >= most && depth > 0) {
+            aicore::core->report("queue",
+                                 "EnQue: the queue's depth is " + std::to_string(depth) +
+                                     ", and it holds " + std::to_string(queued_) +
+                                     " tensors; DeQue must come before it",
+                                 site);
+        }
+        buffer.state = State::queued;
+        buffer.queued = aicore::core->snapshot(filler);
+        order_[(first_ + queued_) % aicore::most_buffers] =
+            static_cast<std::uint8_t>(&buffer - buffers_);
+        ++queued_;
+        return true;
+    }
+    template <TPosition from, TPosition to, class T>
+    bool EnQue(const LocalTensor<T>& tensor, aicore::Site site = aicore::Site::here()) {
+        return EnQue(tensor, site);
+    }
+
+    template <class T>
+    LocalTensor<T> DeQue(aicore::Site site = aicore::Site::here()) {
+        if (queued_ == 0) {
+            aicore::core->end("queue",
+                              "DeQue of an empty queue: a device reads what is not there yet; "
+                              "EnQue must come before it",
+                              site);
+        }
+        aicore::Buffer& buffer = buffers_[order_[first_]];
+        first_ = (first_ + 1) % aicore::most_buffers;
+        --queued_;
+        buffer.state = State::dequeued;
+        aicore::core->wait_for(taker, buffer.queued);
+        return tensor_of<T>(buffer);
+    }
+    template <class T>
+    void DeQue(LocalTensor<T>& tensor, aicore::Site site = aicore::Site::here()) {
+        tensor = DeQue<T>(site);
+    }
+    template <TPosition from, TPosition to, class T>
+    LocalTensor<T> DeQue(aicore::Site site = aicore::Site::here()) {
+        return DeQue<T>(site);
+    }
+
+    template <class T>
+    void FreeTensor(LocalTensor<T>& tensor, aicore::Site site = aicore::Site::here()) {
+        free(tensor, site);
+    }
+    template <class T>
+    void FreeTensor(LocalTensor<T>&& tensor, aicore::Site site = aicore::Site::here()) {
+        free(tensor, site);
+    }
+    template <class T>
+    void FreeTensor(const LocalTensor<T>& tensor, aicore::Site site = aicore::Site::here()) {
+        free(tensor, site);
+    }
+
+    void FreeAllEvent() {}
+    bool VacantInQue() const { return queued_ < depth; }
+    bool HasTensorInQue() const { return queued_ > 0; }
+    std::int32_t GetTensorCountInQue() const { return queued_; }
+    bool HasIdleBuffer() const {
+        for (int index = 0; index < count_; ++index) {
+            if (buffers_[index].state == State::free) {
+                return true;
+            }
+        }
+        return false;
+    }
+
+    /// Assign memory to `count` buffers; TPipe::InitBuffer calls it.
+    void assign(std::uint8_t count, std::uint32_t bytes, aicore::Site site) {
+        constexpr aicore::Space space =
+            aicore::space_of(source == TPosition::GM ? destination : source);
+        for (int index = 0; index < count; ++index) {
+            aicore::Buffer& buffer = buffers_[count_];
+            buffer = {};
+            buffer.address = aicore::core->reserve(space, bytes, "InitBuffer", site);
+            buffer.bytes = bytes;
+            buffer.site = site;
+            ++count_;
+        }
+    }
+    int buffer_count() const { return count_; }
+
+  private:
+    using State = aicore::Buffer::State;
+    static constexpr aicore::Pipe filler =
+        source == TPosition::GM || source == TPosition::VECIN
+            ? aicore::Pipe::mte2
+            : aicore::filling_pipe(source);
+    static constexpr aicore::Pipe taker =
+        aicore::taking_pipe(destination == TPosition::GM ? source : destination);
+
+    template <class T>
+    LocalTensor<T> tensor_of(const aicore::Buffer& buffer) const {
+        return {buffer.address, static_cast<std::uint32_t>(buffer.bytes / sizeof(T)), destination,
+                &buffer};
+    }
+    template <class T>
+    aicore::Buffer& own(const LocalTensor<T>& tensor, const char* call, aicore::Site site) {
+        for (int index = 0; index < count_; ++index) {
+            if (&buffers_[index] == tensor.buffer()) {
+                return buffers_[index];
+            }
+        }
+        aicore::core->end("queue",
+                          std::string(call) + ": the tensor is not of this queue; pass what its "
+                                              "AllocTensor or DeQue returned",
+                          site);
+    }
+    template <class T>
+    void free(const LocalTensor<T>& tensor, aicore::Site site) {
+        aicore::Buffer& buffer = own(tensor, "FreeTensor", site);
+        if (buffer.state == State::free || buffer.generation != tensor.generation()) {
+            aicore::core->report("freed", "FreeTensor of a tensor that is free already", site);
+            return;
+        }
+        buffer.state = State::free;
+        ++buffer.generation;
+        buffer.freed = aicore::core->snapshot(taker);
+    }
+    void check_freed() const {
+        for (int index = 0; index < count_; ++index) {
+            if (buffers_[index].state != State::free) {
+                aicore::core->report("leak",
+                                     "the tensor that AllocTensor returned here was never given "
+                                     "to FreeTensor",
+                                     buffers_[index].site);
+            }
+        }
+    }
+
+    aicore::Buffer buffers_[aicore::most_buffers];
+    std::uint8_t order_[aicore::most_buffers] = {};
+    int count_ = 0;
+    int next_ = 0;
+    int first_ = 0;
+    int queued_ = 0;
+};
+
+/// A queue of one position: what is filled for it is taken at it.
+template <TPosition position, std::int32_t depth, auto mask = 0>
+class TQue : public TQueBind<position == TPosition::VECIN ? TPosition::GM : position, position,
+                             depth, mask> {};
+
+/// Memory without a queue, for results that stay on the core.
+template <TPosition position = TPosition::VECCALC>
+class TBuf {
+  public:
+    template <class T>
+    LocalTensor<T> Get() {
+        return Get<T>(static_cast<std::uint32_t>(buffer_.bytes / sizeof(T)));
+    }
+    template <class T>
+    LocalTensor<T> Get(std::uint32_t elements) {
+        return {buffer_.address, elements, position, &buffer_};
+    }
+    template <class T>
+    LocalTensor<T> GetWithOffset(std::uint32_t elements, std::uint32_t offset) {
+        return {buffer_.address + offset, elements, position, &buffer_};
+    }
+    template <class T>
+    LocalTensor<T> AllocTensor() {
+        return Get<T>();
+    }
+    template <class T>
+    void FreeTensor(LocalTensor<T>& /*tensor*/) {}
+
+    /// Assign the memory; TPipe::InitBuffer calls it.
+    void assign(std::uint32_t bytes, aicore::Site site) {
+        buffer_ = {};
+        buffer_.address =
+            aicore::core->reserve(aicore::space_of(position), bytes, "InitBuffer", site);
+        buffer_.bytes = bytes;
+        buffer_.state = aicore::Buffer::State::allocated;
+        buffer_.site = site;
+    }
+
+  private:
+    aicore::Buffer buffer_{};
+};
+
+class TPipe {
+  public:
+    TPipe() { Init(); }
+    TPipe(const TPipe&) = delete;
+    TPipe& operator=(const TPipe&) = delete;
+    ~TPipe() {
+        if (aicore::core != nullptr && aicore::core->pipe_object == this) {
+            aicore::core->pipe_object = nullptr;
+        }
+    }
+
+    void Init() {
+        aicore::core->release_all();
+        aicore::core->pipe_object = this;
+        buffers_ = 0;
+    }
+    void Reset() { Init(); }
+    void Destroy() { aicore::core->release_all(); }
+
+    template <TPosition source, TPosition destination, std::int32_t depth, auto mask>
+    bool InitBuffer(TQueBind<source, destination, depth, mask>& queue, std::uint8_t count,
+                    std::uint32_t bytes, aicore::Site site = aicore::Site::here()) {
+        count_buffers(count, site);
+        queue.assign(count, bytes, site);
+        return true;
+    }
+    template <TPosition position>
+    bool InitBuffer(TBuf<position>& buffer, std::uint32_t bytes,
+                    aicore::Site site = aicore::Site::here()) {
+        count_buffers(1, site);
+        buffer.assign(bytes, site);
+        return true;
+    }
+
+    template <HardEvent event>
+    TEventID AllocEventID(aicore::Site site = aicore::Site::here()) {
+        constexpr aicore::PipePair pipes = aicore::pipes_of(event);
+        return static_cast<TEventID>(
+            aicore::core->take_event(pipes.source, pipes.destination, site));
+    }
+    template <HardEvent event>
+    void ReleaseEventID(TEventID id, aicore::Site site = aicore::Site::here()) {
+        constexpr aicore::PipePair pipes = aicore::pipes_of(event);
+        aicore::core->give_event(pipes.source, pipes.destination, id, site);
+    }
+    template <HardEvent event>
+    TEventID FetchEventID() {
+        return FetchEventID(event);
+    }
+    TEventID FetchEventID(HardEvent event) {
+        const aicore::PipePair pipes = aicore::pipes_of(event);
+        return static_cast<TEventID>(aicore::core->peek_event(pipes.source, pipes.destination));
+    }
+
+  private:
+    void count_buffers(int count, aicore::Site site) {
+        buffers_ += count;
+        if (buffers_ > aicore::most_buffers) {
+            aicore::core->end("overflow",
+                              "InitBuffer: a kernel must not have more than 64 buffers, and this "
+                              "one would have " + std::to_string(buffers_),
+                              site);
+        }
+    }
+
+    int buffers_ = 0;
+};
+
+inline TPipe* GetTPipePtr() { return static_cast<TPipe*>(aicore::core->pipe_object); }
+
+/// Assigns memory by hand, in kernels without a TPipe.
+template <Hardware hardware>
+class LocalMemAllocator {
+  public:
+    template <TPosition position, class T, std::uint32_t elements>
+    LocalTensor<T> Alloc(aicore::Site site = aicore::Site::here()) {
+        return Alloc<position, T>(elements, site);
+    }
+    template <class T, std::uint32_t elements>
+    LocalTensor<T> Alloc(aicore::Site site = aicore::Site::here()) {
+        return Alloc<TPosition::VECCALC, T>(elements, site);
+    }
+    template <TPosition position, class T>
+    LocalTensor<T> Alloc(std::uint32_t elements, aicore::Site site = aicore::Site::here()) {
+        const std::uint32_t address =
+            aicore::core->reserve(aicore::space_of(hardware),
+                                  static_cast<std::uint32_t>(elements * sizeof(T)), "Alloc", site);
+        return {address, elements, position, nullptr};
+    }
+    template <class T>
+    LocalTensor<T> Alloc(std::uint32_t elements, aicore::Site site = aicore::Site::here()) {
+        return Alloc<TPosition::VECCALC, T>(elements, site);
+    }
+    std::uint32_t GetCurAddr() const { return aicore::core->reserved(aicore::space_of(hardware)); }
+};
+
+}  // namespace AscendC

@@ -1,0 +1,97 @@
+// What orders the pipes of a core and the cores of a launch, and who a core is.
+#pragma once
+
+#include "ascendc/pipe.h"
+
+namespace AscendC {
+
+template <HardEvent event>
+void SetFlag(std::int32_t id, aicore::Site site = aicore::Site::here()) {
+    constexpr aicore::PipePair pipes = aicore::pipes_of(event);
+    aicore::core->set_flag(pipes.source, pipes.destination, id, site);
+}
+
+template <HardEvent event>
+void WaitFlag(std::int32_t id, aicore::Site site = aicore::Site::here()) {
+    constexpr aicore::PipePair pipes = aicore::pipes_of(event);
+    aicore::core->wait_flag(pipes.source, pipes.destination, id, site);
+}
+
+template <pipe_t pipe>
+void PipeBarrier() {
+    static_assert(pipe != PIPE_S, "PipeBarrier<PIPE_S> does not exist: scalar code runs in order");
+    aicore::core->barrier(aicore::pipe_of(pipe));
+}
+
+template <MemDsbT mode>
+void DataSyncBarrier() {}
+
+template <bool isAIVOnly = true>
+void SyncAll(aicore::Site site = aicore::Site::here()) {
+    aicore::core->sync_all(isAIVOnly, site);
+}
+template <bool isAIVOnly = true>
+void SyncAll(const GlobalTensor<std::int32_t>& /*workspace*/,
+             const LocalTensor<std::int32_t>& /*local*/, std::int32_t /*usedCores*/ = 0,
+             aicore::Site site = aicore::Site::here()) {
+    aicore::core->sync_all(isAIVOnly, site);
+}
+
+template <std::uint8_t mode, pipe_t pipe>
+void CrossCoreSetFlag(std::uint16_t id, aicore::Site site = aicore::Site::here()) {
+    aicore::core->set_cross_core_flag(mode, aicore::pipe_of(pipe), id, site);
+}
+template <std::uint8_t mode = 0, pipe_t pipe = PIPE_S>
+void CrossCoreWaitFlag(std::uint16_t id, aicore::Site site = aicore::Site::here()) {
+    aicore::core->wait_cross_core_flag(id, site);
+}
+
+inline std::int64_t GetBlockNum() { return aicore::core->blocks; }
+inline std::int64_t GetSubBlockIdx() { return aicore::core->sub_block; }
+inline std::int64_t GetSubBlockNum() { return aicore::core->sub_blocks; }
+inline std::int64_t GetTaskRation() { return aicore::core->sub_blocks; }
+inline std::int64_t GetTaskRatio() { return aicore::core->sub_blocks; }
+/// The number of the block; a vector core of a mixed kernel counts the vector cores before it.
+inline std::int64_t GetBlockIdx() {
+    const aicore::Core& core = *aicore::core;
+    return core.mixed && !core.is_cube() ? core.block * core.sub_blocks + core.sub_block
+                                         : core.block;
+}
+
+inline void InitSocState() {}
+inline void ICachePreLoad(std::int64_t /*length*/) {}
+inline void SetSysWorkspace(GM_ADDR /*workspace*/) {}
+inline void SetSysWorkspaceForce(GM_ADDR /*workspace*/) {}
+inline GM_ADDR GetUserWorkspace(GM_ADDR workspace) { return workspace; }
+template <class T, CacheLine line, DcciDst destination = DcciDst::CACHELINE_ALL>
+void DataCacheCleanAndInvalid(const GlobalTensor<T>& /*tensor*/) {}
+template <class T, CacheLine line>
+void DataCachePreload(const GlobalTensor<T>& /*tensor*/, std::int64_t /*offset*/) {}
+
+}  // namespace AscendC
+
+// The instructions of the device's compiler that public kernels call directly.
+inline void set_flag(pipe_t source, pipe_t destination, std::int32_t id,
+                     aicore::Site site = aicore::Site::here()) {
+    aicore::core->set_flag(aicore::pipe_of(source), aicore::pipe_of(destination), id, site);
+}
+inline void wait_flag(pipe_t source, pipe_t destination, std::int32_t id,
+                      aicore::Site site = aicore::Site::here()) {
+    aicore::core->wait_flag(aicore::pipe_of(source), aicore::pipe_of(destination), id, site);
+}
+inline void pipe_barrier(pipe_t pipe) { aicore::core->barrier(aicore::pipe_of(pipe)); }
+inline std::int64_t get_block_idx() { return aicore::core->block; }
+inline std::int64_t get_block_num() { return aicore::core->blocks; }
+inline std::int64_t get_subblockid() { return aicore::core->sub_block; }
+inline std::int64_t get_subblockdim() { return aicore::core->sub_blocks; }
+
+// What a kernel's text asks about the core. In a mixed kernel the answer is known at run time.
+#if AICORE_CORES == 0
+constexpr std::int32_t g_coreType = AscendC::AIV;
+#elif AICORE_CORES == 1
+constexpr std::int32_t g_coreType = AscendC::AIC;
+#else
+#define g_coreType (::aicore::core->is_cube() ? ::AscendC::AIC : ::AscendC::AIV)
+#endif
+#define ASCEND_IS_AIV (g_coreType == ::AscendC::AIV)
+#define ASCEND_IS_AIC (g_coreType == ::AscendC::AIC)

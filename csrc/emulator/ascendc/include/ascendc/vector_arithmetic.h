@@ -1,0 +1,278 @@
+// Vector instructions with one result per element: arithmetic, logic, functions.
+#pragma once
+
+#include "ascendc/vector_engine.h"
+
+namespace aicore {
+
+template <class To, class First, class Second, class Mask, class Body>
+void binary(const Instruction& instruction, bool set, bool reads_to, const LocalTensor<To>& to,
+            const LocalTensor<First>& first, const LocalTensor<Second>& second, Mask mask,
+            std::int32_t repeats, const AscendC::BinaryRepeatParams& strides, Body body) {
+    const Lanes lanes = lanes_of(instruction, set, mask, std::max(sizeof(To), sizeof(First)), repeats);
+    with_repeats(instruction, lanes, reads_to, to,
+                 {strides.dstBlkStride, strides.dstRepStride}, body,
+                 operand(first, strides.src0BlkStride, strides.src0RepStride),
+                 operand(second, strides.src1BlkStride, strides.src1RepStride));
+}
+
+template <class To, class From, class Mask, class Body>
+void unary(const Instruction& instruction, bool set, bool reads_to, const LocalTensor<To>& to,
+           const LocalTensor<From>& from, Mask mask, std::int32_t repeats,
+           const AscendC::UnaryRepeatParams& strides, Body body) {
+    const Lanes lanes = lanes_of(instruction, set, mask, std::max(sizeof(To), sizeof(From)), repeats);
+    with_repeats(instruction, lanes, reads_to, to,
+                 {strides.dstBlkStride, strides.dstRepStride}, body,
+                 operand(from, strides.srcBlkStride, strides.srcRepStride));
+}
+
+}  // namespace aicore
+
+// Types that an instruction has on dav-2201, from the platform configuration of CANN.
+#define AICORE_NUMBERS half, float, std::int16_t, std::int32_t
+#define AICORE_FLOATS half, float
+#define AICORE_BITS std::int16_t, std::uint16_t
+
+// In the expressions, x and y are the sources and z is what the destination held.
+#define AICORE_BINARY(NAME, READS_TO, TYPES, EXPRESSION)                                           \
+    namespace aicore {                                                                             \
+    template <class T>                                                                             \
+    auto NAME##Body() {                                                                            \
+        static_assert(is_one_of<T, TYPES>, #NAME " has no instruction for this type");             \
+        return [](T old, T first, T second) {                                                      \
+            [[maybe_unused]] const auto x = widen(first);                                          \
+            [[maybe_unused]] const auto y = widen(second);                                         \
+            [[maybe_unused]] const auto z = widen(old);                                            \
+            return static_cast<T>(EXPRESSION);                                                     \
+        };                                                                                         \
+    }                                                                                              \
+    }                                                                                              \
+    namespace AscendC {                                                                            \
+    template <class T>                                                                             \
+    void NAME(const LocalTensor<T>& dst, const LocalTensor<T>& src0, const LocalTensor<T>& src1,   \
+              const std::int32_t& count, aicore::Site site = aicore::Site::here()) {               \
+        aicore::with_count({#NAME, aicore::Pipe::v, site}, count, READS_TO, dst,                   \
+                           aicore::NAME##Body<T>(), src0, src1);                                   \
+    }                                                                                              \
+    template <class T, bool isSetMask = true>                                                      \
+    void NAME(const LocalTensor<T>& dst, const LocalTensor<T>& src0, const LocalTensor<T>& src1,   \
+              std::uint64_t mask, std::uint8_t repeatTime, const BinaryRepeatParams& repeatParams, \
+              aicore::Site site = aicore::Site::here()) {                                          \
+        aicore::binary({#NAME, aicore::Pipe::v, site}, isSetMask, READS_TO, dst, src0, src1, mask, \
+                       repeatTime, repeatParams, aicore::NAME##Body<T>());                         \
+    }                                                                                              \
+    template <class T, bool isSetMask = true>                                                      \
+    void NAME(const LocalTensor<T>& dst, const LocalTensor<T>& src0, const LocalTensor<T>& src1,   \
+              const std::uint64_t mask[], std::uint8_t repeatTime,                                 \
+              const BinaryRepeatParams& repeatParams, aicore::Site site = aicore::Site::here()) {  \
+        aicore::binary({#NAME, aicore::Pipe::v, site}, isSetMask, READS_TO, dst, src0, src1, mask, \
+                       repeatTime, repeatParams, aicore::NAME##Body<T>());                         \
+    }                                                                                              \
+    }
+
+#define AICORE_UNARY(NAME, TYPES, EXPRESSION)                                                      \
+    namespace aicore {                                                                             \
+    template <class T>                                                                             \
+    auto NAME##Body() {                                                                            \
+        static_assert(is_one_of<T, TYPES>, #NAME " has no instruction for this type");             \
+        return [](T /*old*/, T value) {                                                            \
+            const auto x = widen(value);                                                           \
+            return static_cast<T>(EXPRESSION);                                                     \
+        };                                                                                         \
+    }                                                                                              \
+    }                                                                                              \
+    namespace AscendC {                                                                            \
+    template <class T>                                                                             \
+    void NAME(const LocalTensor<T>& dst, const LocalTensor<T>& src, const std::int32_t& count,     \
+              aicore::Site site = aicore::Site::here()) {                                          \
+        aicore::with_count({#NAME, aicore::Pipe::v, site}, count, false, dst,                      \
+                           aicore::NAME##Body<T>(), src);                                          \
+    }                                                                                              \
+    template <class T, bool isSetMask = true>                                                      \
+    void NAME(const LocalTensor<T>& dst, const LocalTensor<T>& src, std::uint64_t mask,            \
+              std::uint8_t repeatTime, const UnaryRepeatParams& repeatParams,                      \
+              aicore::Site site = aicore::Site::here()) {                                          \
+        aicore::unary({#NAME, aicore::Pipe::v, site}, isSetMask, false, dst, src, mask,            \
+                      repeatTime, repeatParams, aicore::NAME##Body<T>());                          \
+    }                                                                                              \
+    template <class T, bool isSetMask = true>                                                      \
+    void NAME(const LocalTensor<T>& dst, const LocalTensor<T>& src, const std::uint64_t mask[],    \
+              std::uint8_t repeatTime, const UnaryRepeatParams& repeatParams,                      \
+              aicore::Site site = aicore::Site::here()) {                                          \
+        aicore::unary({#NAME, aicore::Pipe::v, site}, isSetMask, false, dst, src, mask,            \
+                      repeatTime, repeatParams, aicore::NAME##Body<T>());                          \
+    }                                                                                              \
+    }
+
+// y is the scalar.
+#define AICORE_SCALAR(NAME, READS_TO, TYPES, EXPRESSION)                                           \
+    namespace aicore {                                                                             \
+    template <class T>                                                                             \
+    auto NAME##Body(T scalar) {                                                                    \
+        static_assert(is_one_of<T, TYPES>, #NAME " has no instruction for this type");             \
+        return [y = widen(scalar)](T old, T value) {                                               \
+            const auto x = widen(value);                                                           \
+            [[maybe_unused]] const auto z = widen(old);                                            \
+            return static_cast<T>(EXPRESSION);                                                     \
+        };                                                                                         \
+    }                                                                                              \
+    }                                                                                              \
+    namespace AscendC {                                                                            \
+    template <class T, bool isSetMask = true>                                                      \
+    void NAME(const LocalTensor<T>& dst, const LocalTensor<T>& src,                                \
+              const aicore::Given<T>& scalar, const std::int32_t& count,                           \
+              aicore::Site site = aicore::Site::here()) {                                          \
+        aicore::with_count({#NAME, aicore::Pipe::v, site}, count, READS_TO, dst,                   \
+                           aicore::NAME##Body<T>(scalar), src);                                    \
+    }                                                                                              \
+    template <class T, bool isSetMask = true>                                                      \
+    void NAME(const LocalTensor<T>& dst, const LocalTensor<T>& src,                                \
+              const aicore::Given<T>& scalar, std::uint64_t mask, std::uint8_t repeatTime,         \
+              const UnaryRepeatParams& repeatParams, aicore::Site site = aicore::Site::here()) {   \
+        aicore::unary({#NAME, aicore::Pipe::v, site}, isSetMask, READS_TO, dst, src, mask,         \
+                      repeatTime, repeatParams, aicore::NAME##Body<T>(scalar));                    \
+    }                                                                                              \
+    template <class T, bool isSetMask = true>                                                      \
+    void NAME(const LocalTensor<T>& dst, const LocalTensor<T>& src,                                \
+              const aicore::Given<T>& scalar, const std::uint64_t mask[], std::uint8_t repeatTime, \
+              const UnaryRepeatParams& repeatParams, aicore::Site site = aicore::Site::here()) {   \
+        aicore::unary({#NAME, aicore::Pipe::v, site}, isSetMask, READS_TO, dst, src, mask,         \
+                      repeatTime, repeatParams, aicore::NAME##Body<T>(scalar));                    \
+    }                                                                                              \
+    }
+
+AICORE_BINARY(Add, false, AICORE_NUMBERS, x + y)
+AICORE_BINARY(Sub, false, AICORE_NUMBERS, x - y)
+AICORE_BINARY(Mul, false, AICORE_NUMBERS, x* y)
+AICORE_BINARY(Div, false, AICORE_FLOATS, x / y)
+AICORE_BINARY(Max, false, AICORE_NUMBERS, x > y || x != x ? x : y)
+AICORE_BINARY(Min, false, AICORE_NUMBERS, x < y || x != x ? x : y)
+AICORE_BINARY(MulAddDst, true, AICORE_FLOATS, x* y + z)
+AICORE_BINARY(FusedMulAdd, true, AICORE_FLOATS, x* z + y)
+AICORE_BINARY(FusedMulAddRelu, true, AICORE_FLOATS, std::max(x * z + y, decltype(x)(0)))
+AICORE_BINARY(AddRelu, false, AICORE_NUMBERS, std::max<decltype(x + y)>(x + y, 0))
+AICORE_BINARY(SubRelu, false, AICORE_NUMBERS, std::max<decltype(x - y)>(x - y, 0))
+AICORE_BINARY(And, false, AICORE_BITS, x& y)
+AICORE_BINARY(Or, false, AICORE_BITS, x | y)
+
+AICORE_UNARY(Exp, AICORE_FLOATS, std::exp(x))
+AICORE_UNARY(Ln, AICORE_FLOATS, std::log(x))
+AICORE_UNARY(Abs, AICORE_FLOATS, std::fabs(x))
+AICORE_UNARY(Sqrt, AICORE_FLOATS, std::sqrt(x))
+AICORE_UNARY(Rsqrt, AICORE_FLOATS, 1 / std::sqrt(x))
+AICORE_UNARY(Reciprocal, AICORE_FLOATS, 1 / x)
+AICORE_UNARY(Relu, AICORE_NUMBERS, x > 0 ? x : 0)
+AICORE_UNARY(Not, AICORE_BITS, ~x)
+
+AICORE_SCALAR(Adds, false, AICORE_NUMBERS, x + y)
+AICORE_SCALAR(Muls, false, AICORE_NUMBERS, x* y)
+AICORE_SCALAR(Maxs, false, AICORE_NUMBERS, x > y || x != x ? x : y)
+AICORE_SCALAR(Mins, false, AICORE_NUMBERS, x < y || x != x ? x : y)
+AICORE_SCALAR(LeakyRelu, false, AICORE_FLOATS, x >= 0 ? x : x * y)
+
+namespace aicore {
+
+/// `z + x * scalar`, where the destination may be wider than the source.
+template <class To, class From>
+auto axpy_body(From scalar) {
+    static_assert(is_one_of<From, half, float>, "Axpy has no instruction for this type");
+    return [y = widen(scalar)](To old, From value) {
+        return static_cast<To>(widen(value) * y + widen(old));
+    };
+}
+
+template <class T, class Mask>
+void shift(const char* name, bool left, bool set, const LocalTensor<T>& to,
+           const LocalTensor<T>& from, T bits, Mask mask, std::int32_t repeats,
+           const AscendC::UnaryRepeatParams& strides, bool rounds, Site site) {
+    unary({name, Pipe::v, site}, set, false, to, from, mask, repeats, strides,
+          [left, bits, rounds](T /*old*/, T value) {
+              const T half_unit = rounds && bits > 0 ? T(T(1) << (bits - 1)) : T(0);
+              return static_cast<T>(left ? value << bits : (value + half_unit) >> bits);
+          });
+}
+
+}  // namespace aicore
+
+namespace AscendC {
+
+template <class T, class U>
+void Axpy(const LocalTensor<T>& dst, const LocalTensor<U>& src, const aicore::Given<U>& scalar,
+          const std::int32_t& count, aicore::Site site = aicore::Site::here()) {
+    aicore::with_count({"Axpy", aicore::Pipe::v, site}, count, true, dst,
+                       aicore::axpy_body<T, U>(scalar), src);
+}
+template <class T, class U, bool isSetMask = true>
+void Axpy(const LocalTensor<T>& dst, const LocalTensor<U>& src, const aicore::Given<U>& scalar,
+          std::uint64_t mask, std::uint8_t repeatTime, const UnaryRepeatParams& repeatParams,
+          aicore::Site site = aicore::Site::here()) {
+    aicore::unary({"Axpy", aicore::Pipe::v, site}, isSetMask, true, dst, src, mask, repeatTime,
+                  repeatParams, aicore::axpy_body<T, U>(scalar));
+}
+
+template <class T, bool isSetMask = true>
+void ShiftLeft(const LocalTensor<T>& dst, const LocalTensor<T>& src, const aicore::Given<T>& bits,
+               const std::int32_t& count, aicore::Site site = aicore::Site::here()) {
+    aicore::with_count({"ShiftLeft", aicore::Pipe::v, site}, count, false, dst,
+                       [bits](T, T value) { return static_cast<T>(value << bits); }, src);
+}
+template <class T, bool isSetMask = true>
+void ShiftLeft(const LocalTensor<T>& dst, const LocalTensor<T>& src, const aicore::Given<T>& bits,
+               std::uint64_t mask, std::uint8_t repeatTime, const UnaryRepeatParams& repeatParams,
+               aicore::Site site = aicore::Site::here()) {
+    aicore::shift("ShiftLeft", true, isSetMask, dst, src, bits, mask, repeatTime, repeatParams,
+                  false, site);
+}
+template <class T, bool isSetMask = true>
+void ShiftRight(const LocalTensor<T>& dst, const LocalTensor<T>& src, const aicore::Given<T>& bits,
+                const std::int32_t& count, aicore::Site site = aicore::Site::here()) {
+    aicore::with_count({"ShiftRight", aicore::Pipe::v, site}, count, false, dst,
+                       [bits](T, T value) { return static_cast<T>(value >> bits); }, src);
+}
+template <class T, bool isSetMask = true>
+void ShiftRight(const LocalTensor<T>& dst, const LocalTensor<T>& src,
+                const aicore::Given<T>& bits, std::uint64_t mask, std::uint8_t repeatTime,
+                const UnaryRepeatParams& repeatParams, bool roundEn = false,
+                aicore::Site site = aicore::Site::here()) {
+    aicore::shift("ShiftRight", false, isSetMask, dst, src, bits, mask, repeatTime, repeatParams,
+                  roundEn, site);
+}
+
+}  // namespace AscendC
+
+namespace aicore {
+
+/// `a + b` and the like, until it is assigned to a tensor.
+template <class T>
+struct Sum {
+    const AscendC::LocalTensor<T>& first;
+    const AscendC::LocalTensor<T>& second;
+    void (*instruction)(const AscendC::LocalTensor<T>&, const AscendC::LocalTensor<T>&,
+                        const AscendC::LocalTensor<T>&, const std::int32_t&, Site);
+    Site site;
+};
+
+}  // namespace aicore
+
+namespace AscendC {
+
+#define AICORE_OPERATOR(SYMBOL, NAME)                                                            \
+    template <class T>                                                                           \
+    aicore::Sum<T> operator SYMBOL(const LocalTensor<T>& first, const LocalTensor<T>& second) {  \
+        return {first, second, &NAME<T>, {#NAME " of two tensors", 0}};                          \
+    }
+
+AICORE_OPERATOR(+, Add)
+AICORE_OPERATOR(-, Sub)
+AICORE_OPERATOR(*, Mul)
+AICORE_OPERATOR(/, Div)
+AICORE_OPERATOR(&, And)
+AICORE_OPERATOR(|, Or)
+
+template <class T>
+LocalTensor<T>& LocalTensor<T>::operator=(const aicore::Sum<T>& sum) {
+    sum.instruction(*this, sum.first, sum.second, static_cast<std::int32_t>(elements_), sum.site);
+    return *this;
+}
+
+}  // namespace AscendC
