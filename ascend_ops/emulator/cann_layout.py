@@ -68,6 +68,13 @@ unset ASCEND_RT_VISIBLE_DEVICES
 export ASCEND_EMULATOR_BANNER=0 ASCEND_EMULATOR_LEAKS=0 PYTHONPATH={package_root}
 exec {python} -m ascend_ops.emulator.npu_smi {library} "$@"
 """
+# Isolated from the user's Python settings, and independent of what is installed.
+_BISHENG = """import sys
+sys.path.insert(0, {package_root!r})
+from pathlib import Path
+from ascend_ops.emulator.bisheng.driver import main
+sys.exit(main(Path({root!r}), sys.argv[1:]))
+"""
 
 
 def digest() -> str:
@@ -127,6 +134,7 @@ def write_cann(
     _write(npu_smi, _NPU_SMI.format(**quoted))
     npu_smi.chmod(0o755)
     _write_msprof(folder)
+    _write_bisheng(folder / "bin" / "bisheng", root)
 
 
 def _write_msprof(folder: Path) -> None:
@@ -138,6 +146,14 @@ def _write_msprof(folder: Path) -> None:
         _write(place, _MSPROF)
         place.chmod(0o755)
     (folder / "bin" / "msprof").symlink_to(Path("..", "tools", "profiler", "bin", "msprof"))
+
+
+def _write_bisheng(program: Path, root: Path) -> None:
+    """Write the compiler for kernels in Ascend C, a program of this package."""
+    code = _BISHENG.format(package_root=str(_PACKAGE.parent), root=str(root))
+    command = shlex.join([process.interpreter(), "-I", "-c", code])
+    _write(program, f'#!/bin/sh\nexec {command} "$@"\n')
+    program.chmod(0o755)
 
 
 def _own_headers() -> Path:

@@ -139,6 +139,18 @@ class EmulatorHcommBuilder(EmulatorHcclBuilder):
     SOURCES = ("hcomm.cpp",)
 
 
+class EmulatorAscendCBuilder(EmulatorLibrary):
+    """``emulator_ascendc``: the AI core on which kernels written in Ascend C run."""
+
+    NAME = "emulator_ascendc"
+    LIBRARY = "libascendc_emulated.so"
+    SOURCES: ClassVar[tuple[str, ...]] = ("ascendc",)
+
+    def include_paths(self) -> list[str | Path]:
+        """Return the base's folders and that of the headers that kernels include."""
+        return [*super().include_paths(), "emulator/include"]
+
+
 class _EmptyLibrary(EmulatorLibrary):
     """A library that torch_npu's libraries are linked against without calling it."""
 
@@ -175,5 +187,6 @@ EMULATOR_LIBRARIES: tuple[type[EmulatorLibrary], ...] = (
     EmulatorGraphBuilder,
     EmulatorTdtChannelBuilder,
     EmulatorHcommBuilder,
+    EmulatorAscendCBuilder,
     EmulatorOperatorsBuilder,
 )

@@ -2,5 +2,5 @@
 
 The driver takes the command lines that CANN documents. It rewrites the launches in the source and
 lets the host's C++ compiler compile the rest as it is, against the headers in
-``csrc/emulator/ascendc/include``. See docs/ascend-c.md.
+``csrc/emulator/include``. See docs/ascend-c.md.
 """

@@ -17,7 +17,7 @@ from .launches import LaunchSyntaxError, rewrite
 from .precompiled import precompiled_header
 
 #: Where the emulated CANN keeps what kernels include.
-HEADERS = Path("ascendc", "include")
+HEADERS = "include"
 _COMPILERS = ("g++", "c++", "clang++")
 #: Libraries of CANN that a program may be linked against, and that an emulated one may lack.
 _CANN_LIBRARIES = frozenset(
@@ -85,7 +85,6 @@ class Driver:
             *line.compile_flags,
             *([] if "-fPIC" in line.compile_flags else ["-fPIC"]),
             f"-I{self._cann / HEADERS}",
-            f"-I{self._cann / 'include'}",
             f"-D__NPU_ARCH__={line.arch}",
             f'-DAICORE_ARCH="{line.arch}"',
             f"-DAICORE_AUTO_SYNC={int(line.auto_sync)}",
@@ -98,14 +97,14 @@ class Driver:
         if not sources:
             return 0
         output = [] if line.output is None else ["-o", str(line.output)]
-        command = [self._compiler, *line.compile_flags, f"-I{self._cann / 'include'}"]
+        command = [self._compiler, *line.compile_flags, f"-I{self._cann / HEADERS}"]
         return subprocess.run([*command, line.stops, *sources, *output], check=False).returncode
 
     def _link(self, line: CommandLine, inputs: Sequence[str]) -> int:
         libraries = self._cann / "lib64"
         output = [] if line.output is None else ["-o", str(line.output)]
         kept = [name for name in inputs if not _is_absent(name, libraries)]
-        command = [self._compiler, *line.compile_flags, f"-I{self._cann / 'include'}"]
+        command = [self._compiler, *line.compile_flags, f"-I{self._cann / HEADERS}"]
         command += [*line.link_flags, *kept, *output, f"-L{libraries}"]
         command += ["-Wl,--push-state,--as-needed", "-lascendc_emulated", "-lascendcl"]
         command += ["-Wl,--pop-state"]

@@ -2,8 +2,8 @@
 // cores meet in the same bytes.
 #include <algorithm>
 
-#include "core/launch.h"
-#include "core/shadow.h"
+#include "emulator/ascendc/launch.h"
+#include "emulator/ascendc/shadow.h"
 #include "emulator/interface/services.h"
 
 namespace aicore {

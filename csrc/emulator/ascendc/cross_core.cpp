@@ -1,8 +1,8 @@
 // Waits between the cores of a launch: SyncAll and the cross-core flags.
 #include <algorithm>
 
-#include "core/launch.h"
-#include "core/shadow.h"
+#include "emulator/ascendc/launch.h"
+#include "emulator/ascendc/shadow.h"
 
 namespace aicore {
 namespace {

@@ -5,8 +5,8 @@
 #include <cstdlib>
 
 #include "ascendc/core.h"
-#include "core/shadow.h"
-#include "core/soc.h"
+#include "emulator/ascendc/shadow.h"
+#include "emulator/ascendc/soc.h"
 
 namespace aicore {
 namespace {

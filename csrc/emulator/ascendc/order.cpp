@@ -3,8 +3,8 @@
 #include <unordered_map>
 
 #include "ascendc/core.h"
-#include "core/launch.h"
-#include "core/shadow.h"
+#include "emulator/ascendc/launch.h"
+#include "emulator/ascendc/shadow.h"
 
 namespace aicore {
 namespace {

@@ -1,12 +1,12 @@
-#include "core/launch.h"
+#include "emulator/ascendc/launch.h"
 
 #include <algorithm>
 #include <cstdio>
 #include <cstring>
 #include <exception>
 
-#include "core/shadow.h"
-#include "core/soc.h"
+#include "emulator/ascendc/shadow.h"
+#include "emulator/ascendc/soc.h"
 #include "emulator/interface/services.h"
 
 namespace aicore {

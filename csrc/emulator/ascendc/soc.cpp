@@ -1,4 +1,4 @@
-#include "core/soc.h"
+#include "emulator/ascendc/soc.h"
 
 #include <cstring>
 
