@@ -15,7 +15,7 @@ In import order:
     remote                      a remote layer of the cache: signatures, download, push, what it has
     jit                         plan, find or build, compile, publish, load
     op_extension                an op as setuptools sees it
-    builder, cpu, npu           the base classes of ops
+    builder, cpu, npu, ascend_c the base classes of ops
     ops, registry               the ops of this project; those of all packages
     setuptools_command          ahead-of-time builds
     report                      op states, versions, cache locations; compile commands
@@ -27,6 +27,7 @@ import importlib
 
 # The public names, by the module that defines them. `__init__.pyi` lists them for type checkers.
 _EXPORTS = {
+    ".ascend_c": ("AscendCOpBuilder",),
     ".builder": ("OpBuilder",),
     ".cpu": ("CPUOpBuilder",),
     ".errors": ("AscendOpsError",),

@@ -1,3 +1,4 @@
+from .ascend_c import AscendCOpBuilder
 from .builder import OpBuilder
 from .cpu import CPUOpBuilder
 from .errors import AscendOpsError
@@ -26,6 +27,7 @@ __all__ = [
     "AclRuntimeBuilder",
     "AclnnBuilder",
     "ActivationBuilder",
+    "AscendCOpBuilder",
     "AscendOpsError",
     "AsyncIOBuilder",
     "BlockSparseAttentionBuilder",

@@ -182,6 +182,14 @@ DISABLED_ACLNN: Variable[str] = Variable(
     "comma-separated aclnn functions that the NPU ops treat as missing, so that they use an older "
     "version or the reference implementation in plain torch",
 )
+SOC: Variable[str] = Variable(
+    "ASCEND_OPS_SOC",
+    str,
+    "",
+    "name",
+    "the SoC to compile kernels in Ascend C for, for example Ascend910B2; by default that of the "
+    "device",
+)
 DEEPSPEED: Variable[bool] = Variable(
     "ASCEND_OPS_DEEPSPEED",
     env_values.boolean,

@@ -6,24 +6,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-#: ``__NPU_ARCH__`` by the names that ``--npu-arch``, ``--cce-aicore-arch`` and
-#: ``--cce-soc-version`` have for it. The first prefix counts.
-_ARCHS = (
-    ("dav-2201", 2201),
-    ("dav-c220", 2201),
-    ("Ascend910B", 2201),
-    ("Ascend910_93", 2201),
-    ("dav-3510", 3510),
-    ("dav-c310", 3510),
-    ("Ascend950", 3510),
-    ("dav-2002", 2002),
-    ("dav-m200", 2002),
-    ("Ascend310P", 2002),
-    ("dav-m300", 3002),
-    ("Ascend310B", 3002),
-    ("dav-c100", 1001),
-    ("Ascend910", 1001),
-)
+from op_builder.cann.npu_arch import arch_of
+from op_builder.errors import AscendOpsError
+
 _ARCH_OPTIONS = ("--npu-arch=", "--cce-aicore-arch=", "--cce-soc-version=", "--npu-soc=")
 # Options of the device's code generator, which a host compiler has nothing for.
 _DEVICE_PREFIXES = ("--cce-", "--asc-", "--gcc-toolchain", "--sysroot", "--target=")
@@ -143,8 +128,7 @@ def _is_device_option(argument: str) -> bool:
 
 def _arch(argument: str) -> int:
     option, _, value = argument.partition("=")
-    for prefix, number in _ARCHS:
-        if value.startswith(prefix):
-            return number
-    known = ", ".join(prefix for prefix, _ in _ARCHS)
-    raise UsageError(f"{option} must begin with one of {known}, got {value!r}")
+    try:
+        return arch_of(value).number
+    except AscendOpsError as error:
+        raise UsageError(f"{option}: {error}") from error

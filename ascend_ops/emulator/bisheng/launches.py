@@ -73,6 +73,8 @@ def rewrite(text: str, types: Mapping[str, str], default: str) -> str:
         elif token == ">>>" and open_launches and open_launches[-1][0] == depth:
             open_launches.pop()
             out.append(")")
+        elif token == ">>>":
+            out += token  # closes templates
         else:
             depth += (token in _OPENING) - (token in _CLOSING) if len(token) == 1 else 0
             out.append(token)

@@ -209,6 +209,8 @@ void Core::access(const Instruction& instruction, std::uint32_t address, std::ui
     const std::uint32_t number = ++issued_[pipe];
     const std::uint32_t site = launch->remember(instruction);
     const std::uint32_t last = (address + static_cast<std::uint32_t>(bytes) - 1) / granule;
+    std::uint32_t unwritten = 0;
+    std::uint32_t first_unwritten = 0;
     for (std::uint32_t index = address / granule; index <= last; ++index) {
         Shadow& shadow = shadow_[index];
         if (shadow.run != run_) {
@@ -224,16 +226,20 @@ void Core::access(const Instruction& instruction, std::uint32_t address, std::ui
             std::fill(std::begin(shadow.read_number), std::end(shadow.read_number), 0U);
         } else {
             if (!shadow.written) {
-                report("uninitialised",
-                       std::string(instruction.name) + " reads " + name_of(space) +
-                           ", offset " + std::to_string(index * granule - base(space)) +
-                           ", which nothing has written",
-                       instruction.site);
+                first_unwritten = unwritten++ == 0 ? index : first_unwritten;
                 shadow.written = true;  // once is enough
             }
             shadow.read_number[pipe] = number;
             shadow.read_site[pipe] = site;
         }
+    }
+    if (unwritten != 0) {
+        report("uninitialised",
+               std::string(instruction.name) + " reads " + std::to_string(unwritten * granule) +
+                   " bytes of " + name_of(space) + " from offset " +
+                   std::to_string(first_unwritten * granule - base(space)) +
+                   " on, which nothing has written",
+               instruction.site);
     }
 }
 

@@ -61,10 +61,10 @@ class Launcher {
     void* stream_;
 };
 
-template <class Kernel, class L2Control, class Stream>
+template <class Kernel, class L2Control>
 Launcher<Kernel> launcher(Kernel kernel, const char* name, KernelType type, std::uint32_t blocks,
-                          L2Control /*l2_control*/, Stream stream) {
-    return {std::move(kernel), name, type, blocks, reinterpret_cast<void*>(stream)};
+                          L2Control /*l2_control*/, void* stream) {
+    return {std::move(kernel), name, type, blocks, stream};
 }
 
 }  // namespace aicore

@@ -349,8 +349,6 @@ class TPipe {
     int buffers_ = 0;
 };
 
-inline TPipe* GetTPipePtr() { return static_cast<TPipe*>(aicore::core->pipe_object); }
-
 /// Assigns memory by hand, in kernels without a TPipe.
 template <Hardware hardware>
 class LocalMemAllocator {
@@ -377,4 +375,12 @@ class LocalMemAllocator {
     std::uint32_t GetCurAddr() const { return aicore::core->reserved(aicore::space_of(hardware)); }
 };
 
+}  // namespace AscendC
+
+/// The kernel's TPipe. CANN declares it outside of its namespace as well.
+inline AscendC::TPipe* GetTPipePtr() {
+    return static_cast<AscendC::TPipe*>(aicore::core->pipe_object);
+}
+namespace AscendC {
+using ::GetTPipePtr;
 }  // namespace AscendC

@@ -1,0 +1,107 @@
+"""The emulated ``bisheng`` understands the command lines and the launches of public projects."""
+
+from __future__ import annotations
+
+import pytest
+
+from ascend_ops.emulator.bisheng.command_line import UsageError, parse
+from ascend_ops.emulator.bisheng.kernels import find_kernels
+from ascend_ops.emulator.bisheng.launches import LaunchSyntaxError, rewrite, tokens_of
+
+CALL = "::aicore::launcher([=](auto... arguments) { %s(arguments...); }, "
+
+
+@pytest.mark.parametrize(
+    ("line", "arch", "kernels"),
+    [
+        ("-x asc --npu-arch=dav-2201 -shared -fPIC a.cpp -o a.so", 2201, ["a.cpp"]),
+        ("-xasc --npu-arch=dav-3510 --shared a.asc -oa.so", 3510, ["a.asc"]),
+        ("-xcce --std=c++17 -O2 --cce-soc-version=Ascend910B1 a.cpp", 2201, ["a.cpp"]),
+        ("-x cce --cce-aicore-only --cce-aicore-arch=dav-c220-vec -c a.cce", 2201, ["a.cce"]),
+        ("--cce-soc-version=Ascend310P3 --cce-soc-core-type=AICore a.asc", 2002, ["a.asc"]),
+        ("-O2 --npu-arch=dav-2201 -mllvm -enable-hiipu-vf-loop-unroll k.asc", 2201, ["k.asc"]),
+        ("-std=c++17 -c host.cpp -o host.o", 2201, []),
+        ("--cce-fatobj-link -shared k.o -o k.so", 2201, []),
+    ],
+)
+def test_a_command_line_is_understood(line: str, arch: int, kernels: list[str]) -> None:
+    parsed = parse(line.split())
+    assert (parsed.arch, [str(path) for path in parsed.kernels]) == (arch, kernels)
+    assert not [flag for flag in parsed.compile_flags if flag.startswith(("--cce", "--npu"))]
+
+
+def test_automatic_synchronisation_can_be_off() -> None:
+    assert parse(["--cce-auto-sync", "a.asc"]).auto_sync
+    assert not parse(["--cce-auto-sync=off", "a.asc"]).auto_sync
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        (["a.asc", "-o"], "-o must be followed by a value"),
+        (["--npu-arch=dav-77", "a.asc"], r"--npu-arch: the SoC must be one of .*'dav-77'"),
+    ],
+)
+def test_a_wrong_command_line_is_refused(line: list[str], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        parse(line)
+
+
+@pytest.mark.parametrize(
+    ("source", "kernel"),
+    [
+        ("k<<<8, nullptr, s>>>(x);", "k"),
+        ("ns::k<<<8, nullptr, s>>>(x);", "ns::k"),
+        ("k<float, 3><<<8, nullptr, s>>>(x);", "k<float, 3>"),
+        ("k<A<B<int>>><<<8, nullptr, s>>>(x);", "k<A<B<int>>>"),
+        ("k<(2 > 1)> <<<8, nullptr, s>>>(x);", "k<(2 > 1)>"),
+        ("k_##TYPE<<<n, nullptr, s>>>(x);", "k_##TYPE"),
+    ],
+)
+def test_a_launch_becomes_a_call(source: str, kernel: str) -> None:
+    assert (CALL % kernel) in rewrite(source, {}, "vector")
+
+
+def test_what_is_not_a_launch_stays_as_it_is() -> None:
+    text = 'a << 3; b >>= 1; std::vector<std::vector<std::vector<int>>> v; "<<<"; // <<<>>>\n'
+    assert rewrite(text, {}, "vector") == text
+    assert "".join(tokens_of(text)) == text
+
+
+def test_lines_stay_where_they_are() -> None:
+    text = "k<<<8,\n    nullptr,\n    stream>>>(\n    x);\nnext();\n"
+    assert rewrite(text, {}, "vector").count("\n") == text.count("\n")
+
+
+@pytest.mark.parametrize(
+    ("source", "message", "line"),
+    [
+        ("\n\nk<<<8, nullptr, s;", "<<< without >>>", 3),
+        ("\n(a + b)<<<8, nullptr, s>>>(x);", "there must be the name of a kernel before <<<", 2),
+    ],
+)
+def test_a_broken_launch_is_refused_with_its_line(source: str, message: str, line: int) -> None:
+    with pytest.raises(LaunchSyntaxError, match=message) as refused:
+        rewrite(source, {}, "vector")
+    assert refused.value.line == line
+
+
+@pytest.mark.parametrize(
+    ("source", "types", "cores"),
+    [
+        ("__global__ __aicore__ void k(GM_ADDR x) { TBuf<VECCALC> b; }", {"k": "vector"}, 0),
+        ("__global__ __cube__ void k(GM_ADDR x) {}", {"k": "cube"}, 1),
+        ("__global__ __mix__(1, 2) void k(GM_ADDR x) {}", {"k": "mix_1_2"}, 2),
+        ("__global__ __aicore__ void k(int) { Mmad(c, a, b, p); }", {"k": "cube"}, 1),
+        (
+            "__global__ __aicore__ void k(int) { KERNEL_TASK_TYPE_DEFAULT(KERNEL_TYPE_MIX_AIC_1_1);"
+            "}",
+            {"k": "mix_1_1"},
+            2,
+        ),
+        ("// __global__ __cube__ void k(GM_ADDR x) {}\n", {}, 0),
+    ],
+)
+def test_the_cores_of_a_kernel(source: str, types: dict[str, str], cores: int) -> None:
+    found = find_kernels([source])
+    assert (found.types, found.cores) == (types, cores)
