@@ -15,7 +15,8 @@ In import order:
     remote                      a remote layer of the cache: signatures, download, push, what it has
     jit                         plan, find or build, compile, publish, load
     op_extension                an op as setuptools sees it
-    builder, cpu, npu, ascend_c the base classes of ops
+    builder, cpu, npu           the base classes of ops
+    ascend_c                    the base class of ops with kernels in Ascend C
     ops, registry               the ops of this project; those of all packages
     setuptools_command          ahead-of-time builds
     report                      op states, versions, cache locations; compile commands

@@ -7,6 +7,7 @@ In import order:
     layout             what a folder must contain to be an install
     places             where it may be, best first
     install            the search
+    npu_arch           the names of the AI cores' architectures
     compatibility      the table of torch, torch_npu and CANN releases
 """
 

@@ -163,7 +163,7 @@ def test_an_error_in_a_kernel_is_the_message_of_the_exception(tmp_path: Path) ->
     assert re.search(r"wrong\.asc:41:\d+: error: .NoSuchInstruction. is not a member", done.stderr)
 
 
-def test_an_image_without_a_soc_says_what_to_set() -> None:
+def test_the_error_without_a_soc_names_the_variable() -> None:
     code = """
         from op_builder import AscendCOpBuilder
         class KernelBuilder(AscendCOpBuilder):

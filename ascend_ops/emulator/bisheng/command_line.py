@@ -1,4 +1,4 @@
-"""What a command line of ``bisheng`` asks for."""
+"""What a command line of ``bisheng`` requests."""
 
 from __future__ import annotations
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
-import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+
+from op_builder import envs
+from op_builder.errors import CommandError
+from op_builder.system import process
 
 from .command_line import CommandLine, UsageError, parse
 from .kernels import Kernels, find_kernels
@@ -21,8 +23,24 @@ HEADERS = "include"
 _COMPILERS = ("g++", "c++", "clang++")
 #: Libraries of CANN that a program may be linked against, and that an emulated one may lack.
 _CANN_LIBRARIES = frozenset(
-    "ascendcl runtime tiling_api platform c_sec register graph_base nnopbase opapi profapi "
-    "ascendc_runtime error_manager ascendalog mmpa ascend_dump acl_rtc".split()
+    [
+        "ascendcl",
+        "runtime",
+        "tiling_api",
+        "platform",
+        "c_sec",
+        "register",
+        "graph_base",
+        "nnopbase",
+        "opapi",
+        "profapi",
+        "ascendc_runtime",
+        "error_manager",
+        "ascendalog",
+        "mmpa",
+        "ascend_dump",
+        "acl_rtc",
+    ]
 )
 _INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*"([^"\n]+)"[^\n]*$', re.MULTILINE)
 _VERSION = (
@@ -72,11 +90,12 @@ class Driver:
         first = [] if header is None else [f"-I{header.parent}", "-Winvalid-pch"]
         command = [self._compiler, *first, "-include", "kernel_operator.h", *flags]
         command += [f"-iquote{kernel.resolve().parent}", line.stops or "-c", str(rewritten)]
-        if line.output is not None or line.stops != "-E":
-            command += ["-o", str(built)]
-        done = subprocess.run(command, check=False)
+        to_stdout = line.stops == "-E" and line.output is None
+        code = _run([*command, "-o", str(rewritten.with_suffix(".i") if to_stdout else built)])
+        if to_stdout and code == 0:
+            sys.stdout.write(rewritten.with_suffix(".i").read_text(encoding="utf-8"))
         _name_source_in_depfile(line, built, rewritten, kernel)
-        return done.returncode
+        return code
 
     def _flags(self, line: CommandLine, kernels: Kernels) -> list[str]:
         standard = any(flag.startswith("-std=") for flag in line.compile_flags)
@@ -93,12 +112,13 @@ class Driver:
         ]
 
     def _compile_others(self, line: CommandLine, inputs: Sequence[str]) -> int:
+        """Let the host compiler answer, whose output is this program's."""
         sources = [name for name in inputs if not name.startswith("-")]
         if not sources:
             return 0
         output = [] if line.output is None else ["-o", str(line.output)]
         command = [self._compiler, *line.compile_flags, f"-I{self._cann / HEADERS}"]
-        return subprocess.run([*command, line.stops, *sources, *output], check=False).returncode
+        process.become([*command, line.stops, *sources, *output], envs.process_environment())
 
     def _link(self, line: CommandLine, inputs: Sequence[str]) -> int:
         libraries = self._cann / "lib64"
@@ -108,7 +128,12 @@ class Driver:
         command += [*line.link_flags, *kept, *output, f"-L{libraries}"]
         command += ["-Wl,--push-state,--as-needed", "-lascendc_emulated", "-lascendcl"]
         command += ["-Wl,--pop-state"]
-        return subprocess.run(command, check=False).returncode
+        return _run(command)
+
+
+def _run(command: Sequence[str]) -> int:
+    """Run the host compiler, whose messages go to standard error as they come."""
+    return process.stream(command, lambda text: print(text, file=sys.stderr))[0]  # noqa: T201
 
 
 def _texts(kernel: Path, line: CommandLine) -> dict[Path, str]:
@@ -196,9 +221,9 @@ def main(cann: Path, arguments: Sequence[str]) -> int:
     try:
         line = parse(arguments)
         if not line.kernels and not line.inputs:  # a question about the compiler
-            os.execv(compiler, [compiler, *line.compile_flags])
+            process.become([compiler, *line.compile_flags], envs.process_environment())
         return Driver(cann, compiler).run(line)
-    except UsageError as error:
+    except (UsageError, CommandError) as error:
         sys.stderr.write(f"bisheng (emulated): {error}\n")
     except FileNotFoundError as error:
         sys.stderr.write(f"bisheng (emulated): error: {error.filename}: no such file\n")

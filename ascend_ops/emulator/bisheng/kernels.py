@@ -18,10 +18,24 @@ _TASK_TYPES = {
     "KERNEL_TYPE_MIX_AIC_1_2": "mix_1_2",
 }
 _CUBE = frozenset(
-    "Mmad LoadData LoadDataWithTranspose Fixpipe Matmul MatmulImpl REGIST_MATMUL_OBJ "
-    "ASCEND_IS_AIC CO1 A1 B1 A2 B2 mad".split()
+    [
+        "Mmad",
+        "LoadData",
+        "LoadDataWithTranspose",
+        "Fixpipe",
+        "Matmul",
+        "MatmulImpl",
+        "REGIST_MATMUL_OBJ",
+        "ASCEND_IS_AIC",
+        "CO1",
+        "A1",
+        "B1",
+        "A2",
+        "B2",
+        "mad",
+    ]
 )
-_VECTOR = frozenset("VECIN VECOUT VECCALC TBuf ASCEND_IS_AIV UB".split())
+_VECTOR = frozenset(["VECIN", "VECOUT", "VECCALC", "TBuf", "ASCEND_IS_AIV", "UB"])
 _KERNEL = re.compile(
     r"__global__(?P<attributes>[^;{}()]*(?:__mix__\s*\(\s*\d\s*,\s*\d\s*\)[^;{}()]*)?)"
     r"\b(?P<name>\w+)\s*\("
@@ -60,9 +74,10 @@ def find_kernels(texts: Iterable[str]) -> Kernels:
     types: dict[str, str] = {}
     for text in code:
         matches = list(_KERNEL.finditer(text))
-        ends = [*(match.start() for match in matches[1:]), len(text)]
-        for match, end in zip(matches, ends):  # noqa: B905: no match, one end
-            types[match["name"]] = _type_of(match["attributes"], text[match.end() : end], default)
+        for index, match in enumerate(matches):
+            following = matches[index + 1].start() if index + 1 < len(matches) else len(text)
+            body = text[match.end() : following]
+            types[match["name"]] = _type_of(match["attributes"], body, default)
     used = {*types.values()} or {default}
     cores = 0 if used == {"vector"} else 1 if used == {"cube"} else 2
     return Kernels(types, default, cores)

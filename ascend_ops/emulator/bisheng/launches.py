@@ -61,8 +61,8 @@ def rewrite(text: str, types: Mapping[str, str], default: str) -> str:
     out: list[str] = []
     open_launches: list[tuple[int, int]] = []  # depth of brackets, line
     depth, line = 0, 1
-    for token in tokens_of(text):
-        if token == "<<<":
+    for part in tokens_of(text):
+        if part == "<<<":
             begin = _kernel_begin(out)
             if begin is None:
                 raise LaunchSyntaxError(line, "there must be the name of a kernel before <<<")
@@ -70,15 +70,15 @@ def rewrite(text: str, types: Mapping[str, str], default: str) -> str:
             del out[begin:]
             out.append(_call(kernel, types, default))
             open_launches.append((depth, line))
-        elif token == ">>>" and open_launches and open_launches[-1][0] == depth:
+        elif part == ">>>" and open_launches and open_launches[-1][0] == depth:
             open_launches.pop()
             out.append(")")
-        elif token == ">>>":
-            out += token  # closes templates
+        elif part == ">>>":
+            out += part  # closes templates
         else:
-            depth += (token in _OPENING) - (token in _CLOSING) if len(token) == 1 else 0
-            out.append(token)
-        line += token.count("\n")
+            depth += (part in _OPENING) - (part in _CLOSING) if len(part) == 1 else 0
+            out.append(part)
+        line += part.count("\n")
     if open_launches:
         raise LaunchSyntaxError(open_launches[-1][1], "<<< without >>>")
     return "".join(out)
@@ -120,7 +120,7 @@ def _kernel_begin(tokens: Sequence[str]) -> int | None:
 
 
 def _before_space(tokens: Sequence[str], end: int) -> int:
-    """Return the end of the last token before ``end`` that is neither space nor a comment."""
+    """Return the end of the last part before ``end`` that is neither space nor a comment."""
     while end > 0 and (tokens[end - 1].isspace() or tokens[end - 1].startswith(("//", "/*"))):
         end -= 1
     return end
@@ -130,17 +130,17 @@ def _template_begin(tokens: Sequence[str], closing: int) -> int | None:
     """Return the index of the ``<`` that the ``>`` at ``closing`` closes."""
     depth = brackets = 0
     for index in range(closing, -1, -1):
-        token = tokens[index]
-        if token in (")", "]"):
+        part = tokens[index]
+        if part in (")", "]"):
             brackets += 1
-        elif token in ("(", "["):
+        elif part in ("(", "["):
             brackets -= 1
-        elif brackets == 0 and token == ">":
+        elif brackets == 0 and part == ">":
             depth += 1
-        elif brackets == 0 and token == "<":
+        elif brackets == 0 and part == "<":
             depth -= 1
             if depth == 0:
                 return index
-        elif token in (";", "{", "}"):
+        elif part in (";", "{", "}"):
             return None
     return None

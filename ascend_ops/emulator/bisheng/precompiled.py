@@ -1,13 +1,14 @@
-"""``kernel_operator.h`` compiled once for each set of flags, next to the emulated CANN's headers."""
+"""``kernel_operator.h``, compiled once for each set of flags, beside its text."""
 
 from __future__ import annotations
 
 import hashlib
-import os
-import subprocess
 import uuid
 from collections.abc import Sequence
 from pathlib import Path
+
+from op_builder.errors import CommandError
+from op_builder.system import process
 
 _HEADER = "kernel_operator.h"
 # Flags that name files or outputs, or macros of the kernel's own: the header does not see them.
@@ -23,7 +24,7 @@ def precompiled_header(headers: Path, compiler: str, flags: Sequence[str]) -> Pa
     if not Path(compiler).name.startswith(("g++", "c++")):
         return None
     kept = _flags_that_matter(flags)
-    version = str(os.stat(os.path.realpath(compiler)).st_mtime_ns)
+    version = str(Path(compiler).resolve().stat().st_mtime_ns)
     digest = hashlib.sha256("\n".join([compiler, version, *kept]).encode()).hexdigest()[:16]
     folder = headers.parent / "precompiled" / digest
     header = folder / f"{_HEADER}.gch"
@@ -36,11 +37,9 @@ def precompiled_header(headers: Path, compiler: str, flags: Sequence[str]) -> Pa
         text = folder / _HEADER
         text.write_text(f'#pragma once\n#include "{headers / _HEADER}"\n', encoding="utf-8")
         command = [compiler, *kept, f"-I{headers}", "-x", "c++-header", str(text)]
-        done = subprocess.run([*command, "-o", str(draft)], check=False, capture_output=True)
-        if done.returncode != 0:
-            return None
+        process.run([*command, "-o", str(draft)], timeout=None)
         draft.rename(header)
-    except OSError:
+    except (OSError, CommandError):
         draft.unlink(missing_ok=True)
         return None
     return header

@@ -104,12 +104,11 @@ void* Launch::global(Core& core, const Instruction& instruction, const void* add
     const auto begin = reinterpret_cast<std::uintptr_t>(host);
     const LiveRange* const live = find_live(begin);
     if (live == nullptr || bytes > live->end - begin) {
-        const std::string what =
-            std::string(instruction.name) + (writes ? " writes " : " reads ") +
-            std::to_string(bytes) + " bytes of global memory, of which " +
-            (live == nullptr ? "none is allocated"
-                             : std::to_string(bytes - (live->end - begin)) +
-                                   " lie behind the end of the allocation");
+        const std::string what = std::string(instruction.name) + (writes ? " writes " : " reads ") +
+                                 std::to_string(bytes) + " bytes of global memory, of which " +
+                                 (live == nullptr ? "none is allocated"
+                                                  : std::to_string(bytes - (live->end - begin)) +
+                                                        " lie behind the end of the allocation");
         core.end("bounds", what, instruction.site);
     }
     if (!checks) {

@@ -183,7 +183,8 @@ std::uint32_t Launch::remember(const Instruction& instruction) {
 
 std::string Launch::describe(const Fiber& fiber) const {
     const Core& of = *fiber.core;
-    std::string text = of.is_cube() ? "the cube core" : "vector core " + std::to_string(of.sub_block);
+    std::string text =
+        of.is_cube() ? "the cube core" : "vector core " + std::to_string(of.sub_block);
     text += " of block " + std::to_string(of.block);
     if (fiber.state == Fiber::State::ended) {
         return text + " has ended";
@@ -253,9 +254,7 @@ class KernelTask final : public ascend_emulator::Task {
 
     int run() override {
         const std::string problem = Launch(*kernel_, stream_).run();
-        return problem.empty()
-                   ? 0
-                   : ascend_emulator::services().fail(kernel_failure, problem);
+        return problem.empty() ? 0 : ascend_emulator::services().fail(kernel_failure, problem);
     }
     const char* name() const override { return kernel_->name; }
 

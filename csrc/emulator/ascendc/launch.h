@@ -48,10 +48,10 @@ struct Fiber {
     std::unique_ptr<char[]> stack;
     std::unique_ptr<Core> core;
 
-    CoreClock clock;                        // what the core knows
-    std::vector<CoreClock> known;           // the same, after each wait
-    std::array<std::deque<CoreClock>, 16> inbox;  // flags that were set for it
-    std::array<std::deque<CoreClock>, 16> outbox; // flags that wait for the others' to be set
+    CoreClock clock;                               // what the core knows
+    std::vector<CoreClock> known;                  // the same, after each wait
+    std::array<std::deque<CoreClock>, 16> inbox;   // flags that were set for it
+    std::array<std::deque<CoreClock>, 16> outbox;  // flags that wait for the others' to be set
 };
 
 class Launch {

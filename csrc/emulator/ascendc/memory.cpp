@@ -31,9 +31,7 @@ std::size_t shadow_bytes() { return total_bytes() / granule * sizeof(Shadow); }
 
 }  // namespace
 
-std::uint32_t total_bytes() {
-    return Core::base(Space::fixpipe) + Core::bytes(Space::fixpipe);
-}
+std::uint32_t total_bytes() { return Core::base(Space::fixpipe) + Core::bytes(Space::fixpipe); }
 
 const char* name_of(Space space) { return space_names[static_cast<int>(space)]; }
 

@@ -157,11 +157,11 @@ bool Core::is_ordered(Pipe pipe, int before, std::uint32_t number) {
 void Core::hazard(const char* kind, int before, std::uint32_t site, const Instruction& after) {
     const Instruction& first = launch->instruction(site);
     const std::string pipe = name_of(after.pipe);
-    const std::string needed =
-        before == index_of(after.pipe)
-            ? "PipeBarrier<PIPE_" + pipe + ">()"
-            : "SetFlag and WaitFlag<" + event_name(static_cast<Pipe>(before), after.pipe) +
-                  ">, or a queue,";
+    const std::string needed = before == index_of(after.pipe)
+                                   ? "PipeBarrier<PIPE_" + pipe + ">()"
+                                   : "SetFlag and WaitFlag<" +
+                                         event_name(static_cast<Pipe>(before), after.pipe) +
+                                         ">, or a queue,";
     report("hazard",
            std::string(kind) + ": " + after.name + " on PIPE_" + pipe + " does not wait for " +
                first.name + " on PIPE_" + pipe_names[before] + " at line " +
@@ -205,32 +205,15 @@ void Core::access(const Instruction& instruction, std::uint32_t address, std::ui
     if (buffer != nullptr) {
         check_buffer(instruction, address, bytes, *buffer, generation);
     }
-    const int pipe = index_of(instruction.pipe);
-    const std::uint32_t number = ++issued_[pipe];
-    const std::uint32_t site = launch->remember(instruction);
+    const Access access{static_cast<std::uint8_t>(index_of(instruction.pipe)),
+                        ++issued_[index_of(instruction.pipe)], launch->remember(instruction),
+                        writes};
     const std::uint32_t last = (address + static_cast<std::uint32_t>(bytes) - 1) / granule;
     std::uint32_t unwritten = 0;
     std::uint32_t first_unwritten = 0;
     for (std::uint32_t index = address / granule; index <= last; ++index) {
-        Shadow& shadow = shadow_[index];
-        if (shadow.run != run_) {
-            shadow = {};
-            shadow.run = run_;
-        }
-        check_order(shadow, instruction, writes);
-        if (writes) {
-            shadow.written = true;
-            shadow.write_pipe = static_cast<std::uint8_t>(pipe);
-            shadow.write_number = number;
-            shadow.write_site = site;
-            std::fill(std::begin(shadow.read_number), std::end(shadow.read_number), 0U);
-        } else {
-            if (!shadow.written) {
-                first_unwritten = unwritten++ == 0 ? index : first_unwritten;
-                shadow.written = true;  // once is enough
-            }
-            shadow.read_number[pipe] = number;
-            shadow.read_site[pipe] = site;
+        if (!touch(shadow_[index], instruction, access)) {
+            first_unwritten = unwritten++ == 0 ? index : first_unwritten;
         }
     }
     if (unwritten != 0) {
@@ -243,8 +226,30 @@ void Core::access(const Instruction& instruction, std::uint32_t address, std::ui
     }
 }
 
-void Core::check_buffer(const Instruction& instruction, std::uint32_t address,
-                        std::uint64_t bytes, const Buffer& buffer, std::uint32_t generation) {
+/// Note an access to one granule; false if it reads what nothing has written.
+bool Core::touch(Shadow& shadow, const Instruction& instruction, const Access& access) {
+    if (shadow.run != run_) {
+        shadow = {};
+        shadow.run = run_;
+    }
+    check_order(shadow, instruction, access.writes);
+    if (access.writes) {
+        shadow.written = true;
+        shadow.write_pipe = access.pipe;
+        shadow.write_number = access.number;
+        shadow.write_site = access.site;
+        std::fill(std::begin(shadow.read_number), std::end(shadow.read_number), 0U);
+        return true;
+    }
+    shadow.read_number[access.pipe] = access.number;
+    shadow.read_site[access.pipe] = access.site;
+    const bool was_written = shadow.written;
+    shadow.written = true;  // one report is enough
+    return was_written;
+}
+
+void Core::check_buffer(const Instruction& instruction, std::uint32_t address, std::uint64_t bytes,
+                        const Buffer& buffer, std::uint32_t generation) {
     if (buffer.generation != generation || buffer.state == Buffer::State::free) {
         report("freed",
                std::string(instruction.name) +

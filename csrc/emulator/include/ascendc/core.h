@@ -61,7 +61,7 @@ struct KernelEnded {};
 /// Lanes of the vector unit that take part in an instruction.
 struct VectorMask {
     std::array<std::uint64_t, 2> bits{~0ULL, ~0ULL};
-    bool counts = false;       // counter mode
+    bool counts = false;      // counter mode
     std::uint32_t count = 0;  // elements, in counter mode
 };
 
@@ -124,7 +124,7 @@ class Core {
     void set_cross_core_flag(int mode, Pipe pipe, int id, Site site);
     void wait_cross_core_flag(int id, Site site);
 
-    /// Note what is wrong. `what` says what to write instead, if that is known.
+    /// Note what is wrong, and what to write instead if that is known.
     void report(const char* kind, const std::string& what, Site site);
     /// Report if the condition does not hold.
     void require(bool holds, const char* kind, const char* what, Site site) {
@@ -155,6 +155,14 @@ class Core {
 
     void check_buffer(const Instruction& instruction, std::uint32_t address, std::uint64_t bytes,
                       const Buffer& buffer, std::uint32_t generation);
+    /// An access as the shadow keeps it.
+    struct Access {
+        std::uint8_t pipe;
+        std::uint32_t number;  // of the pipe's instructions
+        std::uint32_t site;
+        bool writes;
+    };
+    bool touch(Shadow& shadow, const Instruction& instruction, const Access& access);
     bool is_ordered(Pipe pipe, int before, std::uint32_t number);
     void check_order(Shadow& shadow, const Instruction& instruction, bool writes);
     void hazard(const char* kind, int before, std::uint32_t site, const Instruction& after);

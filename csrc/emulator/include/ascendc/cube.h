@@ -65,7 +65,7 @@ struct MmadParams {
     bool isBias = false;
     std::uint8_t unitFlag = 0;
     std::uint8_t fmOffset = 0;
-    bool cmatrixSource = false;   // true: the bias is in BT
+    bool cmatrixSource = false;  // true: the bias is in BT
     bool cmatrixInitVal = true;  // true: begin with 0
 };
 
@@ -184,7 +184,8 @@ void Fixpipe(const GlobalTensor<T>& dst, const LocalTensor<U>& src, const Fixpip
     if (params.quantPre != NoQuant && !rounds) {
         aicore::core->end("unsupported",
                           "Fixpipe: quantPre must be NoQuant, F322F16 or F322BF16 on the emulated "
-                          "core, got " + std::to_string(params.quantPre),
+                          "core, got " +
+                              std::to_string(params.quantPre),
                           site);
     }
     aicore::core->require(rounds || std::is_same_v<T, U>, "dtype",
@@ -194,8 +195,7 @@ void Fixpipe(const GlobalTensor<T>& dst, const LocalTensor<U>& src, const Fixpip
     for (std::uint32_t row = 0; row < params.mSize; ++row) {
         T values[4096];
         for (std::uint32_t column = 0; column < params.nSize; ++column) {
-            const U value =
-                src.data()[(column / 16 * params.srcStride + row) * 16 + column % 16];
+            const U value = src.data()[(column / 16 * params.srcStride + row) * 16 + column % 16];
             values[column % 4096] = static_cast<T>(params.reluEn && value < 0 ? U(0) : value);
         }
         void* const target = dst.use(instruction, std::uint64_t{row} * params.dstStride,

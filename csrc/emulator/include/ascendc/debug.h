@@ -37,16 +37,16 @@ void DumpTensor(const GlobalTensor<T>& tensor, std::uint32_t desc, std::uint32_t
                    dumpSize, desc);
 }
 
-inline std::int64_t GetSystemCycle() { 
+inline std::int64_t GetSystemCycle() {
     return std::chrono::steady_clock::now().time_since_epoch().count();
- }
+}
 inline void Trap(aicore::Site site = aicore::Site::here()) {
     aicore::core->end("trap", "the kernel called Trap", site);
 }
 
 }  // namespace AscendC
 
-#define ascendc_assert(condition, ...)                                                       \
-    ((condition) ? (void)0                                                                   \
+#define ascendc_assert(condition, ...)                                                           \
+    ((condition) ? (void)0                                                                       \
                  : ::aicore::core->end("assert", "ascendc_assert(" #condition ") does not hold", \
                                        ::aicore::Site::here(__FILE__, __LINE__)))

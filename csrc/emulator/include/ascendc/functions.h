@@ -6,36 +6,37 @@
 #include "ascendc/vector_cast.h"
 
 // Each function has the forms with and without a buffer, and with and without a count.
-#define AICORE_FUNCTION(NAME, EXPRESSION)                                                        \
-    namespace AscendC {                                                                          \
-    template <class T, bool isReuseSource = false>                                               \
-    void NAME(const LocalTensor<T>& dst, const LocalTensor<T>& src, std::uint32_t count,         \
-              aicore::Site site = aicore::Site::here()) {                                        \
+#define AICORE_FUNCTION(NAME, EXPRESSION)                                                         \
+    namespace AscendC {                                                                           \
+    template <class T, bool isReuseSource = false>                                                \
+    void NAME(const LocalTensor<T>& dst, const LocalTensor<T>& src, std::uint32_t count,          \
+              aicore::Site site = aicore::Site::here()) {                                         \
         static_assert(aicore::is_one_of<T, half, float>, #NAME " is defined for half and float"); \
-        aicore::with_count({#NAME, aicore::Pipe::v, site}, count, false, dst,                    \
-                           [](T /*old*/, T value) {                                              \
-                               const float x = static_cast<float>(value);                        \
-                               return static_cast<T>(EXPRESSION);                                \
-                           },                                                                    \
-                           src);                                                                 \
-    }                                                                                            \
-    template <class T, bool isReuseSource = false>                                               \
-    void NAME(const LocalTensor<T>& dst, const LocalTensor<T>& src,                              \
-              const LocalTensor<std::uint8_t>& /*sharedTmpBuffer*/, std::uint32_t count,         \
-              aicore::Site site = aicore::Site::here()) {                                        \
-        NAME(dst, src, count, site);                                                             \
-    }                                                                                            \
-    template <class T, bool isReuseSource = false>                                               \
-    void NAME(const LocalTensor<T>& dst, const LocalTensor<T>& src,                              \
-              const LocalTensor<std::uint8_t>& /*sharedTmpBuffer*/,                              \
-              aicore::Site site = aicore::Site::here()) {                                        \
-        NAME(dst, src, src.GetSize(), site);                                                     \
-    }                                                                                            \
-    template <class T, bool isReuseSource = false>                                               \
-    void NAME(const LocalTensor<T>& dst, const LocalTensor<T>& src,                              \
-              aicore::Site site = aicore::Site::here()) {                                        \
-        NAME(dst, src, src.GetSize(), site);                                                     \
-    }                                                                                            \
+        aicore::with_count(                                                                       \
+            {#NAME, aicore::Pipe::v, site}, count, false, dst,                                    \
+            [](T /*old*/, T value) {                                                              \
+                const float x = static_cast<float>(value);                                        \
+                return static_cast<T>(EXPRESSION);                                                \
+            },                                                                                    \
+            src);                                                                                 \
+    }                                                                                             \
+    template <class T, bool isReuseSource = false>                                                \
+    void NAME(const LocalTensor<T>& dst, const LocalTensor<T>& src,                               \
+              const LocalTensor<std::uint8_t>& /*sharedTmpBuffer*/, std::uint32_t count,          \
+              aicore::Site site = aicore::Site::here()) {                                         \
+        NAME(dst, src, count, site);                                                              \
+    }                                                                                             \
+    template <class T, bool isReuseSource = false>                                                \
+    void NAME(const LocalTensor<T>& dst, const LocalTensor<T>& src,                               \
+              const LocalTensor<std::uint8_t>& /*sharedTmpBuffer*/,                               \
+              aicore::Site site = aicore::Site::here()) {                                         \
+        NAME(dst, src, src.GetSize(), site);                                                      \
+    }                                                                                             \
+    template <class T, bool isReuseSource = false>                                                \
+    void NAME(const LocalTensor<T>& dst, const LocalTensor<T>& src,                               \
+              aicore::Site site = aicore::Site::here()) {                                         \
+        NAME(dst, src, src.GetSize(), site);                                                      \
+    }                                                                                             \
     }
 
 namespace aicore {
@@ -81,36 +82,37 @@ template <class T>
 void Swish(const LocalTensor<T>& dst, const LocalTensor<T>& src, std::uint32_t count,
            aicore::Given<T> scalar, aicore::Site site = aicore::Site::here()) {
     const float beta = static_cast<float>(scalar);
-    aicore::with_count({"Swish", aicore::Pipe::v, site}, count, false, dst,
-                       [beta](T, T value) {
-                           const float x = static_cast<float>(value);
-                           return static_cast<T>(x * aicore::sigmoid(beta * x));
-                       },
-                       src);
+    aicore::with_count(
+        {"Swish", aicore::Pipe::v, site}, count, false, dst,
+        [beta](T, T value) {
+            const float x = static_cast<float>(value);
+            return static_cast<T>(x * aicore::sigmoid(beta * x));
+        },
+        src);
 }
 
 /// `src0 * silu(src1)` with the slope `beta`, as CANN documents it.
 template <class T, bool isReuseSource = false>
 void SwiGLU(const LocalTensor<T>& dst, const LocalTensor<T>& src0, const LocalTensor<T>& src1,
             const float& beta, std::uint32_t count, aicore::Site site = aicore::Site::here()) {
-    aicore::with_count({"SwiGLU", aicore::Pipe::v, site}, count, false, dst,
-                       [beta](T, T first, T second) {
-                           const float y = static_cast<float>(second);
-                           return static_cast<T>(static_cast<float>(first) * y *
-                                                 aicore::sigmoid(beta * y));
-                       },
-                       src0, src1);
+    aicore::with_count(
+        {"SwiGLU", aicore::Pipe::v, site}, count, false, dst,
+        [beta](T, T first, T second) {
+            const float y = static_cast<float>(second);
+            return static_cast<T>(static_cast<float>(first) * y * aicore::sigmoid(beta * y));
+        },
+        src0, src1);
 }
 
 template <class T, bool isReuseSource = false>
 void Power(const LocalTensor<T>& dst, const LocalTensor<T>& src0, const LocalTensor<T>& src1,
            std::uint32_t count, aicore::Site site = aicore::Site::here()) {
-    aicore::with_count({"Power", aicore::Pipe::v, site}, count, false, dst,
-                       [](T, T first, T second) {
-                           return static_cast<T>(std::pow(aicore::widen(first),
-                                                          aicore::widen(second)));
-                       },
-                       src0, src1);
+    aicore::with_count(
+        {"Power", aicore::Pipe::v, site}, count, false, dst,
+        [](T, T first, T second) {
+            return static_cast<T>(std::pow(aicore::widen(first), aicore::widen(second)));
+        },
+        src0, src1);
 }
 
 /// The sum of each row of `outter` rows of `inner` elements, of which `n` count.

@@ -121,8 +121,9 @@ void load_blocks(const Instruction& instruction, const LocalTensor<T>& to,
                  std::uint64_t to_step, std::uint64_t from_step) {
     for (std::uint64_t block = 0; block < count; ++block) {
         const void* const source = core->global(
-            instruction, reinterpret_cast<const std::uint8_t*>(from.GetPhyAddr()) + block * from_step,
-            bytes, false);
+            instruction,
+            reinterpret_cast<const std::uint8_t*>(from.GetPhyAddr()) + block * from_step, bytes,
+            false);
         to.use(instruction, block * to_step, bytes, true);
         std::memcpy(bytes_at(to, block * to_step), source, bytes);
     }
@@ -142,8 +143,8 @@ void store_blocks(const Instruction& instruction, const GlobalTensor<T>& to,
 }
 
 inline void require_blocks(const Instruction& instruction, std::uint32_t count) {
-    core->require(count >= 1 && count <= most_blocks, "range",
-                  "the block count must be 1 to 4095", instruction.site);
+    core->require(count >= 1 && count <= most_blocks, "range", "the block count must be 1 to 4095",
+                  instruction.site);
 }
 
 }  // namespace aicore
@@ -226,9 +227,9 @@ void DataCopy(const LocalTensor<T>& dst, const GlobalTensor<T>& src, const Nd2Nz
             const T* const source = static_cast<const T*>(
                 src.use(instruction, begin, params.dValue * sizeof(T), false));
             for (std::uint32_t group = 0; group * c0 < params.dValue; ++group) {
-                const std::uint32_t to = matrix * params.dstNzMatrixStride +
-                                         (group * params.dstNzC0Stride + row * params.dstNzNStride) *
-                                             c0;
+                const std::uint32_t to =
+                    matrix * params.dstNzMatrixStride +
+                    (group * params.dstNzC0Stride + row * params.dstNzNStride) * c0;
                 dst.use(instruction, to * sizeof(T), aicore::block_bytes, true);
                 for (std::uint32_t column = 0; column < c0; ++column) {
                     const std::uint32_t at = group * c0 + column;
@@ -262,11 +263,11 @@ void DataCopyPad(const LocalTensor<T>& dst, const GlobalTensor<T>& src,
     const std::uint64_t to_step =
         padded + static_cast<std::uint64_t>(params.dstStride) * aicore::block_bytes;
     for (std::uint64_t block = 0; block < params.blockCount; ++block) {
-        const void* const source = aicore::core->global(
-            instruction,
-            reinterpret_cast<const std::uint8_t*>(src.GetPhyAddr()) +
-                block * (params.blockLen + params.srcStride),
-            params.blockLen, false);
+        const void* const source =
+            aicore::core->global(instruction,
+                                 reinterpret_cast<const std::uint8_t*>(src.GetPhyAddr()) +
+                                     block * (params.blockLen + params.srcStride),
+                                 params.blockLen, false);
         dst.use(instruction, block * to_step, padded, true);
         std::uint8_t* const to = aicore::bytes_at(dst, block * to_step);
         T* const elements = reinterpret_cast<T*>(to);
@@ -284,11 +285,11 @@ void DataCopyPad(const LocalTensor<T>& dst, const GlobalTensor<T>& src,
                  aicore::Site site = aicore::Site::here()) {
     T value{};
     std::memcpy(&value, &padding.paddingValue, std::min(sizeof value, sizeof padding.paddingValue));
-    DataCopyPad(dst, src,
-                DataCopyExtParams(params.blockCount, params.blockLen, params.srcGap, params.dstGap),
-                DataCopyPadExtParams<T>(padding.isPad, padding.leftPadding, padding.rightPadding,
-                                        value),
-                site);
+    DataCopyPad(
+        dst, src,
+        DataCopyExtParams(params.blockCount, params.blockLen, params.srcGap, params.dstGap),
+        DataCopyPadExtParams<T>(padding.isPad, padding.leftPadding, padding.rightPadding, value),
+        site);
 }
 template <class T>
 void DataCopyPad(const GlobalTensor<T>& dst, const LocalTensor<T>& src,

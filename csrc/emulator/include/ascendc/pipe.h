@@ -185,10 +185,9 @@ class TQueBind {
 
   private:
     using State = aicore::Buffer::State;
-    static constexpr aicore::Pipe filler =
-        source == TPosition::GM || source == TPosition::VECIN
-            ? aicore::Pipe::mte2
-            : aicore::filling_pipe(source);
+    static constexpr aicore::Pipe filler = source == TPosition::GM || source == TPosition::VECIN
+                                               ? aicore::Pipe::mte2
+                                               : aicore::filling_pipe(source);
     static constexpr aicore::Pipe taker =
         aicore::taking_pipe(destination == TPosition::GM ? source : destination);
 
@@ -205,8 +204,9 @@ class TQueBind {
             }
         }
         aicore::core->end("queue",
-                          std::string(call) + ": the tensor is not of this queue; pass what its "
-                                              "AllocTensor or DeQue returned",
+                          std::string(call) +
+                              ": the tensor is not of this queue; pass what its "
+                              "AllocTensor or DeQue returned",
                           site);
     }
     template <class T>
@@ -341,7 +341,8 @@ class TPipe {
         if (buffers_ > aicore::most_buffers) {
             aicore::core->end("overflow",
                               "InitBuffer: a kernel must not have more than 64 buffers, and this "
-                              "one would have " + std::to_string(buffers_),
+                              "one would have " +
+                                  std::to_string(buffers_),
                               site);
         }
     }

@@ -44,6 +44,42 @@ T ranked_value(const std::uint8_t* pair) {
     return value;
 }
 
+/// A sorted list of pairs, and how many of them are left.
+struct MergeList {
+    const std::uint8_t* next;
+    std::uint32_t left;
+
+    const std::uint8_t* take() {
+        const std::uint8_t* const taken = next;
+        next += ranked_bytes;
+        --left;
+        return taken;
+    }
+};
+
+/// The list whose next value is the largest, or -1 if the merge is at its end. With `suspends` it
+/// ends with the first list that is empty.
+template <class T>
+int next_list(const MergeList (&lists)[4], bool suspends) {
+    int best = -1;
+    for (int list = 0; list < 4; ++list) {
+        if (lists[list].next == nullptr) {
+            continue;
+        }
+        if (lists[list].left == 0) {
+            if (suspends) {
+                return -1;
+            }
+            continue;
+        }
+        if (best < 0 ||
+            widen(ranked_value<T>(lists[list].next)) > widen(ranked_value<T>(lists[best].next))) {
+            best = list;
+        }
+    }
+    return best;
+}
+
 }  // namespace aicore
 
 namespace AscendC {
@@ -77,58 +113,36 @@ void Sort32(const LocalTensor<T>& dst, const LocalTensor<T>& src0,
     }
 }
 
-/// Merge up to four sorted lists of pairs.
+/// Merge up to four sorted lists of pairs; with several repeats, the lists of a repeat follow those
+/// of the repeat before.
 template <class T, bool isExhaustedSuspension = false>
 void MrgSort(const LocalTensor<T>& dst, const MrgSortSrcList<T>& sources, const MrgSort4Info& info,
              aicore::Site site = aicore::Site::here()) {
     const aicore::Instruction instruction{"MrgSort", aicore::Pipe::v, site};
     const LocalTensor<T>* const lists[4] = {&sources.src1, &sources.src2, &sources.src3,
                                             &sources.src4};
+    std::uint64_t per_repeat = 0;
+    for (const std::uint16_t length : info.elementLengths) {
+        per_repeat += length;
+    }
     std::uint64_t written = 0;
-    auto* const to = reinterpret_cast<std::uint8_t*>(dst.data());
     for (std::uint32_t repeat = 0; repeat < info.repeatTimes; ++repeat) {
-        std::uint32_t taken[4] = {};
-        const std::uint8_t* begins[4] = {};
-        std::uint32_t lengths[4] = {};
+        aicore::MergeList merged[4] = {};
         for (int list = 0; list < 4; ++list) {
             if ((info.validBit >> list & 1) == 0) {
                 continue;
             }
-            lengths[list] = info.elementLengths[list];
-            std::uint64_t before = 0;
-            for (int other = 0; other < 4 && info.repeatTimes > 1; ++other) {
-                before += info.elementLengths[other];
-            }
-            const std::uint64_t offset = repeat * before * aicore::ranked_bytes;
-            lists[list]->use(instruction, offset, lengths[list] * aicore::ranked_bytes, false);
-            begins[list] = reinterpret_cast<const std::uint8_t*>(lists[list]->data()) + offset;
+            const std::uint64_t offset = repeat * per_repeat * aicore::ranked_bytes;
+            const std::uint32_t length = info.elementLengths[list];
+            lists[list]->use(instruction, offset, length * aicore::ranked_bytes, false);
+            merged[list] = {reinterpret_cast<const std::uint8_t*>(lists[list]->data()) + offset,
+                            length};
         }
-        for (;;) {
-            int best = -1;
-            bool exhausted = false;
-            for (int list = 0; list < 4; ++list) {
-                if (lengths[list] == 0) {
-                    continue;
-                }
-                if (taken[list] == lengths[list]) {
-                    exhausted = true;
-                    continue;
-                }
-                const auto value_of = [&](int of) {
-                    return aicore::widen(aicore::ranked_value<T>(
-                        begins[of] + taken[of] * aicore::ranked_bytes));
-                };
-                if (best < 0 || value_of(list) > value_of(best)) {
-                    best = list;
-                }
-            }
-            if (best < 0 || (exhausted && info.ifExhaustedSuspension)) {
-                break;
-            }
+        for (int best = aicore::next_list<T>(merged, info.ifExhaustedSuspension); best >= 0;
+             best = aicore::next_list<T>(merged, info.ifExhaustedSuspension)) {
             dst.use(instruction, written, aicore::ranked_bytes, true);
-            std::memcpy(to + written, begins[best] + taken[best] * aicore::ranked_bytes,
+            std::memcpy(reinterpret_cast<std::uint8_t*>(dst.data()) + written, merged[best].take(),
                         aicore::ranked_bytes);
-            ++taken[best];
             written += aicore::ranked_bytes;
         }
     }
@@ -153,16 +167,16 @@ void Extract(const LocalTensor<T>& dstValue, const LocalTensor<std::uint32_t>& d
 
 /// On dav-2201 values and indices stay apart until Sort32, so this is a view of the values.
 template <class T>
-void Concat(LocalTensor<T>& concat, const LocalTensor<T>& src,
-            const LocalTensor<T>& /*tmp*/, std::int32_t /*repeatTime*/) {
+void Concat(LocalTensor<T>& concat, const LocalTensor<T>& src, const LocalTensor<T>& /*tmp*/,
+            std::int32_t /*repeatTime*/) {
     concat = src;
 }
 
 /// Sort blocks of 32, or with isFullSort all elements.
 template <class T, bool isFullSort>
 void Sort(const LocalTensor<T>& dst, const LocalTensor<T>& concat,
-          const LocalTensor<std::uint32_t>& index, LocalTensor<T>& /*tmp*/,
-          std::int32_t repeatTime, aicore::Site site = aicore::Site::here()) {
+          const LocalTensor<std::uint32_t>& index, LocalTensor<T>& /*tmp*/, std::int32_t repeatTime,
+          aicore::Site site = aicore::Site::here()) {
     Sort32(dst, concat, index, repeatTime, site);
     if constexpr (isFullSort) {
         struct Pair {

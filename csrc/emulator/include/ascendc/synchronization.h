@@ -85,7 +85,7 @@ inline std::int64_t get_block_num() { return aicore::core->blocks; }
 inline std::int64_t get_subblockid() { return aicore::core->sub_block; }
 inline std::int64_t get_subblockdim() { return aicore::core->sub_blocks; }
 
-// What a kernel's text asks about the core. In a mixed kernel the answer is known at run time.
+// How a kernel distinguishes the cores. In a mixed kernel the answer is known at run time.
 #if AICORE_CORES == 0
 constexpr std::int32_t g_coreType = AscendC::AIV;
 #elif AICORE_CORES == 1

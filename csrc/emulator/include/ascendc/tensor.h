@@ -125,8 +125,10 @@ class LocalTensor {
     void require_aligned(const aicore::Instruction& instruction, std::uint32_t bytes) const {
         if (address_ % bytes != 0) {
             aicore::core->report("alignment",
-                                 std::string(instruction.name) + ": the tensor's address must be "
-                                 "a multiple of " + std::to_string(bytes) + " bytes, got offset " +
+                                 std::string(instruction.name) +
+                                     ": the tensor's address must be "
+                                     "a multiple of " +
+                                     std::to_string(bytes) + " bytes, got offset " +
                                      std::to_string(address_),
                                  instruction.site);
         }

@@ -43,8 +43,9 @@ struct bfloat16_t {
     bfloat16_t(float value) {  // NOLINT(google-explicit-constructor): as on the device
         std::uint32_t wide = 0;
         std::memcpy(&wide, &value, sizeof wide);
-        bits = value != value ? 0x7FC0
-                              : static_cast<std::uint16_t>((wide + 0x7FFF + (wide >> 16 & 1)) >> 16);
+        bits = value != value
+                   ? 0x7FC0
+                   : static_cast<std::uint16_t>((wide + 0x7FFF + (wide >> 16 & 1)) >> 16);
     }
     operator float() const {  // NOLINT(google-explicit-constructor)
         const std::uint32_t wide = std::uint32_t{bits} << 16;

@@ -9,10 +9,10 @@ template <class To, class First, class Second, class Mask, class Body>
 void binary(const Instruction& instruction, bool set, bool reads_to, const LocalTensor<To>& to,
             const LocalTensor<First>& first, const LocalTensor<Second>& second, Mask mask,
             std::int32_t repeats, const AscendC::BinaryRepeatParams& strides, Body body) {
-    const Lanes lanes = lanes_of(instruction, set, mask, std::max(sizeof(To), sizeof(First)), repeats);
-    with_repeats(instruction, lanes, reads_to, to,
-                 {strides.dstBlkStride, strides.dstRepStride}, body,
-                 operand(first, strides.src0BlkStride, strides.src0RepStride),
+    const Lanes lanes =
+        lanes_of(instruction, set, mask, std::max(sizeof(To), sizeof(First)), repeats);
+    with_repeats(instruction, lanes, reads_to, to, {strides.dstBlkStride, strides.dstRepStride},
+                 body, operand(first, strides.src0BlkStride, strides.src0RepStride),
                  operand(second, strides.src1BlkStride, strides.src1RepStride));
 }
 
@@ -20,10 +20,10 @@ template <class To, class From, class Mask, class Body>
 void unary(const Instruction& instruction, bool set, bool reads_to, const LocalTensor<To>& to,
            const LocalTensor<From>& from, Mask mask, std::int32_t repeats,
            const AscendC::UnaryRepeatParams& strides, Body body) {
-    const Lanes lanes = lanes_of(instruction, set, mask, std::max(sizeof(To), sizeof(From)), repeats);
-    with_repeats(instruction, lanes, reads_to, to,
-                 {strides.dstBlkStride, strides.dstRepStride}, body,
-                 operand(from, strides.srcBlkStride, strides.srcRepStride));
+    const Lanes lanes =
+        lanes_of(instruction, set, mask, std::max(sizeof(To), sizeof(From)), repeats);
+    with_repeats(instruction, lanes, reads_to, to, {strides.dstBlkStride, strides.dstRepStride},
+                 body, operand(from, strides.srcBlkStride, strides.srcRepStride));
 }
 
 }  // namespace aicore
@@ -70,38 +70,38 @@ void unary(const Instruction& instruction, bool set, bool reads_to, const LocalT
     }                                                                                              \
     }
 
-#define AICORE_UNARY(NAME, TYPES, EXPRESSION)                                                      \
-    namespace aicore {                                                                             \
-    template <class T>                                                                             \
-    auto NAME##Body() {                                                                            \
-        static_assert(is_one_of<T, TYPES>, #NAME " has no instruction for this type");             \
-        return [](T /*old*/, T value) {                                                            \
-            const auto x = widen(value);                                                           \
-            return static_cast<T>(EXPRESSION);                                                     \
-        };                                                                                         \
-    }                                                                                              \
-    }                                                                                              \
-    namespace AscendC {                                                                            \
-    template <class T>                                                                             \
-    void NAME(const LocalTensor<T>& dst, const LocalTensor<T>& src, const std::int32_t& count,     \
-              aicore::Site site = aicore::Site::here()) {                                          \
-        aicore::with_count({#NAME, aicore::Pipe::v, site}, count, false, dst,                      \
-                           aicore::NAME##Body<T>(), src);                                          \
-    }                                                                                              \
-    template <class T, bool isSetMask = true>                                                      \
-    void NAME(const LocalTensor<T>& dst, const LocalTensor<T>& src, std::uint64_t mask,            \
-              std::uint8_t repeatTime, const UnaryRepeatParams& repeatParams,                      \
-              aicore::Site site = aicore::Site::here()) {                                          \
-        aicore::unary({#NAME, aicore::Pipe::v, site}, isSetMask, false, dst, src, mask,            \
-                      repeatTime, repeatParams, aicore::NAME##Body<T>());                          \
-    }                                                                                              \
-    template <class T, bool isSetMask = true>                                                      \
-    void NAME(const LocalTensor<T>& dst, const LocalTensor<T>& src, const std::uint64_t mask[],    \
-              std::uint8_t repeatTime, const UnaryRepeatParams& repeatParams,                      \
-              aicore::Site site = aicore::Site::here()) {                                          \
-        aicore::unary({#NAME, aicore::Pipe::v, site}, isSetMask, false, dst, src, mask,            \
-                      repeatTime, repeatParams, aicore::NAME##Body<T>());                          \
-    }                                                                                              \
+#define AICORE_UNARY(NAME, TYPES, EXPRESSION)                                                   \
+    namespace aicore {                                                                          \
+    template <class T>                                                                          \
+    auto NAME##Body() {                                                                         \
+        static_assert(is_one_of<T, TYPES>, #NAME " has no instruction for this type");          \
+        return [](T /*old*/, T value) {                                                         \
+            const auto x = widen(value);                                                        \
+            return static_cast<T>(EXPRESSION);                                                  \
+        };                                                                                      \
+    }                                                                                           \
+    }                                                                                           \
+    namespace AscendC {                                                                         \
+    template <class T>                                                                          \
+    void NAME(const LocalTensor<T>& dst, const LocalTensor<T>& src, const std::int32_t& count,  \
+              aicore::Site site = aicore::Site::here()) {                                       \
+        aicore::with_count({#NAME, aicore::Pipe::v, site}, count, false, dst,                   \
+                           aicore::NAME##Body<T>(), src);                                       \
+    }                                                                                           \
+    template <class T, bool isSetMask = true>                                                   \
+    void NAME(const LocalTensor<T>& dst, const LocalTensor<T>& src, std::uint64_t mask,         \
+              std::uint8_t repeatTime, const UnaryRepeatParams& repeatParams,                   \
+              aicore::Site site = aicore::Site::here()) {                                       \
+        aicore::unary({#NAME, aicore::Pipe::v, site}, isSetMask, false, dst, src, mask,         \
+                      repeatTime, repeatParams, aicore::NAME##Body<T>());                       \
+    }                                                                                           \
+    template <class T, bool isSetMask = true>                                                   \
+    void NAME(const LocalTensor<T>& dst, const LocalTensor<T>& src, const std::uint64_t mask[], \
+              std::uint8_t repeatTime, const UnaryRepeatParams& repeatParams,                   \
+              aicore::Site site = aicore::Site::here()) {                                       \
+        aicore::unary({#NAME, aicore::Pipe::v, site}, isSetMask, false, dst, src, mask,         \
+                      repeatTime, repeatParams, aicore::NAME##Body<T>());                       \
+    }                                                                                           \
     }
 
 // y is the scalar.
@@ -149,7 +149,7 @@ AICORE_BINARY(Max, false, AICORE_NUMBERS, x > y || x != x ? x : y)
 AICORE_BINARY(Min, false, AICORE_NUMBERS, x < y || x != x ? x : y)
 AICORE_BINARY(MulAddDst, true, AICORE_FLOATS, x* y + z)
 AICORE_BINARY(FusedMulAdd, true, AICORE_FLOATS, x* z + y)
-AICORE_BINARY(FusedMulAddRelu, true, AICORE_FLOATS, std::max(x * z + y, decltype(x)(0)))
+AICORE_BINARY(FusedMulAddRelu, true, AICORE_FLOATS, std::max(x* z + y, decltype(x)(0)))
 AICORE_BINARY(AddRelu, false, AICORE_NUMBERS, std::max<decltype(x + y)>(x + y, 0))
 AICORE_BINARY(SubRelu, false, AICORE_NUMBERS, std::max<decltype(x - y)>(x - y, 0))
 AICORE_BINARY(And, false, AICORE_BITS, x& y)
@@ -213,8 +213,9 @@ void Axpy(const LocalTensor<T>& dst, const LocalTensor<U>& src, const aicore::Gi
 template <class T, bool isSetMask = true>
 void ShiftLeft(const LocalTensor<T>& dst, const LocalTensor<T>& src, const aicore::Given<T>& bits,
                const std::int32_t& count, aicore::Site site = aicore::Site::here()) {
-    aicore::with_count({"ShiftLeft", aicore::Pipe::v, site}, count, false, dst,
-                       [bits](T, T value) { return static_cast<T>(value << bits); }, src);
+    aicore::with_count(
+        {"ShiftLeft", aicore::Pipe::v, site}, count, false, dst,
+        [bits](T, T value) { return static_cast<T>(value << bits); }, src);
 }
 template <class T, bool isSetMask = true>
 void ShiftLeft(const LocalTensor<T>& dst, const LocalTensor<T>& src, const aicore::Given<T>& bits,
@@ -226,14 +227,14 @@ void ShiftLeft(const LocalTensor<T>& dst, const LocalTensor<T>& src, const aicor
 template <class T, bool isSetMask = true>
 void ShiftRight(const LocalTensor<T>& dst, const LocalTensor<T>& src, const aicore::Given<T>& bits,
                 const std::int32_t& count, aicore::Site site = aicore::Site::here()) {
-    aicore::with_count({"ShiftRight", aicore::Pipe::v, site}, count, false, dst,
-                       [bits](T, T value) { return static_cast<T>(value >> bits); }, src);
+    aicore::with_count(
+        {"ShiftRight", aicore::Pipe::v, site}, count, false, dst,
+        [bits](T, T value) { return static_cast<T>(value >> bits); }, src);
 }
 template <class T, bool isSetMask = true>
-void ShiftRight(const LocalTensor<T>& dst, const LocalTensor<T>& src,
-                const aicore::Given<T>& bits, std::uint64_t mask, std::uint8_t repeatTime,
-                const UnaryRepeatParams& repeatParams, bool roundEn = false,
-                aicore::Site site = aicore::Site::here()) {
+void ShiftRight(const LocalTensor<T>& dst, const LocalTensor<T>& src, const aicore::Given<T>& bits,
+                std::uint64_t mask, std::uint8_t repeatTime, const UnaryRepeatParams& repeatParams,
+                bool roundEn = false, aicore::Site site = aicore::Site::here()) {
     aicore::shift("ShiftRight", false, isSetMask, dst, src, bits, mask, repeatTime, repeatParams,
                   roundEn, site);
 }
@@ -256,10 +257,10 @@ struct Sum {
 
 namespace AscendC {
 
-#define AICORE_OPERATOR(SYMBOL, NAME)                                                            \
-    template <class T>                                                                           \
-    aicore::Sum<T> operator SYMBOL(const LocalTensor<T>& first, const LocalTensor<T>& second) {  \
-        return {first, second, &NAME<T>, {#NAME " of two tensors", 0}};                          \
+#define AICORE_OPERATOR(SYMBOL, NAME)                                                           \
+    template <class T>                                                                          \
+    aicore::Sum<T> operator SYMBOL(const LocalTensor<T>& first, const LocalTensor<T>& second) { \
+        return {first, second, &NAME<T>, {#NAME " of two tensors", 0}};                         \
     }
 
 AICORE_OPERATOR(+, Add)

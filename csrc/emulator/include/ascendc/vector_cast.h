@@ -1,4 +1,4 @@
-// Cast: conversions between types, with the rounding that a kernel asks for.
+// Cast: conversions between types, with a choice of rounding.
 #pragma once
 
 #include <limits>

@@ -32,8 +32,8 @@ inline bool bit_of(const std::uint8_t* bits, std::uint64_t index) {
 
 inline void set_bit(std::uint8_t* bits, std::uint64_t index, bool value) {
     const auto bit = static_cast<std::uint8_t>(1U << (index % 8));
-    bits[index / 8] = static_cast<std::uint8_t>(value ? bits[index / 8] | bit
-                                                      : bits[index / 8] & ~bit);
+    bits[index / 8] =
+        static_cast<std::uint8_t>(value ? bits[index / 8] | bit : bits[index / 8] & ~bit);
 }
 
 /// Compare `count` elements with what `second` gives for each index.
@@ -125,12 +125,11 @@ void Compare(const LocalTensor<U>& dst, const LocalTensor<T>& src0, const LocalT
     for (std::uint32_t repeat = 0; repeat < lanes.repeats; ++repeat) {
         for (std::uint32_t lane = 0; lane < lanes.per_repeat; ++lane) {
             if (lanes.is_on(repeat, lane)) {
-                aicore::set_bit(bits, repeat * lanes.per_repeat + lane,
-                                aicore::holds(cmpMode,
-                                              aicore::widen(*aicore::element_at(
-                                                  src0, first, repeat, lane)),
-                                              aicore::widen(*aicore::element_at(
-                                                  src1, second, repeat, lane))));
+                aicore::set_bit(
+                    bits, repeat * lanes.per_repeat + lane,
+                    aicore::holds(cmpMode,
+                                  aicore::widen(*aicore::element_at(src0, first, repeat, lane)),
+                                  aicore::widen(*aicore::element_at(src1, second, repeat, lane))));
             }
         }
     }
@@ -182,14 +181,12 @@ void Select(const LocalTensor<T>& dst, const LocalTensor<U>& selMask, const Loca
 }
 template <class T, class U, bool isSetMask = true>
 void Select(const LocalTensor<T>& dst, const LocalTensor<U>& selMask, const LocalTensor<T>& src0,
-            aicore::Given<T> src1, SELMODE /*selMode*/, std::uint64_t mask,
-            std::uint8_t repeatTime, const BinaryRepeatParams& repeatParams,
-            aicore::Site site = aicore::Site::here()) {
+            aicore::Given<T> src1, SELMODE /*selMode*/, std::uint64_t mask, std::uint8_t repeatTime,
+            const BinaryRepeatParams& repeatParams, aicore::Site site = aicore::Site::here()) {
     const aicore::Instruction instruction{"Select", aicore::Pipe::v, site};
     aicore::select_repeats(instruction, dst, selMask, src0,
                            aicore::lanes_of(instruction, isSetMask, mask, sizeof(T), repeatTime),
-                           repeatParams,
-                           [&](std::uint32_t, std::uint32_t) { return src1; });
+                           repeatParams, [&](std::uint32_t, std::uint32_t) { return src1; });
 }
 
 struct GatherMaskParams {

@@ -38,20 +38,18 @@ void Duplicate(const LocalTensor<T>& dst, const aicore::Given<T>& scalar, std::u
                std::uint8_t repeatTime, std::uint16_t dstBlockStride, std::uint8_t dstRepeatStride,
                aicore::Site site = aicore::Site::here()) {
     const aicore::Instruction instruction{"Duplicate", aicore::Pipe::v, site};
-    aicore::with_repeats(instruction,
-                         aicore::lanes_of(instruction, isSetMask, mask, sizeof(T), repeatTime),
-                         false, dst, {dstBlockStride, dstRepeatStride},
-                         [scalar](T) { return scalar; });
+    aicore::with_repeats(
+        instruction, aicore::lanes_of(instruction, isSetMask, mask, sizeof(T), repeatTime), false,
+        dst, {dstBlockStride, dstRepeatStride}, [scalar](T) { return scalar; });
 }
 template <class T, bool isSetMask = true>
 void Duplicate(const LocalTensor<T>& dst, const aicore::Given<T>& scalar,
                const std::uint64_t mask[], std::uint8_t repeatTime, std::uint16_t dstBlockStride,
                std::uint8_t dstRepeatStride, aicore::Site site = aicore::Site::here()) {
     const aicore::Instruction instruction{"Duplicate", aicore::Pipe::v, site};
-    aicore::with_repeats(instruction,
-                         aicore::lanes_of(instruction, isSetMask, mask, sizeof(T), repeatTime),
-                         false, dst, {dstBlockStride, dstRepeatStride},
-                         [scalar](T) { return scalar; });
+    aicore::with_repeats(
+        instruction, aicore::lanes_of(instruction, isSetMask, mask, sizeof(T), repeatTime), false,
+        dst, {dstBlockStride, dstRepeatStride}, [scalar](T) { return scalar; });
 }
 
 template <class T, bool isSetMask = true, class Mask>
@@ -73,10 +71,9 @@ void Brcb(const LocalTensor<T>& dst, const LocalTensor<T>& src0, std::uint8_t re
     src0.use(instruction, 0, std::uint64_t{repeatTime} * 8 * sizeof(T), false);
     for (std::uint32_t repeat = 0; repeat < repeatTime; ++repeat) {
         for (std::uint32_t block = 0; block < 8; ++block) {
-            const std::uint64_t offset =
-                std::uint64_t{repeat * repeatParams.dstRepStride +
-                              block * repeatParams.dstBlkStride} *
-                aicore::block_bytes;
+            const std::uint64_t offset = std::uint64_t{repeat * repeatParams.dstRepStride +
+                                                       block * repeatParams.dstBlkStride} *
+                                         aicore::block_bytes;
             dst.use(instruction, offset, aicore::block_bytes, true);
             T* const target =
                 reinterpret_cast<T*>(reinterpret_cast<std::uint8_t*>(dst.data()) + offset);
@@ -120,12 +117,12 @@ void ArithProgression(const LocalTensor<T>& dst, aicore::Given<T> firstValue,
                       aicore::Given<T> diffValue, std::int32_t count,
                       aicore::Site site = aicore::Site::here()) {
     std::int32_t index = 0;
-    aicore::with_count({"ArithProgression", aicore::Pipe::v, site}, count, false, dst,
-                       [&index, firstValue, diffValue](T) {
-                           const auto step = static_cast<aicore::Computed<T>>(index++);
-                           return static_cast<T>(aicore::widen(firstValue) +
-                                                 step * aicore::widen(diffValue));
-                       });
+    aicore::with_count(
+        {"ArithProgression", aicore::Pipe::v, site}, count, false, dst,
+        [&index, firstValue, diffValue](T) {
+            const auto step = static_cast<aicore::Computed<T>>(index++);
+            return static_cast<T>(aicore::widen(firstValue) + step * aicore::widen(diffValue));
+        });
 }
 template <class T>
 void CreateVecIndex(const LocalTensor<T>& dst, aicore::Given<T> firstValue, std::uint32_t count,

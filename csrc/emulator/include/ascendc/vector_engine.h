@@ -108,10 +108,10 @@ struct Lanes {
 
 inline VectorMask first_lanes(std::uint64_t count) {
     VectorMask mask;
-    mask.bits = {count >= 64 ? ~0ULL : (1ULL << count) - 1,
-                 count >= 128  ? ~0ULL
-                 : count <= 64 ? 0
-                               : (1ULL << (count - 64)) - 1};
+    mask.bits = {count >= 64 ? ~0ULL : (1ULL << count) - 1, count >= 128 ? ~0ULL
+                                                            : count <= 64
+                                                                ? 0
+                                                                : (1ULL << (count - 64)) - 1};
     return mask;
 }
 
@@ -153,8 +153,8 @@ inline Lanes lanes_of(const Instruction& instruction, bool set, const std::uint6
         if (width >= 4) {
             lanes.mask.bits[1] = ~0ULL;  // not looked at
         }
-        core->require(mask[0] != 0 || mask[1] != 0, "mask",
-                      "the mask must have a bit that is set", instruction.site);
+        core->require(mask[0] != 0 || mask[1] != 0, "mask", "the mask must have a bit that is set",
+                      instruction.site);
     }
     return lanes;
 }

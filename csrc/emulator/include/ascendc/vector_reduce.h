@@ -89,13 +89,13 @@ void find_in_repeats(const Instruction& instruction, const LocalTensor<T>& to,
         }
         T index{};
         std::memcpy(&index, &at, sizeof index);
-        const T pair[2] = {order == ReduceOrder::ORDER_INDEX_VALUE ||
-                                   order == ReduceOrder::ORDER_ONLY_INDEX
-                               ? index
-                               : best,
-                           order == ReduceOrder::ORDER_INDEX_VALUE ? best : index};
-        const bool both = order == ReduceOrder::ORDER_VALUE_INDEX ||
-                          order == ReduceOrder::ORDER_INDEX_VALUE;
+        const T pair[2] = {
+            order == ReduceOrder::ORDER_INDEX_VALUE || order == ReduceOrder::ORDER_ONLY_INDEX
+                ? index
+                : best,
+            order == ReduceOrder::ORDER_INDEX_VALUE ? best : index};
+        const bool both =
+            order == ReduceOrder::ORDER_VALUE_INDEX || order == ReduceOrder::ORDER_INDEX_VALUE;
         const std::uint64_t bytes = (both ? 2 : 1) * sizeof(T);
         const std::uint64_t offset = repeat * repeat_stride * bytes;
         to.use(instruction, offset, bytes, true);
@@ -144,17 +144,17 @@ struct IsSmaller {
 namespace AscendC {
 
 // Blocks of 32 bytes: the destination gets 8 elements a repeat.
-#define AICORE_BLOCK_REDUCE(NAME, COMBINE)                                                        \
-    template <class T, bool isSetMask = true, class Mask>                                         \
-    void NAME(const LocalTensor<T>& dst, const LocalTensor<T>& src, std::int32_t repeatTime,      \
-              Mask mask, std::int32_t dstRepStride, std::int32_t srcBlkStride,                    \
-              std::int32_t srcRepStride, aicore::Site site = aicore::Site::here()) {              \
-        const aicore::Instruction instruction{#NAME, aicore::Pipe::v, site};                      \
-        aicore::reduce_groups(                                                                    \
-            instruction, dst, src,                                                                \
-            aicore::lanes_of(instruction, isSetMask, mask, sizeof(T), repeatTime),                \
-            {std::uint32_t(srcBlkStride), std::uint32_t(srcRepStride)},                           \
-            std::uint64_t(dstRepStride) * 8 * sizeof(T), 32 / sizeof(T), aicore::COMBINE{});      \
+#define AICORE_BLOCK_REDUCE(NAME, COMBINE)                                                   \
+    template <class T, bool isSetMask = true, class Mask>                                    \
+    void NAME(const LocalTensor<T>& dst, const LocalTensor<T>& src, std::int32_t repeatTime, \
+              Mask mask, std::int32_t dstRepStride, std::int32_t srcBlkStride,               \
+              std::int32_t srcRepStride, aicore::Site site = aicore::Site::here()) {         \
+        const aicore::Instruction instruction{#NAME, aicore::Pipe::v, site};                 \
+        aicore::reduce_groups(                                                               \
+            instruction, dst, src,                                                           \
+            aicore::lanes_of(instruction, isSetMask, mask, sizeof(T), repeatTime),           \
+            {std::uint32_t(srcBlkStride), std::uint32_t(srcRepStride)},                      \
+            std::uint64_t(dstRepStride) * 8 * sizeof(T), 32 / sizeof(T), aicore::COMBINE{}); \
     }
 
 AICORE_BLOCK_REDUCE(BlockReduceSum, Adding)
@@ -192,18 +192,18 @@ void RepeatReduceSum(const LocalTensor<T>& dst, const LocalTensor<T>& src, std::
                                  srcRepStride, site);
 }
 
-#define AICORE_WHOLE_REDUCE(NAME, BETTER)                                                         \
-    template <class T, bool isSetMask = true, class Mask>                                         \
-    void NAME(const LocalTensor<T>& dst, const LocalTensor<T>& src, Mask mask,                    \
-              std::int32_t repeatTime, std::int32_t dstRepStride, std::int32_t srcBlkStride,      \
-              std::int32_t srcRepStride, ReduceOrder order = ReduceOrder::ORDER_VALUE_INDEX,      \
-              aicore::Site site = aicore::Site::here()) {                                         \
-        const aicore::Instruction instruction{#NAME, aicore::Pipe::v, site};                      \
-        aicore::find_in_repeats(                                                                  \
-            instruction, dst, src,                                                                \
-            aicore::lanes_of(instruction, isSetMask, mask, sizeof(T), repeatTime),                \
-            {std::uint32_t(srcBlkStride), std::uint32_t(srcRepStride)},                           \
-            std::uint32_t(dstRepStride), order, aicore::BETTER{});                                \
+#define AICORE_WHOLE_REDUCE(NAME, BETTER)                                                    \
+    template <class T, bool isSetMask = true, class Mask>                                    \
+    void NAME(const LocalTensor<T>& dst, const LocalTensor<T>& src, Mask mask,               \
+              std::int32_t repeatTime, std::int32_t dstRepStride, std::int32_t srcBlkStride, \
+              std::int32_t srcRepStride, ReduceOrder order = ReduceOrder::ORDER_VALUE_INDEX, \
+              aicore::Site site = aicore::Site::here()) {                                    \
+        const aicore::Instruction instruction{#NAME, aicore::Pipe::v, site};                 \
+        aicore::find_in_repeats(                                                             \
+            instruction, dst, src,                                                           \
+            aicore::lanes_of(instruction, isSetMask, mask, sizeof(T), repeatTime),           \
+            {std::uint32_t(srcBlkStride), std::uint32_t(srcRepStride)},                      \
+            std::uint32_t(dstRepStride), order, aicore::BETTER{});                           \
     }
 
 AICORE_WHOLE_REDUCE(WholeReduceMax, IsLarger)
@@ -230,24 +230,24 @@ void ReduceSum(const LocalTensor<T>& dst, const LocalTensor<T>& src,
         for (std::int32_t index = 0; index < taken; ++index) {
             values[index] = aicore::widen(src.data()[first + index]);
         }
-        total += aicore::widen(static_cast<T>(aicore::combined<T>(
-            values, static_cast<std::uint32_t>(taken), aicore::Adding{})));
+        total += aicore::widen(static_cast<T>(
+            aicore::combined<T>(values, static_cast<std::uint32_t>(taken), aicore::Adding{})));
     }
     dst.data()[0] = static_cast<T>(total);
 }
 
-#define AICORE_REDUCE(NAME, BETTER)                                                              \
-    template <class T>                                                                           \
-    void NAME(const LocalTensor<T>& dst, const LocalTensor<T>& src,                              \
-              const LocalTensor<T>& sharedTmpBuffer, std::int32_t count, bool calIndex = false,  \
-              aicore::Site site = aicore::Site::here()) {                                        \
-        const aicore::Instruction instruction{#NAME, aicore::Pipe::v, site};                     \
-        aicore::require_vector_operand(instruction, src);                                        \
-        if (count < 1) {                                                                         \
-            aicore::core->end("count", #NAME ": the count must be positive", site);              \
-        }                                                                                        \
-        aicore::find_in_tensor(instruction, dst, src, sharedTmpBuffer, count, calIndex,          \
-                               aicore::BETTER{});                                                \
+#define AICORE_REDUCE(NAME, BETTER)                                                             \
+    template <class T>                                                                          \
+    void NAME(const LocalTensor<T>& dst, const LocalTensor<T>& src,                             \
+              const LocalTensor<T>& sharedTmpBuffer, std::int32_t count, bool calIndex = false, \
+              aicore::Site site = aicore::Site::here()) {                                       \
+        const aicore::Instruction instruction{#NAME, aicore::Pipe::v, site};                    \
+        aicore::require_vector_operand(instruction, src);                                       \
+        if (count < 1) {                                                                        \
+            aicore::core->end("count", #NAME ": the count must be positive", site);             \
+        }                                                                                       \
+        aicore::find_in_tensor(instruction, dst, src, sharedTmpBuffer, count, calIndex,         \
+                               aicore::BETTER{});                                               \
     }
 
 AICORE_REDUCE(ReduceMax, IsLarger)

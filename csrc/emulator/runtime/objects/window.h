@@ -40,8 +40,7 @@ class Window {
 
     /// The device address of a byte in the shadow; other addresses are returned unchanged.
     const void* address_of(const void* bytes) const {
-        const auto offset =
-            static_cast<std::size_t>(static_cast<const char*>(bytes) - shadow_);
+        const auto offset = static_cast<std::size_t>(static_cast<const char*>(bytes) - shadow_);
         return offset < size_ ? device_ + offset : bytes;
     }
 
