@@ -80,13 +80,14 @@ void Core::store_global(void* bytes, const void* values, std::uint64_t count,
     }
 }
 
-const LiveRange* Launch::find_live(std::uintptr_t address) {
+const LiveRange* Launch::find_live(const void* host) {
+    const auto address = reinterpret_cast<std::uintptr_t>(host);
     for (std::size_t index = live_.size(); index-- > 0;) {
         if (address - live_[index].begin < live_[index].end - live_[index].begin) {
             return &live_[index];
         }
     }
-    const auto range = ascend_emulator::services().live_range(reinterpret_cast<void*>(address));
+    const auto range = ascend_emulator::services().live_range(host);
     if (range.bytes == 0) {
         return nullptr;
     }
@@ -102,7 +103,7 @@ void* Launch::global(Core& core, const Instruction& instruction, const void* add
         return host;
     }
     const auto begin = reinterpret_cast<std::uintptr_t>(host);
-    const LiveRange* const live = find_live(begin);
+    const LiveRange* const live = find_live(host);
     if (live == nullptr || bytes > live->end - begin) {
         const std::string what = std::string(instruction.name) + (writes ? " writes " : " reads ") +
                                  std::to_string(bytes) + " bytes of global memory, of which " +

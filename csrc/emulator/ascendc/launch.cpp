@@ -97,7 +97,8 @@ void Launch::enter_fiber() {
     try {
         launch.kernel_.run();
         core->check_end();
-    } catch (const KernelEnded&) {  // the reason has been reported
+    } catch (const KernelEnded&) {
+        fiber.state = Fiber::State::ended;  // the reason has been reported
     } catch (const std::exception& error) {
         launch.report(*core, "exception", error.what(), {launch.kernel_.name, 0});
     }
@@ -109,12 +110,12 @@ void Launch::give_way(Fiber& fiber) { swapcontext(&fiber.context, &scheduler_); 
 
 /// Run each core that can go on until it waits or ends; false if none could.
 bool Launch::run_ready() {
-    bool any = false;
+    ran_ = false;
     for (const std::unique_ptr<Fiber>& fiber : fibers_) {
         if (fiber->state != Fiber::State::ready) {
             continue;
         }
-        any = true;
+        ran_ = true;
         if (fiber->stack == nullptr) {
             fiber->stack = take(idle_stacks(), [] {
                 return std::unique_ptr<char[]>(new char[stack_bytes]);  // not zeroed
@@ -132,7 +133,7 @@ bool Launch::run_ready() {
             idle_stacks().push_back(std::move(fiber->stack));
         }
     }
-    return any;
+    return ran_;
 }
 
 std::string Launch::run() {

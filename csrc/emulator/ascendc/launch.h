@@ -86,7 +86,7 @@ class Launch {
     void deliver(int id, const std::vector<Fiber*>& from, const std::vector<Fiber*>& to);
     std::vector<Fiber*> cores_of_block(std::uint32_t block, bool cube);
     std::vector<Fiber*> cores_of_kind(bool cube);
-    const LiveRange* find_live(std::uintptr_t address);
+    const LiveRange* find_live(const void* host);
     std::string describe(const Fiber& fiber) const;
 
     const KernelLaunch& kernel_;
@@ -94,6 +94,7 @@ class Launch {
     std::vector<std::unique_ptr<Fiber>> fibers_;
     ucontext_t scheduler_{};
     Fiber* running_ = nullptr;
+    bool ran_ = false;  // whether a core could go on in this round
     std::vector<LiveRange> live_;
     std::vector<Span> spans_;
     static constexpr std::uint32_t none = ~0U;
