@@ -15,6 +15,7 @@ In import order:
     fused_optimizers            optimizers that update a whole parameter group per call
     norm, rotary, activation    layer norm, RMS norm, rotary embedding, SwiGLU, GELU
     moe                         grouped matmul, feed-forward networks, gating
+    kernels                     device kernels in Ascend C from source text
     attention                   attention for training
     sparse_attention            block-sparse attention, native sparse attention
     serving                     attention with a key/value cache
@@ -44,6 +45,7 @@ _EXPORTS = {
     ".fused_optimizers.functional": ("fused_adamw_", "fused_lamb_", "fused_lion_"),
     ".fused_optimizers.lamb": ("FusedLamb",),
     ".fused_optimizers.lion": ("FusedLion",),
+    ".kernels.compiled": ("compile_kernel",),
     ".moe.ffn": ("ffn",),
     ".moe.grouped_matmul": ("grouped_matmul",),
     ".moe.moe_gating_topk": ("moe_gating_topk",),

@@ -12,6 +12,7 @@ from .fused_optimizers.adamw import FusedAdamW
 from .fused_optimizers.functional import fused_adamw_, fused_lamb_, fused_lion_
 from .fused_optimizers.lamb import FusedLamb
 from .fused_optimizers.lion import FusedLion
+from .kernels.compiled import compile_kernel
 from .moe.ffn import ffn
 from .moe.grouped_matmul import grouped_matmul
 from .moe.moe_gating_topk import moe_gating_topk
@@ -42,6 +43,7 @@ __all__ = [
     "add_rms_norm",
     "apply_rotary_pos_emb_",
     "block_sparse_attention",
+    "compile_kernel",
     "ffn",
     "flash_attention",
     "flash_attention_varlen",

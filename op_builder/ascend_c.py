@@ -118,13 +118,14 @@ class AscendCOpBuilder(NPUOpBuilder):
 
     def _kernel_flags(self) -> list[str]:
         arch = self.npu_arch()
-        dump = f"-DASCENDC_DUMP={int(self.DUMP)}"
+        # Public kernels expect that their launchers can be found, as without a builder.
+        common = ["-fvisibility=default", f"-DASCENDC_DUMP={int(self.DUMP)}"]
         version = CannInstall.find().version
         if version is None or version.release_line >= _FIRST_WITH_ASC:
-            return ["-x", "asc", f"--npu-arch={arch.name}", dump]
+            return ["-x", "asc", f"--npu-arch={arch.name}", *common]
         soc = envs.SOC.get() or arch.soc
         cores = _CORE_TYPES[self.CORES]
-        return ["-xcce", f"--cce-soc-version={soc}", f"--cce-soc-core-type={cores}", dump]
+        return ["-xcce", f"--cce-soc-version={soc}", f"--cce-soc-core-type={cores}", *common]
 
 
 def _find_bisheng(environ: Mapping[str, str]) -> Path:
