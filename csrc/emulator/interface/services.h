@@ -29,7 +29,7 @@ struct Access {
 };
 
 /// A range of memory; empty if there is none.
-struct Range {
+struct MemoryRange {
     const void* begin = nullptr;
     std::size_t bytes = 0;
 };
@@ -66,7 +66,7 @@ class Services {
     /// access, or "".
     virtual std::string why_out_of_reach(const void* address, std::size_t bytes, void* stream) = 0;
     /// The live memory that holds the byte at a host address, by host addresses.
-    virtual Range live_range(const void* bytes) = 0;
+    virtual MemoryRange live_range(const void* bytes) = 0;
     /// A message about a handle that is not a live data buffer, or "".
     virtual std::string why_no_buffer(const aclDataBuffer* buffer) = 0;
     /// Add `change` to the number of live handles, which is checked for leaks at exit.

@@ -51,7 +51,7 @@ class RuntimeServices : public Services {
         const std::string problem = why_not_live(address, bytes, &block);
         return problem.empty() ? why_of_another_device(block, address, stream) : problem;
     }
-    Range live_range(const void* bytes) override {
+    MemoryRange live_range(const void* bytes) override {
         const Window& window = Window::instance();
         BlockInfo block;
         if (!find_block(window.address_of(bytes), &block) || block.kind == BlockKind::reserved) {
