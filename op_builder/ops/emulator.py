@@ -150,6 +150,10 @@ class EmulatorAscendCBuilder(EmulatorLibrary):
         """Return the base's folders and that of the headers that kernels include."""
         return [*super().include_paths(), "emulator/include"]
 
+    def cxx_args(self) -> list[str]:
+        """Return the base's flags, and the one that lets kernels call the core."""
+        return [*super().cxx_args(), "-fvisibility=default"]
+
 
 class _EmptyLibrary(EmulatorLibrary):
     """A library that torch_npu's libraries are linked against without calling it."""

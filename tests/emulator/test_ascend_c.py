@@ -160,7 +160,7 @@ def test_an_error_in_a_kernel_is_the_message_of_the_exception(tmp_path: Path) ->
     (tmp_path / "wrong.asc").write_text(text.replace("Muls(", "NoSuchInstruction("))
     done = run(project(tmp_path, source="wrong.asc"))
     assert "BuildError" in done.stderr
-    assert re.search(r"wrong\.asc:41:\d+: error: .NoSuchInstruction. is not a member", done.stderr)
+    assert re.search(r"wrong\.asc:39:\d+: error: .NoSuchInstruction. is not a member", done.stderr)
 
 
 def test_the_error_without_a_soc_names_the_variable() -> None:

@@ -88,7 +88,7 @@ def test_a_wrong_argument_is_refused(results: dict[str, object], name: str, mess
 @needs_torch_npu
 def test_the_compilers_message_is_the_text_of_the_error(results: dict[str, object]) -> None:
     assert str(results["build"]).startswith("BuildError ")
-    assert "scale.asc:41" in str(results["build"])
+    assert "scale.asc:39" in str(results["build"])
     assert "Mulz" in str(results["build"])
 
 
