@@ -149,24 +149,27 @@ def test_what_a_failed_call_leaves_is_not_blamed_on_the_program():
     )
 
 
-STFT = """
+MISSING = """
 import torch, torch_npu
-torch.stft(torch.randn(64).npu(), 16, return_complex=True)
+torch_npu.npu_cross_entropy_loss(torch.randn(4, 8).npu(), torch.arange(4).npu())
 """
-WHERE_TO_ADD = "aclStft is not emulated. To add it, write a row ATEN(aclStft, ...)"
+WHERE_TO_ADD = (
+    "aclnnCrossEntropyLoss is not emulated. To add it, write a row ATEN(aclnnCrossEntropyLoss, ...)"
+)
 
 
 def test_a_function_that_is_not_emulated_is_reported_with_the_place_to_add_it():
-    done = ascend_ops("emulate", "--", sys.executable, "-c", STFT)
+    done = ascend_ops("emulate", "--", sys.executable, "-c", MISSING)
     assert done.returncode == 1
-    assert "aclStft or aclStftGetWorkspaceSize not in libopapi.so" in done.stderr  # torch_npu's
+    name = "aclnnCrossEntropyLoss"
+    assert f"{name} or {name}GetWorkspaceSize not in libopapi.so" in done.stderr  # torch_npu's
     assert done.stderr.count(WHERE_TO_ADD) == 1
-    done = program("from ascend_ops.emulator import activate; activate()" + STFT)
+    done = program("from ascend_ops.emulator import activate; activate()" + MISSING)
     assert done.stderr.count(WHERE_TO_ADD) == 1
 
 
 def test_other_errors_are_left_as_they_are():
-    done = ascend_ops("emulate", "--", sys.executable, "-c", "raise RuntimeError('aclStft')")
+    done = ascend_ops("emulate", "--", sys.executable, "-c", "raise RuntimeError('aclnnCrossEntropyLoss')")
     assert done.returncode == 1
     assert "ascend_ops:" not in done.stderr
 

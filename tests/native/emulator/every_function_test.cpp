@@ -49,7 +49,10 @@ std::vector<Symbol> functions_of(const char* library) {
     return found;
 }
 
+// More arguments than any function has: it must not read what lies behind them.
 using Anything = long (*)(long, long, long, long, long, long, long, long, long, long, long, long,
+                          long, long, long, long, long, long, long, long, long, long, long, long,
+                          long, long, long, long, long, long, long, long, long, long, long, long,
                           long, long, long, long, long, long, long, long, long, long, long, long);
 
 /// Call every function with `argument` for each of its arguments. A child calls them in turn; if it
@@ -64,7 +67,8 @@ void call_all(const std::vector<Symbol>& functions, long argument) {
             while (*next < functions.size()) {
                 const long a = argument;
                 const auto function = reinterpret_cast<Anything>(functions[(*next)++].address);
-                function(a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a);
+                function(a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a,
+                         a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a);
             }
         });
         if (end != 0) {

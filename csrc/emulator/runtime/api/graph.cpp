@@ -67,7 +67,9 @@ ACL_CATCH
 aclError aclmdlRIExecuteAsync(aclmdlRI model, aclrtStream handle) try {
     ACL_ENTER();
     const std::shared_ptr<Graph> graph = graph_of(model);
-    return graph == nullptr ? ACL_ERROR_RT_INVALID_HANDLE : enqueue(handle, replay_task(graph));
+    const Stream* stream = graph == nullptr ? nullptr : stream_of(handle);
+    return stream == nullptr ? ACL_ERROR_RT_INVALID_HANDLE
+                             : enqueue(handle, replay_task(graph, *stream));
 }
 ACL_CATCH
 
@@ -106,7 +108,7 @@ aclError aclmdlRIExecute(aclmdlRI model, int32_t timeout) try {
     if (stream == nullptr) {
         return ACL_ERROR_RT_INVALID_HANDLE;
     }
-    const int code = enqueue(nullptr, replay_task(graph));
+    const int code = enqueue(nullptr, replay_task(graph, *stream));
     return code != 0 ? code : stream->synchronize(timeout);
 }
 ACL_CATCH

@@ -1,6 +1,7 @@
 #include "emulator/runtime/objects/graph.h"
 
 #include <atomic>
+#include <chrono>
 #include <mutex>
 
 #include "acl/acl_rt.h"
@@ -38,13 +39,21 @@ struct GraphHandle {
 
 class Replay : public Task {
   public:
-    explicit Replay(std::shared_ptr<Graph> graph) : graph_(std::move(graph)) {}
+    Replay(std::shared_ptr<Graph> graph, const Stream& stream)
+        : graph_(std::move(graph)), device_(stream.device()), stream_(stream.id()) {}
 
     int run() override {
+        const bool traced = tracing_tasks();
         for (std::size_t position = 0; const TaskPtr task = graph_->task(position); ++position) {
             set_current_function(task->name());
+            const auto begin =
+                traced ? std::chrono::steady_clock::now() : std::chrono::steady_clock::time_point{};
             if (const int code = task->run()) {
                 return code;
+            }
+            if (traced) {
+                trace_task(task->name(), device_, stream_, begin, std::chrono::steady_clock::now(),
+                           task->arguments());
             }
         }
         return 0;
@@ -64,6 +73,8 @@ class Replay : public Task {
 
   private:
     std::shared_ptr<Graph> graph_;
+    int device_;
+    int stream_;
 };
 
 }  // namespace
@@ -234,8 +245,8 @@ void destroy_graph(void* handle) {
     destroy_handle(static_cast<GraphHandle*>(handle));
 }
 
-TaskPtr replay_task(std::shared_ptr<Graph> graph) {
-    return std::make_shared<Replay>(std::move(graph));
+TaskPtr replay_task(std::shared_ptr<Graph> graph, const Stream& stream) {
+    return std::make_shared<Replay>(std::move(graph), stream);
 }
 
 std::string graph_json(const Graph& graph) {

@@ -81,7 +81,7 @@ std::shared_ptr<Graph> graph_of(void* handle);
 /// Destroy a handle that graph_of accepts. Replays that are queued still run.
 void destroy_graph(void* handle);
 
-TaskPtr replay_task(std::shared_ptr<Graph> graph);
+TaskPtr replay_task(std::shared_ptr<Graph> graph, const Stream& stream);
 
 /// The graph's tasks as a Chrome trace, as CANN writes it: one event per task, whose time is its
 /// position.
