@@ -85,7 +85,7 @@ TESTS = {
     "emulator/test_random_graphs.py::test_each_replay_draws_other_numbers[multinomial]": (
         "MultinomialTensor"
     ),
-    "emulator/test_recurrent.py::test_cells[LSTMCell]": (
+    "emulator/test_recurrent.py::test_the_fused_cell_and_its_gradient": (
         "ThnnFusedLstmCell ThnnFusedLstmCellBackward"
     ),
     "emulator/test_recurrent.py::test_gru_and_its_gradient_by_name": "GRU GRUBackward",

@@ -99,6 +99,30 @@ def test_cells(kind):
         torch.testing.assert_close(f.cpu(), w, rtol=1e-4, atol=1e-5)
 
 
+def test_the_fused_cell_and_its_gradient():
+    import torch
+
+    torch.manual_seed(1)
+    values = [torch.randn(3, 32), torch.randn(3, 32), torch.randn(3, 8), *torch.randn(2, 32)]
+
+    def results(cell, device):
+        leaves = [value.clone().to(device).requires_grad_() for value in values]
+        hidden, state = cell(*leaves)
+        (hidden.square().sum() + (3 * state).sum()).backward()
+        return [hidden, state, *(leaf.grad for leaf in leaves)]
+
+    def formula(of_x, of_h, state, bias_x, bias_h):
+        i, f, g, o = (of_x + of_h + bias_x + bias_h).chunk(4, 1)
+        state = f.sigmoid() * state + i.sigmoid() * g.tanh()
+        return o.sigmoid() * state.tanh(), state
+
+    def fused(*leaves):
+        return torch.ops.aten._thnn_fused_lstm_cell(*leaves)[:2]
+
+    for found, wanted in zip(results(fused, "npu"), results(formula, "cpu"), strict=True):
+        torch.testing.assert_close(found.cpu(), wanted, rtol=1e-4, atol=1e-5)
+
+
 def weights(gates, biases):
     import torch
 

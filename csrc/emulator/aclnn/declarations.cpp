@@ -5,10 +5,12 @@
 #include "emulator/aclnn/operation.h"
 
 // The linker defines these at the ends of the section that ACLNN_EXPORT fills.
+// NOLINTBEGIN(bugprone-reserved-identifier): the linker chooses the names
 extern "C" {
 extern const ascend_emulator::Operation* const __start_aclnn_operations[];
 extern const ascend_emulator::Operation* const __stop_aclnn_operations[];
 }
+// NOLINTEND(bugprone-reserved-identifier)
 
 namespace ascend_emulator {
 namespace {

@@ -286,7 +286,7 @@ EMULATOR_EXPORT int aclGetFormat(const aclTensor* tensor, aclFormat* format) {
 }
 
 EMULATOR_EXPORT int aclGetRawTensorAddr(const aclTensor* tensor, void** data) {
-    return describe(tensor, data, "addr",
+    return describe(tensor, static_cast<const void*>(data), "addr",
                     [&](const TensorDescription& found) { *data = found.data; });
 }
 EMULATOR_EXPORT int aclSetRawTensorAddr(aclTensor* tensor, void* data) {

@@ -61,15 +61,22 @@ struct Passed {
     template <class C>
     static Passed from(C value) {
         Passed passed{};
-        std::memcpy(&passed.bits, &value, sizeof value);
+        const Slot<C> slot{value};
+        std::memcpy(&passed.bits, &slot, sizeof slot);
         return passed;
     }
     template <class C>
     C as() const {
-        C value;
-        std::memcpy(&value, &bits, sizeof value);
-        return value;
+        Slot<C> slot;
+        std::memcpy(&slot, &bits, sizeof slot);
+        return slot.value;
     }
+
+  private:
+    template <class C>
+    struct Slot {
+        C value;
+    };
 };
 
 /// Stores an argument by value.

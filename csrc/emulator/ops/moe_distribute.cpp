@@ -199,7 +199,7 @@ DISPATCH
         check_world(epWorldSize, exchange.ranks, tpWorldSize);                         \
         const Tensor sum =                                                             \
             combine(expandX, exchange, epSendCounts, expertScales, expertIds.size(0)); \
-        const Tensor shared = SHARED;                                                  \
+        const Tensor& shared = SHARED;                                                 \
         x = shared.defined() ? sum + shared.to_float() : sum;                          \
     }
 

@@ -58,7 +58,7 @@ struct SpecialExperts {
             };
             if (contains(copy, experts[pair])) {
                 assign(row, own());
-            } else if (contains(constant, experts[pair])) {
+            } else if (constant.values && contains(constant, experts[pair])) {
                 const Int index = experts[pair] - (*constant.values)[0];
                 const auto of = [&](const Tensor& each) {
                     return aten("select.int", each, 0, index).to_float();

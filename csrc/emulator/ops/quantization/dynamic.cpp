@@ -10,7 +10,7 @@ namespace {
 
 /// Each row times the smooth scales of its group.
 Tensor smoothed(const Tensor& x, const Tensor& smooth, const Tensor& group_index) {
-    const Tensor wide = x.to_float();
+    Tensor wide = x.to_float();
     if (!smooth.defined()) {
         require(!group_index.defined(), "smoothScales must be given with groupIndex");
         return wide;

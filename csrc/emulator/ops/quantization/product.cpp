@@ -96,7 +96,7 @@ Tensor int8_by_int4_product(const Tensor& x1, const Tensor& x2, const Tensor& x2
     Dequantization factors;
     factors.x2_scale = x2_scale;
     factors.out_offset = correction;
-    const Tensor product = dequantized_product(x1.to(DType::int16) - 8.0, x2, factors);
+    Tensor product = dequantized_product(x1.to(DType::int16) - 8.0, x2, factors);
     if (!x1_scale.defined()) {
         return product;
     }

@@ -12,7 +12,7 @@ Tensor of_each_row(const Tensor& parameters, const Tensor& groups) {
     if (!parameters.defined()) {
         return {};
     }
-    const Tensor wide = parameters.dtype() == DType::int32 ? parameters : parameters.to_float();
+    Tensor wide = parameters.dtype() == DType::int32 ? parameters : parameters.to_float();
     if (!groups.defined()) {
         return wide;
     }

@@ -63,7 +63,7 @@ T overlap_of(Overlap kind, const Corners<T>& a, const Corners<T>& b, bool of_sec
         const T hull = hull_width * hull_height;
         return ratio - (hull - united) / hull;
     }
-    const T near = ratio - distance_term(a, b, hull_width, hull_height, eps);
+    T near = ratio - distance_term(a, b, hull_width, hull_height, eps);
     if (kind == Overlap::diou) {
         return near;
     }

@@ -25,7 +25,8 @@ Result refuse(const char* function, const char* reason) {
     }
 }
 
-#define REASON(NAME, TEXT) constexpr const char* NAME = TEXT;
+// NOLINTNEXTLINE(bugprone-macro-parentheses): a name cannot be in parentheses
+#define REASON(NAME, TEXT) constexpr const char* NAME = (TEXT);
 #define REFUSED(RESULT, FUNCTION, WHY)
 #define ABSENT(FUNCTION, WHY)
 #include "emulator/runtime/api/refused_functions.inc"

@@ -24,7 +24,7 @@ int set(Field& field, const void* value, std::size_t bytes) {
             ACL_ERROR_RT_PARAM_INVALID,
             "valueSize must be " + std::to_string(sizeof field) + ", got " + std::to_string(bytes));
     }
-    std::memcpy(&field, value, sizeof field);
+    std::memcpy(static_cast<void*>(&field), value, sizeof field);
     return 0;
 }
 
