@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -48,36 +49,43 @@ def emulate(
     lists the ASCEND_EMULATOR_ variables for further options.
     """
     if (json or coverage) and command:
+        option = "--coverage" if coverage else "--json"
         raise typer.BadParameter(
-            f"{'--coverage' if coverage else '--json'} describes the emulated CANN; it cannot be "
-            "used with a program"
+            f"{option} describes the emulated CANN; it cannot be used with a program"
         )
     if output is not None and (json or not coverage):
         raise typer.BadParameter("--output requires --coverage, and cannot be used with --json")
-    chosen = {"DEVICES": devices, "SOC": soc, "RACES": int(races) or None, "TRACE_FILE": trace}
-    options = {
-        f"{envs.EMULATOR_PREFIX}{name}": str(value)
-        for name, value in chosen.items()
-        if value is not None
-    }
+    options = _variables(DEVICES=devices, SOC=soc, RACES=int(races) or None, TRACE_FILE=trace)
     environ = {**envs.process_environment(), **options}
-    if sys.stderr.isatty():
-        with build_progress() as on_progress:
-            cann = emulated_cann(environ, on_progress)
-    else:
-        cann = emulated_cann(environ)
-    if coverage:
+    cann = _built(environ)
+    if command:
+        process.become(command, cann.program_environment(environ))
+    elif coverage:
         _show_coverage(cann, json, output)
-        return
-    if json:
-        libraries = list(map(str, cann.libraries))
-        content = {"emulated": True, "version": cann.version, "root": str(cann.root)}
-        print_json({**content, "libraries": libraries, "environment": cann.variables()})
-        return
-    if not command:
+    elif json:
+        _print_as_json(cann)
+    else:
         print_text(f"emulated CANN {cann.version}:", cann.root)
-        return
-    process.become(command, cann.program_environment(environ))
+
+
+def _variables(**options: object) -> dict[str, str]:
+    """Return the emulator's variables for the options that were given."""
+    given = {name: value for name, value in options.items() if value is not None}
+    return {f"{envs.EMULATOR_PREFIX}{name}": str(value) for name, value in given.items()}
+
+
+def _built(environ: Mapping[str, str]) -> EmulatedCann:
+    """Return the emulated CANN, with a progress bar if it is built on a terminal."""
+    if not sys.stderr.isatty():
+        return emulated_cann(environ)
+    with build_progress() as on_progress:
+        return emulated_cann(environ, on_progress)
+
+
+def _print_as_json(cann: EmulatedCann) -> None:
+    libraries = list(map(str, cann.libraries))
+    content = {"emulated": True, "version": cann.version, "root": str(cann.root)}
+    print_json({**content, "libraries": libraries, "environment": cann.variables()})
 
 
 def _show_coverage(cann: EmulatedCann, json: bool, output: Path | None) -> None:

@@ -97,6 +97,14 @@ def compile_kernel(
         ValueError: The source has no such kernel, or a parameter cannot be passed.
         BuildError: The source does not compile; the error has the compiler's messages.
             :meth:`op_builder.builder.OpBuilder.load` lists the other errors.
+
+    Example:
+        >>> from ascend_ops import compile_kernel
+        >>> try:
+        ...     compile_kernel("__global__ __aicore__ void scale(GM_ADDR x) {}", name="add")
+        ... except ValueError as error:
+        ...     print(error)
+        name must be one of the kernels of the source, scale, got 'add'
     """
     parameters = parameters_of(source, name)
     text = f"{source.rstrip()}\n{_launcher(name, parameters)}"

@@ -60,7 +60,7 @@ def test_every_row_has_a_reason_that_is_used():
     assert {*rows("REFUSED").values(), *rows("ABSENT").values()} == set(reasons)
 
 
-def test_a_refused_function_says_why_and_returns_a_code_or_null():
+def test_a_refused_function_prints_its_reason_and_returns_a_code_or_null():
     library = ctypes.CDLL(str(emulated_cann().library_dir / "libascendcl.so"))
     library.aclGetRecentErrMsg.restype = ctypes.c_char_p
     assert library.aclrtLaunchKernel() == NOT_SUPPORTED

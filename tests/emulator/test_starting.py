@@ -169,7 +169,9 @@ def test_a_function_that_is_not_emulated_is_reported_with_the_place_to_add_it():
 
 
 def test_other_errors_are_left_as_they_are():
-    done = ascend_ops("emulate", "--", sys.executable, "-c", "raise RuntimeError('aclnnCrossEntropyLoss')")
+    done = ascend_ops(
+        "emulate", "--", sys.executable, "-c", "raise RuntimeError('aclnnCrossEntropyLoss')"
+    )
     assert done.returncode == 1
     assert "ascend_ops:" not in done.stderr
 

@@ -30,10 +30,10 @@ class Call(NamedTuple):
 
 
 def public_ops() -> list[str]:
-    """Return the names of all public functions of ascend_ops, without importing torch."""
+    """Return the names of all public ops of ascend_ops, without importing torch."""
     import ascend_ops
 
-    others = ("__version__", "acl", "npu")
+    others = ("__version__", "acl", "compile_kernel", "npu")
     return [name for name in ascend_ops.__all__ if name.islower() and name not in others]
 
 

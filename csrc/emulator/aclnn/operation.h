@@ -29,6 +29,7 @@
 #include <cstring>
 
 #include "emulator/aclnn/parameter_types.h"
+#include "emulator/aclnn/passed.h"
 #include "emulator/interface/guard.h"
 
 struct aclOpExecutor;
@@ -51,32 +52,6 @@ struct Problem {
     std::size_t index = 0;
     int code = 0;
     std::string text;  // follows the argument's name, if the problem concerns one
-};
-
-/// An argument as the caller passed it. The code of each function only collects these, because the
-/// compiler would spend most of its time on anything more.
-struct Passed {
-    std::uint64_t bits;
-
-    template <class C>
-    static Passed from(C value) {
-        Passed passed{};
-        const Slot<C> slot{value};
-        std::memcpy(&passed.bits, &slot, sizeof slot);
-        return passed;
-    }
-    template <class C>
-    C as() const {
-        Slot<C> slot;
-        std::memcpy(&slot, &bits, sizeof slot);
-        return slot.value;
-    }
-
-  private:
-    template <class C>
-    struct Slot {
-        C value;
-    };
 };
 
 /// Stores an argument by value.
