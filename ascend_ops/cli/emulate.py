@@ -48,13 +48,7 @@ def emulate(
     The emulated NPU computes on the CPU: its timings are not NPU performance. docs/emulator.md
     lists the ASCEND_EMULATOR_ variables for further options.
     """
-    if (json or coverage) and command:
-        option = "--coverage" if coverage else "--json"
-        raise typer.BadParameter(
-            f"{option} describes the emulated CANN; it cannot be used with a program"
-        )
-    if output is not None and (json or not coverage):
-        raise typer.BadParameter("--output requires --coverage, and cannot be used with --json")
+    _check(command, json, coverage, output)
     options = _variables(DEVICES=devices, SOC=soc, RACES=int(races) or None, TRACE_FILE=trace)
     environ = {**envs.process_environment(), **options}
     cann = _built(environ)
@@ -66,6 +60,17 @@ def emulate(
         _print_as_json(cann)
     else:
         print_text(f"emulated CANN {cann.version}:", cann.root)
+
+
+def _check(command: list[str] | None, json: bool, coverage: bool, output: Path | None) -> None:
+    """Refuse options that cannot be combined."""
+    if (json or coverage) and command:
+        option = "--coverage" if coverage else "--json"
+        raise typer.BadParameter(
+            f"{option} describes the emulated CANN; it cannot be used with a program"
+        )
+    if output is not None and (json or not coverage):
+        raise typer.BadParameter("--output requires --coverage, and cannot be used with --json")
 
 
 def _variables(**options: object) -> dict[str, str]:
