@@ -21,6 +21,7 @@ FAMILY_BUILDERS = [cls for cls in ALL_OPS if issubclass(cls, NPUFamilyBuilder)]
 OPTIMIZER_BUILDERS = [cls for cls in ALL_OPS if issubclass(cls, CPUOptimizerBuilder)]
 SHARED_BY_FAMILIES = "call"  # a folder of csrc/npu that is not a family
 CPU_OPTIMIZERS = "cpu_optimizers"
+KERNELS = "kernels"  # compiles the user's kernels; it has no op of its own
 
 
 def _text(files: list[Path]) -> str:
@@ -42,7 +43,8 @@ def families() -> list[str]:
     folders = {folder.name for folder in NPU_SOURCES.iterdir() if folder.is_dir()}
     packages = {module.split(".")[1] for module in ascend_ops._EXPORTS}
     declared = {builder.FAMILY for builder in FAMILY_BUILDERS}
-    return sorted((folders | packages | declared) - {SHARED_BY_FAMILIES, CPU_OPTIMIZERS})
+    others = {SHARED_BY_FAMILIES, CPU_OPTIMIZERS, KERNELS}
+    return sorted((folders | packages | declared) - others)
 
 
 def cpu_optimizers() -> list[str]:
