@@ -14,7 +14,7 @@ from ..cache.entry import MANIFEST, Entry
 from ..cache.freshness import known_inputs
 from ..cache.layers import Layer, can_be_written
 from ..system import memo
-from ..system.file_clock import TEMPORARY, Clocks
+from ..system.file_clock import TEMPORARY, Clocks, LocalClock
 from ..system.file_identity import joint_status
 from ..toolchain.compiler import known_search
 from ..toolchain.environment import keyed
@@ -50,8 +50,9 @@ def memoize_hit(
         return
     files, absent = _split(found)
     state = joint_status(files)
-    clocks = Clocks([place.folder.parent, TEMPORARY])
-    if state is None or not state.is_settled(clocks):
+    if state is None or not state.is_settled(LocalClock()):
+        return
+    if not state.is_settled(Clocks([place.folder.parent, TEMPORARY])):
         return
     second = plan_again()
     again = None if second is None else second.find().entry

@@ -196,15 +196,14 @@ def test_errors_name_the_argument_and_its_value():
 @pytest.mark.parametrize(
     ("size", "words"), [(5, "dim must be even, got 5"), (6, "x must be contiguous")]
 )
-def test_the_emulated_device_refuses_what_a_device_refuses(size, words, capfd):
+def test_the_emulated_device_refuses_what_a_device_refuses(size, words):
     import torch
 
     import ascend_ops.activation.swiglu as own
 
     x = torch.randn(size, 4).npu().t()
-    with pytest.raises(RuntimeError, match="561103"):
+    with pytest.raises(RuntimeError, match=f"161002.*{words}"):
         own._swiglu_op(x.contiguous() if size % 2 else x, -1).cpu()
-    assert words in capfd.readouterr().err
 
 
 CALL = """
