@@ -214,10 +214,9 @@ def test_errors_of_apply_name_the_argument_and_its_value():
         (((8,), (8,)), "x must have 3 or 4 dimensions, got 1"),
     ],
 )
-def test_the_emulated_device_refuses_what_a_device_refuses(shapes, words, capfd):
+def test_the_emulated_device_refuses_what_a_device_refuses(shapes, words):
     from ascend_ops.rotary.rotary_embedding import _rotary_op
 
     x, cos, sin = tensors(shapes[0], shapes[1], shapes[1], device="npu")
-    with pytest.raises(RuntimeError, match="561103"):
+    with pytest.raises(RuntimeError, match=f"161002.*{words}"):
         _rotary_op(x, cos, sin, 0).cpu()
-    assert words in capfd.readouterr().err
