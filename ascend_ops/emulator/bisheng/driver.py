@@ -105,7 +105,6 @@ class Driver:
             *([] if "-fPIC" in line.compile_flags else ["-fPIC"]),
             f"-I{self._cann / HEADERS}",
             f"-D__NPU_ARCH__={line.arch}",
-            f'-DAICORE_ARCH="{line.arch}"',
             f"-DAICORE_AUTO_SYNC={int(line.auto_sync)}",
             f"-DAICORE_CORES={kernels.cores}",
             *_pass_macros(line.arch, kernels.cores),

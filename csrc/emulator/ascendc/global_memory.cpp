@@ -2,6 +2,7 @@
 // cores meet in the same bytes.
 #include <algorithm>
 
+#include "ascendc/types.h"
 #include "emulator/ascendc/launch.h"
 #include "emulator/ascendc/shadow.h"
 #include "emulator/interface/services.h"
@@ -26,57 +27,28 @@ void combine(void* bytes, const void* values, std::uint64_t count, Atomic atomic
     }
 }
 
-float widened(std::uint16_t bits) {
-    const std::uint32_t wide = std::uint32_t{bits} << 16;
-    float value = 0;
-    __builtin_memcpy(&value, &wide, sizeof value);
-    return value;
-}
-
-std::uint16_t narrowed(float value) {
-    std::uint32_t bits = 0;
-    __builtin_memcpy(&bits, &value, sizeof bits);
-    if (value != value) {
-        return 0x7FC0;
-    }
-    return static_cast<std::uint16_t>((bits + 0x7FFF + (bits >> 16 & 1)) >> 16);
-}
-
-void combine_bfloat16(void* bytes, const void* values, std::uint64_t count, Atomic atomic) {
-    auto* const to = static_cast<std::uint16_t*>(bytes);
-    const auto* const from = static_cast<const std::uint16_t*>(values);
-    for (std::uint64_t index = 0; index < count; ++index) {
-        const float first = widened(to[index]);
-        const float second = widened(from[index]);
-        to[index] = narrowed(atomic == Atomic::add   ? first + second
-                             : atomic == Atomic::max ? std::max(first, second)
-                                                     : std::min(first, second));
-    }
-}
-
 std::uint64_t size_of(Element element) {
     return element == Element::f32 || element == Element::i32 ? 4 : element == Element::i8 ? 1 : 2;
 }
 
 }  // namespace
 
-void Core::store_global(void* bytes, const void* values, std::uint64_t count,
-                        Element element) const {
-    const std::uint64_t elements = count / size_of(element);
+void Core::store_global(void* to, const void* values, std::uint64_t bytes, Element element) const {
+    const std::uint64_t elements = bytes / size_of(element);
     if (atomic == Atomic::none || element == Element::other) {
-        __builtin_memcpy(bytes, values, count);
+        __builtin_memcpy(to, values, bytes);
     } else if (element == Element::f32) {
-        combine<float>(bytes, values, elements, atomic);
+        combine<float>(to, values, elements, atomic);
     } else if (element == Element::f16) {
-        combine<_Float16>(bytes, values, elements, atomic);
+        combine<half>(to, values, elements, atomic);
     } else if (element == Element::bf16) {
-        combine_bfloat16(bytes, values, elements, atomic);
+        combine<bfloat16_t>(to, values, elements, atomic);
     } else if (element == Element::i32) {
-        combine<std::int32_t>(bytes, values, elements, atomic);
+        combine<std::int32_t>(to, values, elements, atomic);
     } else if (element == Element::i16) {
-        combine<std::int16_t>(bytes, values, elements, atomic);
+        combine<std::int16_t>(to, values, elements, atomic);
     } else {
-        combine<std::int8_t>(bytes, values, elements, atomic);
+        combine<std::int8_t>(to, values, elements, atomic);
     }
 }
 

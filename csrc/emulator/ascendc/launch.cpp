@@ -273,10 +273,10 @@ std::string why_refused(const KernelLaunch& launch) {
         return "kernel " + name + ": the number of blocks must be 1 to 65535, got " +
                std::to_string(launch.blocks);
     }
-    if (std::strtoul(launch.arch, nullptr, 10) != soc().arch) {
-        return "kernel " + name + " is compiled for dav-" + launch.arch + ", and " + soc().name +
-               " is dav-" + std::to_string(soc().arch) + "; compile it with --npu-arch=dav-" +
-               std::to_string(soc().arch);
+    if (launch.arch != soc().arch) {
+        return "kernel " + name + " is compiled for dav-" + std::to_string(launch.arch) + ", and " +
+               soc().name + " is dav-" + std::to_string(soc().arch) +
+               "; compile it with --npu-arch=dav-" + std::to_string(soc().arch);
     }
     return {};
 }

@@ -1,6 +1,5 @@
 // Which instruction has waited for which, and the accesses that no wait puts in order.
 #include <algorithm>
-#include <unordered_map>
 
 #include "ascendc/core.h"
 #include "emulator/ascendc/launch.h"

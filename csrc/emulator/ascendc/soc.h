@@ -12,8 +12,6 @@ struct Soc {
     const char* prefix;  // of the name that aclrtGetSocName returns
     std::uint32_t arch;  // __NPU_ARCH__
     std::uint32_t bytes[space_count];
-    std::uint32_t cube_cores;
-    std::uint32_t vector_cores;
     std::string name;  // the whole name
 };
 

@@ -87,7 +87,6 @@ class Core {
     VectorMask mask;
     Atomic atomic = Atomic::none;
     float dequantization_scale = 1.0F;
-    std::uint64_t comparison[2] = {0, 0};
 
     // On-chip memory. An address counts from the begin of UB, which the other spaces follow.
     std::uint8_t* at(std::uint32_t address) { return memory_ + address; }
@@ -117,7 +116,7 @@ class Core {
     void* global(const Instruction& instruction, const void* address, std::uint64_t bytes,
                  bool writes);
     /// Write to global memory as the atomic mode wants.
-    void store_global(void* bytes, const void* values, std::uint64_t count, Element element) const;
+    void store_global(void* to, const void* values, std::uint64_t bytes, Element element) const;
 
     // Cores of a launch.
     void sync_all(bool vector_only, Site site);

@@ -20,7 +20,7 @@ class KernelLaunch {
     std::uint32_t blocks = 1;
     std::uint64_t tiling_key = 0;
     bool auto_sync = true;
-    const char* arch = "";
+    std::uint32_t arch = 0;  // __NPU_ARCH__
 };
 
 /// Queue the kernel on the stream. 0 or a code, as aclrtLaunchKernel returns.

@@ -49,7 +49,7 @@ class Launcher {
         launch->type = type_;
         launch->blocks = blocks_;
         launch->auto_sync = AICORE_AUTO_SYNC != 0;
-        launch->arch = AICORE_ARCH;
+        launch->arch = __NPU_ARCH__;
         submit(std::move(launch), stream_);
     }
 

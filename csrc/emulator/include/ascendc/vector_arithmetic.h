@@ -28,6 +28,8 @@ void unary(const Instruction& instruction, bool set, bool reads_to, const LocalT
 
 }  // namespace aicore
 
+// Masks are a number of lanes or two words of bits: `lanes_of` takes either.
+
 // Types that an instruction has on dav-2201, from the platform configuration of CANN.
 #define AICORE_NUMBERS half, float, std::int16_t, std::int32_t
 #define AICORE_FLOATS half, float
@@ -54,91 +56,70 @@ void unary(const Instruction& instruction, bool set, bool reads_to, const LocalT
         aicore::with_count({#NAME, aicore::Pipe::v, site}, count, READS_TO, dst,                   \
                            aicore::NAME##Body<T>(), src0, src1);                                   \
     }                                                                                              \
-    template <class T, bool isSetMask = true>                                                      \
+    template <class T, bool isSetMask = true, class Mask>                                          \
     void NAME(const LocalTensor<T>& dst, const LocalTensor<T>& src0, const LocalTensor<T>& src1,   \
-              std::uint64_t mask, std::uint8_t repeatTime, const BinaryRepeatParams& repeatParams, \
+              Mask mask, std::uint8_t repeatTime, const BinaryRepeatParams& repeatParams,          \
               aicore::Site site = aicore::Site::here()) {                                          \
-        aicore::binary({#NAME, aicore::Pipe::v, site}, isSetMask, READS_TO, dst, src0, src1, mask, \
-                       repeatTime, repeatParams, aicore::NAME##Body<T>());                         \
-    }                                                                                              \
-    template <class T, bool isSetMask = true>                                                      \
-    void NAME(const LocalTensor<T>& dst, const LocalTensor<T>& src0, const LocalTensor<T>& src1,   \
-              const std::uint64_t mask[], std::uint8_t repeatTime,                                 \
-              const BinaryRepeatParams& repeatParams, aicore::Site site = aicore::Site::here()) {  \
         aicore::binary({#NAME, aicore::Pipe::v, site}, isSetMask, READS_TO, dst, src0, src1, mask, \
                        repeatTime, repeatParams, aicore::NAME##Body<T>());                         \
     }                                                                                              \
     }
 
-#define AICORE_UNARY(NAME, TYPES, EXPRESSION)                                                   \
-    namespace aicore {                                                                          \
-    template <class T>                                                                          \
-    auto NAME##Body() {                                                                         \
-        static_assert(is_one_of<T, TYPES>, #NAME " has no instruction for this type");          \
-        return [](T /*old*/, T value) {                                                         \
-            const auto x = widen(value);                                                        \
-            return static_cast<T>(EXPRESSION);                                                  \
-        };                                                                                      \
-    }                                                                                           \
-    }                                                                                           \
-    namespace AscendC {                                                                         \
-    template <class T>                                                                          \
-    void NAME(const LocalTensor<T>& dst, const LocalTensor<T>& src, const std::int32_t& count,  \
-              aicore::Site site = aicore::Site::here()) {                                       \
-        aicore::with_count({#NAME, aicore::Pipe::v, site}, count, false, dst,                   \
-                           aicore::NAME##Body<T>(), src);                                       \
-    }                                                                                           \
-    template <class T, bool isSetMask = true>                                                   \
-    void NAME(const LocalTensor<T>& dst, const LocalTensor<T>& src, std::uint64_t mask,         \
-              std::uint8_t repeatTime, const UnaryRepeatParams& repeatParams,                   \
-              aicore::Site site = aicore::Site::here()) {                                       \
-        aicore::unary({#NAME, aicore::Pipe::v, site}, isSetMask, false, dst, src, mask,         \
-                      repeatTime, repeatParams, aicore::NAME##Body<T>());                       \
-    }                                                                                           \
-    template <class T, bool isSetMask = true>                                                   \
-    void NAME(const LocalTensor<T>& dst, const LocalTensor<T>& src, const std::uint64_t mask[], \
-              std::uint8_t repeatTime, const UnaryRepeatParams& repeatParams,                   \
-              aicore::Site site = aicore::Site::here()) {                                       \
-        aicore::unary({#NAME, aicore::Pipe::v, site}, isSetMask, false, dst, src, mask,         \
-                      repeatTime, repeatParams, aicore::NAME##Body<T>());                       \
-    }                                                                                           \
+#define AICORE_UNARY(NAME, TYPES, EXPRESSION)                                                  \
+    namespace aicore {                                                                         \
+    template <class T>                                                                         \
+    auto NAME##Body() {                                                                        \
+        static_assert(is_one_of<T, TYPES>, #NAME " has no instruction for this type");         \
+        return [](T /*old*/, T value) {                                                        \
+            const auto x = widen(value);                                                       \
+            return static_cast<T>(EXPRESSION);                                                 \
+        };                                                                                     \
+    }                                                                                          \
+    }                                                                                          \
+    namespace AscendC {                                                                        \
+    template <class T>                                                                         \
+    void NAME(const LocalTensor<T>& dst, const LocalTensor<T>& src, const std::int32_t& count, \
+              aicore::Site site = aicore::Site::here()) {                                      \
+        aicore::with_count({#NAME, aicore::Pipe::v, site}, count, false, dst,                  \
+                           aicore::NAME##Body<T>(), src);                                      \
+    }                                                                                          \
+    template <class T, bool isSetMask = true, class Mask>                                      \
+    void NAME(const LocalTensor<T>& dst, const LocalTensor<T>& src, Mask mask,                 \
+              std::uint8_t repeatTime, const UnaryRepeatParams& repeatParams,                  \
+              aicore::Site site = aicore::Site::here()) {                                      \
+        aicore::unary({#NAME, aicore::Pipe::v, site}, isSetMask, false, dst, src, mask,        \
+                      repeatTime, repeatParams, aicore::NAME##Body<T>());                      \
+    }                                                                                          \
     }
 
 // y is the scalar.
-#define AICORE_SCALAR(NAME, READS_TO, TYPES, EXPRESSION)                                           \
-    namespace aicore {                                                                             \
-    template <class T>                                                                             \
-    auto NAME##Body(T scalar) {                                                                    \
-        static_assert(is_one_of<T, TYPES>, #NAME " has no instruction for this type");             \
-        return [y = widen(scalar)](T old, T value) {                                               \
-            const auto x = widen(value);                                                           \
-            [[maybe_unused]] const auto z = widen(old);                                            \
-            return static_cast<T>(EXPRESSION);                                                     \
-        };                                                                                         \
-    }                                                                                              \
-    }                                                                                              \
-    namespace AscendC {                                                                            \
-    template <class T, bool isSetMask = true>                                                      \
-    void NAME(const LocalTensor<T>& dst, const LocalTensor<T>& src,                                \
-              const aicore::Given<T>& scalar, const std::int32_t& count,                           \
-              aicore::Site site = aicore::Site::here()) {                                          \
-        aicore::with_count({#NAME, aicore::Pipe::v, site}, count, READS_TO, dst,                   \
-                           aicore::NAME##Body<T>(scalar), src);                                    \
-    }                                                                                              \
-    template <class T, bool isSetMask = true>                                                      \
-    void NAME(const LocalTensor<T>& dst, const LocalTensor<T>& src,                                \
-              const aicore::Given<T>& scalar, std::uint64_t mask, std::uint8_t repeatTime,         \
-              const UnaryRepeatParams& repeatParams, aicore::Site site = aicore::Site::here()) {   \
-        aicore::unary({#NAME, aicore::Pipe::v, site}, isSetMask, READS_TO, dst, src, mask,         \
-                      repeatTime, repeatParams, aicore::NAME##Body<T>(scalar));                    \
-    }                                                                                              \
-    template <class T, bool isSetMask = true>                                                      \
-    void NAME(const LocalTensor<T>& dst, const LocalTensor<T>& src,                                \
-              const aicore::Given<T>& scalar, const std::uint64_t mask[], std::uint8_t repeatTime, \
-              const UnaryRepeatParams& repeatParams, aicore::Site site = aicore::Site::here()) {   \
-        aicore::unary({#NAME, aicore::Pipe::v, site}, isSetMask, READS_TO, dst, src, mask,         \
-                      repeatTime, repeatParams, aicore::NAME##Body<T>(scalar));                    \
-    }                                                                                              \
+#define AICORE_SCALAR(NAME, READS_TO, TYPES, EXPRESSION)                                         \
+    namespace aicore {                                                                           \
+    template <class T>                                                                           \
+    auto NAME##Body(T scalar) {                                                                  \
+        static_assert(is_one_of<T, TYPES>, #NAME " has no instruction for this type");           \
+        return [y = widen(scalar)](T old, T value) {                                             \
+            const auto x = widen(value);                                                         \
+            [[maybe_unused]] const auto z = widen(old);                                          \
+            return static_cast<T>(EXPRESSION);                                                   \
+        };                                                                                       \
+    }                                                                                            \
+    }                                                                                            \
+    namespace AscendC {                                                                          \
+    template <class T, bool isSetMask = true>                                                    \
+    void NAME(const LocalTensor<T>& dst, const LocalTensor<T>& src,                              \
+              const aicore::Given<T>& scalar, const std::int32_t& count,                         \
+              aicore::Site site = aicore::Site::here()) {                                        \
+        aicore::with_count({#NAME, aicore::Pipe::v, site}, count, READS_TO, dst,                 \
+                           aicore::NAME##Body<T>(scalar), src);                                  \
+    }                                                                                            \
+    template <class T, bool isSetMask = true, class Mask>                                        \
+    void NAME(const LocalTensor<T>& dst, const LocalTensor<T>& src,                              \
+              const aicore::Given<T>& scalar, Mask mask, std::uint8_t repeatTime,                \
+              const UnaryRepeatParams& repeatParams, aicore::Site site = aicore::Site::here()) { \
+        aicore::unary({#NAME, aicore::Pipe::v, site}, isSetMask, READS_TO, dst, src, mask,       \
+                      repeatTime, repeatParams, aicore::NAME##Body<T>(scalar));                  \
+    }                                                                                            \
     }
 
 AICORE_BINARY(Add, false, AICORE_NUMBERS, x + y)
@@ -181,15 +162,13 @@ auto axpy_body(From scalar) {
     };
 }
 
-template <class T, class Mask>
-void shift(const char* name, bool left, bool set, const LocalTensor<T>& to,
-           const LocalTensor<T>& from, T bits, Mask mask, std::int32_t repeats,
-           const AscendC::UnaryRepeatParams& strides, bool rounds, Site site) {
-    unary({name, Pipe::v, site}, set, false, to, from, mask, repeats, strides,
-          [left, bits, rounds](T /*old*/, T value) {
-              const T half_unit = rounds && bits > 0 ? T(T(1) << (bits - 1)) : T(0);
-              return static_cast<T>(left ? value << bits : (value + half_unit) >> bits);
-          });
+/// A shift; one to the right rounds half a unit up if `rounds`.
+template <class T>
+auto shift_body(bool left, T bits, bool rounds = false) {
+    return [left, bits, rounds](T /*old*/, T value) {
+        const T half_unit = rounds && bits > 0 ? T(T(1) << (bits - 1)) : T(0);
+        return static_cast<T>(left ? value << bits : (value + half_unit) >> bits);
+    };
 }
 
 }  // namespace aicore
@@ -221,8 +200,8 @@ template <class T, bool isSetMask = true>
 void ShiftLeft(const LocalTensor<T>& dst, const LocalTensor<T>& src, const aicore::Given<T>& bits,
                std::uint64_t mask, std::uint8_t repeatTime, const UnaryRepeatParams& repeatParams,
                aicore::Site site = aicore::Site::here()) {
-    aicore::shift("ShiftLeft", true, isSetMask, dst, src, bits, mask, repeatTime, repeatParams,
-                  false, site);
+    aicore::unary({"ShiftLeft", aicore::Pipe::v, site}, isSetMask, false, dst, src, mask,
+                  repeatTime, repeatParams, aicore::shift_body<T>(true, bits));
 }
 template <class T, bool isSetMask = true>
 void ShiftRight(const LocalTensor<T>& dst, const LocalTensor<T>& src, const aicore::Given<T>& bits,
@@ -235,8 +214,8 @@ template <class T, bool isSetMask = true>
 void ShiftRight(const LocalTensor<T>& dst, const LocalTensor<T>& src, const aicore::Given<T>& bits,
                 std::uint64_t mask, std::uint8_t repeatTime, const UnaryRepeatParams& repeatParams,
                 bool roundEn = false, aicore::Site site = aicore::Site::here()) {
-    aicore::shift("ShiftRight", false, isSetMask, dst, src, bits, mask, repeatTime, repeatParams,
-                  roundEn, site);
+    aicore::unary({"ShiftRight", aicore::Pipe::v, site}, isSetMask, false, dst, src, mask,
+                  repeatTime, repeatParams, aicore::shift_body<T>(false, bits, roundEn));
 }
 
 }  // namespace AscendC

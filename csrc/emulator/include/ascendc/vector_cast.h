@@ -103,26 +103,19 @@ void Cast(const LocalTensor<T>& dst, const LocalTensor<U>& src, const RoundMode&
         src);
 }
 
-#define AICORE_CAST(MASK)                                                                         \
-    template <class T, class U, bool isSetMask = true>                                            \
-    void Cast(const LocalTensor<T>& dst, const LocalTensor<U>& src, const RoundMode& roundMode,   \
-              MASK, std::uint8_t repeatTime, const UnaryRepeatParams& repeatParams,               \
-              aicore::Site site = aicore::Site::here()) {                                         \
-        const aicore::Instruction instruction{"Cast", aicore::Pipe::v, site};                     \
-        const float scale = aicore::core->dequantization_scale;                                   \
-        const aicore::Lanes lanes = aicore::lanes_of(instruction, isSetMask, mask,                \
-                                                     std::max(sizeof(T), sizeof(U)), repeatTime); \
-        aicore::with_repeats(                                                                     \
-            instruction, lanes, false, dst,                                                       \
-            {repeatParams.dstBlkStride, repeatParams.dstRepStride},                               \
-            [roundMode, scale](T, U value) {                                                      \
-                return aicore::converted<T, U>(value, roundMode, scale);                          \
-            },                                                                                    \
-            aicore::operand(src, repeatParams.srcBlkStride, repeatParams.srcRepStride));          \
-    }
-
-AICORE_CAST(std::uint64_t mask)
-AICORE_CAST(const std::uint64_t mask[])
+template <class T, class U, bool isSetMask = true, class Mask>
+void Cast(const LocalTensor<T>& dst, const LocalTensor<U>& src, const RoundMode& roundMode,
+          Mask mask, std::uint8_t repeatTime, const UnaryRepeatParams& repeatParams,
+          aicore::Site site = aicore::Site::here()) {
+    const aicore::Instruction instruction{"Cast", aicore::Pipe::v, site};
+    const float scale = aicore::core->dequantization_scale;
+    const aicore::Lanes lanes =
+        aicore::lanes_of(instruction, isSetMask, mask, std::max(sizeof(T), sizeof(U)), repeatTime);
+    aicore::with_repeats(
+        instruction, lanes, false, dst, {repeatParams.dstBlkStride, repeatParams.dstRepStride},
+        [roundMode, scale](T, U value) { return aicore::converted<T, U>(value, roundMode, scale); },
+        aicore::operand(src, repeatParams.srcBlkStride, repeatParams.srcRepStride));
+}
 
 /// The factor of casts from int32 to half.
 inline void SetDeqScale(half scale) {

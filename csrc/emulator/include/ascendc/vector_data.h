@@ -33,19 +33,10 @@ void Duplicate(const LocalTensor<T>& dst, const aicore::Given<T>& scalar, std::i
     aicore::with_count({"Duplicate", aicore::Pipe::v, site}, count, false, dst,
                        [scalar](T) { return scalar; });
 }
-template <class T, bool isSetMask = true>
-void Duplicate(const LocalTensor<T>& dst, const aicore::Given<T>& scalar, std::uint64_t mask,
+template <class T, bool isSetMask = true, class Mask>
+void Duplicate(const LocalTensor<T>& dst, const aicore::Given<T>& scalar, Mask mask,
                std::uint8_t repeatTime, std::uint16_t dstBlockStride, std::uint8_t dstRepeatStride,
                aicore::Site site = aicore::Site::here()) {
-    const aicore::Instruction instruction{"Duplicate", aicore::Pipe::v, site};
-    aicore::with_repeats(
-        instruction, aicore::lanes_of(instruction, isSetMask, mask, sizeof(T), repeatTime), false,
-        dst, {dstBlockStride, dstRepeatStride}, [scalar](T) { return scalar; });
-}
-template <class T, bool isSetMask = true>
-void Duplicate(const LocalTensor<T>& dst, const aicore::Given<T>& scalar,
-               const std::uint64_t mask[], std::uint8_t repeatTime, std::uint16_t dstBlockStride,
-               std::uint8_t dstRepeatStride, aicore::Site site = aicore::Site::here()) {
     const aicore::Instruction instruction{"Duplicate", aicore::Pipe::v, site};
     aicore::with_repeats(
         instruction, aicore::lanes_of(instruction, isSetMask, mask, sizeof(T), repeatTime), false,

@@ -50,6 +50,21 @@ struct BinaryRepeatParams {
     bool strideSizeMode = false;
 };
 
+}  // namespace AscendC
+
+namespace aicore {
+
+/// The bits of the first lanes of a mask.
+inline std::array<std::uint64_t, 2> first_lanes(std::uint64_t count) {
+    return {count >= 64 ? ~0ULL : (1ULL << count) - 1, count >= 128  ? ~0ULL
+                                                       : count <= 64 ? 0
+                                                                     : (1ULL << (count - 64)) - 1};
+}
+
+}  // namespace aicore
+
+namespace AscendC {
+
 /// Let the vector instructions that follow take `len` elements (COUNTER) or these lanes (NORMAL).
 template <class T, MaskMode mode = MaskMode::NORMAL>
 void SetVectorMask(std::uint64_t high, std::uint64_t low) {
@@ -59,10 +74,7 @@ void SetVectorMask(std::uint64_t high, std::uint64_t low) {
 template <class T, MaskMode mode = MaskMode::NORMAL>
 void SetVectorMask(std::int32_t length) {
     aicore::core->mask.count = static_cast<std::uint32_t>(length);
-    aicore::core->mask.bits = {length >= 64 ? ~0ULL : (1ULL << length) - 1,
-                               length >= 128  ? ~0ULL
-                               : length <= 64 ? 0
-                                              : (1ULL << (length - 64)) - 1};
+    aicore::core->mask.bits = aicore::first_lanes(static_cast<std::uint64_t>(length));
 }
 inline void SetMaskCount() { aicore::core->mask.counts = true; }
 inline void SetMaskNorm() { aicore::core->mask.counts = false; }
@@ -106,15 +118,6 @@ struct Lanes {
     }
 };
 
-inline VectorMask first_lanes(std::uint64_t count) {
-    VectorMask mask;
-    mask.bits = {count >= 64 ? ~0ULL : (1ULL << count) - 1, count >= 128 ? ~0ULL
-                                                            : count <= 64
-                                                                ? 0
-                                                                : (1ULL << (count - 64)) - 1};
-    return mask;
-}
-
 /// The lanes of the form with a mask of consecutive lanes. `set` is isSetMask: with false, the
 /// mask of SetVectorMask counts.
 inline Lanes lanes_of(const Instruction& instruction, bool set, std::uint64_t mask,
@@ -125,12 +128,13 @@ inline Lanes lanes_of(const Instruction& instruction, bool set, std::uint64_t ma
         if (core->mask.counts) {
             lanes.mask.count = static_cast<std::uint32_t>(mask);
         } else {
-            core->require(mask >= 1 && mask <= per_repeat, "mask",
-                          (std::string(instruction.name) + ": the mask must be 1 to " +
-                           std::to_string(per_repeat) + ", got " + std::to_string(mask))
-                              .c_str(),
-                          instruction.site);
-            lanes.mask = first_lanes(std::min<std::uint64_t>(mask, per_repeat));
+            if (mask < 1 || mask > per_repeat) {
+                core->report("mask",
+                             std::string(instruction.name) + ": the mask must be 1 to " +
+                                 std::to_string(per_repeat) + ", got " + std::to_string(mask),
+                             instruction.site);
+            }
+            lanes.mask.bits = first_lanes(std::min<std::uint64_t>(mask, per_repeat));
         }
     }
     if (lanes.mask.counts) {
