@@ -81,7 +81,7 @@ class AscendCOpBuilder(NPUOpBuilder):
         """Return the toolchain whose compiler is CANN's.
 
         Raises:
-            CannNotFoundError: There is no CANN.
+            CannNotFoundError: No CANN install is usable.
             CompilerNotFoundError: The CANN has no ``bisheng``.
         """
         environ = envs.process_environment() if environ is None else environ
@@ -109,7 +109,8 @@ class AscendCOpBuilder(NPUOpBuilder):
 
     def source_flags(self) -> Mapping[str, list[str]]:
         """Return the flags that make the compiler treat ``.asc`` files as kernels."""
-        return {name: self._kernel_flags() for name in self.sources() if name.endswith(".asc")}
+        kernels = [name for name in self.sources() if name.endswith(".asc")]
+        return dict.fromkeys(kernels, self._kernel_flags()) if kernels else {}
 
     def spec(self, toolchain: Toolchain) -> BuildSpec:
         """Return the base's spec, bound to the architecture."""
@@ -145,7 +146,7 @@ def _soc_of_process() -> str:
     The emulated NPU's is known before it is loaded.
     """
     if envs.EMULATOR_HOME.get():
-        return envs.process_environment().get(f"{envs.EMULATOR_PREFIX}SOC") or "Ascend910B2"
+        return envs.EMULATOR_SOC.get()
     try:
         library = ctypes.CDLL("libascendcl.so", mode=os.RTLD_NOLOAD | os.RTLD_LAZY)
     except OSError:

@@ -312,6 +312,9 @@ EMULATOR_CANN_VERSION: Variable[str] = Variable(
     "version",
     "the version of the emulated CANN",
 )
+EMULATOR_SOC: Variable[str] = Variable(
+    "ASCEND_EMULATOR_SOC", str, "Ascend910B2", "name", "the SoC of the emulated NPU"
+)
 
 
 def build_switch(build_var: str) -> Variable[bool | None]:

@@ -51,3 +51,18 @@ def outside(*command: str, **variables: str) -> subprocess.CompletedProcess[str]
 def ascend_ops(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
     main = "from ascend_ops.cli.main import run; run()"
     return outside("-c", main, *arguments, **variables)
+
+
+def shell(command: str, folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run a shell command that knows the emulated CANN only from the command itself."""
+    from ascend_ops.emulator import emulated_cann
+
+    return subprocess.run(
+        ["bash", "-c", command],
+        cwd=folder,
+        env=outside_environment(ASCEND_HOME_PATH=str(emulated_cann().root), **variables),
+        capture_output=True,
+        text=True,
+        timeout=HANG_SECONDS,
+        check=False,
+    )

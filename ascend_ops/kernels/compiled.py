@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import torch
 
 from op_builder import AscendCOpBuilder, envs
 from op_builder.cache.layers import Layer, user_root
+from op_builder.system import file_identity
 from op_builder.system.private_folder import make_below, write_file
 
 from ..dispatch.checks import check_same_device, name_of
@@ -111,7 +111,7 @@ def compile_kernel(
     flags = [f"-D{key}={value}" for key, value in sorted((constants or {}).items())]
     paths = [str(path) for path in include_paths]
     identity = "\0".join([text, npu_arch, *flags, *paths])
-    digest = hashlib.sha256(identity.encode()).hexdigest()[:32]
+    digest = file_identity.digest_bytes(identity.encode())[:32]
     if digest not in _compiled:
         builder = _builder(name, _written(text, name, digest), flags, npu_arch, paths)
         library = builder().load()

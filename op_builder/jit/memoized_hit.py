@@ -3,8 +3,8 @@
 To derive a plan from a declaration, a key from the plan and an entry from the key takes 5 ms and
 imports 25 modules. So the entry is memoized with the status of every file on which all of that
 depends: sources, headers, link inputs, the folders that were searched, the compiler's programs.
-Whatever else it depends on is part of the memo's key. In any case of doubt there is no hit, and the
-entry is searched for. Layers, owners and the library's digest are checked as in any search.
+Whatever else it depends on is part of the memo's key. If anything is in doubt, the entry is
+searched for. Layers, owners and the library's digest are checked as in any search.
 """
 
 from __future__ import annotations
@@ -115,7 +115,7 @@ def hit_memo(declaration: object, needs_torch: bool, environ: Mapping[str, str])
 def load_memoized(
     found: HitMemo, prebuilt: Path, environ: Mapping[str, str]
 ) -> tuple[Any, Path] | None:
-    """Load the library of a memoized hit; None if there is no hit or any doubt about it.
+    """Load the library of a memoized hit; None if the hit is unknown or in doubt.
 
     Args:
         found: The op's memo.

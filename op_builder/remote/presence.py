@@ -21,7 +21,7 @@ class Presence:
 
     Attributes:
         url: The URL, without a password.
-        builds: How many builds have the key, or the recipe if there is no key.
+        builds: How many builds have the key, or the recipe if no key is given.
         others: How many builds of the recipe have another key.
         problem: Why the server cannot be used, or None.
     """
@@ -43,7 +43,7 @@ def presence(
         environ: The environment that names the remote cache.
 
     Returns:
-        What it has; None if there is no remote cache.
+        What it has; None if no remote cache is set.
 
     Raises:
         EnvironmentVariableError: A variable of the remote cache cannot be parsed.

@@ -8,34 +8,23 @@ import textwrap
 from pathlib import Path
 
 import pytest
-from emulated_process import outside_environment, run
-from limits import HANG_SECONDS
+from emulated_process import outside, run, shell
 
-from ascend_ops.emulator import emulated_cann
 from op_builder.toolchain.torch_install import find_torch_npu
 
 pytestmark = pytest.mark.skipif(find_torch_npu() is None, reason="torch_npu is not installed")
 KERNELS = Path(__file__).resolve().parent / "kernels"
 
 
-def shell(command: str, folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
-    """Run a shell command in an environment that ``set_env.sh`` of the emulated CANN has set."""
-    script = emulated_cann().root / "set_env.sh"
-    return subprocess.run(
-        ["bash", "-c", f". {script} && {command}"],
-        cwd=folder,
-        env=outside_environment(**variables),
-        capture_output=True,
-        text=True,
-        timeout=HANG_SECONDS,
-        check=False,
-    )
+def after_set_env(command: str, folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run a shell command in the environment of the emulated CANN's ``set_env.sh``."""
+    return shell(f". $ASCEND_HOME_PATH/set_env.sh && {command}", folder, **variables)
 
 
 def program(name: str, folder: Path, *flags: str) -> Path:
     """Compile a kernel with its ``main`` by the command that CANN documents."""
     command = f"bisheng -x asc --npu-arch=dav-2201 -O1 {' '.join(flags)} {KERNELS / name}"
-    done = shell(f"{command} -o program -lascendcl", folder)
+    done = after_set_env(f"{command} -o program -lascendcl", folder)
     assert done.returncode == 0, done.stderr
     return folder / "program"
 
@@ -82,7 +71,7 @@ def mistakes(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def findings(mistakes: Path) -> dict[str, str]:
-    done = shell(str(mistakes), mistakes.parent)
+    done = after_set_env(str(mistakes), mistakes.parent)
     assert done.returncode == 0, done.stderr
     return dict(re.findall(r"== (\w+) (.*?)(?=\n==|\Z)", done.stdout, re.DOTALL))
 
@@ -100,13 +89,13 @@ def test_a_mistake_is_found_with_its_line(findings: dict[str, str], mistake: str
 
 
 def test_checks_can_be_switched_off(mistakes: Path) -> None:
-    done = shell(str(mistakes), mistakes.parent, ASCEND_EMULATOR_KERNEL_CHECKS="0")
+    done = after_set_env(str(mistakes), mistakes.parent, ASCEND_EMULATOR_KERNEL_CHECKS="0")
     assert "== never_freed 0" in done.stdout
     assert "== too_much_memory 507015" in done.stdout  # the kernel cannot go on
 
 
 def test_a_matrix_product_on_the_cube(tmp_path: Path) -> None:
-    done = shell(str(program("product.asc", tmp_path)), tmp_path)
+    done = after_set_env(str(program("product.asc", tmp_path)), tmp_path)
     assert done.stdout == "code 0, wrong 0 \n", done.stderr
 
 
@@ -155,6 +144,12 @@ def test_a_kernel_for_another_architecture_is_refused() -> None:
     assert "compiled for dav-3510, and Ascend910B2 is dav-2201" in done.stderr
 
 
+def test_a_soc_whose_sizes_are_unknown_runs_no_kernel() -> None:
+    done = run(project(), ASCEND_EMULATOR_SOC="Ascend950")
+    assert done.stdout.split() != ["True", "True"]
+    assert "kernel scale cannot run on Ascend950" in done.stderr
+
+
 def test_an_error_in_a_kernel_is_the_message_of_the_exception(tmp_path: Path) -> None:
     text = (KERNELS / "scale.asc").read_text(encoding="utf-8")
     (tmp_path / "wrong.asc").write_text(text.replace("Muls(", "NoSuchInstruction("))
@@ -174,12 +169,5 @@ def test_the_error_without_a_soc_names_the_variable() -> None:
         except Exception as error:
             print(error)
         """
-    done = subprocess.run(
-        ["python", "-c", textwrap.dedent(code)],
-        env=outside_environment(),
-        capture_output=True,
-        text=True,
-        timeout=HANG_SECONDS,
-        check=True,
-    )
+    done = outside("-c", textwrap.dedent(code))
     assert "Set ASCEND_OPS_SOC, for example ASCEND_OPS_SOC=Ascend910B2" in done.stdout

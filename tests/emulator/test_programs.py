@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from emulated_process import ascend_ops, outside_environment
+from emulated_process import ascend_ops, shell
 from limits import HANG_SECONDS
 
 from ascend_ops.emulator import emulated_cann
@@ -18,19 +18,6 @@ from op_builder.toolchain.torch_install import find_torch_npu
 
 pytestmark = pytest.mark.skipif(find_torch_npu() is None, reason="torch_npu is not installed")
 PROGRAMS = Path(__file__).resolve().parent / "programs"
-
-
-def shell(command: str, folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
-    """Run a shell command that knows the emulated CANN only from the command itself."""
-    return subprocess.run(
-        ["bash", "-c", command],
-        cwd=folder,
-        env=outside_environment(ASCEND_HOME_PATH=str(emulated_cann().root), **variables),
-        capture_output=True,
-        text=True,
-        timeout=HANG_SECONDS,
-        check=False,
-    )
 
 
 def compiled(source: Path, folder: Path) -> subprocess.CompletedProcess[str]:

@@ -107,10 +107,10 @@ def _take(line: CommandLine, argument: str, rest: Iterator[str], language: str) 
     elif argument.startswith("-") and argument != "-":
         line.compile_flags.append(argument)
     elif language in _LANGUAGES or (not language and Path(argument).suffix in (".asc", ".cce")):
-        is_object = Path(argument).suffix in (".o", ".a", ".so")
-        (line.inputs if is_object else line.kernels).append(
-            argument if is_object else Path(argument)  # type: ignore[arg-type]
-        )
+        if Path(argument).suffix in (".o", ".a", ".so"):
+            line.inputs.append(argument)
+        else:
+            line.kernels.append(Path(argument))
     else:
         line.inputs.append(argument)
 

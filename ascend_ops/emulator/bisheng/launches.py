@@ -50,7 +50,7 @@ def rewrite(text: str, types: Mapping[str, str], default: str) -> str:
         default: That of kernels that ``types`` does not have.
 
     Raises:
-        LaunchSyntaxError: There is no kernel before ``<<<``, or no ``>>>`` behind it.
+        LaunchSyntaxError: ``<<<`` does not follow the name of a kernel, or ``>>>`` is missing.
 
     Example:
         >>> from ascend_ops.emulator.bisheng.launches import rewrite

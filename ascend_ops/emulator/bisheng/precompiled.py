@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import uuid
 from collections.abc import Sequence
 from pathlib import Path
 
 from op_builder.errors import CommandError
-from op_builder.system import process
+from op_builder.system import file_identity, process
 
 _HEADER = "kernel_operator.h"
 # Flags that name files or outputs, or macros of the kernel's own: the header does not see them.
@@ -25,7 +24,7 @@ def precompiled_header(headers: Path, compiler: str, flags: Sequence[str]) -> Pa
         return None
     kept = _flags_that_matter(flags)
     version = str(Path(compiler).resolve().stat().st_mtime_ns)
-    digest = hashlib.sha256("\n".join([compiler, version, *kept]).encode()).hexdigest()[:16]
+    digest = file_identity.digest_bytes("\n".join([compiler, version, *kept]).encode())[:16]
     folder = headers.parent / "precompiled" / digest
     header = folder / f"{_HEADER}.gch"
     if header.is_file():

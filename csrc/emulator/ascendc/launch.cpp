@@ -273,6 +273,11 @@ std::string why_refused(const KernelLaunch& launch) {
         return "kernel " + name + ": the number of blocks must be 1 to 65535, got " +
                std::to_string(launch.blocks);
     }
+    if (soc().arch == unknown_arch) {
+        return "kernel " + name + " cannot run on " + soc().name +
+               ": the emulated AI core has the sizes of Ascend910B, Ascend910_93, Ascend310P and "
+               "Ascend310B only";
+    }
     if (launch.arch != soc().arch) {
         return "kernel " + name + " is compiled for dav-" + std::to_string(launch.arch) + ", and " +
                soc().name + " is dav-" + std::to_string(soc().arch) +

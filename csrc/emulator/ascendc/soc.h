@@ -8,6 +8,9 @@
 
 namespace aicore {
 
+/// Of a SoC whose sizes are not known; no kernel can be launched on it.
+constexpr std::uint32_t unknown_arch = 0;
+
 struct Soc {
     const char* prefix;  // of the name that aclrtGetSocName returns
     std::uint32_t arch;  // __NPU_ARCH__

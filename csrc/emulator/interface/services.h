@@ -28,7 +28,7 @@ struct Access {
     bool writes;
 };
 
-/// A range of memory; empty if there is none.
+/// A range of memory, which may be empty.
 struct MemoryRange {
     const void* begin = nullptr;
     std::size_t bytes = 0;

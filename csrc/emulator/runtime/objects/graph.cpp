@@ -14,7 +14,7 @@ namespace ascend_emulator {
 namespace {
 
 std::mutex capture_mutex;
-std::atomic<int> captures{0};  // and updates; so that the mutex is not taken if there is none
+std::atomic<int> captures{0};  // and updates: at 0 the mutex is not taken
 
 int next_id() {
     static std::atomic<int> next{0};

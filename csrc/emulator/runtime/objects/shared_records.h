@@ -24,7 +24,7 @@ class SharedRecords {
     /// Publish the end of a record, once all earlier ones have ended.
     void end(std::uint32_t number);
 
-    /// The number of the newest record, 0 if there is none.
+    /// The number of the newest record, 0 before the first.
     std::uint32_t newest() { return words_.first().load(); }
     bool has_ended(std::uint32_t number);
     /// False if the time runs out. Throws std::runtime_error if the process that created the event
