@@ -8,6 +8,7 @@
 #include "ascendc/core.h"
 
 // Qualifiers of the device's compiler, which mean nothing on a host.
+// NOLINTBEGIN(bugprone-reserved-identifier): the names are CANN's
 #define __aicore__
 #define __global__
 #define __gm__
@@ -24,6 +25,7 @@
 #define __cube__
 #define __mix__(cube, vector)
 #define __schedmode__(mode)
+// NOLINTEND(bugprone-reserved-identifier)
 
 using GM_ADDR = __gm__ std::uint8_t*;
 
