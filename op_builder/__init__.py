@@ -17,6 +17,7 @@ In import order:
     op_extension                an op as setuptools sees it
     builder, cpu, npu           the base classes of ops
     ascend_c                    the base class of ops with kernels in Ascend C
+    cross                       ahead-of-time builds for another CPU
     ops, registry               the ops of this project; those of all packages
     setuptools_command          ahead-of-time builds
     report                      op states, versions, cache locations; compile commands

@@ -74,6 +74,9 @@ class OpBuilder:
     ONLY_BY_NAME: ClassVar[bool] = False
     REQUIRES: ClassVar[tuple[type[OpBuilder], ...]] = ()
 
+    #: The machine that the op is built for, as ``aarch64``; see :mod:`op_builder.cross`.
+    machine: str = os.uname().machine
+
     # What an op declares: override these.
 
     def absolute_name(self) -> str:
@@ -162,7 +165,7 @@ class OpBuilder:
             process returns the same object.
 
         Raises:
-            IncompatibleOpError: The op cannot be built on this machine.
+            IncompatibleOpError: The op cannot be built on this machine, or is built for another.
             JitDisabledError: The op must be built, but ASCEND_OPS_JIT=0 disables that.
             CompilerNotFoundError: The op must be built, but there is no compiler.
             BuildError: Compiling or linking failed.
@@ -170,6 +173,9 @@ class OpBuilder:
             LoadError: The library was built but cannot be loaded.
         """
         cls = type(self)
+        if self.machine != cls.machine:
+            reason = f"it is built for {self.machine}, and this machine is {cls.machine}"
+            raise IncompatibleOpError(self.NAME, [reason])
         module = _loaded.get(cls)
         if module is not None:
             return module
@@ -254,7 +260,7 @@ class OpBuilder:
         from .toolchain.detect import Toolchain
 
         environ = envs.process_environment() if environ is None else environ
-        return Toolchain.detect(environ, memo_folder(environ))
+        return Toolchain.detect(environ, memo_folder(environ), self.machine)
 
     def spec(self, toolchain: Toolchain) -> BuildSpec:
         """Return the declaration, combined with the settings of its binding."""

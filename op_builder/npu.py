@@ -51,6 +51,11 @@ class NPUOpBuilder(OpBuilder):
     def compatibility(self, toolchain: Toolchain) -> list[str]:
         """Return the reasons of the binding, of CANN, and of versions that do not match."""
         reasons = super().compatibility(toolchain)
+        if toolchain.is_cross:
+            reasons.append(
+                f"an op that links CANN cannot be built for {toolchain.machine} on another machine"
+            )
+            return reasons
         cann: CannInstall | None = None
         try:
             cann = CannInstall.find(toolchain.environ)

@@ -11,6 +11,7 @@ import typer
 
 from op_builder import envs
 from op_builder.builder import OpBuilder, with_required
+from op_builder.cross import build_for_machine, builder_for
 from op_builder.errors import AscendOpsError
 from op_builder.jit import publish
 from op_builder.jit.run_ninja import Progress, ProgressListener
@@ -19,12 +20,13 @@ from op_builder.report.compile_commands import compile_commands
 from op_builder.toolchain.jobs import compile_jobs
 
 from ..dispatch.loading import build_progress
-from .output import JsonFlag, fail, print_json, print_table, print_text
+from .output import JsonFlag, fail, op_names, print_json, print_table, print_text
 
 
 def build(
     ops: Annotated[
-        list[str] | None, typer.Argument(help="Names of ops.", show_default=False)
+        list[str] | None,
+        typer.Argument(help="Names of ops.", show_default=False, autocompletion=op_names),
     ] = None,
     every: Annotated[
         bool, typer.Option("--all", help="Build every op that can be built on this machine.")
@@ -39,6 +41,16 @@ def build(
             help="Write this compile_commands.json instead of compiling.",
         ),
     ] = None,
+    target: Annotated[
+        str | None,
+        typer.Option(help="Build for this machine, for example aarch64, with a cross compiler."),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            help="With --target: the folder that becomes its site cache.", file_okay=False
+        ),
+    ] = None,
     json: JsonFlag = False,
 ) -> None:
     """Build ops, and the libraries that they require, into the user's cache.
@@ -47,12 +59,25 @@ def build(
     """
     if bool(ops) == every:
         raise typer.BadParameter("name the ops to build, or give --all")
-    named = _all_compatible() if every else [builder_of(op) for op in ops or []]
-    builders = [cls() for cls in with_required(type(builder) for builder in named)]
+    if (target is None) != (output is None):
+        raise typer.BadParameter("--target and --output must be given together")
+    machine = target or OpBuilder.machine
+    named = _all_compatible(machine) if every else [builder_of(op) for op in ops or []]
+    required = with_required(type(builder) for builder in named)
+    builders = [_for_machine(cls, machine) for cls in required]
     if compile_commands_file is not None:
         _write_compile_commands(builders, compile_commands_file, json)
         return
-    results = _build(builders, again)
+    results = _build(builders, again, output)
+    _print_results(results, json)
+    failures = [result for result in results if result["outcome"] == "failed"]
+    for failure in failures:
+        fail(failure["error"])
+    if failures:
+        raise typer.Exit(1)
+
+
+def _print_results(results: list[dict[str, Any]], json: bool) -> None:
     if json:
         print_json({"ops": results})
     else:
@@ -61,11 +86,6 @@ def build(
             for result in results
         ]
         print_table("Builds", ("op", "outcome", "seconds", "library"), rows)
-    failures = [result for result in results if result["outcome"] == "failed"]
-    for failure in failures:
-        fail(failure["error"])
-    if failures:
-        raise typer.Exit(1)
 
 
 def _write_compile_commands(builders: list[OpBuilder], file: Path, json: bool) -> None:
@@ -76,12 +96,20 @@ def _write_compile_commands(builders: list[OpBuilder], file: Path, json: bool) -
         print_text("wrote", file)
 
 
-def _all_compatible() -> list[OpBuilder]:
-    builders = [cls() for cls in all_builders().values() if not cls.ONLY_BY_NAME]
+def _for_machine(cls: type[OpBuilder], machine: str) -> OpBuilder:
+    try:
+        return builder_for(cls, machine)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--target") from error
+
+
+def _all_compatible(machine: str) -> list[OpBuilder]:
+    classes = [cls for cls in all_builders().values() if not cls.ONLY_BY_NAME]
+    builders = [_for_machine(cls, machine) for cls in classes]
     return [builder for builder in builders if builder.is_compatible(verbose=True)]
 
 
-def _build(builders: list[OpBuilder], again: bool) -> list[dict[str, Any]]:
+def _build(builders: list[OpBuilder], again: bool, output: Path | None) -> list[dict[str, Any]]:
     """Build the ops with the most files first, so that none of them starts last.
 
     Several ops are built at once, since one alone leaves cores idle while it links. However, an op
@@ -94,10 +122,11 @@ def _build(builders: list[OpBuilder], again: bool) -> list[dict[str, Any]]:
     with build_progress() as on_progress:
         while together and _outweighs(together[0], together):
             builder = together.pop(0)
-            results[builder] = _build_one(builder, again, jobs, on_progress)
+            results[builder] = _build_one(builder, again, output, jobs, on_progress)
         each = max(1, jobs // max(1, len(together)))
         with ThreadPoolExecutor(jobs) as pool:
-            waiting = [pool.submit(_build_one, b, again, each, on_progress) for b in together]
+            rest = (again, output, each, on_progress)
+            waiting = [pool.submit(_build_one, builder, *rest) for builder in together]
         results.update(zip(together, (w.result() for w in waiting), strict=True))
     return [results[builder] for builder in builders]
 
@@ -107,7 +136,11 @@ def _outweighs(builder: OpBuilder, all_of_them: list[OpBuilder]) -> bool:
 
 
 def _build_one(
-    builder: OpBuilder, again: bool, jobs: int, on_progress: ProgressListener
+    builder: OpBuilder,
+    again: bool,
+    output: Path | None,
+    jobs: int,
+    on_progress: ProgressListener,
 ) -> dict[str, Any]:
     started = time.monotonic()
     result = {"op": builder.NAME, "outcome": "cached", "library": "", "error": ""}
@@ -117,13 +150,16 @@ def _build_one(
         on_progress(progress)
 
     try:
-        plan = builder.plan({**envs.process_environment(), envs.MAX_JOBS.name: str(jobs)})
-        entry = None if again else plan.find().entry
-        if entry is None:
-            entry = publish.build(plan, note, again=again)
-            if result["outcome"] != "built" and entry.is_downloaded:
+        environ = {**envs.process_environment(), envs.MAX_JOBS.name: str(jobs)}
+        if output is not None:
+            entry = build_for_machine(builder, output, note, again=again, environ=environ)
+        else:
+            plan = builder.plan(environ)
+            found = None if again else plan.find().entry
+            entry = found or publish.build(plan, note, again=again)
+            if found is None and result["outcome"] != "built" and entry.is_downloaded:
                 result["outcome"] = "downloaded"
         result["library"] = str(entry.library)
-    except AscendOpsError as error:
+    except (AscendOpsError, OSError) as error:
         result.update(outcome="failed", error=str(error))
     return {**result, "seconds": round(time.monotonic() - started, 3)}

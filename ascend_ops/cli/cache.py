@@ -16,7 +16,7 @@ from op_builder.errors import CompilerNotFoundError
 from op_builder.registry import ALL_OPS, builder_of
 from op_builder.remote.presence import presence
 
-from .output import JsonFlag, fail, print_json, print_table, print_text, print_tree
+from .output import JsonFlag, fail, op_names, print_json, print_table, print_text, print_tree
 from .push import make_key, push
 
 app = typer.Typer(help="Manage the build cache.", no_args_is_help=True)
@@ -63,7 +63,9 @@ def list_entries(json: JsonFlag = False) -> None:
 
 
 @app.command()
-def explain(op: str, json: JsonFlag = False) -> None:
+def explain(
+    op: Annotated[str, typer.Argument(autocompletion=op_names)], json: JsonFlag = False
+) -> None:
     """Show whether OP is cached, what its key contains, and what differs if it is not.
 
     If it is not cached, the index of the remote cache is read too.

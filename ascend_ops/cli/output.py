@@ -16,6 +16,15 @@ from rich.text import Text
 JsonFlag = Annotated[
     bool, typer.Option("--json", help="Print one JSON object on standard output, nothing else.")
 ]
+
+
+def op_names() -> list[str]:
+    """Return the names of all ops, which a shell completes."""
+    from op_builder.registry import all_builders
+
+    return sorted(all_builders())
+
+
 #: A part of a text. A path is never broken, even if it contains spaces.
 Part = str | Path
 

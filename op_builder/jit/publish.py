@@ -144,12 +144,13 @@ def _build_in_first(plan: Plan, key: BuildKey, on_progress: ProgressListener | N
     )
 
 
-def build_into(plan: Plan, layer: Layer) -> Entry:
+def build_into(plan: Plan, layer: Layer, on_progress: ProgressListener | None = None) -> Entry:
     """Compile an op and publish it in ``layer``, for an ahead-of-time build.
 
     Args:
         plan: What to build.
         layer: The layer, which is created if it does not exist.
+        on_progress: Called after each step.
 
     Returns:
         The published entry.
@@ -160,7 +161,7 @@ def build_into(plan: Plan, layer: Layer) -> Entry:
         OSError: The layer cannot be written to.
     """
     layer.prepare()
-    return _build_in(layer, plan, plan.build_key(), None)
+    return _build_in(layer, plan, plan.build_key(), on_progress)
 
 
 def _build_in(

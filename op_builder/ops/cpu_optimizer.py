@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import platform
 from typing import ClassVar
 
 from ..cpu import CPUOpBuilder
@@ -57,11 +56,11 @@ class CPUOptimizerBuilder(OwnOp, CPUOpBuilder):
         ]
 
     def source_flags(self, machine: str | None = None) -> dict[str, list[str]]:
-        """Return the flags of single files, for ``machine`` or else for this machine.
+        """Return the flags of single files, for ``machine`` or else for the builder's machine.
 
         The binding only checks arguments: -O1 saves a fifth of the time of the whole build.
         """
-        machine = machine or platform.machine()
+        machine = machine or self.machine
         flags = {f"cpu/{self.OPTIMIZER}/{self.OPTIMIZER}_binding.cpp": ["-O1"]}
         for isa, variant in VARIANTS.items():
             if variant.machine == machine and variant.flags:

@@ -34,6 +34,13 @@ def binding_refusals(
 
     The other arguments are those of :func:`binding_settings`.
     """
+    if toolchain.is_cross and (binding not in ("stable", "ctypes") or uses_torch):
+        uses = " that includes torch's headers" if uses_torch else ""
+        return [
+            f"BINDING must be 'stable' or 'ctypes' to build for {toolchain.machine} on another "
+            f"machine, got {binding!r}{uses}, which links the libraries of that machine's torch or "
+            "Python: build it there"
+        ]
     if binding not in ("stable", "torch", "torch_extension") and not uses_torch:
         return []
     if toolchain.torch is None:

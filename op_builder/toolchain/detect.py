@@ -49,7 +49,10 @@ class Toolchain:
 
     @classmethod
     def detect(
-        cls, environ: Mapping[str, str] | None = None, memo_dir: Path | None = None
+        cls,
+        environ: Mapping[str, str] | None = None,
+        memo_dir: Path | None = None,
+        machine: str | None = None,
     ) -> Toolchain:
         """Return the toolchain that an environment describes.
 
@@ -57,11 +60,17 @@ class Toolchain:
             environ: The environment; this process's by default.
             memo_dir: The folder of memoized compiler probes; with None the compiler is run once
                 per process.
+            machine: The machine to build for; this one by default. For another one, the compiler
+                is the one that CXX names, or else for example ``aarch64-linux-gnu-g++``.
         """
+        environ = envs.process_environment() if environ is None else environ
+        machine = machine or platform.machine()
+        if machine != platform.machine() and not envs.CXX.get(environ):
+            environ = {**environ, envs.CXX.name: f"{machine}-linux-gnu-g++"}
         return cls(
-            environ=envs.process_environment() if environ is None else environ,
+            environ=environ,
             memo_dir=memo_dir,
-            machine=platform.machine(),
+            machine=machine,
             python_abi=importlib.machinery.EXTENSION_SUFFIXES[0],
             torch=find_torch(),
             torch_npu=find_torch_npu(),
@@ -71,6 +80,11 @@ class Toolchain:
     def target(self) -> str:
         """The folder of a cache that holds this machine's entries."""
         return f"linux-{self.machine}"
+
+    @property
+    def is_cross(self) -> bool:
+        """Whether it builds for a machine other than this one."""
+        return self.machine != platform.machine()
 
     @property
     def python_include(self) -> Path:

@@ -268,3 +268,38 @@ def test_a_reader_that_closes_the_pipe_gets_no_traceback() -> None:
     )
     os.close(write_end)
     assert (done.returncode, done.stderr) == (1, "")
+
+
+@pytest.mark.parametrize(
+    ("words", "wanted"),
+    [
+        ("ascend-ops em", {"emulate"}),
+        ("ascend-ops build cpu_a", {"cpu_adam", "cpu_adagrad"}),
+        ("ascend-ops cache explain cpu_l", {"cpu_lion"}),
+        ("ascend-ops build --ta", {"--target"}),
+    ],
+)
+def test_a_shell_completes_commands_options_and_ops(words: str, wanted: set[str]) -> None:
+    program = f"import sys; sys.argv[0] = 'ascend-ops'; {_RUN}"
+    variables = {
+        "_ASCEND_OPS_COMPLETE": "complete_bash",
+        "COMP_WORDS": words,
+        "COMP_CWORD": str(words.count(" ")),
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, **variables},
+        capture_output=True,
+        check=False,
+        text=True,
+    )
+    assert set(done.stdout.split()) == wanted, done.stderr
+
+
+@pytest.mark.parametrize("arguments", [("--target", "aarch64"), ("--output", "x")])
+def test_another_machine_needs_a_target_and_a_folder(
+    command_line: CommandLine, arguments: tuple[str, str]
+) -> None:
+    done = command_line("build", "cpu_adam", *arguments)
+    assert done.status == 2
+    assert "--target and --output must be given together" in done.err
