@@ -23,6 +23,16 @@ from ..dispatch.loading import build_progress
 from .output import JsonFlag, fail, op_names, print_json, print_table, print_text
 
 
+TargetOption = Annotated[
+    str | None,
+    typer.Option(help="Build for this machine, for example aarch64, with a cross compiler."),
+]
+OutputOption = Annotated[
+    Path | None,
+    typer.Option(help="With --target: the folder that becomes its site cache.", file_okay=False),
+]
+
+
 def build(
     ops: Annotated[
         list[str] | None,
@@ -41,16 +51,8 @@ def build(
             help="Write this compile_commands.json instead of compiling.",
         ),
     ] = None,
-    target: Annotated[
-        str | None,
-        typer.Option(help="Build for this machine, for example aarch64, with a cross compiler."),
-    ] = None,
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            help="With --target: the folder that becomes its site cache.", file_okay=False
-        ),
-    ] = None,
+    target: TargetOption = None,
+    output: OutputOption = None,
     json: JsonFlag = False,
 ) -> None:
     """Build ops, and the libraries that they require, into the user's cache.
