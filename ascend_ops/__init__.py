@@ -46,6 +46,8 @@ _EXPORTS = {
     ".fused_optimizers.lamb": ("FusedLamb",),
     ".fused_optimizers.lion": ("FusedLion",),
     ".kernels.compiled": ("compile_kernel",),
+    ".kernels.jit": ("KernelConfig", "jit_kernel"),
+    ".kernels.tuning": ("autotune",),
     ".moe.ffn": ("ffn",),
     ".moe.grouped_matmul": ("grouped_matmul",),
     ".moe.moe_gating_topk": ("moe_gating_topk",),

@@ -13,6 +13,8 @@ from .fused_optimizers.functional import fused_adamw_, fused_lamb_, fused_lion_
 from .fused_optimizers.lamb import FusedLamb
 from .fused_optimizers.lion import FusedLion
 from .kernels.compiled import compile_kernel
+from .kernels.jit import KernelConfig, jit_kernel
+from .kernels.tuning import autotune
 from .moe.ffn import ffn
 from .moe.grouped_matmul import grouped_matmul
 from .moe.moe_gating_topk import moe_gating_topk
@@ -38,10 +40,12 @@ __all__ = [
     "FusedAdamW",
     "FusedLamb",
     "FusedLion",
+    "KernelConfig",
     "__version__",
     "acl",
     "add_rms_norm",
     "apply_rotary_pos_emb_",
+    "autotune",
     "block_sparse_attention",
     "compile_kernel",
     "ffn",
@@ -53,6 +57,7 @@ __all__ = [
     "gelu",
     "grouped_matmul",
     "incre_flash_attention",
+    "jit_kernel",
     "kv_cache_gather",
     "kv_cache_scatter",
     "layer_norm",

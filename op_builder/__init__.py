@@ -44,6 +44,7 @@ _EXPORTS = {
     ".ops.cpu_lion": ("CPULionBuilder",),
     ".ops.flash_attention": ("FlashAttentionBuilder",),
     ".ops.fused_optimizers": ("FusedOptimizersBuilder",),
+    ".ops.kernel_queue": ("KernelQueueBuilder",),
     ".ops.kv_cache": ("KVCacheBuilder",),
     ".ops.moe": ("MoeBuilder",),
     ".ops.norm": ("NormBuilder",),

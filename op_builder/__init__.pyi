@@ -13,6 +13,7 @@ from .ops.cpu_adam import CPUAdamBuilder
 from .ops.cpu_lion import CPULionBuilder
 from .ops.flash_attention import FlashAttentionBuilder
 from .ops.fused_optimizers import FusedOptimizersBuilder
+from .ops.kernel_queue import KernelQueueBuilder
 from .ops.kv_cache import KVCacheBuilder
 from .ops.moe import MoeBuilder
 from .ops.norm import NormBuilder
@@ -38,6 +39,7 @@ __all__ = [
     "FlashAttentionBuilder",
     "FusedOptimizersBuilder",
     "KVCacheBuilder",
+    "KernelQueueBuilder",
     "MoeBuilder",
     "NPUOpBuilder",
     "NormBuilder",

@@ -26,6 +26,7 @@ from .ops.cpu_lion import CPULionBuilder
 from .ops.emulator import EMULATOR_LIBRARIES
 from .ops.flash_attention import FlashAttentionBuilder
 from .ops.fused_optimizers import FusedOptimizersBuilder
+from .ops.kernel_queue import KernelQueueBuilder
 from .ops.kv_cache import KVCacheBuilder
 from .ops.moe import MoeBuilder
 from .ops.norm import NormBuilder
@@ -54,6 +55,7 @@ ALL_OPS: tuple[type[OpBuilder], ...] = (
     AclRuntimeBuilder,
     AsyncIOBuilder,
     MoeBuilder,
+    KernelQueueBuilder,
     *EMULATOR_LIBRARIES,
 )
 

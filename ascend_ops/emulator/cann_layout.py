@@ -81,7 +81,9 @@ def digest() -> str:
     """Return a digest of whatever decides the folder's content besides its libraries."""
     headers = sorted(_own_headers().rglob("*.h"))
     modules = sorted(Path(__file__).parent.glob("*_headers.*"))
-    files = [*headers, *modules, Path(__file__), Path(__file__).with_name("declarations.py")]
+    compiler = sorted(Path(__file__).with_name("bisheng").glob("*.py"))
+    files = [*headers, *modules, *compiler, Path(__file__)]
+    files.append(Path(__file__).with_name("declarations.py"))
     parts = [str(_PACKAGE), process.interpreter(), *map(file_identity.digest_file, files)]
     return file_identity.digest_bytes("\n".join(parts).encode())
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import ctypes
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,11 +14,13 @@ from op_builder.cache.layers import Layer, user_root
 from op_builder.system import file_identity
 from op_builder.system.private_folder import make_below, write_file
 
-from ..dispatch.checks import check_same_device, name_of
-from .signature import Parameter, parameters_of
+from .arguments import Arguments
+from .queue import Launch, core_count
+from .signature import Parameter, Signature, signature_of
 
-_VECTOR_CORES = 1  # aclDeviceInfo: ACL_DEVICE_INFO_VECTOR_CORE_NUM
 _FOLDER_MODE, _FILE_MODE = 0o700, 0o600
+_MOST_BLOCKS = 65535
+_WORKSPACE = "workspace"
 _compiled: dict[str, Kernel] = {}
 
 
@@ -30,54 +32,77 @@ class Kernel:
         parameters: Its parameters.
     """
 
-    def __init__(self, name: str, parameters: Sequence[Parameter], launcher: Any) -> None:
+    def __init__(
+        self,
+        name: str,
+        signature: Signature,
+        launcher: Any,
+        dtypes: Mapping[str, torch.dtype] | None = None,
+    ) -> None:
         self.name = name
-        self.parameters = tuple(parameters)
-        self._launcher = launcher
-        self._launcher.restype = None
+        self.parameters = signature.parameters
+        self._uses_cube = signature.uses_cube
+        self._arguments = Arguments(name, signature.parameters, dtypes)
+        self._launch = Launch(name, launcher)
+        self._blocks: dict[int, int] = {}
 
-    def __call__(self, *arguments: torch.Tensor | float, blocks: int | None = None) -> None:
+    def __call__(
+        self, *arguments: Any, blocks: int | None = None, workspace: int | None = None
+    ) -> None:
         """Launch the kernel on the current stream, behind what torch_npu has queued.
+
+        As with an op of torch, a tensor of another stream must not be freed before the kernel has
+        run: call ``tensor.record_stream``.
 
         Args:
             arguments: One per parameter: for a pointer a contiguous tensor, whose dtype must be the
-                one that it points to; for a number a number.
-            blocks: The number of blocks; that of the device's vector cores by default.
+                one that it points to; for a number a number; for a structure a mapping or a
+                dataclass with its members.
+            blocks: The number of blocks; by default that of the device's vector cores, or of its
+                cube cores for a kernel that runs on them.
+            workspace: The bytes of memory to allocate for the parameter ``workspace``, which is
+                then not among ``arguments``.
 
         Raises:
             TypeError: An argument has another type or dtype, or their number differs.
-            ValueError: A tensor is not contiguous, or on another device than the first, or
-                ``blocks`` is not positive.
+            ValueError: A tensor is not contiguous, requires a gradient, or is on another device
+                than the first, or ``blocks`` is out of range.
+            RuntimeError: The launch has failed, or an op before it.
         """
-        if len(arguments) != len(self.parameters):
-            names = ", ".join(parameter.name for parameter in self.parameters)
+        if workspace is not None:
+            arguments = self._with_workspace(arguments, workspace)
+        device, packed = self._arguments.pack(arguments)
+        if blocks is None:
+            blocks = self._blocks.get(device)
+            if blocks is None:
+                blocks = self._blocks[device] = core_count(device, self._uses_cube)
+        elif not 1 <= blocks <= _MOST_BLOCKS:
+            raise ValueError(f"blocks must be 1 to {_MOST_BLOCKS}, got {blocks}")
+        self._launch(device, blocks, packed)
+
+    def _with_workspace(self, arguments: tuple[Any, ...], size: int) -> tuple[Any, ...]:
+        names = [parameter.name for parameter in self.parameters]
+        if _WORKSPACE not in names:
             raise TypeError(
-                f"{self.name} must be called with {len(self.parameters)} arguments ({names}), got "
-                f"{len(arguments)}"
+                f"workspace must not be given: {self.name} has no parameter of this name"
             )
-        tensors = [value for value in arguments if isinstance(value, torch.Tensor)]
-        if not tensors:
+        if size < 0:
+            raise ValueError(f"workspace must be a number of bytes, got {size}")
+        first = next((value for value in arguments if isinstance(value, torch.Tensor)), None)
+        if first is None:
             raise TypeError(f"{self.name} must be called with at least one tensor")
-        passed = [
-            _passed(parameter, value, tensors[0])
-            for parameter, value in zip(self.parameters, arguments, strict=True)
-        ]
-        device = tensors[0].device
-        count = _vector_cores(device) if blocks is None else blocks
-        if count < 1:
-            raise ValueError(f"blocks must be positive, got {blocks}")
-        stream = torch.npu.current_stream(device)  # type: ignore[attr-defined]
-        # npu_stream waits until torch_npu's queue has handed its ops to the stream.
-        self._launcher(ctypes.c_uint32(count), ctypes.c_void_p(stream.npu_stream), *passed)
-        for tensor in tensors:
-            tensor.record_stream(stream)
+        memory = torch.empty(size, dtype=torch.uint8, device=first.device)
+        position = names.index(_WORKSPACE)
+        return (*arguments[:position], memory, *arguments[position:])
 
 
 def compile_kernel(
     source: str,
     *,
     name: str,
+    arguments: Mapping[str, torch.dtype] | None = None,
     constants: Mapping[str, int | float | str] | None = None,
+    dynamic_ub: int = 0,
     npu_arch: str = "",
     include_paths: Sequence[str | Path] = (),
 ) -> Kernel:
@@ -88,8 +113,11 @@ def compile_kernel(
 
     Args:
         source: The text of a file in Ascend C.
-        name: The kernel in it to call.
+        name: The kernel in it to call, with template arguments if it is a template, for example
+            ``"scale<half>"``.
+        arguments: The dtypes of tensors whose type the source does not declare (``GM_ADDR``).
         constants: Macros that the source may use, for example tile sizes.
+        dynamic_ub: The bytes of UB that a kernel for Ascend 950 allocates at its launch.
         npu_arch: The architecture, for example ``dav-2201``; by default the device's.
         include_paths: Absolute folders for ``#include``.
 
@@ -106,35 +134,47 @@ def compile_kernel(
         ...     print(error)
         name must be one of the kernels of the source, scale, got 'add'
     """
-    parameters = parameters_of(source, name)
-    text = f"{source.rstrip()}\n{_launcher(name, parameters)}"
     flags = [f"-D{key}={value}" for key, value in sorted((constants or {}).items())]
     paths = [str(path) for path in include_paths]
-    identity = "\0".join([text, npu_arch, *flags, *paths])
+    dtypes = sorted((key, str(dtype)) for key, dtype in (arguments or {}).items())
+    identity = repr((source, name, dtypes, dynamic_ub, npu_arch, flags, paths))
     digest = file_identity.digest_bytes(identity.encode())[:32]
     if digest not in _compiled:
-        builder = _builder(name, _written(text, name, digest), flags, npu_arch, paths)
-        library = builder().load()
-        _compiled[digest] = Kernel(name, parameters, getattr(library, f"launch_{name}"))
+        signature = signature_of(source, name, constants)
+        size = Arguments(name, signature.parameters, arguments).size
+        symbol = re.sub(r"\W", "_", name)
+        launcher = _launcher(name, symbol, signature.parameters, size, dynamic_ub)
+        text = f"{source.rstrip()}\n{launcher}"
+        builder = _builder(symbol, _written(text, symbol), flags, npu_arch, paths)
+        function = getattr(builder().load(), f"launch_{symbol}")
+        _compiled[digest] = Kernel(name, signature, function, arguments)
     return _compiled[digest]
 
 
-def _launcher(name: str, parameters: Sequence[Parameter]) -> str:
-    """Return the C function that launches the kernel."""
-    declared = "".join(f", {parameter.c_type} {parameter.name}" for parameter in parameters)
-    passed = ", ".join(parameter.name for parameter in parameters)
+def _launcher(
+    name: str, symbol: str, parameters: Sequence[Parameter], size: int, dynamic_ub: int
+) -> str:
+    """Return the C function that launches the kernel, with its arguments in a structure."""
+    members = " ".join(f"{parameter.c_type} {parameter.name};" for parameter in parameters)
+    passed = ", ".join(f"given.{parameter.name}" for parameter in parameters)
+    local = f"{dynamic_ub}U" if dynamic_ub else "nullptr"
     return (
-        f'\n#line 1 "launcher of {name}"\n'
-        f'extern "C" void launch_{name}(uint32_t blocks_, void* stream_{declared}) {{\n'
-        f"    {name}<<<blocks_, nullptr, stream_>>>({passed});\n}}\n"
+        f'\n#line 1 "launcher of {symbol}"\n'
+        f"namespace {{ struct {symbol}_arguments {{ {members} }}; }}\n"
+        f"static_assert(sizeof({symbol}_arguments) == {size}, "
+        f'"the structures must have the layout that their text shows");\n'
+        f'extern "C" void launch_{symbol}(uint32_t blocks_, void* stream_, '
+        f"const void* packed_) {{\n"
+        f"    const auto& given = *static_cast<const {symbol}_arguments*>(packed_);\n"
+        f"    {name}<<<blocks_, {local}, stream_>>>({passed});\n}}\n"
     )
 
 
-def _written(text: str, name: str, digest: str) -> Path:
+def _written(text: str, name: str) -> Path:
     """Return the folder in the user's cache that holds the source."""
     root = user_root(envs.process_environment())
     Layer("user", root, shipped=False).prepare()
-    folder = root / "kernels" / digest
+    folder = root / "kernels" / file_identity.digest_bytes(text.encode())[:32]
     make_below(root, folder, _FOLDER_MODE)
     file = folder / f"{name}.asc"
     if not file.exists():
@@ -164,40 +204,3 @@ def _builder(
             return flags
 
     return SourceBuilder
-
-
-def _passed(parameter: Parameter, value: torch.Tensor | float, first: torch.Tensor) -> Any:
-    """Return what ctypes passes for an argument, after checking it."""
-    name = parameter.name
-    if parameter.number is not None:
-        if isinstance(value, torch.Tensor) or not isinstance(value, int | float):
-            raise TypeError(f"{name} must be a number, got {type(value).__name__}")
-        passed = parameter.number(value)
-        if isinstance(value, int) and passed.value != value and parameter.c_type != "float":
-            raise ValueError(f"{name} must fit into {parameter.c_type}, got {value}")
-        return passed
-    if not isinstance(value, torch.Tensor):
-        raise TypeError(f"{name} must be a tensor, got {type(value).__name__}")
-    if value.device.type != "npu":
-        raise ValueError(f"{name} must be on an NPU, got a tensor on {value.device}")
-    check_same_device(first, name, value)
-    if parameter.dtype and name_of(value.dtype) != parameter.dtype:
-        raise TypeError(
-            f"{name} must have dtype {parameter.dtype}, as the kernel declares it, got "
-            f"{name_of(value.dtype)}"
-        )
-    if not value.is_contiguous():
-        raise ValueError(f"{name} must be contiguous: pass {name}.contiguous()")
-    return ctypes.c_void_p(value.data_ptr())
-
-
-def _vector_cores(device: torch.device) -> int:
-    """Return the number of vector cores that AscendCL reports."""
-    library = ctypes.CDLL("libascendcl.so")
-    count = ctypes.c_int64()
-    code = library.aclGetDeviceCapability(device.index or 0, _VECTOR_CORES, ctypes.byref(count))
-    if code != 0 or count.value < 1:
-        raise ValueError(
-            f"blocks must be given, since AscendCL does not report the cores (error {code})"
-        )
-    return count.value

@@ -33,7 +33,7 @@ def public_ops() -> list[str]:
     """Return the names of all public ops of ascend_ops, without importing torch."""
     import ascend_ops
 
-    others = ("__version__", "acl", "compile_kernel", "npu")
+    others = ("__version__", "acl", "autotune", "compile_kernel", "jit_kernel", "npu")
     return [name for name in ascend_ops.__all__ if name.islower() and name not in others]
 
 

@@ -82,7 +82,7 @@ class Driver:
         return folder / f"{number}.o"
 
     def _compile(self, line: CommandLine, kernel: Path, built: Path, rewritten: Path) -> int:
-        texts = _texts(kernel, line)
+        texts = _texts(kernel, line, self._cann / HEADERS)
         kernels = find_kernels(texts.values())
         rewritten.write_text(_rewritten(kernel, texts, kernels), encoding="utf-8")
         flags = self._flags(line, kernels)
@@ -135,9 +135,10 @@ def _run(command: Sequence[str]) -> int:
     return process.stream(command, lambda text: print(text, file=sys.stderr))[0]  # noqa: T201
 
 
-def _texts(kernel: Path, line: CommandLine) -> dict[Path, str]:
-    """Return the source and the headers that it includes by name and that have kernels."""
+def _texts(kernel: Path, line: CommandLine, own: Path) -> dict[Path, str]:
+    """Return the source and the headers that it includes by name, except CANN's in ``own``."""
     folders = [Path(flag[2:]) for flag in line.compile_flags if flag.startswith("-I")]
+    folders = [folder for folder in folders if folder.resolve() != own.resolve()]
     texts: dict[Path, str] = {}
     waiting = [kernel]
     while waiting:
