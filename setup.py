@@ -43,7 +43,7 @@ setup(
     package_dir=MOVED,
     package_data={
         "op_builder": ["py.typed", "*.pyi", "**/*.json", "recipe/*.h"],
-        "op_builder.csrc": ["**/*.h", "**/*.cpp", "**/*.inc"],
+        "op_builder.csrc": ["**/*.h", "**/*.cpp", "**/*.inc", "**/*.asc"],
         "ascend_ops": ["py.typed", "*.pyi", "emulator/*.txt"],
     },
     ext_modules=extensions,

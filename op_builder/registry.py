@@ -24,6 +24,7 @@ from .ops.cpu_adagrad import CPUAdagradBuilder
 from .ops.cpu_adam import CPUAdamBuilder
 from .ops.cpu_lion import CPULionBuilder
 from .ops.emulator import EMULATOR_LIBRARIES
+from .ops.family_kernels import KERNEL_BUILDERS
 from .ops.flash_attention import FlashAttentionBuilder
 from .ops.fused_optimizers import FusedOptimizersBuilder
 from .ops.kernel_queue import KernelQueueBuilder
@@ -56,6 +57,7 @@ ALL_OPS: tuple[type[OpBuilder], ...] = (
     AsyncIOBuilder,
     MoeBuilder,
     KernelQueueBuilder,
+    *KERNEL_BUILDERS,
     *EMULATOR_LIBRARIES,
 )
 

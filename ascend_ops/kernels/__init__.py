@@ -1,4 +1,4 @@
-"""Device kernels in Ascend C from source text.
+"""Device kernels in Ascend C: from source text, and those of this project.
 
 In import order:
 
@@ -9,4 +9,6 @@ In import order:
     compiled    compile_kernel, and the callable that it returns
     jit         jit_kernel: compiled at the first call, for each configuration
     tuning      autotune: the fastest configuration, measured once and remembered
+    family      this project's kernels: loading, argument checks
+    norm, softmax, rotary, moe, fused_optimizers    the functions that launch them
 """
