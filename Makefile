@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 CXX_FILES := $(shell find csrc benchmarks tests examples -name '*.h' -o -name '*.cpp' 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo finetune test lint unit-test cross-tools bench format pictures clean
+.PHONY: help demo finetune test lint unit-test cross-tools bench docs format pictures clean
 
 help:  ## Show this list.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -58,6 +58,9 @@ bench: $(VENV)/.test  ## Compare with other implementations; results go to bench
 	$(BIN)/ascend-ops bench optimizers --json benchmarks/results/optimizers.json --plot benchmarks/results
 	$(BIN)/ascend-ops bench npu --emulated --json benchmarks/results/npu.json
 	$(BIN)/ascend-ops bench emulator --json benchmarks/results/emulator.json
+
+docs: $(VENV)/.test  ## Build the documentation site into build/site; a broken link is an error.
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 format: $(VENV)/.test  ## Reformat all sources.
 	$(BIN)/ruff check --fix .

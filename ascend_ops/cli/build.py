@@ -22,7 +22,6 @@ from op_builder.toolchain.jobs import compile_jobs
 from ..dispatch.loading import build_progress
 from .output import JsonFlag, fail, op_names, print_json, print_table, print_text
 
-
 TargetOption = Annotated[
     str | None,
     typer.Option(help="Build for this machine, for example aarch64, with a cross compiler."),

@@ -18,13 +18,22 @@ def first_example(page: str) -> str:
     return found[1]
 
 
-def test_the_first_example_of_the_readme(tmp_path: Path) -> None:
-    script = tmp_path / "example.py"
-    script.write_text(first_example("README.md"), encoding="utf-8")
+def output_of(program: str, folder: Path) -> str:
+    """Run a program in ``folder``; it must succeed."""
+    script = folder / "example.py"
+    script.write_text(program, encoding="utf-8")
     done = subprocess.run(
-        [sys.executable, script], capture_output=True, text=True, check=False, cwd=tmp_path
+        [sys.executable, script], capture_output=True, text=True, check=False, cwd=folder
     )
     assert done.returncode == 0, done.stderr
-    losses = [float(line) for line in done.stdout.split()]
+    return done.stdout
+
+
+def test_the_first_example_of_the_readme(tmp_path: Path) -> None:
+    losses = [float(line) for line in output_of(first_example("README.md"), tmp_path).split()]
     assert len(losses) == 3
     assert losses == sorted(losses, reverse=True)
+
+
+def test_the_first_example_of_the_start_page(tmp_path: Path) -> None:
+    assert float(output_of(first_example("docs/start.md"), tmp_path)) >= 0

@@ -126,6 +126,14 @@ aclTensorList* Handles::hold(const std::vector<Tensor>& tensors) {
     return keep(list, "aclCreateTensorList", destroy);
 }
 
+aclScalar* Handles::hold(const Scalar& value) {
+    // CANN copies the value, and declares it without const.
+    static auto* const create = acl_function<aclScalar*(void*, int)>("aclCreateScalar");
+    static const Destroy destroy = destroyer("aclDestroyScalar");
+    void* const data = const_cast<void*>(value.data());
+    return keep(create(data, data_type_of(value.dtype())), "aclCreateScalar", destroy);
+}
+
 aclIntArray* Handles::hold(const std::vector<std::int64_t>& values) {
     static auto* const create =
         acl_function<aclIntArray*(const std::int64_t*, std::uint64_t)>("aclCreateIntArray");

@@ -11,6 +11,7 @@
 
 #include "npu/call/export.h"
 
+struct aclScalar;
 struct aclTensor;
 struct aclTensorList;
 struct aclIntArray;
@@ -19,6 +20,36 @@ struct aclBoolArray;
 namespace ascend_ops::aclnn {
 
 using torch::stable::Tensor;
+
+/// A number that an aclnn function takes as aclScalar, such as `alpha` of aclnnAdd. A number that
+/// it takes by value, such as `epsilon` of aclnnRmsNorm, is passed as it is.
+class Scalar {
+  public:
+    explicit Scalar(double value) : dtype_(torch::headeronly::ScalarType::Double) {
+        value_.real = value;
+    }
+    explicit Scalar(float value) : dtype_(torch::headeronly::ScalarType::Float) {
+        value_.single = value;
+    }
+    explicit Scalar(std::int64_t value) : dtype_(torch::headeronly::ScalarType::Long) {
+        value_.integer = value;
+    }
+    explicit Scalar(bool value) : dtype_(torch::headeronly::ScalarType::Bool) {
+        value_.boolean = value;
+    }
+
+    const void* data() const { return &value_; }
+    torch::headeronly::ScalarType dtype() const { return dtype_; }
+
+  private:
+    union {
+        double real;
+        float single;
+        std::int64_t integer;
+        bool boolean;
+    } value_;
+    torch::headeronly::ScalarType dtype_;
+};
 
 /// The handles of one call, destroyed together. `hold` converts an argument to the type that the C
 /// function declares. The type must match exactly, which is why there is no overload for int.
@@ -33,6 +64,7 @@ class Handles {
 
     ASCEND_OPS_EXPORT aclTensor* hold(const Tensor& tensor);
     ASCEND_OPS_EXPORT aclTensorList* hold(const std::vector<Tensor>& tensors);
+    ASCEND_OPS_EXPORT aclScalar* hold(const Scalar& value);
     ASCEND_OPS_EXPORT aclIntArray* hold(const std::vector<std::int64_t>& values);
     template <std::size_t count>
     aclBoolArray* hold(const std::array<bool, count>& values) {
