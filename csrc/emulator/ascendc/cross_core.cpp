@@ -88,7 +88,8 @@ bool Launch::release_sync() {
 }
 
 /// If all of `from` have set the flag, set it for each of `to`.
-void Launch::deliver(int id, const std::vector<Fiber*>& from, const std::vector<Fiber*>& to) {
+void Launch::deliver(int id, const std::vector<Fiber*>& from, const std::vector<Fiber*>& to,
+                     Site site) {
     for (const Fiber* fiber : from) {
         if (fiber->outbox[id].empty()) {
             return;
@@ -105,7 +106,7 @@ void Launch::deliver(int id, const std::vector<Fiber*>& from, const std::vector<
             report(*fiber->core, "flag",
                    "cross-core flag " + std::to_string(id) +
                        " is set more than 15 times without a wait",
-                   fiber->site);
+                   site);
         }
         if (fiber->state == Fiber::State::waits_for_flag && fiber->flag == id) {
             fiber->state = Fiber::State::ready;
@@ -122,12 +123,12 @@ void Launch::set_flag(Core& core, int mode, int id, Site site) {
     fiber.outbox[id].push_back(tell(fiber));
     const bool cube = core.is_cube();
     if (mode == 0) {
-        deliver(id, cores_of_kind(cube), cores_of_kind(cube));
+        deliver(id, cores_of_kind(cube), cores_of_kind(cube), site);
     } else if (mode == 1 && !cube) {
-        deliver(id, cores_of_block(core.block, false), cores_of_block(core.block, false));
+        deliver(id, cores_of_block(core.block, false), cores_of_block(core.block, false), site);
     } else if (mode == 2) {
         deliver(id, cube ? std::vector<Fiber*>{&fiber} : cores_of_block(core.block, false),
-                cores_of_block(core.block, !cube));
+                cores_of_block(core.block, !cube), site);
     } else {
         core.end("flag",
                  "CrossCoreSetFlag: the mode must be 0, 2, or 1 on a vector core, got " +

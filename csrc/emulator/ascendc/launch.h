@@ -83,7 +83,7 @@ class Launch {
     void add_span(const Span& span);
     void check_spans();
     void give_way(Fiber& fiber);
-    void deliver(int id, const std::vector<Fiber*>& from, const std::vector<Fiber*>& to);
+    void deliver(int id, const std::vector<Fiber*>& from, const std::vector<Fiber*>& to, Site site);
     std::vector<Fiber*> cores_of_block(std::uint32_t block, bool cube);
     std::vector<Fiber*> cores_of_kind(bool cube);
     const LiveRange* find_live(const void* host);
