@@ -61,7 +61,7 @@ WITH_GRADIENT = torch.ones(2, 4, requires_grad=True)
         (lambda: sink_softmax(ONES[None], torch.ones(2)), r"sinks must have shape \[1\]"),
         (lambda: sink_softmax(ONES.int()), "x must have dtype float32"),
         (lambda: partial_rotary(ONES, ONES, ONES), r"x must have shape \[tokens, heads, head_dim"),
-        (lambda: partial_rotary(ONES[None], ONES[:1, :3], ONES[:1, :3]), "an even number of colum"),
+        (lambda: partial_rotary(ONES[None], ONES[:1, :3], ONES[:1, :3]), "an even number of"),
         (lambda: partial_rotary(ONES[None], ONES[:1], ONES[:1, :2]), r"sin must have shape \[1, 4"),
         (lambda: moe_topk_softmax(ONES[0], 1), r"logits must have shape \[tokens, experts\]"),
         (lambda: moe_topk_softmax(ONES, 5), "k must be 1 to 4, got 5"),
