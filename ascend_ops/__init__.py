@@ -21,6 +21,7 @@ In import order:
     serving                     attention with a key/value cache
     integrations                DeepSpeed, Transformers, Diffusers and others on these ops
     emulator                    torch_npu on a machine that has no NPU
+    doctor                      what is wrong with a machine's setup, and what mends it
     cli, __main__               the program ``ascend-ops``, also as ``python -m ascend_ops``
 """
 

@@ -85,13 +85,15 @@ class AscendCOpBuilder(NPUOpBuilder):
             CompilerNotFoundError: The CANN has no ``bisheng``.
         """
         environ = envs.process_environment() if environ is None else environ
-        return super().toolchain({**environ, envs.CXX.name: str(_find_bisheng(environ))})
+        return super().toolchain(
+            {**environ, envs.CXX.name: str(find_bisheng(CannInstall.find(environ)))}
+        )
 
     def compatibility(self, toolchain: Toolchain) -> list[str]:
         """Return the base's reasons, and whether the compiler or the SoC cannot be determined."""
         reasons = super().compatibility(toolchain)
         try:
-            _find_bisheng(toolchain.environ)
+            find_bisheng(CannInstall.find(toolchain.environ))
             self.npu_arch()
         except CannNotFoundError:
             pass  # the base has reported it
@@ -129,8 +131,12 @@ class AscendCOpBuilder(NPUOpBuilder):
         return ["-xcce", f"--cce-soc-version={soc}", f"--cce-soc-core-type={cores}", *common]
 
 
-def _find_bisheng(environ: Mapping[str, str]) -> Path:
-    cann = CannInstall.find(environ)
+def find_bisheng(cann: CannInstall) -> Path:
+    """Return CANN's compiler for kernels in Ascend C.
+
+    Raises:
+        CompilerNotFoundError: The CANN has no ``bisheng``.
+    """
     tried = [cann.root / path for path in _BISHENG]
     for program in tried:
         if os.access(program, os.X_OK):

@@ -1,4 +1,4 @@
-"""The program ``ascend-ops``: report, build, manage the cache, emulate, measure."""
+"""The program ``ascend-ops``: diagnose, report, build, manage the cache, emulate, measure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from op_builder import envs
 from op_builder.errors import AscendOpsError
 from op_builder.version import __version__
 
-from . import bench, build, cache, emulate, report
+from . import bench, build, cache, doctor, emulate, report
 from .output import errors, fail
 
 app = typer.Typer(
@@ -21,6 +21,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.command("doctor")(doctor.doctor)
 app.command("report")(report.report)
 app.command("build")(build.build)
 app.command("emulate")(emulate.emulate)

@@ -44,7 +44,25 @@ def errors() -> Console:
 
 def print_json(value: Any) -> None:
     """Print ``value``, which may contain dataclasses and paths, as indented JSON."""
-    sys.stdout.write(json.dumps(value, indent=2, default=_plain) + "\n")
+    sys.stdout.write(to_json(value) + "\n")
+
+
+def to_json(value: Any) -> str:
+    """Return ``value``, which may contain dataclasses and paths, as indented JSON."""
+    return json.dumps(value, indent=2, default=_plain)
+
+
+def print_command(command: str, when: str = "", *, indent: int = 0) -> None:
+    """Print a command on one line, however long it is, so that it can be copied.
+
+    Args:
+        command: The command.
+        when: The case that it is for, printed above it as a comment.
+        indent: The indentation.
+    """
+    lines = [f"# {when}"] if when else []
+    for line in [*lines, command]:
+        console().print(Text(" " * indent + line, style="dim" if line in lines else "bold"))
 
 
 def print_text(*parts: Part, indent: int = 0, style: str = "") -> None:

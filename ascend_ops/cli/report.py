@@ -56,7 +56,7 @@ def report(
     elif env:
         _print(_variables(), _show_variables, json)
     else:
-        _print(_state(), partial(_show, every=every), json)
+        _print(state(), partial(_show, every=every), json)
 
 
 def _print(content: dict[str, Any], show: Callable[[dict[str, Any]], None], json: bool) -> None:
@@ -66,7 +66,8 @@ def _print(content: dict[str, Any], show: Callable[[dict[str, Any]], None], json
         show(content)
 
 
-def _state() -> dict[str, Any]:
+def state() -> dict[str, Any]:
+    """Return what the report without options shows."""
     builders: list[OpBuilder] = [cls() for cls in all_builders().values()]
     toolchain = builders[0].toolchain()
     return {

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -28,10 +28,19 @@ _TOO_MANY_LINES = 2
 
 @dataclass(frozen=True)
 class Finding:
-    """One mismatch. With an error it will not work; with a warning it is not known to work."""
+    """One mismatch. With an error it will not work; with a warning it is not known to work.
+
+    Attributes:
+        severity: ``error`` or ``warning``.
+        message: What does not fit, and the pip line that makes it fit.
+        problem: The message without the pip line.
+        torch_npu: The torch_npu release in the pip line; "" if no line helps.
+    """
 
     severity: Literal["error", "warning"]
     message: str
+    problem: str = field(default="", compare=False)
+    torch_npu: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True)
@@ -61,6 +70,14 @@ class Table:
         """Return the row for ``cann``; patch releases (8.5.1, 9.1.0-beta.1) share it."""
         line = [row for row in self.releases if row.cann.release_line == cann.release_line]
         return next((row for row in line if row.cann <= cann), line[-1] if line else None)
+
+    def supports(self, torch_npu: str, python: tuple[int, int] | None) -> bool:
+        """Return whether wheels of its torch exist for a Python; True if that is not known."""
+        line = ".".join(_base(torch_npu).split(".")[:2])
+        if python is None or line not in self.python:
+            return True
+        first, last = self.python[line]
+        return _numbers(first) <= python <= _numbers(last)
 
     def lines_between(self, older: tuple[int, int], newer: tuple[int, int]) -> int:
         """Return how many known release lines come after ``older``, up to ``newer``."""
@@ -111,47 +128,59 @@ def check(
         ]
     findings: list[Finding] = []
     if torch_npu is not None:
-        findings += _check_torch(torch, torch_npu, cann_version)
+        installed = _Installed(torch, torch_npu, cann_version, python_version)
+        findings += _check_torch(installed)
         if cann_version is not None:
-            findings += _check_cann(torch, torch_npu, cann_version)
+            findings += _check_cann(installed, cann_version)
     if python_version is not None:
         findings += _check_python(torch, python_version)
     return findings
 
 
-def _check_torch(torch: Version, torch_npu: Version, cann: CannVersion | None) -> Iterator[Finding]:
+@dataclass(frozen=True)
+class _Installed:
+    torch: Version
+    torch_npu: Version
+    cann: CannVersion | None
+    python: tuple[int, int] | None
+
+    def finding(self, severity: Literal["error", "warning"], problem: str) -> Finding:
+        """Return a finding with the pip line that mends it."""
+        wanted, remedy = _remedy(self)
+        return Finding(severity, f"{problem}. {remedy}", problem, wanted)
+
+
+def _check_torch(installed: _Installed) -> Iterator[Finding]:
+    torch, torch_npu = installed.torch, installed.torch_npu
     if _base(torch) != _base(torch_npu):
-        yield Finding(
+        yield installed.finding(
             "error",
             f"torch_npu {torch_npu} is made for torch {torch_npu.base_version}, but torch {torch} "
-            f"is installed. {_remedy(torch, torch_npu, cann)}",
+            f"is installed",
         )
 
 
-def _check_cann(torch: Version, torch_npu: Version, cann: CannVersion) -> Iterator[Finding]:
-    table = load_table()
-    remedy = _remedy(torch, torch_npu, cann)
+def _check_cann(installed: _Installed, cann: CannVersion) -> Iterator[Finding]:
+    table, torch_npu = load_table(), installed.torch_npu
     made_for = table.made_for(torch_npu.public)
     if not made_for:
-        yield Finding(
+        yield installed.finding(
             "warning",
             f"torch_npu {torch_npu} with CANN {cann}: this torch_npu is newer than the table of "
-            f"known combinations, or not an official release. {remedy}",
+            f"known combinations, or not an official release",
         )
         return
     pair = f"torch_npu {torch_npu} is made for CANN {' or '.join(map(str, made_for))}"
+    older, newer = (f"{pair}, but the {age} CANN {cann} is installed" for age in ("older", "newer"))
     oldest, newest = min(made_for).release_line, max(made_for).release_line
     if any(made.release_line == cann.release_line for made in made_for):
         if cann < min(made_for):
-            yield Finding("warning", f"{pair}, but the older CANN {cann} is installed. {remedy}")
+            yield installed.finding("warning", older)
     elif cann.release_line < oldest:
-        yield Finding("error", f"{pair}, but the older CANN {cann} is installed. {remedy}")
+        yield installed.finding("error", older)
     else:
         far = table.lines_between(newest, cann.release_line) >= _TOO_MANY_LINES
-        yield Finding(
-            "error" if far else "warning",
-            f"{pair}, but the newer CANN {cann} is installed. {remedy}",
-        )
+        yield installed.finding("error" if far else "warning", newer)
 
 
 def _check_python(torch: Version, python: tuple[int, int]) -> Iterator[Finding]:
@@ -171,22 +200,65 @@ def _numbers(text: str) -> tuple[int, ...]:
     return tuple(int(number) for number in text.split("."))
 
 
-def _remedy(torch: Version, torch_npu: Version, cann: CannVersion | None) -> str:
-    """Return the pip line that makes all three fit and changes as little as possible.
+def _remedy(installed: _Installed) -> tuple[str, str]:
+    """Return the torch_npu that makes all three fit, and the sentence with its pip line.
 
     It changes torch alone, else torch_npu alone, else both. Without CANN it keeps torch_npu.
     """
+    torch_npu, cann = installed.torch_npu.public, installed.cann
     if cann is None:
-        return f"To fix this: {_pip_line(torch_npu.public)}"
+        return torch_npu, f"To fix this: {_pip_line(torch_npu)}"
     table = load_table()
-    release = table.release_of(cann)
-    unknown = "" if release else f"The table of known combinations has no CANN {cann}. "
-    release = release or table.release_of(max(table.made_for(torch_npu.public) or table.canns))
+    unknown = (
+        "" if table.release_of(cann) else f"The table of known combinations has no CANN {cann}. "
+    )
+    release = _release_for(cann, torch_npu)
+    wanted = choose_torch_npu(cann, installed.python, str(installed.torch), torch_npu)
+    if wanted is None:
+        wanted = release.torch_npu[0]
+    return wanted, f"{unknown}Known to fit CANN {release.cann}: {_pip_line(wanted)}"
+
+
+def _release_for(cann: CannVersion, torch_npu: str | None) -> Release:
+    """Return the row for a CANN; for one that the table lacks, the row nearest to torch_npu."""
+    table = load_table()
+    made_for = table.made_for(torch_npu) if torch_npu else []
+    release = table.release_of(cann) or table.release_of(max(made_for or table.canns))
     assert release is not None  # its version comes from the table
-    same_torch = [each for each in release.torch_npu if _base(each) == _base(torch)]
-    kept = [each for each in release.torch_npu if each == torch_npu.public]
-    wanted = [*kept, *same_torch, *release.torch_npu][0]
-    return f"{unknown}Known to fit CANN {release.cann}: {_pip_line(wanted)}"
+    return release
+
+
+def choose_torch_npu(
+    cann: CannVersion,
+    python: tuple[int, int] | None = None,
+    torch: str | None = None,
+    torch_npu: str | None = None,
+) -> str | None:
+    """Return the torch_npu release to install for a CANN, changing as little as possible.
+
+    Args:
+        cann: The installed CANN.
+        python: For example ``(3, 11)``; releases without wheels for it are left out.
+        torch: The installed torch, which is kept if possible.
+        torch_npu: The installed torch_npu, which is kept before torch is.
+
+    Returns:
+        The newest release that fits, after those that keep what is installed; None if all need
+        another Python.
+
+    Example:
+        >>> from op_builder.cann.compatibility import choose_torch_npu
+        >>> from op_builder.cann.version import CannVersion
+        >>> choose_torch_npu(CannVersion.parse("8.5.0"), (3, 11), torch="2.8.0+cpu")
+        '2.8.0.post2'
+    """
+    table = load_table()
+    fitting = [
+        each for each in _release_for(cann, torch_npu).torch_npu if table.supports(each, python)
+    ]
+    kept = [each for each in fitting if each == torch_npu]
+    same_torch = [each for each in fitting if torch is not None and _base(each) == _base(torch)]
+    return next(iter([*kept, *same_torch, *fitting]), None)
 
 
 def _pip_line(torch_npu: str) -> str:

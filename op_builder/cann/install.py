@@ -66,6 +66,7 @@ class CannInstall:
         home: Path | None = None,
         machine: str | None = None,
         need_headers: bool = True,
+        log: bool = True,
     ) -> CannInstall:
         """Return the install that the user most likely means.
 
@@ -88,6 +89,7 @@ class CannInstall:
             home: The user's home folder; default: from ``environ``.
             machine: The machine to build for, for example ``aarch64``; default: this one.
             need_headers: If False, a runtime-only install is accepted.
+            log: Whether to log the warnings.
 
         Raises:
             CannNotFoundError: No install is usable; the error has a reason for each place.
@@ -99,12 +101,44 @@ class CannInstall:
         if not search.found:
             wanted = "A CANN toolkit" if need_headers else "A CANN install"
             raise CannNotFoundError(f"{wanted} for {machine}", search.refusals, _ADVICE)
-        return _install(search.found[0], tuple(search.warnings()))
+        warnings = tuple(search.warnings())
+        if log:
+            for warning in warnings:
+                _log_once(warning)
+        return _install(search.found[0], warnings)
+
+    @classmethod
+    def find_all(
+        cls,
+        environ: Mapping[str, str] | None = None,
+        *,
+        filesystem_root: Path = Path("/"),
+        home: Path | None = None,
+        machine: str | None = None,
+    ) -> tuple[list[CannInstall], list[Refusal]]:
+        """Return every install in every place that :meth:`find` knows, in its search order.
+
+        Installs without headers are included. The arguments are those of :meth:`find`.
+
+        Returns:
+            The installs, each once, and why the other places were refused.
+
+        Example:
+            >>> from pathlib import Path
+            >>> from op_builder.cann import CannInstall
+            >>> CannInstall.find_all({}, filesystem_root=Path("/nonexistent"))[0]
+            []
+        """
+        home = envs.HOME.get(environ) if home is None else home
+        search = _Search(normal_machine(machine or os.uname().machine), need_headers=False)
+        found: list[_Found] = []
+        for each in search.all_usable(sources(environ, filesystem_root, home)):
+            if not any(each.layout.same_as(seen.layout) for seen in found):
+                found.append(each)
+        return [_install(each, ()) for each in found], search.refusals
 
 
 def _install(found: _Found, warnings: tuple[str, ...]) -> CannInstall:
-    for warning in warnings:
-        _log_once(warning)
     layout, reading = found.layout, found.reading
     return CannInstall(
         root=layout.root,
@@ -169,6 +203,18 @@ class _Search:
             elif source.tier is Tier.VARIABLE:
                 self._unusable_variables += refusals[:1]
             self.refusals += refusals
+
+    def all_usable(self, sources: Iterable[Source | Refusal]) -> Iterator[_Found]:
+        """Yield what every source has, also behind its first install."""
+        for source in sources:
+            if isinstance(source, Refusal):
+                self.refusals.append(source)
+            elif reason := _unreachable(source.folder):
+                self.refusals.append(_refusal(source, source.folder, reason))
+            else:
+                for group in source.groups():
+                    for layout in self._usable(source, group, self.refusals):
+                        yield _Found(source, layout)
 
     def _first_usable(self, source: Source, refusals: list[Refusal]) -> _Found | None:
         if reason := _unreachable(source.folder):

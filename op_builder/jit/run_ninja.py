@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -113,21 +114,27 @@ def write_ninja(file: Path, text: str) -> None:
     write_file(file, text.encode("utf-8", "surrogateescape"), 0o700)
 
 
-def find_ninja() -> Path:
+def find_ninja(
+    environ: Mapping[str, str] | None = None, packages: Sequence[str] | None = None
+) -> Path:
     """Return the binary of the ``ninja`` package or, without that package, the one on PATH.
 
     PATH comes second, since it lacks the binary in services and notebooks (DeepSpeed #1687, #1644).
     ``ninja.BIN_DIR`` is not used, since it is empty in pip's isolated builds.
 
+    Args:
+        environ: The environment with PATH; this process's by default.
+        packages: The folders of installed packages; those of this process by default.
+
     Raises:
         NotFoundError: There is no ninja, or only one that is too old.
     """
     refusals: list[str] = []
-    for binary in _packaged(refusals):
+    for binary in _packaged(refusals, packages):
         if binary.is_file():
             return binary.resolve()
         refusals.append(f"{binary} does not exist")
-    path = envs.SEARCH_PATH.get()
+    path = envs.SEARCH_PATH.get(environ)
     for name in ("ninja", "ninja-build"):  # the second is Fedora's, for EPEL
         found = shutil.which(name, path=path)
         refusal = _ninja_refusal(found) if found else f"{name}: not found on PATH ({path})"
@@ -137,16 +144,16 @@ def find_ninja() -> Path:
     raise NotFoundError("ninja", refusals, "Install it with `pip install ninja`.")
 
 
-def _packaged(refusals: list[str]) -> Iterator[Path]:
+def _packaged(refusals: list[str], packages: Sequence[str] | None) -> Iterator[Path]:
     """Yield the binaries in the record of the ``ninja`` package."""
     import importlib.metadata
 
-    try:
-        record = importlib.metadata.distribution("ninja").files or []
-    except importlib.metadata.PackageNotFoundError:
+    where = list(sys.path if packages is None else packages)
+    found = next(iter(importlib.metadata.distributions(name="ninja", path=where)), None)
+    if found is None:
         refusals.append("the Python package ninja is not installed")
         return
-    yield from (Path(str(file.locate())) for file in record if file.name == "ninja")
+    yield from (Path(str(file.locate())) for file in found.files or [] if file.name == "ninja")
 
 
 def _ninja_refusal(program: str) -> str | None:

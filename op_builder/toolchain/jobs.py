@@ -8,6 +8,7 @@ machine's.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,6 +46,52 @@ def compile_jobs(
     if processes is not None:
         limits.append(JobLimit(max(1, processes // _PROCESSES_PER_JOB), "cgroup pids limit"))
     return min(limits, key=lambda limit: limit.count)
+
+
+@dataclass(frozen=True)
+class MachineLimits:
+    """What the machine and this process's cgroups leave to it; None if it is not known.
+
+    Attributes:
+        memory: The machine's memory in bytes.
+        available: What of it can be used now, also by the cgroups.
+        cgroup_memory: The smallest memory limit of a cgroup, in bytes.
+        cpu_quota: The smallest cpu quota, in cores.
+        processes_left: How many processes the cgroups still permit.
+    """
+
+    memory: int | None
+    available: int | None
+    cgroup_memory: int | None
+    cpu_quota: float | None
+    processes_left: int | None
+
+
+def machine_limits(filesystem_root: Path = Path("/")) -> MachineLimits:
+    """Return the limits of memory, cpu and processes.
+
+    Example:
+        >>> from op_builder.toolchain.jobs import machine_limits
+        >>> machine_limits().memory > 0
+        True
+    """
+    cgroups = _cgroup_folders(filesystem_root)
+    total = re.search(r"(?m)^MemTotal:\s+(\d+)", _read(filesystem_root / "proc/meminfo"))
+    memory = int(total[1]) * 1024 if total else None
+    limits = [
+        limit
+        for folder in cgroups
+        for name in ("memory.max", "memory.limit_in_bytes")
+        # Without a limit, a cgroup of version 1 has a number near 2**63.
+        if (limit := _number(folder / name)) is not None and limit < (memory or 1 << 60)
+    ]
+    return MachineLimits(
+        memory,
+        _available_memory(filesystem_root, cgroups),
+        min(limits, default=None),
+        _cpu_quota(cgroups),
+        _remaining_processes(cgroups),
+    )
 
 
 def _cgroup_folders(filesystem_root: Path) -> list[Path]:

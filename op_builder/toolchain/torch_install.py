@@ -10,7 +10,7 @@ import importlib.util
 import itertools
 import site
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from ..lazy_dataclass import dataclass
@@ -57,9 +57,18 @@ def find_torch_npu() -> PackageInstall | None:
     return find_package("torch_npu")
 
 
-def find_package(name: str) -> PackageInstall | None:
-    """Return the install of a package that keeps its version in ``version.py``, or None."""
-    root = _package_root(name)
+def find_package(name: str, folders: Iterable[str] | None = None) -> PackageInstall | None:
+    """Return the install of a package that keeps its version in ``version.py``, or None.
+
+    Args:
+        name: The package.
+        folders: Where to search, as in ``sys.path``; by default where this process would.
+    """
+    if folders is None:
+        root = _package_root(name)
+    else:
+        roots = (Path(folder, name) for folder in folders if folder)
+        root = next((root for root in roots if (root / "version.py").is_file()), None)
     if root is None:
         return None
     try:

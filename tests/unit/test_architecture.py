@@ -174,6 +174,7 @@ def test_one_module_reads_the_environment_and_one_starts_processes(file: Path) -
         assert not imported & {"environ", "getenv"}
     if file in (
         ROOT / "ascend_ops" / "emulator" / "forked_tests.py",  # forking is its purpose
+        ROOT / "ascend_ops" / "doctor" / "probe_script.py",  # runs in a child of the doctor
         OP_BUILDER / "system" / "supervisor.py",  # the script that process.py starts
     ):
         processes.remove("os.fork")
