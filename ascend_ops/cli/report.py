@@ -98,6 +98,8 @@ def _show(content: dict[str, Any], every: bool) -> None:
     print_table("Versions", ("what", "version", "where"), parts)
     for finding in content["findings"]:
         print_text(f"{finding.severity}:", finding.message, indent=2)
+    if content["findings"]:
+        print_text("`ascend-ops doctor` checks the whole setup.", indent=2)
     print_text()
     places = [(place.name, place.state, place.path) for place in content["places"]]
     print_table("Cache locations, in search order", ("what", "state", "path"), places)

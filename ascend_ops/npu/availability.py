@@ -16,7 +16,10 @@ from op_builder.toolchain.torch_install import find_torch, find_torch_npu
 
 _LIBRARY = "libascendcl.so"
 _DRIVER = "libascend_hal.so"
-_EMULATE = "`ascend-ops emulate -- <program>` runs a program on the emulated NPU"
+_EMULATE = (
+    "`ascend-ops doctor` finds out why; `ascend-ops emulate -- <program>` runs a program on the "
+    "emulated NPU"
+)
 
 _found: Availability | None = None
 

@@ -24,7 +24,8 @@ _ADVICE = (
     "Source the set_env.sh of the CANN you want (CANN 8.5 and later: "
     "source /usr/local/Ascend/cann/set_env.sh; before: "
     "source /usr/local/Ascend/ascend-toolkit/set_env.sh), or install the CANN toolkit from "
-    "https://www.hiascend.com/cann/download. Building needs no NPU and no driver."
+    "https://www.hiascend.com/cann/download. Building needs no NPU and no driver. "
+    "`ascend-ops doctor` lists all installs and the command that mends this."
 )
 
 

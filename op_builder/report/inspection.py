@@ -24,7 +24,7 @@ _IMPORT_FAILS = (
     "fails because libhccl.so is missing. Source CANN's set_env.sh, or set "
     "TORCH_DEVICE_BACKEND_AUTOLOAD=0 to use torch without an NPU, also for `pip install "
     "deepspeed`, whose setup imports torch, or use the emulated NPU: `ascend-ops emulate -- python "
-    "...`."
+    "...`. `ascend-ops doctor` gives the commands for this machine."
 )
 
 
@@ -186,8 +186,8 @@ def version_findings(toolchain: Toolchain) -> list[compatibility.Finding]:
     try:
         cann = CannInstall.find(toolchain.environ)
     except CannNotFoundError:
-        found = compatibility.check(toolchain.torch.version, torch_npu, None)
+        found = compatibility.check(toolchain.torch.version, torch_npu, None, sys.version_info[:2])
         missing = [] if torch_npu is None else [compatibility.Finding("warning", _IMPORT_FAILS)]
         return [*found, *missing]
     judged = None if _is_emulated(cann, toolchain) else cann.version
-    return compatibility.check(toolchain.torch.version, torch_npu, judged)
+    return compatibility.check(toolchain.torch.version, torch_npu, judged, sys.version_info[:2])

@@ -275,3 +275,20 @@ def test_spaces_and_unicode_in_a_path(machine: FakeMachine, tmp_path: Path) -> N
     where.parent.mkdir(parents=True)
     where.symlink_to(root)
     assert machine.find().root == root
+
+
+def test_all_installs_are_listed_each_once(machine: FakeMachine) -> None:
+    """Also those behind the one that wins, those without headers, and why others are refused."""
+    new = cann_trees.cann_9_1(machine.base)
+    old = cann_trees.toolkit_8_3(machine.base)
+    runtime = cann_trees.nnrt(machine.base)
+    own = cann_trees.cann(machine.own, "8.5.0")
+    found, refused = CannInstall.find_all(
+        {"ASCEND_HOME_PATH": str(old), "ASCEND_TOOLKIT_HOME": "/no/such/cann"},
+        filesystem_root=machine.filesystem_root,
+        home=machine.home,
+        machine=MACHINE,
+    )
+    assert [each.root for each in found] == [old, new, runtime, own]
+    assert [str(each.version) for each in found] == ["8.3.RC2", "9.1.0", "8.0.0", "8.5.0"]
+    assert any("/no/such/cann does not exist" in refusal for refusal in refused)

@@ -223,3 +223,34 @@ def test_importing_imports_no_packaging_and_no_torch() -> None:
         check=True,
     )
     assert found.stdout.split() == []
+
+
+@pytest.mark.parametrize(
+    ("cann", "python", "torch", "torch_npu", "chosen"),
+    [
+        ("9.1.0", None, None, None, "2.12.0.post2"),
+        ("9.1.0", (3, 9), None, None, "2.7.1.post10"),  # torch 2.9 and newer need Python 3.10
+        ("9.1.0", (3, 11), "2.10.0+cpu", None, "2.10.0.post6"),
+        ("9.1.0", (3, 11), "2.10.0", "2.11.0", "2.11.0"),
+        ("8.5.0", (3, 14), None, None, None),
+        ("9.3.0", (3, 11), None, None, "2.12.0.post2"),
+    ],
+)
+def test_the_release_to_install_fits_the_python(
+    cann: str,
+    python: tuple[int, int] | None,
+    torch: str | None,
+    torch_npu: str | None,
+    chosen: str | None,
+) -> None:
+    version = CannVersion.parse(cann)
+    assert compatibility.choose_torch_npu(version, python, torch, torch_npu) == chosen
+
+
+def test_the_remedy_is_for_the_running_python() -> None:
+    finding = check("2.12.0", "2.8.0", CannVersion.parse("9.1.0"), (3, 9))[0]
+    assert finding.torch_npu == "2.7.1.post10"
+    assert finding.message == (
+        f"{finding.problem}. Known to fit CANN 9.1.0: pip install torch==2.7.1 "
+        "torch_npu==2.7.1.post10"
+    )

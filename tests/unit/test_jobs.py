@@ -8,7 +8,13 @@ from pathlib import Path
 import pytest
 
 from op_builder.errors import EnvironmentVariableError
-from op_builder.toolchain.jobs import BYTES_PER_JOB, JobLimit, compile_jobs
+from op_builder.toolchain.jobs import (
+    BYTES_PER_JOB,
+    JobLimit,
+    MachineLimits,
+    compile_jobs,
+    machine_limits,
+)
 
 GIB = 1 << 30
 V2 = "sys/fs/cgroup"
@@ -169,3 +175,34 @@ def test_a_malformed_cgroup_file_sets_no_limit(tmp_path: Path, content: str) -> 
 def test_this_machine() -> None:
     found = compile_jobs({})
     assert 1 <= found.count <= len(os.sched_getaffinity(0))
+
+
+def test_the_limits_of_a_machine(tmp_path: Path) -> None:
+    assert machine_limits(tmp_path) == MachineLimits(None, None, None, None, None)
+    _write(
+        tmp_path,
+        {
+            "proc/meminfo": "MemTotal: 8388608 kB\nMemAvailable: 6291456 kB",
+            "proc/self/cgroup": "0::/a/b",
+            f"{V2}/a/memory.max": str(4 * GIB),
+            f"{V2}/a/memory.current": str(GIB),
+            f"{V2}/a/b/memory.max": "max",
+            f"{V2}/a/cpu.max": "150000 100000",
+            f"{V2}/a/b/pids.max": "100",
+            f"{V2}/a/b/pids.current": "90",
+        },
+    )
+    assert machine_limits(tmp_path) == MachineLimits(8 * GIB, 3 * GIB, 4 * GIB, 1.5, 10)
+
+
+def test_a_cgroup_of_version_1_without_a_limit_has_none(tmp_path: Path) -> None:
+    """The file then contains a number near 2**63."""
+    _write(
+        tmp_path,
+        {
+            "proc/meminfo": "MemTotal: 8388608 kB",
+            "proc/self/cgroup": "4:memory:/a",
+            "sys/fs/cgroup/memory/a/memory.limit_in_bytes": str(2**63 - 4096),
+        },
+    )
+    assert machine_limits(tmp_path).cgroup_memory is None

@@ -142,3 +142,10 @@ def test_ninja_of_the_system_that_is_too_old_is_refused_with_its_version(
         run_ninja.find_ninja()
     assert str(fake) in str(caught.value)
     assert repr(printed) in str(caught.value)
+
+
+def test_ninja_of_other_packages_and_another_path(tmp_path: Path) -> None:
+    with pytest.raises(NotFoundError, match="ninja is not installed"):
+        run_ninja.find_ninja({"PATH": "/nowhere"}, [str(tmp_path)])
+    fake = FakeToolbox(tmp_path).script(tmp_path / "ninja", "echo 1.12.1")
+    assert run_ninja.find_ninja({"PATH": str(tmp_path)}, []) == fake

@@ -95,3 +95,14 @@ def test_a_python_op_without_torch_gets_the_pybind11_of_pip() -> None:
 
     assert settings.include_dirs == ["python", "pybind11"]
     assert set(settings.bound_to) == {"python"}
+
+
+def test_a_package_of_other_folders(tmp_path: Path) -> None:
+    """The first folder that has the package counts, as in ``sys.path``."""
+    for number in (1, 2):
+        package = tmp_path / str(number) / "torch"
+        cann_trees.write(package / "version.py", f"__version__ = '2.{number}.0'")
+    found = find_package("torch", ["", str(tmp_path), str(tmp_path / "2"), str(tmp_path / "1")])
+    assert found is not None
+    assert found.version == "2.2.0"
+    assert find_package("torch", []) is None
