@@ -10,7 +10,10 @@ from ascend_ops import emulator
 
 from .output import fail, print_table, print_text
 
-_ON_THE_EMULATED = "`ascend-ops doctor` finds out why. To use an emulated NPU: `ascend-ops emulate -- ascend-ops report --npu`."
+_ON_THE_EMULATED = (
+    "`ascend-ops doctor` finds out why. To use an emulated NPU: `ascend-ops emulate -- ascend-ops "
+    "report --npu`."
+)
 
 
 def state() -> dict[str, Any]:

@@ -194,7 +194,7 @@ def test_a_framework_whose_files_are_elsewhere_is_imported_as_a_whole(tmp_path: 
     assert _probed(fake, "accelerate")["accelerate"]["answer"] == "npu"
 
 
-def test_output_of_a_package_is_no_answer(tmp_path: Path) -> None:
+def test_output_of_a_package_does_not_count_as_an_answer(tmp_path: Path) -> None:
     fake = fakes.healthy(tmp_path)
     noisy = 'print(\'{"probe": "torch", "answer": 1}\')\nprint(\'[1]\')\n'
     fake.framework("deepspeed", noisy + fakes.DECISIONS["deepspeed/accelerator/__init__.py"])
