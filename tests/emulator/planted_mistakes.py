@@ -341,25 +341,25 @@ MEMORY = (
 
 ALIGNMENT = (
     norm(
-        "loads elements that are no block",
+        "loads a part of a block",
         LOAD,
         LOAD_WHOLE,
         "a device moves whole blocks of 32",
     ),
     norm(
-        "stores elements that are no block",
+        "stores a part of a block",
         STORE,
         "        DataCopy(global_[begin], stored, count);\n",
         "a device moves whole blocks of 32",
     ),
     norm(
-        "computes at an address that is no block",
+        "computes at an unaligned address",
         SQUARE,
         "            Mul(other[1], sum, sum, count - 1);\n",
         "the tensor's address must be a multiple of 32 bytes",
     ),
     norm(
-        "loads to an address that is no block",
+        "loads to an unaligned address",
         LOAD,
         LOAD.replace("DataCopyPad(loaded,", "DataCopyPad(loaded[1],").replace(
             "bytes,", "DataCopyExtParams(1, 8, 0, 0, 0),"
@@ -367,13 +367,13 @@ ALIGNMENT = (
         "the tensor's address must be a multiple of 32 bytes",
     ),
     norm(
-        "stores from an address that is no block",
+        "stores from an unaligned address",
         STORE,
         STORE.replace("stored, bytes", "stored[1], DataCopyExtParams(1, 8, 0, 0, 0)"),
         "the tensor's address must be a multiple of 32 bytes",
     ),
     norm(
-        "a tensor at an address that is no block",
+        "a tensor at an unaligned address",
         SQUARE,
         f"{SQUARE}            LocalTensor<float> own(TPosition::VECCALC, 8, 64);\n",
         "the address must be a multiple of 32",
@@ -407,7 +407,7 @@ RANGES = (
         "the block count must be 1 to 4095",
     ),
     norm(
-        "bytes that are no elements",
+        "a part of an element",
         LOAD,
         LOAD.replace("bytes,", "DataCopyExtParams(1, 30, 0, 0, 0),"),
         "a multiple of the element's size",
@@ -463,7 +463,7 @@ RANGES = (
         "the count must be positive",
     ),
     norm(
-        "compares elements that are no repeat",
+        "compares a part of a repeat",
         SQUARE,
         f"{SQUARE}            CompareScalar(halves_.Get<uint8_t>(), other,"
         " 0.0F, CMPMODE::GT, 52);\n",
