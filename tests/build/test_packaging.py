@@ -6,8 +6,10 @@ torch_npu. Nothing is downloaded.
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -71,11 +73,11 @@ def fresh_environment(folder: Path, *, with_torch_npu: bool) -> Path:
     return folder / "env" / "bin" / "python"
 
 
-def install(python: Path, distribution: Path) -> None:
-    """Install an sdist or a wheel with pip, from the file alone."""
-    offline = ("--no-index", "--no-deps", "--no-build-isolation", "--disable-pip-version-check")
+def install(python: Path, *distributions: Path) -> None:
+    """Install sdists, wheels or folders with one command of pip, from the files alone."""
+    offline = ("--no-index", "--no-compile", "--no-deps", "--no-build-isolation", "--disable-pip-version-check")
     pip = [python, "-m", "pip", "install", "--quiet", "--ignore-installed", *offline]
-    run(*pip, distribution, PIP_FIND_LINKS="")
+    run(*pip, *distributions, PIP_FIND_LINKS="")
 
 
 @pytest.fixture(scope="module")
@@ -123,8 +125,8 @@ def test_the_wheel_is_bound_to_no_python(distributions: tuple[Path, Path]) -> No
 def test_the_wheel_runs_in_a_fresh_environment_without_a_compiler(
     distributions: tuple[Path, Path], tmp_path: Path, with_torch_npu: bool
 ) -> None:
-    if with_torch_npu:
-        pytest.importorskip("importlib.util").find_spec("torch_npu") or pytest.skip("no torch_npu")
+    if with_torch_npu and importlib.util.find_spec("torch_npu") is None:
+        pytest.skip("torch_npu is not installed")
     python = fresh_environment(tmp_path, with_torch_npu=with_torch_npu)
     install(python, distributions[1])
     bare = {"PATH": str(python.parent), "ASCEND_OPS_JIT": "0", "HOME": str(tmp_path)}
@@ -138,12 +140,17 @@ def test_the_wheel_runs_in_a_fresh_environment_without_a_compiler(
     assert states["cpu_adam"] == "prebuilt"
 
 
-def test_the_sdist_is_installed_and_compiles_in_a_fresh_environment(
+def test_the_sdist_and_the_examples_are_installed_and_compile_in_a_fresh_environment(
     distributions: tuple[Path, Path], tmp_path: Path
 ) -> None:
     python = fresh_environment(tmp_path, with_torch_npu=False)
-    install(python, distributions[0])
+    examples = shutil.copytree(REPOSITORY / "examples" / "external_ops", tmp_path / "examples")
+    install(python, distributions[0], examples)
     cache = {"ASCEND_OPS_CACHE_DIR": str(tmp_path / "cache"), "HOME": str(tmp_path)}
     found = json.loads(run(python, "-c", PROGRAM, **cache))
     assert found["value"] == pytest.approx(0.899)
     assert Path(found["library"]).is_relative_to(tmp_path / "cache")
+    program = "from example_ops.crc32c import crc32c; print(hex(crc32c(b'123456789')))"
+    assert run(python, "-c", program, **cache) == "0xe3069283\n"
+    report = json.loads(run(python.with_name("ascend-ops"), "report", "--json", **cache))
+    assert {op["op"]: op["state"] for op in report["ops"]}["crc32c"] == "cached"
