@@ -41,9 +41,15 @@ class PinnedBuffer {
     PinnedPool::Block* block_;
 };
 
-/// A stream waits for its work when it is destroyed, so its deleter releases the GIL.
+Stream* new_stream(int device, unsigned priority) {
+    const py::gil_scoped_release release;
+    return new Stream(device, priority);
+}
+
+/// A stream waits for its work when it is destroyed, so its deleter releases the GIL. A factory is
+/// bound without NoGil, because pybind11 registers what it returns before that guard ends.
 std::shared_ptr<Stream> make_stream(int device, unsigned priority) {
-    return {new Stream(device, priority), [](Stream* stream) {
+    return {new_stream(device, priority), [](Stream* stream) {
                 if (PyGILState_Check() != 0) {
                     const py::gil_scoped_release release;
                     delete stream;
@@ -103,7 +109,7 @@ void bind_memory(py::module_& module) {
 
 void bind_streams(py::module_& module) {
     py::class_<Stream, std::shared_ptr<Stream>>(module, "Stream")
-        .def(py::init(&make_stream), NoGil(), py::arg("device"), py::arg("priority"))
+        .def(py::init(&make_stream), py::arg("device"), py::arg("priority"))
         .def_property_readonly("handle", [](const Stream& self) { return number(self.handle()); });
     py::class_<Event, std::shared_ptr<Event>>(module, "Event")
         .def(py::init<int, bool>(), NoGil(), py::arg("device"), py::arg("timing"))
