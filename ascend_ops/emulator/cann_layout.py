@@ -44,6 +44,9 @@ fi
 if [ "$action" = --export=on ]; then
     mkdir -p "$profile/mindstudio_profiler_output"
     cp "$profile/emulated/"* "$profile/mindstudio_profiler_output/"
+    # A thread of torch_npu looks for them every 0.1 s; half a second after this command's end
+    # torch_npu stops waiting for it, and leaves its trace unfinished.
+    sleep 1
 fi
 """
 _PACKAGE = Path(__file__).resolve().parents[1]
