@@ -57,6 +57,9 @@ class OpBuilder:
         ONLY_BY_NAME: True excludes the op from ``DS_BUILD_OPS`` and ``ascend-ops build --all``.
         REQUIRES: The builders of libraries that must be loaded before this one. They are built
             whenever this one is.
+        SOURCES_PER_UNIT: How many sources are compiled together, by a file that includes them.
+            More than one saves time if they share headers and templates; no name in an anonymous
+            namespace may then be declared in two of the op's sources.
 
     Example:
         >>> from op_builder import CPUAdamBuilder
@@ -73,6 +76,7 @@ class OpBuilder:
     NAMESPACE: ClassVar[str] = ""
     ONLY_BY_NAME: ClassVar[bool] = False
     REQUIRES: ClassVar[tuple[type[OpBuilder], ...]] = ()
+    SOURCES_PER_UNIT: ClassVar[int] = 1
 
     #: The machine that the op is built for, as ``aarch64``; see :mod:`op_builder.cross`.
     machine: str = os.uname().machine
@@ -224,7 +228,7 @@ class OpBuilder:
             declared: list[object] = [self.NAME, self.BINDING, self.NAMESPACE, uses_torch]
             declared += [str(self.source_root()), self.sources(), dict(self.source_flags())]
             declared += [[str(path) for path in self.include_paths()], self.cxx_args()]
-            declared += [self.extra_ldflags()]
+            declared += [self.extra_ldflags(), self.SOURCES_PER_UNIT]
             needs_torch = uses_torch or self.BINDING != "ctypes"
             return hit_memo(declared, needs_torch, environ)
         except Exception:  # noqa: BLE001 - the plan reports it
@@ -297,7 +301,11 @@ class OpBuilder:
         sources = tuple(Source(path, tuple(flags.get(path, ()))) for path in self.sources())
         if self.BINDING == "torch_extension" or (self.BINDING == "python" and self.uses_torch()):
             return with_precompiled(self.source_root(), sources, self.cxx_args())
-        return sources
+        if self.SOURCES_PER_UNIT == 1:
+            return sources
+        from .recipe.units import in_units
+
+        return in_units(sources, self.SOURCES_PER_UNIT)
 
     def _torch_target(self) -> TorchTarget | None:
         """Return the target of a stable-ABI op; None for other ops, and without ``sources()``."""

@@ -137,9 +137,12 @@ def _searches(
 
 
 def _lay_out(spec: BuildSpec, work: Path) -> None:
-    """Write the ninja file and an empty log, and create a link for each root."""
+    """Write the ninja file, the units and an empty log, and create a link for each root."""
     (work / "build.log").touch()
     write_ninja(work / "build.ninja", ninja.render(spec))
+    for unit in spec.units:
+        if unit.includes:
+            write_ninja(work / unit.path, ninja.unit_text(unit))
     for name, root in spec.roots.items():
         (work / name).symlink_to(root, target_is_directory=True)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -55,21 +55,22 @@ def read_inputs(spec: BuildSpec, work: Path, precompiled: Iterable[str] = ()) ->
         UnknownInputsError: A list is missing or is that of another source.
     """
     headers: dict[str, None] = {}
-    for source in spec.sources:
-        built = object_name(source)
-        read = _compiler_list(work, built, f"source/{source.path}")
+    for unit in spec.units:
+        built = object_name(unit)
+        read = _compiler_list(work, built, [unit.path, *unit.includes])
         headers.update(dict.fromkeys(read))
         assembled = _parsed(work / f"{built}{ASSEMBLER_LIST}")
         if spec.binding == HEADER:
             continue
         if assembled is None or any(flag.startswith("-flto") for flag in spec.cxx_flags):
             _refuse_hidden_includes(spec, read)
-        own_name = PurePosixPath(source.path).name  # the compiler tells it for debuggers
+        own_name = PurePosixPath(unit.path).name  # the compiler tells it for debuggers
         kept = [path for path in assembled or () if path != own_name and _is_kept(path)]
         headers.update(dict.fromkeys(kept))
     headers.update(dict.fromkeys(precompiled))
-    for source in spec.sources:
-        headers.pop(f"source/{source.path}", None)
+    for unit in spec.units:
+        for path in (unit.path, *unit.includes):
+            headers.pop(path, None)
     read = [path for path in headers if not path.startswith(f"{FOLDER}/")]
     return Inputs(tuple(read), () if spec.binding == HEADER else tuple(_linker_list(spec, work)))
 
@@ -88,17 +89,18 @@ def _text(file: Path) -> str | None:
         return None
 
 
-def _compiler_list(work: Path, built: str, source: str) -> list[str]:
+def _compiler_list(work: Path, built: str, sources: Sequence[str]) -> list[str]:
     name = f"{built}{COMPILER_LIST}"
     read = _parsed(work / name)
     if read is None:
         raise UnknownInputsError(
-            f"{source}: error: {name} must list the headers that the compiler read, but does not "
-            "exist; use a compiler and a launcher that pass -MD and -MF on"
+            f"{sources[0]}: error: {name} must list the headers that the compiler read, but does "
+            "not exist; use a compiler and a launcher that pass -MD and -MF on"
         )
-    if source not in read:
+    absent = next((source for source in sources if source not in read), None)
+    if absent is not None:
         raise UnknownInputsError(
-            f"{source}: error: {name} must list the headers of this source, got those of "
+            f"{absent}: error: {name} must list the headers of this source, got those of "
             f"{read[0] if read else 'no source'}; use a compiler and a launcher that pass -MD and "
             "-MF on"
         )
@@ -134,7 +136,7 @@ def _linker_list(spec: BuildSpec, work: Path) -> list[str]:
             f"link: error: {LINKER_LIST} must list the files that the linker read, but does not "
             "exist; use GNU ld, gold, lld or mold, and a compiler that passes -Wl on"
         )
-    objects = {object_name(source) for source in spec.sources}
+    objects = {object_name(unit) for unit in spec.units}
     kept = dict.fromkeys(map(_shortest, read))
     return [path for path in kept if path not in objects and not _is_temporary(path)]
 

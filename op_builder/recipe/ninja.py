@@ -10,7 +10,7 @@ from __future__ import annotations
 import string
 from collections.abc import Sequence
 
-from .spec import HEADER, BuildSpec, Source
+from .spec import HEADER, BuildSpec, Unit
 
 TOOLCHAIN_FILE = "toolchain.ninja"
 # What the shell takes as it is.
@@ -46,13 +46,15 @@ def render(spec: BuildSpec) -> str:
         "",
     ]
     objects = []
-    for source in spec.sources:
-        built = object_name(source)
+    for unit in spec.units:
+        built = object_name(unit)
         objects.append(_path(built))
-        lines.append(f"build {_path(built)}: compile {_path('source/' + source.path)}")
-        if source.flags:
-            lines.append(f"  flags = {_join(source.flags)}")
-        if source.precompiled:
+        included = "".join(f" {_path(path)}" for path in unit.includes)
+        after = f" |{included}" if included else ""
+        lines.append(f"build {_path(built)}: compile {_path(unit.path)}{after}")
+        if unit.flags:
+            lines.append(f"  flags = {_join(unit.flags)}")
+        if unit.precompiled:
             lines.append("  header = $torch_extension")
     lines += ["", f"build {library_name(spec)}: link {' '.join(objects)}", ""]
     return "\n".join(lines)
@@ -101,9 +103,23 @@ def render_toolchain(
     )
 
 
-def object_name(source: Source) -> str:
-    """Return the object of a source, relative to the working folder."""
-    return f"objects/{source.path}.o"
+def object_name(unit: Unit) -> str:
+    """Return the object of a unit, relative to the working folder."""
+    return f"objects/{unit.path.removeprefix('source/')}.o"
+
+
+def unit_text(unit: Unit) -> str:
+    """Return the content of the file that includes the sources of a unit.
+
+    Example:
+        >>> from op_builder.recipe.ninja import unit_text
+        >>> from op_builder.recipe.spec import Source, Unit
+        >>> sources = (Source("a.cpp", unit="unit_0"), Source("b.cpp", unit="unit_0"))
+        >>> print(unit_text(Unit("unit_0.cpp", sources)), end="")
+        #include "source/a.cpp"
+        #include "source/b.cpp"
+    """
+    return "".join(f'#include "{path}"\n' for path in unit.includes)
 
 
 def library_name(spec: BuildSpec) -> str:

@@ -37,12 +37,40 @@ TORCH_TARGET = (2, 10)
 class Source:
     """One C++ file, relative to the root ``source``, and the flags for this file alone.
 
-    ``precompiled`` is whether it can use the precompiled ``torch/extension.h``.
+    ``precompiled`` is whether it can use the precompiled ``torch/extension.h``. Sources with the
+    same ``unit`` are compiled together; one without a unit is compiled by itself.
     """
 
     path: str
     flags: tuple[str, ...] = ()
     precompiled: bool = False
+    unit: str = ""
+
+
+@dataclass(frozen=True)
+class Unit:
+    """What one run of the compiler compiles: a source, or a file that includes several.
+
+    ``path`` is relative to the working folder.
+    """
+
+    path: str
+    sources: tuple[Source, ...]
+
+    @property
+    def flags(self) -> tuple[str, ...]:
+        """The flags for this unit alone."""
+        return self.sources[0].flags
+
+    @property
+    def precompiled(self) -> bool:
+        """Whether it can use the precompiled ``torch/extension.h``."""
+        return self.sources[0].precompiled
+
+    @property
+    def includes(self) -> tuple[str, ...]:
+        """The files that it includes, relative to the working folder; none if it is a source."""
+        return tuple(f"source/{source.path}" for source in self.sources if source.unit)
 
 
 @dataclass(frozen=True)
@@ -96,6 +124,15 @@ class BuildSpec:
                 raise ValueError(
                     f"sources of {self.name} must be inside source_root(), got {source.path!r}"
                 )
+
+    @property
+    def units(self) -> tuple[Unit, ...]:
+        """What the compiler is run for, in the order of the sources."""
+        grouped: dict[str, list[Source]] = {}
+        for source in self.sources:
+            path = f"{source.unit}.cpp" if source.unit else f"source/{source.path}"
+            grouped.setdefault(path, []).append(source)
+        return tuple(Unit(path, tuple(sources)) for path, sources in grouped.items())
 
     @property
     def uses_native(self) -> bool:

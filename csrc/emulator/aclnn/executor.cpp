@@ -58,6 +58,8 @@ void for_each_tensor(const Operation& operation, const Arguments& arguments, Vis
     }
 }
 
+}  // namespace
+
 class Call : public Task {
   public:
     Call(const Operation& operation, Arguments arguments)
@@ -121,7 +123,6 @@ class Call : public Task {
     Arguments arguments_;
 };
 
-}  // namespace
 }  // namespace ascend_emulator
 
 struct aclOpExecutor {

@@ -32,7 +32,7 @@ T* created(T* handle) {
 
 /// 0, or the code, with an error noted, if the handle is not a live T.
 template <class T>
-int refuse(const T* handle) {
+int refusal_of(const T* handle) {
     const std::string problem = why_unusable(handle);
     return problem.empty() ? 0 : services().fail(invalid_handle, problem);
 }
@@ -42,7 +42,7 @@ int destroy(const T* handle) {
     if (handle == nullptr) {
         return 0;
     }
-    if (const int refused = refuse(handle)) {
+    if (const int refused = refusal_of(handle)) {
         return refused;
     }
     services().count_handle(T::handle_kind, -1);
@@ -81,7 +81,7 @@ int destroy_list(const List* list) {
         if (list == nullptr) {
             return 0;
         }
-        if (const int refused = refuse(list)) {
+        if (const int refused = refusal_of(list)) {
             return refused;
         }
         for (const auto* member : list->members) {
@@ -135,7 +135,7 @@ void set_description(aclTensor* tensor, std::shared_ptr<TensorDescription> descr
 template <class Get>
 int describe(const aclTensor* tensor, const void* result, const char* name, Get get) {
     return guarded([&] {
-        int refused = refuse(tensor);
+        int refused = refusal_of(tensor);
         refused = refused != 0 ? refused : check_pointer(result, name);
         if (refused == 0) {
             get(*tensor->description);
@@ -155,7 +155,7 @@ void copy_list(const IntList& values, std::int64_t** copy, std::uint64_t* count)
 template <class Handle, class Count>
 int count_members(const Handle* handle, std::uint64_t* count, Count count_of_handle) {
     return guarded([&] {
-        int refused = refuse(handle);
+        int refused = refusal_of(handle);
         refused = refused != 0 ? refused : check_pointer(count, "size");
         if (refused == 0) {
             *count = count_of_handle(*handle);
@@ -200,7 +200,7 @@ EMULATOR_EXPORT int aclInitTensor(aclTensor* tensor, const std::int64_t* sizes, 
                                   const std::int64_t* storage_sizes, std::uint64_t storage_rank,
                                   void* data) {
     return guarded([&]() -> int {
-        if (const int refused = refuse(tensor)) {
+        if (const int refused = refusal_of(tensor)) {
             return refused;
         }
         auto description = description_from(sizes, rank, type, strides, offset, format,
@@ -291,7 +291,7 @@ EMULATOR_EXPORT int aclGetRawTensorAddr(const aclTensor* tensor, void** data) {
 }
 EMULATOR_EXPORT int aclSetRawTensorAddr(aclTensor* tensor, void* data) {
     return guarded([&]() -> int {
-        if (const int refused = refuse(tensor)) {
+        if (const int refused = refusal_of(tensor)) {
             return refused;
         }
         auto description = std::make_shared<TensorDescription>(*tensor->description);

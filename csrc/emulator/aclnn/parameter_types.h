@@ -79,6 +79,8 @@ template <class T>
 constexpr bool is_optional<Optional<T>> = true;
 
 using Int = std::int64_t;
+/// A number as an index of a C++ container.
+inline std::size_t as_index(Int index) { return static_cast<std::size_t>(index); }
 using Int32 = std::int32_t;
 using UInt = std::uint64_t;
 using String = std::string;

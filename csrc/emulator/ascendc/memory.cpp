@@ -11,7 +11,6 @@
 namespace aicore {
 namespace {
 
-constexpr std::uint32_t granule = 32;
 const char* const space_names[space_count] = {"UB", "L1", "L0A", "L0B", "L0C", "BT", "FB"};
 
 std::uint32_t rounded_up(std::uint32_t bytes) { return (bytes + granule - 1) / granule * granule; }

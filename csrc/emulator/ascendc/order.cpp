@@ -8,7 +8,6 @@
 namespace aicore {
 namespace {
 
-constexpr std::uint32_t granule = 32;
 constexpr int last_event = 7;
 const char* const pipe_names[] = {"S", "V", "M", "MTE1", "MTE2", "MTE3", "FIX", "ALL"};
 

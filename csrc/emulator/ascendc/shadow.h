@@ -5,6 +5,9 @@
 
 namespace aicore {
 
+/// The bytes that one Shadow describes.
+constexpr std::uint32_t granule = 32;
+
 struct Core::Shadow {
     std::uint32_t run;  // of another run: never accessed
     bool written;

@@ -12,7 +12,7 @@ Tensor side(const Tensor& boxes, Int dim, Int index) {
 
 Tensor larger(const Tensor& a, const Tensor& b) { return aten("maximum", a, b); }
 Tensor smaller(const Tensor& a, const Tensor& b) { return aten("minimum", a, b); }
-Tensor positive(const Tensor& x) { return aten("clamp_min", x, 0.0); }
+Tensor non_negative(const Tensor& x) { return aten("clamp_min", x, 0.0); }
 
 /// The corners of boxes, by coordinate.
 struct Boxes {
@@ -27,8 +27,8 @@ struct Boxes {
 };
 
 Tensor intersection(const Boxes& a, const Boxes& b, double eps) {
-    return positive(smaller(a.x1, b.x1) - larger(a.x0, b.x0) + eps) *
-           positive(smaller(a.y1, b.y1) - larger(a.y0, b.y0) + eps);
+    return non_negative(smaller(a.x1, b.x1) - larger(a.x0, b.x0) + eps) *
+           non_negative(smaller(a.y1, b.y1) - larger(a.y0, b.y0) + eps);
 }
 
 Tensor overlap_of(const Boxes& a, const Boxes& b, const String& mode, double eps) {

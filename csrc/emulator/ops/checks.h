@@ -22,6 +22,9 @@ inline void require(bool holds, const std::string& problem) {
     }
 }
 
+/// An optional tensor; one without elements is not given.
+inline Tensor given(const Tensor& x) { return x.defined() && x.numel() != 0 ? x : Tensor(); }
+
 /// Refuse a tensor that stands for a scalar unless it has one element.
 inline void require_one_element(const char* argument, const Tensor& tensor) {
     require(tensor.numel() == 1, std::string(argument) + " must have one element, got " +

@@ -51,66 +51,67 @@ Tensor ranks_to_columns(const Ranks& ranks, const Tensor& x) {
 
 }  // namespace
 
-#define OPERANDS Tensor x1, Tensor x2, Optional<Tensor> bias
+#define MATMUL_OPERANDS Tensor x1, Tensor x2, Optional<Tensor> bias
 // How the work is divided, and what does the communication.
 #define TURNS Unused<Int>, Unused<Int>
 #define SCALES REFUSED(Tensor, x1Scale), REFUSED(Tensor, x2Scale), REFUSED(Tensor, quantScale)
 
-ACLNN_CHECKED(aclnnMatmulAllReduce, OPERANDS, String group, String reduceOp, TURNS, Out output) {
+ACLNN_CHECKED(aclnnMatmulAllReduce, MATMUL_OPERANDS, String group, String reduceOp, TURNS,
+              Out output) {
     check_sum(reduceOp);
     output = Ranks(group).all_gather(product(x1, x2, bias)).sum({0});
 }
-ACLNN_CHECKED(aclnnMatmulAllReduceV2, OPERANDS, Optional<Tensor> x3, String group, String reduceOp,
-              TURNS, Out output) {
+ACLNN_CHECKED(aclnnMatmulAllReduceV2, MATMUL_OPERANDS, Optional<Tensor> x3, String group,
+              String reduceOp, TURNS, Out output) {
     check_sum(reduceOp);
     const Tensor found = product(x1, x2, bias);
     output = Ranks(group).all_gather(x3.defined() ? found + x3.to_float() : found).sum({0});
 }
-ACLNN_CHECKED(aclnnMatmulAllReduceV3, OPERANDS, Optional<Tensor> x3, String group, String reduceOp,
-              Unused<String>, TURNS, Out output) {
+ACLNN_CHECKED(aclnnMatmulAllReduceV3, MATMUL_OPERANDS, Optional<Tensor> x3, String group,
+              String reduceOp, Unused<String>, TURNS, Out output) {
     check_sum(reduceOp);
     const Tensor found = product(x1, x2, bias);
     output = Ranks(group).all_gather(x3.defined() ? found + x3.to_float() : found).sum({0});
 }
-ACLNN_CHECKED(aclnnMatmulReduceScatter, OPERANDS, String group, String reduceOp, TURNS,
+ACLNN_CHECKED(aclnnMatmulReduceScatter, MATMUL_OPERANDS, String group, String reduceOp, TURNS,
               Out output) {
     check_sum(reduceOp);
     output = reduce_scatter(Ranks(group), product(x1, x2, bias));
 }
-ACLNN_CHECKED(aclnnMatmulReduceScatterV2, OPERANDS, SCALES, Unused<Int>, String group,
+ACLNN_CHECKED(aclnnMatmulReduceScatterV2, MATMUL_OPERANDS, SCALES, Unused<Int>, String group,
               String reduceOp, TURNS, REFUSED(Int, groupSize), Unused<String>, Out output,
               REFUSED(Out, amaxOut)) {
     check_sum(reduceOp);
     output = reduce_scatter(Ranks(group), product(x1, x2, bias));
 }
-ACLNN_CHECKED(aclnnAllGatherMatmul, OPERANDS, String group, REFUSED(Int, gatherIndex), TURNS,
+ACLNN_CHECKED(aclnnAllGatherMatmul, MATMUL_OPERANDS, String group, REFUSED(Int, gatherIndex), TURNS,
               Out output, Optional<Out> gatherOut) {
     gather_matmul(group, x1, x2, bias, output, gatherOut);
 }
-ACLNN_CHECKED(aclnnAllGatherMatmulV2, OPERANDS, SCALES, Unused<Int>, String group,
+ACLNN_CHECKED(aclnnAllGatherMatmulV2, MATMUL_OPERANDS, SCALES, Unused<Int>, String group,
               REFUSED(Int, gatherIndex), TURNS, REFUSED(Int, groupSize), Unused<String>, Out output,
               Optional<Out> gatherOut, REFUSED(Out, amaxOut)) {
     gather_matmul(group, x1, x2, bias, output, gatherOut);
 }
 
-ACLNN_CHECKED(aclnnMatmulAlltoAll, OPERANDS, OptionalInts alltoAllAxes, String group,
+ACLNN_CHECKED(aclnnMatmulAlltoAll, MATMUL_OPERANDS, OptionalInts alltoAllAxes, String group,
               REFUSED(bool, transposeX1), bool transposeX2, Out output) {
     check_axes(alltoAllAxes, {-1, -2});
     output = columns_to_ranks(Ranks(group), product(x1, turned(x2, transposeX2), bias));
 }
-ACLNN_CHECKED(aclnnMatmulAlltoAllV2, OPERANDS, OptionalInts alltoAllAxes, String group,
+ACLNN_CHECKED(aclnnMatmulAlltoAllV2, MATMUL_OPERANDS, OptionalInts alltoAllAxes, String group,
               Unused<String>, REFUSED(bool, transposeX1), bool transposeX2, Out output) {
     check_axes(alltoAllAxes, {-1, -2});
     output = columns_to_ranks(Ranks(group), product(x1, turned(x2, transposeX2), bias));
 }
-ACLNN_CHECKED(aclnnAlltoAllMatmul, OPERANDS, OptionalInts alltoAllAxes, String group,
+ACLNN_CHECKED(aclnnAlltoAllMatmul, MATMUL_OPERANDS, OptionalInts alltoAllAxes, String group,
               REFUSED(bool, transposeX1), bool transposeX2, Out output, Optional<Out> alltoAllOut) {
     check_axes(alltoAllAxes, {-2, -1});
     const Tensor found = ranks_to_columns(Ranks(group), x1);
     output = product(found, turned(x2, transposeX2), bias);
     alltoAllOut = found;
 }
-ACLNN_CHECKED(aclnnAlltoAllMatmulV2, OPERANDS, OptionalInts alltoAllAxes, String group,
+ACLNN_CHECKED(aclnnAlltoAllMatmulV2, MATMUL_OPERANDS, OptionalInts alltoAllAxes, String group,
               Unused<String>, REFUSED(bool, transposeX1), bool transposeX2, Out output,
               Optional<Out> alltoAllOut) {
     check_axes(alltoAllAxes, {-2, -1});

@@ -30,7 +30,7 @@ Tensor activated(const Tensor& x, const String& name) {
 }
 
 /// The quantized arguments. Those that are not given are undefined.
-struct Factors {
+struct QuantizedArguments {
     Tensor scale;
     Tensor offset;
     Tensor deq_scale1;
@@ -47,7 +47,7 @@ struct Feed {
     Tensor weight2;
     Tensor bias1;
     Tensor bias2;
-    Factors factors;
+    QuantizedArguments factors;
     String activation;
 
     /// The part of a parameter that belongs to an expert.
@@ -166,7 +166,7 @@ std::optional<IntList> counts_of(std::optional<IntList> tokens, bool are_ends) {
         Optional<Tensor> antiquant_scale2, Optional<Tensor> antiquant_offset1,    \
         Optional<Tensor> antiquant_offset2
 #define FACTORS                                                                    \
-    Factors {                                                                      \
+    QuantizedArguments {                                                           \
         scale, offset, deq_scale1, deq_scale2, antiquant_scale1, antiquant_scale2, \
             antiquant_offset1, antiquant_offset2                                   \
     }

@@ -65,7 +65,7 @@ struct GroupNorm {
 
 Tensor swish(const Tensor& x, double scale) { return x * aten("sigmoid", x * scale); }
 
-void check_layout(const String& layout) {
+void check_norm_layout(const String& layout) {
     require(layout.empty() || layout == "NCHW", "dataFormat must be NCHW, got " + layout);
 }
 
@@ -127,7 +127,7 @@ ACLNN(aclnnGroupNormSilu, Tensor x, Optional<Tensor> gamma, Optional<Tensor> bet
 }
 ACLNN_CHECKED(aclnnGroupNormSwish, Tensor x, Tensor gamma, Tensor beta, Int groups, String layout,
               double eps, bool activates, double scale, Out y, Out mean, Out rstd) {
-    check_layout(layout);
+    check_norm_layout(layout);
     const Normed found = GroupNorm{x, gamma, beta, groups}.run(eps);
     y = activates ? swish(found.y, scale) : found.y;
     mean = found.mean;
@@ -137,7 +137,7 @@ ACLNN_CHECKED(aclnnGroupNormSwish, Tensor x, Tensor gamma, Tensor beta, Int grou
 ACLNN_CHECKED(aclnnGroupNormSwishGrad, Tensor dy, Tensor mean, Tensor rstd, Tensor x, Tensor gamma,
               Tensor beta, Int groups, String layout, double scale, bool wants_gamma,
               bool wants_beta, Out dx, Optional<Out> dgamma, Optional<Out> dbeta) {
-    check_layout(layout);
+    check_norm_layout(layout);
     const GroupNorm norm{x, gamma, beta, groups};
     const Tensor normed = norm.again(mean, rstd);
     const Tensor gate = aten("sigmoid", normed * scale);

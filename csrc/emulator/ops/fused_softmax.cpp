@@ -6,7 +6,7 @@ using namespace ascend_emulator;
 
 namespace {
 
-Tensor softmax(const Tensor& x) { return aten("softmax.int", x, Int{-1}); }
+Tensor softmax_of_rows(const Tensor& x) { return aten("softmax.int", x, Int{-1}); }
 
 constexpr double masked_value = -10000.0;  // a row that is masked altogether is uniform
 
@@ -14,7 +14,7 @@ constexpr double masked_value = -10000.0;  // a row that is masked altogether is
 
 ACLNN(aclnnScaledMaskedSoftmax, Tensor x, Tensor mask, double scale, REFUSED(bool, fixTriuMask),
       Out y) {
-    y = softmax(aten("masked_fill.Scalar", x.to_float() * scale, mask, masked_value));
+    y = softmax_of_rows(aten("masked_fill.Scalar", x.to_float() * scale, mask, masked_value));
 }
 ACLNN(aclnnScaledMaskedSoftmaxBackward, Tensor grad, Tensor y, Tensor mask, double scale,
       REFUSED(bool, fixTriuMask), Out out) {
@@ -38,5 +38,5 @@ ACLNN(aclnnMaskedSoftmaxWithRelPosBias, Tensor x, Optional<Tensor> attenMask,
         scores = scores + attenMask.to_float().reshape({1, windows, 1, rows, columns});
     }
     scores = scores + relativePosBias.to_float().reshape({1, 1, heads, rows, columns});
-    out = softmax(scores).reshape(x.sizes());
+    out = softmax_of_rows(scores).reshape(x.sizes());
 }

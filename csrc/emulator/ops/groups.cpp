@@ -7,8 +7,6 @@
 
 namespace ascend_emulator {
 
-Tensor rows(const Tensor& x, Int begin, Int end) { return aten("slice.Tensor", x, 0, begin, end); }
-
 Groups groups_of(const Tensor& list, Int type, Int total) {
     require(type >= 0 && type <= 2, "groupListType must be 0, 1 or 2, got " + std::to_string(type));
     const IntList values = integers_of(list);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "emulator/aten/value.h"
+#include "emulator/ops/slices.h"
 
 namespace ascend_emulator {
 
@@ -25,9 +26,6 @@ std::int64_t rows_in(const Groups& groups);
 
 /// The index of the group of each row, up to rows_in(groups).
 Tensor group_of_each_row(const Groups& groups);
-
-/// Rows begin to end.
-Tensor rows(const Tensor& x, std::int64_t begin, std::int64_t end);
 
 /// The first rows of an output; the others are not written.
 template <class Output>

@@ -32,8 +32,6 @@ ACLNN(aclnnMhcPostBackward, Tensor gradOutput, Tensor x, Tensor hRes, Tensor hOu
 
 namespace {
 
-Tensor part(const Tensor& x, Int begin, Int end) { return aten("slice.Tensor", x, -1, begin, end); }
-
 Tensor element(const Tensor& x, Int index) { return aten("select.int", x, 0, index); }
 
 }  // namespace
@@ -59,7 +57,7 @@ ACLNN_CHECKED(aclnnMhcPre, Tensor x, Tensor phi, Tensor alpha, Tensor bias, Opti
     const Tensor mix = matmul(weighted, phi.to_float().transpose(0, 1));
     const Tensor w = mix * scale;
     const auto mapped = [&](Int index, Int begin, Int end) {
-        return part(w, begin, end) * element(alpha, index) + part(bias, begin, end);
+        return columns(w, begin, end) * element(alpha, index) + columns(bias, begin, end);
     };
     const Tensor pre = aten("sigmoid", mapped(0, 0, n)) + hcEps;
     hIn = shaped((aten("unsqueeze", pre, -1) * flat.reshape({-1, n, x.size(-1)})).sum({1}),

@@ -146,14 +146,14 @@ ACLNN_CHECKED(aclnnKvRmsNormRopeCacheV2, Tensor kv, Tensor gamma, Tensor cos, Te
 
 namespace {
 
-struct Split {
+struct Heads {
     Tensor q;
     Tensor k;
     Tensor v;
 };
 
 /// The heads of q, k and v, in the last two dimensions.
-Split split_heads(const Tensor& x, const IntList& sizes, Int head_dim) {
+Heads split_heads(const Tensor& x, const IntList& sizes, Int head_dim) {
     require(sizes.size() == 3, "sizeSplits must have 3 sizes, got " + std::to_string(sizes.size()));
     const TensorList parts = aten_all("split_with_sizes", x, sizes, -1);
     const auto heads = [&](const Tensor& part) {
@@ -217,7 +217,7 @@ ACLNN_CHECKED(aclnnDequantRopeQuantKvcache, Tensor x, Tensor cos, Tensor sin, In
     require((x.dtype() == DType::int32) == weight_scale.defined(),
             "weightScale must be given if x is int32, and only then");
     const Tensor values = dequantized(x, weight_scale, activation_scale, bias);
-    const Split heads = split_heads(values, sizes, cos.size(-1));
+    const Heads heads = split_heads(values, sizes, cos.size(-1));
     const auto spread = [&](const Tensor& part) {
         return x.dim() == 2 ? aten("unsqueeze", part, 1) : part;
     };

@@ -8,8 +8,6 @@ using namespace ascend_emulator;
 
 namespace {
 
-std::size_t at(Int index) { return static_cast<std::size_t>(index); }
-
 /// The pairs of a token and one of its k experts that take part, and how many rows every rank sends
 /// to every other.
 struct Exchange {
@@ -22,20 +20,21 @@ struct Exchange {
         const IntList active = mask.defined() ? integers_of(mask) : IntList();
         for (std::size_t pair = 0; pair < experts.size(); ++pair) {
             const bool by_pair = mask.defined() && mask.dim() == 2;
-            const bool takes_part = !mask.defined() || active[by_pair ? pair : pair / at(k)] != 0;
+            const bool takes_part =
+                !mask.defined() || active[by_pair ? pair : pair / as_index(k)] != 0;
             require(!takes_part || (experts[pair] >= 0 && experts[pair] < moe_experts),
                     "expertIds must be 0 to " + std::to_string(moe_experts - 1) + ", got " +
                         std::to_string(experts[pair]));
             experts[pair] = takes_part ? experts[pair] : -1;
         }
-        sent.assign(at(ranks.size()), 0);
-        sent_by_expert.assign(at(moe_experts), 0);
+        sent.assign(as_index(ranks.size()), 0);
+        sent_by_expert.assign(as_index(moe_experts), 0);
         for (const Int pair : argsort(experts)) {
-            const Int expert = experts[at(pair)];
+            const Int expert = experts[as_index(pair)];
             if (expert >= 0) {
                 pairs.push_back(pair);
-                ++sent[at(expert / local)];
-                ++sent_by_expert[at(expert)];
+                ++sent[as_index(expert / local)];
+                ++sent_by_expert[as_index(expert)];
             }
         }
     }
@@ -57,8 +56,8 @@ struct Received {
         for (Int source = 0; source < ranks; ++source) {
             Int rows = 0;
             for (Int expert = 0; expert < local; ++expert) {
-                const Int count = counts[at(source * local + expert)];
-                expert_of.insert(expert_of.end(), at(count), expert);
+                const Int count = counts[as_index(source * local + expert)];
+                expert_of.insert(expert_of.end(), as_index(count), expert);
                 rows += count;
             }
             by_rank.push_back(rows);
@@ -67,9 +66,9 @@ struct Received {
         for (Int expert = 0; expert < local; ++expert) {
             Int rows = 0;
             for (Int source = 0; source < ranks; ++source) {
-                rows += counts[at(source * local + expert)];
+                rows += counts[as_index(source * local + expert)];
                 ends.push_back((ends.empty() ? 0 : ends.back()) +
-                               counts[at(source * local + expert)]);
+                               counts[as_index(source * local + expert)]);
             }
             by_expert.push_back(rows);
         }
@@ -129,12 +128,12 @@ Tensor combine(const Tensor& expand_x, const Exchange& exchange, const Tensor& e
                const Tensor& scales, Int tokens) {
     const Ranks& ranks = exchange.ranks;
     const IntList all_ends = integers_of(ends);
-    IntList counts(at(ranks.size() * exchange.local));
+    IntList counts(as_index(ranks.size() * exchange.local));
     for (Int expert = 0; expert < exchange.local; ++expert) {
         for (Int source = 0; source < ranks.size(); ++source) {
             const Int i = expert * ranks.size() + source;
-            counts[at(source * exchange.local + expert)] =
-                all_ends[at(i)] - (i == 0 ? 0 : all_ends[at(i - 1)]);
+            counts[as_index(source * exchange.local + expert)] =
+                all_ends[as_index(i)] - (i == 0 ? 0 : all_ends[as_index(i - 1)]);
         }
     }
     const Received received(counts, ranks.size(), exchange.local);

@@ -6,8 +6,6 @@ using namespace ascend_emulator;
 
 namespace {
 
-std::size_t at(Int index) { return static_cast<std::size_t>(index); }
-
 /// Pair i is token i / k with its expert of number i % k. Its row is -1 if it was dropped.
 struct Pairs {
     Pairs(const Tensor& row_idx, Int its_k, bool by_column)
@@ -21,7 +19,7 @@ struct Pairs {
         const IntList given = rows;
         for (Int token = 0; token < tokens; ++token) {
             for (Int i = 0; i < k; ++i) {
-                rows[at(token * k + i)] = given[at(token + i * tokens)];
+                rows[as_index(token * k + i)] = given[as_index(token + i * tokens)];
             }
         }
     }

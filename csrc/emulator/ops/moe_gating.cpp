@@ -6,7 +6,7 @@ using namespace ascend_emulator;
 
 namespace {
 
-enum Norm : Int { softmax = 0, sigmoid = 1, sqrt_softplus = 2 };
+enum GatingNorm : Int { softmax_norm = 0, sigmoid_norm = 1, sqrt_softplus = 2 };
 
 struct Gating {
     Int k;
@@ -27,16 +27,17 @@ struct Gating {
         require(group_count >= 1 && experts % group_count == 0,
                 "groupCount must divide the " + std::to_string(experts) + " experts, got " +
                     std::to_string(group_count));
-        require(norm_type == softmax || norm_type == sigmoid ||
+        require(norm_type == softmax_norm || norm_type == sigmoid_norm ||
                     (norm_type == sqrt_softplus && is_ascend950()),
                 "normType must be 0 or 1, got " + std::to_string(norm_type));
     }
     Tensor norm(const Tensor& x) const {
         const Tensor wide = x.to_float();
-        if (norm_type == softmax) {
+        if (norm_type == softmax_norm) {
             return aten("softmax.int", wide, Int{-1});
         }
-        return norm_type == sigmoid ? aten("sigmoid", wide) : aten("sqrt", aten("softplus", wide));
+        return norm_type == sigmoid_norm ? aten("sigmoid", wide)
+                                         : aten("sqrt", aten("softplus", wide));
     }
     Tensor chosen(const Tensor& scores) const {
         if (group_count == 1) {
@@ -55,7 +56,7 @@ struct Gating {
     }
     Tensor weights(const Tensor& normed, const Tensor& experts) const {
         const Tensor found = aten("gather", normed, Int{1}, experts);
-        const bool divides = norm_type != softmax || renorm == 1;
+        const bool divides = norm_type != softmax_norm || renorm == 1;
         return (divides ? found / (found.sum({-1}, true) + eps) : found) * scaling;
     }
 };
@@ -99,7 +100,7 @@ ACLNN_CHECKED(aclnnMoeGatingTopKV2, Tensor x, Optional<Tensor> bias, Optional<Te
 ACLNN_CHECKED(aclnnMoeGatingTopKBackward, Tensor xNorm, Tensor gradY, Tensor expertIdx,
               Unused<Int> renorm, Int normType, double scaling, double eps, Out out) {
     (void)renorm;  // it concerns softmax
-    if (normType != sigmoid) {
+    if (normType != sigmoid_norm) {
         not_emulated("normType " + std::to_string(normType));
     }
     const Tensor experts = expertIdx.to(DType::int64);

@@ -7,8 +7,6 @@ using namespace ascend_emulator;
 
 namespace {
 
-std::size_t at(Int index) { return static_cast<std::size_t>(index); }
-
 /// As a slice [:count] of Python; 0 keeps all.
 Int kept(Int total, Int count) {
     return count == 0  ? total
@@ -26,7 +24,7 @@ ACLNN_CHECKED(aclnnMoeTokenPermute, Tensor tokens, Tensor indices, Int numOutTok
                                                    std::to_string(indices.size(0)));
     IntList order = argsort(integers_of(indices));
     sortedIndicesOut = integer_tensor(inverse_of(order));
-    order.resize(at(kept(indices.numel(), numOutTokens)));
+    order.resize(as_index(kept(indices.numel(), numOutTokens)));
     for (Int& pair : order) {
         pair /= top_k;
     }
@@ -46,7 +44,9 @@ namespace {
 struct RoutingMap {
     explicit RoutingMap(const Tensor& map)
         : chosen(integers_of(map)), tokens(map.size(0)), experts(map.size(1)) {}
-    bool goes(Int token, Int expert) const { return chosen[at(token * experts + expert)] != 0; }
+    bool goes(Int token, Int expert) const {
+        return chosen[as_index(token * experts + expert)] != 0;
+    }
 
     /// The index in `probs` of each chosen pair, by expert.
     IntList by_expert() const {
@@ -62,7 +62,7 @@ struct RoutingMap {
     }
     /// The same with top_k places per token: its chosen pairs, then -1.
     IntList by_token(Int top_k) const {
-        IntList found(at(tokens * top_k), -1);
+        IntList found(as_index(tokens * top_k), -1);
         for (Int token = 0; token < tokens; ++token) {
             Int place = token * top_k;
             for (Int expert = 0; expert < experts; ++expert) {
@@ -70,7 +70,7 @@ struct RoutingMap {
                     require(place < (token + 1) * top_k,
                             "routingMap must choose at most " + std::to_string(top_k) +
                                 " experts per token, got more for token " + std::to_string(token));
-                    found[at(place++)] = token * experts + expert;
+                    found[as_index(place++)] = token * experts + expert;
                 }
             }
         }
@@ -80,12 +80,12 @@ struct RoutingMap {
     IntList by_capacity(Int capacity) const {
         IntList found;
         for (Int expert = 0; expert < experts; ++expert) {
-            IntList does_not_go(at(tokens));
+            IntList does_not_go(as_index(tokens));
             for (Int token = 0; token < tokens; ++token) {
-                does_not_go[at(token)] = goes(token, expert) ? 0 : 1;
+                does_not_go[as_index(token)] = goes(token, expert) ? 0 : 1;
             }
             IntList order = argsort(does_not_go);
-            order.resize(at(capacity));
+            order.resize(as_index(capacity));
             for (const Int token : order) {
                 found.push_back(token * experts + expert);
             }
@@ -103,11 +103,11 @@ struct RoutingMap {
         const IntList pairs = by_expert();
         IntList row_of(chosen.size(), -1);
         for (std::size_t row = 0; row < pairs.size(); ++row) {
-            row_of[at(pairs[row])] = static_cast<Int>(row);
+            row_of[as_index(pairs[row])] = static_cast<Int>(row);
         }
         IntList found = by_token(top_k);
         for (Int& pair : found) {
-            pair = pair < 0 ? -1 : row_of[at(pair)];
+            pair = pair < 0 ? -1 : row_of[as_index(pair)];
         }
         return found;
     }
@@ -160,7 +160,7 @@ ACLNN(aclnnMoeTokenPermuteWithRoutingMapGrad, Tensor permutedTokensGrad,
     IntList pairs;
     if (dropAndPad) {
         for (Int i = 0; i < count; ++i) {
-            pairs.push_back(indices[at(i)] * expertsNum + i / (count / expertsNum));
+            pairs.push_back(indices[as_index(i)] * expertsNum + i / (count / expertsNum));
         }
     } else {
         require(routingMap.defined(), "routingMap is required with permutedProbsOutputGrad");
@@ -237,7 +237,7 @@ ACLNN(aclnnMoeTokenUnpermuteWithRoutingMapGrad, Tensor unpermutedTokensGrad, Ten
     if (dropAndPad) {
         IntList token_of_row(places.size());
         for (std::size_t i = 0; i < places.size(); ++i) {
-            token_of_row[at(places[i])] = token_of[i];
+            token_of_row[as_index(places[i])] = token_of[i];
         }
         pairs = padded_pairs(token_of_row, experts);
     } else {

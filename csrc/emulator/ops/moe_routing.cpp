@@ -6,31 +6,29 @@ using namespace ascend_emulator;
 
 namespace {
 
-std::size_t at(Int index) { return static_cast<std::size_t>(index); }
-
 /// A pair is a token and one of its k experts; pair i belongs to token i / k. Experts from `begin`
 /// to `end` take part. With a capacity each of them has that many rows, and the pairs that exceed
 /// it are dropped.
 struct Routing {
     Routing(const IntList& experts, Int begin, Int end, Int capacity)
-        : rows(experts.size(), -1), counts(at(end - begin), 0) {
+        : rows(experts.size(), -1), counts(as_index(end - begin), 0) {
         order.reserve(experts.size());
         for (const Int pair : argsort(experts)) {
-            if (experts[at(pair)] >= begin && experts[at(pair)] < end) {
+            if (experts[as_index(pair)] >= begin && experts[as_index(pair)] < end) {
                 order.push_back(pair);
             }
         }
-        sources.assign(capacity > 0 ? at((end - begin) * capacity) : order.size(), -1);
+        sources.assign(capacity > 0 ? as_index((end - begin) * capacity) : order.size(), -1);
         Int next = 0;
         for (const Int pair : order) {
-            const Int expert = experts[at(pair)] - begin;
-            const Int taken = counts[at(expert)]++;
+            const Int expert = experts[as_index(pair)] - begin;
+            const Int taken = counts[as_index(expert)]++;
             if (capacity > 0 && taken >= capacity) {
                 continue;
             }
             const Int row = capacity > 0 ? expert * capacity + taken : next++;
-            rows[at(pair)] = row;
-            sources[at(row)] = pair;
+            rows[as_index(pair)] = row;
+            sources[as_index(row)] = pair;
         }
     }
 
@@ -87,14 +85,14 @@ ACLNN_CHECKED(aclnnMoeInitRouting, Tensor x, Tensor rowIdx, Tensor expertIdx, In
     IntList sources;
     IntList sorted;
     for (const Int pair : argsort(experts)) {
-        const Int row = rows[at(pair)];
+        const Int row = rows[as_index(pair)];
         require(row >= 0 && row < pairs, "rowIdx must be 0 to " + std::to_string(pairs - 1) +
                                              ", got " + std::to_string(row));
-        expanded_row_idx[at(row)] = static_cast<Int>(sources.size());
+        expanded_row_idx[as_index(row)] = static_cast<Int>(sources.size());
         sources.push_back(row % x.size(0));
-        sorted.push_back(experts[at(pair)]);
+        sorted.push_back(experts[as_index(pair)]);
     }
-    sources.resize(at(std::min(x.size(0), activeNum) * expertIdx.size(1)));
+    sources.resize(as_index(std::min(x.size(0), activeNum) * expertIdx.size(1)));
     expandedXOut = gathered(x, sources);
     expandedRowIdxOut = integer_tensor(expanded_row_idx);
     expandedExpertIdxOut = integer_tensor(sorted);
@@ -124,7 +122,7 @@ ACLNN_CHECKED(aclnnMoeInitRoutingV2, Tensor x, Tensor expertIdx, Int activeNum, 
     const Routing routing(experts, 0, count, pads ? expertCapacity : 0);
     IntList tokens = routing.tokens(top_k_of(expertIdx));
     if (!pads && activeNum > 0) {
-        tokens.resize(std::min(tokens.size(), at(activeNum)));
+        tokens.resize(std::min(tokens.size(), as_index(activeNum)));
     }
     const Tensor expanded = gathered(x, tokens);
     expandedXOut = pads ? expanded.reshape({expertNum, expertCapacity, x.size(1)}) : expanded;
@@ -183,7 +181,7 @@ Tensor factors(const Tensor& scale, const IntList& experts, const IntList& sourc
     }
     IntList rows;
     for (const Int pair : sources) {
-        rows.push_back(pair < 0 ? -1 : experts[at(pair)] - begin);
+        rows.push_back(pair < 0 ? -1 : experts[as_index(pair)] - begin);
     }
     return gathered(scale.to_float(), rows);
 }
@@ -220,7 +218,7 @@ struct Expansion {
              const Out& expanded_scale) const {
         IntList sources = routing.sources;
         if (capacity == 0 && active_num > 0) {
-            sources.resize(std::min(sources.size(), at(active_num)));
+            sources.resize(std::min(sources.size(), as_index(active_num)));
         }
         IntList tokens = routing.tokens(k);
         tokens.resize(sources.size());
@@ -306,7 +304,7 @@ ACLNN_CHECKED(aclnnMoeReRouting, Tensor tokens, Tensor expertTokenNumPerRank,
     const IntList counts = integers_of(expertTokenNumPerRank);
     IntList expert_of;  // each token
     for (std::size_t i = 0; i < counts.size(); ++i) {
-        expert_of.insert(expert_of.end(), at(counts[i]), static_cast<Int>(i) % experts);
+        expert_of.insert(expert_of.end(), as_index(counts[i]), static_cast<Int>(i) % experts);
     }
     require(static_cast<Int>(expert_of.size()) <= tokens.size(0),
             "expertTokenNumPerRank must add up to at most " + std::to_string(tokens.size(0)) +

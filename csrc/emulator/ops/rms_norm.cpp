@@ -8,8 +8,8 @@ using namespace ascend_emulator;
 namespace {
 
 /// The indices of the last `count` dimensions of x, and of those before them.
-struct Split {
-    Split(const Tensor& x, Int count) {
+struct Dimensions {
+    Dimensions(const Tensor& x, Int count) {
         for (Int i = 0; i < x.dim(); ++i) {
             (i < x.dim() - count ? outer : inner).push_back(i);
         }
@@ -26,7 +26,7 @@ namespace ascend_emulator {
 
 RmsNormed rms_norm(const Tensor& x, const Tensor& gamma, double eps) {
     const Tensor wide = x.to_float();
-    const Split dims(x, gamma.dim());
+    const Dimensions dims(x, gamma.dim());
     const Tensor rstd = aten("rsqrt", mean_over(wide * wide, dims.inner) + eps);
     return {wide * rstd * gamma.to_float(), rstd};
 }
@@ -38,7 +38,7 @@ Tensor rounded_sum(const Tensor& x1, const Tensor& x2) {
 RmsNormGradients rms_norm_gradients(const Tensor& dy, const Tensor& x, const Tensor& rstd,
                                     const Tensor& gamma) {
     const Tensor grad = dy.to_float();
-    const Split dims(x, gamma.dim());
+    const Dimensions dims(x, gamma.dim());
     const Tensor normed = x.to_float() * rstd;
     const Tensor weighted = grad * gamma.to_float();
     return {rstd * (weighted - normed * mean_over(weighted * normed, dims.inner)),

@@ -7,8 +7,6 @@ using namespace ascend_emulator;
 
 namespace {
 
-std::size_t at(Int index) { return static_cast<std::size_t>(index); }
-
 /// The attributes that both networks have. A cell is a layer in one direction; the cells of a layer
 /// stand side by side in every list, and along the first dimension of the states.
 struct Network {
@@ -38,14 +36,15 @@ struct Network {
     void check(const Tensors& params, const Tensor& x, const Tensor& batch_sizes) const {
         const Int wanted = cells() * (has_bias ? 4 : 2);
         require(layers > 0, "numLayers must be at least 1, got " + std::to_string(layers));
-        require(params.size() == at(wanted), "params must be a list of " + std::to_string(wanted) +
-                                                 " tensors, got " + std::to_string(params.size()));
+        require(params.size() == as_index(wanted), "params must be a list of " +
+                                                       std::to_string(wanted) + " tensors, got " +
+                                                       std::to_string(params.size()));
         const Int rank = batch_sizes.defined() ? 2 : 3;
         require(x.dim() == rank, "input must have " + std::to_string(rank) + " dimensions, got " +
                                      std::to_string(x.dim()));
     }
     RecurrentWeights weights(const Tensors& params, Int cell) const {
-        const std::size_t first = at(cell * (has_bias ? 4 : 2));
+        const std::size_t first = as_index(cell * (has_bias ? 4 : 2));
         RecurrentWeights found{params[first].to_float(), params[first + 1].to_float(), {}, {}};
         if (has_bias) {
             found.input_bias = params[first + 2].to_float();
@@ -54,7 +53,7 @@ struct Network {
         return found;
     }
     void write(const RecurrentWeights& grads, Int cell, const Outs& out) const {
-        const std::size_t first = at(cell * (has_bias ? 4 : 2));
+        const std::size_t first = as_index(cell * (has_bias ? 4 : 2));
         assign(out.tensors[first], grads.input);
         assign(out.tensors[first + 1], grads.hidden);
         if (has_bias) {
@@ -92,7 +91,7 @@ Tensor or_zeros(const Tensor& grad, const IntList& sizes) {
 
 void write_at(const Outs& out, Int cell, const Tensor& value) {
     if (!out.tensors.empty()) {
-        assign(out.tensors[at(cell)], value);
+        assign(out.tensors[as_index(cell)], value);
     }
 }
 
@@ -100,7 +99,7 @@ void write_at(const Outs& out, Int cell, const Tensor& value) {
 struct LstmLists {
     Tensors i, g, f, o, h, c, tanh_c;
     LstmStates at_cell(Int cell) const {
-        const auto wide = [cell](const Tensors& list) { return list[at(cell)].to_float(); };
+        const auto wide = [cell](const Tensors& list) { return list[as_index(cell)].to_float(); };
         return {{}, wide(h), wide(c), wide(i), wide(f), wide(g), wide(o), wide(tanh_c)};
     }
 };
@@ -169,12 +168,12 @@ ACLNN_CHECKED(aclnnLstmBackward, Tensor input, Tensors hx, Tensors params, Optio
                                : or_zeros({}, {x.size(0), x.size(1), size * directions});
     const Tensor last_h = or_zeros(dh, {network.cells(), x.size(1), size});
     const Tensor last_c = or_zeros(dc, {network.cells(), x.size(1), size});
-    TensorList first_h(at(network.cells()));
-    TensorList first_c(at(network.cells()));
+    TensorList first_h(as_index(network.cells()));
+    TensorList first_c(as_index(network.cells()));
     for (Int layer = layers - 1; layer >= 0; --layer) {
         TensorList below;
         for (Int d = 0; layer > 0 && d < directions; ++d) {
-            const Tensor y = h[at((layer - 1) * directions + d)].to_float();
+            const Tensor y = h[as_index((layer - 1) * directions + d)].to_float();
             below.push_back(mask.defined() ? y * mask : y);
         }
         const Tensor layer_x = layer == 0 ? x : aten("cat", below, -1);
@@ -185,8 +184,8 @@ ACLNN_CHECKED(aclnnLstmBackward, Tensor input, Tensors hx, Tensors params, Optio
                 layer_x, network.weights(params, cell), at_time(hx[0], cell).to_float(),
                 at_time(hx[1], cell).to_float(), lists.at_cell(cell), {direction == 1, mask},
                 direction_of(grad, direction, size), at_time(last_h, cell), at_time(last_c, cell));
-            first_h[at(cell)] = grads.h;
-            first_c[at(cell)] = grads.c;
+            first_h[as_index(cell)] = grads.h;
+            first_c[as_index(cell)] = grads.c;
             network.write(grads.weights, cell, grad_params);
             grad_below = grad_below.defined() ? grad_below + grads.x : grads.x;
         }
@@ -241,22 +240,24 @@ ACLNN_CHECKED(aclnnGRUBackward, Tensor input, Tensors params, Tensor hx, Tensor 
     const Int size = h[0].size(-1);
     const Int directions = network.directions();
     Tensor grad = network.time_major(dy, {});
-    TensorList first(at(network.cells()));
+    TensorList first(as_index(network.cells()));
     for (Int layer = layers - 1; layer >= 0; --layer) {
         TensorList below;
         for (Int d = 0; layer > 0 && d < directions; ++d) {
-            below.push_back(h[at((layer - 1) * directions + d)].to_float());
+            below.push_back(h[as_index((layer - 1) * directions + d)].to_float());
         }
         const Tensor layer_x = layer == 0 ? x : aten("cat", below, -1);
         Tensor grad_below;
         for (Int direction = 0; direction < directions; ++direction) {
             const Int cell = layer * directions + direction;
-            const auto wide = [cell](const Tensors& list) { return list[at(cell)].to_float(); };
+            const auto wide = [cell](const Tensors& list) {
+                return list[as_index(cell)].to_float();
+            };
             const RecurrentGradients grads =
                 gru_gradients(layer_x, network.weights(params, cell), at_time(hx, cell).to_float(),
                               {wide(h), wide(r), wide(z), wide(n), wide(h_n)}, {direction == 1, {}},
                               direction_of(grad, direction, size), at_time(dh, cell).to_float());
-            first[at(cell)] = grads.h;
+            first[as_index(cell)] = grads.h;
             network.write(grads.weights, cell, grad_params);
             grad_below = grad_below.defined() ? grad_below + grads.x : grads.x;
         }

@@ -1,16 +1,13 @@
 // Rotary embedding of queries and keys, with cosines and sines from a cache.
 #include "emulator/ops/checks.h"
 #include "emulator/ops/rows.h"
+#include "emulator/ops/slices.h"
 
 using namespace ascend_emulator;
 
 namespace {
 
 enum CacheMode : Int { segmented = 0, interleaved = 1 };
-
-Tensor part(const Tensor& x, Int begin, Int end, Int step = 1) {
-    return aten("slice.Tensor", x, -1, begin, end, step);
-}
 
 /// The angles of several axes, [axes, tokens, width], as one, [tokens, width].
 Tensor merged(const Tensor& angles, const Ints& section, Int mode) {
@@ -19,14 +16,14 @@ Tensor merged(const Tensor& angles, const Ints& section, Int mode) {
         const Tensor all = aten("clone", axis(0));
         for (Int i = 1; i < 3; ++i) {
             const Int end = section[1] * 3;
-            assign(part(all, i, end, 3), part(axis(i), i, end, 3));
+            assign(columns(all, i, end, 3), columns(axis(i), i, end, 3));
         }
         return all;
     }
     TensorList parts;
     Int begin = 0;
     for (std::size_t i = 0; i < section.size(); ++i) {
-        parts.push_back(part(axis(static_cast<Int>(i)), begin, begin + section[i]));
+        parts.push_back(columns(axis(static_cast<Int>(i)), begin, begin + section[i]));
         begin += section[i];
     }
     return aten("cat", parts, -1);
@@ -57,7 +54,7 @@ struct RopeCache {
         const Int width = cache.size(1) / 2;
         const Tensor found =
             aten("index_select", cache.to_float(), 0, positions.to(DType::int64).reshape({-1}));
-        const Tensor half = part(found, second ? width : 0, second ? 2 * width : width);
+        const Tensor half = columns(found, second ? width : 0, second ? 2 * width : width);
         const Int tokens = positions.size(-1);
         return (positions.dim() == 1 ? half
                                      : merged(half.reshape({-1, tokens, width}), section, mode))
@@ -66,14 +63,15 @@ struct RopeCache {
     Tensor rotated(const Tensor& x) const {
         const Int width = cache.size(1);
         const Tensor heads = x.to_float().reshape({x.size(0), -1, head_size});
-        const Tensor first = is_neox ? part(heads, 0, width / 2) : part(heads, 0, width, 2);
-        const Tensor second = is_neox ? part(heads, width / 2, width) : part(heads, 1, width, 2);
+        const Tensor first = is_neox ? columns(heads, 0, width / 2) : columns(heads, 0, width, 2);
+        const Tensor second =
+            is_neox ? columns(heads, width / 2, width) : columns(heads, 1, width, 2);
         const Tensor cos = angles(false);
         const Tensor sin = angles(true);
         const TensorList turned = {first * cos - second * sin, second * cos + first * sin};
         const Tensor joined = is_neox ? aten("cat", turned, -1)
                                       : aten("flatten.using_ints", aten("stack", turned, -1), -2);
-        return aten("cat", TensorList{joined, part(heads, width, head_size)}, -1)
+        return aten("cat", TensorList{joined, columns(heads, width, head_size)}, -1)
             .reshape(x.sizes());
     }
 };

@@ -10,8 +10,6 @@ using namespace ascend_emulator;
 
 namespace {
 
-std::size_t at(Int index) { return static_cast<std::size_t>(index); }
-
 std::vector<double> numbers_of(const Tensor& x) {
     const Tensor wide = x.to(DType::float64).contiguous();
     const auto* first = static_cast<const double*>(wide.data());
@@ -23,12 +21,12 @@ struct Candidates {
     std::vector<double> probabilities;
 
     void keep(Int count) {
-        tokens.resize(at(count));
-        probabilities.resize(at(count));
+        tokens.resize(as_index(count));
+        probabilities.resize(as_index(count));
     }
 };
 
-void softmax(std::vector<double>& x) {
+void make_probabilities(std::vector<double>& x) {
     const double largest = *std::max_element(x.begin(), x.end());
     double sum = 0;
     for (double& value : x) {
@@ -54,20 +52,20 @@ struct Sampler {
         const bool by_k = k >= 1 && k <= std::min(k_max, vocabulary());
         const bool by_p = p < 1;
         Candidates found;
-        found.tokens.resize(at(vocabulary()));
+        found.tokens.resize(as_index(vocabulary()));
         std::iota(found.tokens.begin(), found.tokens.end(), Int{0});
         if (by_k || by_p || min_p >= 1) {
             std::stable_sort(found.tokens.begin(), found.tokens.end(),
                              [row](Int a, Int b) { return row[a] > row[b]; });
         }
         if (by_k) {
-            found.tokens.resize(at(k));
+            found.tokens.resize(as_index(k));
         }
         for (const Int token : found.tokens) {
             found.probabilities.push_back(row[token]);
         }
         if (are_logits) {
-            softmax(found.probabilities);
+            make_probabilities(found.probabilities);
         }
         if (by_p) {
             found.keep(within(found.probabilities, p));
@@ -126,30 +124,32 @@ void sample(const Sampler& sampler, const Tensor& q, double eps, const Samples& 
     const std::vector<double> logits = numbers_of(sampler.logits);
     const IntList ks = integers_of(sampler.top_k);
     const std::vector<double> ps = numbers_of(sampler.top_p);
-    const std::vector<double> min_ps =
-        sampler.min_ps.defined() ? numbers_of(sampler.min_ps) : std::vector<double>(at(rows), -1);
+    const std::vector<double> min_ps = sampler.min_ps.defined()
+                                           ? numbers_of(sampler.min_ps)
+                                           : std::vector<double>(as_index(rows), -1);
     const std::vector<double> draws = q.defined() ? numbers_of(q) : std::vector<double>();
     const double nothing = sampler.are_logits ? -std::numeric_limits<double>::infinity() : 0;
     const Tensor kept = full({rows, width}, Scalar{nothing}, DType::float32);
     const Tensor values = full({rows, width}, Scalar{0.0}, DType::float32);
     IntList chosen;
-    IntList tokens(at(rows * width), 0);
+    IntList tokens(as_index(rows * width), 0);
     for (Int row = 0; row < rows; ++row) {
-        const double* own = &logits[at(row * width)];
-        const Candidates found = sampler.of_row(own, ks[at(row)], ps[at(row)], min_ps[at(row)]);
+        const double* own = &logits[as_index(row * width)];
+        const Candidates found =
+            sampler.of_row(own, ks[as_index(row)], ps[as_index(row)], min_ps[as_index(row)]);
         std::size_t best = 0;
         double largest = -1;
         for (std::size_t i = 0; i < found.tokens.size(); ++i) {
             const Int place = row * width + static_cast<Int>(i);
-            const double score = q.defined()
-                                     ? found.probabilities[i] / (std::abs(draws[at(place)]) + eps)
-                                     : found.probabilities[i];
+            const double score =
+                q.defined() ? found.probabilities[i] / (std::abs(draws[as_index(place)]) + eps)
+                            : found.probabilities[i];
             best = score > largest ? i : best;
             largest = std::max(score, largest);
             static_cast<float*>(kept.data())[row * width + found.tokens[i]] =
                 static_cast<float>(own[found.tokens[i]]);
             static_cast<float*>(values.data())[place] = static_cast<float>(found.probabilities[i]);
-            tokens[at(place)] = found.tokens[i];
+            tokens[as_index(place)] = found.tokens[i];
         }
         chosen.push_back(found.tokens[best]);
     }

@@ -26,7 +26,7 @@ Tensor logits_of(const Tensor& input, const Tensor& weight) {
     return aten("matmul", input.to_float(), weight.to_float().transpose(0, 1));
 }
 
-Tensor column(const Tensor& x) { return x.to_float().reshape({-1, 1}); }
+Tensor as_column(const Tensor& x) { return x.to_float().reshape({-1, 1}); }
 
 }  // namespace
 
@@ -35,7 +35,7 @@ ACLNN(aclnnFusedLinearOnlineMaxSum, Tensor input, Tensor weight, Tensor target, 
       Out targetMask, Out maskedTarget, Optional<Out> vocabLogits) {
     const Tensor logits = logits_of(input, weight);
     const Tensor largest = aten("amax", logits, IntList{-1});
-    const Tensor shifted = logits - column(largest);
+    const Tensor shifted = logits - as_column(largest);
     IntList chosen = integers_of(target);
     std::vector<bool> is_elsewhere(chosen.size());
     for (std::size_t i = 0; i < chosen.size(); ++i) {
@@ -63,8 +63,8 @@ ACLNN(aclnnFusedCrossEntropyLossWithMaxSum, Tensor logitsMax, Tensor sumExpLogit
       REFUSED(Tensor, weight), Optional<Tensor> vocabLogits, Out loss, Optional<Out> softmax) {
     loss = aten("log", sumExpLogits) - predictedLogits;
     if (vocabLogits.defined()) {
-        const Tensor shifted = vocabLogits.to_float() - column(logitsMax);
-        softmax = aten("exp", shifted) / column(sumExpLogits);
+        const Tensor shifted = vocabLogits.to_float() - as_column(logitsMax);
+        softmax = aten("exp", shifted) / as_column(sumExpLogits);
     }
 }
 
@@ -77,7 +77,7 @@ ACLNN(aclnnFusedLinearCrossEntropyLossGrad, Tensor grad, Tensor input, Tensor we
         require(logitsMax.defined() && sumExpLogits.defined(),
                 "logitsMax and sumExpLogits are required without softmax");
         probabilities =
-            aten("exp", logits_of(input, weight) - column(logitsMax)) / column(sumExpLogits);
+            aten("exp", logits_of(input, weight) - as_column(logitsMax)) / as_column(sumExpLogits);
     }
     const IntList bytes = integers_of(targetMask);
     const Int rows = grad.size(0);
@@ -88,7 +88,7 @@ ACLNN(aclnnFusedLinearCrossEntropyLossGrad, Tensor grad, Tensor input, Tensor we
     }
     const Tensor columns = maskedTarget.to(DType::int64).reshape({-1, 1});
     const Tensor grads =
-        aten("scatter_add", probabilities.to_float(), Int{1}, columns, -hits) * column(grad);
+        aten("scatter_add", probabilities.to_float(), Int{1}, columns, -hits) * as_column(grad);
     inputGrad = aten("matmul", grads, weight.to_float());
     weightGrad = aten("matmul", grads.transpose(0, 1), input.to_float());
 }

@@ -167,7 +167,7 @@ bool make_folder(const std::string& path) {
     return mkdir(path.c_str(), 0750) == 0 || errno == EEXIST;
 }
 
-bool write(const Profile& found) {
+bool write_profile(const Profile& found) {
     const std::string output = found.folder + "/emulated";  // msprof exports what is in it
     bool made = make_folder(found.parent) && make_folder(found.folder) && make_folder(output) &&
                 make_folder(found.folder + "/host");
@@ -220,7 +220,7 @@ bool stop_profile() {
     recording = false;
     Profile& found = profile();
     const std::lock_guard<std::mutex> lock(found.mutex);
-    return found.folder.empty() || write(found);
+    return found.folder.empty() || write_profile(found);
 }
 
 void end_profile() {

@@ -94,23 +94,23 @@ void backward(const Layout& layout, const AttentionInputs& inputs, const Tensor&
         Unused<Int>, Int sparse_mode
 #define START_INDICES Unused<Ints>, Unused<Ints>
 #define SCORE_OUTPUTS Out softmax_max, Out softmax_sum, Unused<Out>, Out out
-#define INPUTS(SINK, PSE_TYPE)     \
-    {query,                        \
-     key,                          \
-     value,                        \
-     bias,                         \
-     drop_mask,                    \
-     mask,                         \
-     SINK,                         \
-     prefix.values,                \
-     scale,                        \
-     keep_probability,             \
-     {sparse_mode, before, after}, \
+#define OPERANDS_OF_SCORE(SINK, PSE_TYPE) \
+    {query,                               \
+     key,                                 \
+     value,                               \
+     bias,                                \
+     drop_mask,                           \
+     mask,                                \
+     SINK,                                \
+     prefix.values,                       \
+     scale,                               \
+     keep_probability,                    \
+     {sparse_mode, before, after},        \
      PSE_TYPE}
 #define FORWARD(SINK, PSE_TYPE) \
-    forward({layout_name, heads}, INPUTS(SINK, PSE_TYPE), softmax_max, softmax_sum, out)
+    forward({layout_name, heads}, OPERANDS_OF_SCORE(SINK, PSE_TYPE), softmax_max, softmax_sum, out)
 #define BACKWARD(SINK, DSINK, PSE_TYPE) \
-    backward({layout_name, heads}, INPUTS(SINK, PSE_TYPE), dy, dq, dk, dv, dpse, DSINK)
+    backward({layout_name, heads}, OPERANDS_OF_SCORE(SINK, PSE_TYPE), dy, dq, dk, dv, dpse, DSINK)
 
 ACLNN_CHECKED(aclnnFlashAttentionScore, SCORE_INPUTS, OptionalInts prefix, SCORE_ATTRIBUTES,
               SCORE_OUTPUTS) {

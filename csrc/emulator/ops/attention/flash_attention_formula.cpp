@@ -9,12 +9,10 @@ namespace ascend_emulator {
 namespace {
 
 constexpr double masked_score = -1e30;
-constexpr double infinity = std::numeric_limits<double>::infinity();
 
 Tensor either(const Tensor& a, const Tensor& b) { return aten("logical_or", a, b); }
 Tensor below(const Tensor& x, Int limit) { return aten("lt.Scalar", x, limit); }
 Tensor above(const Tensor& x, Int limit) { return aten("gt.Scalar", x, limit); }
-Tensor given(const Tensor& x) { return x.defined() && x.numel() != 0 ? x : Tensor(); }
 
 /// True where a score does not count, [batch, 1, queries, keys]: a causal mask aligned to the lower
 /// right, except for the first `prefix` keys of each batch.
@@ -110,7 +108,7 @@ Probabilities attend(const AttentionInputs& in) {
     Tensor out = masked_out(scores.size(2), scores.size(3), in);
     if (given(in.bias).defined()) {
         scores = scores + scaled_bias(in);
-        const Tensor nothing = aten("eq.Scalar", scores, -infinity);
+        const Tensor nothing = aten("eq.Scalar", scores, -std::numeric_limits<double>::infinity());
         out = out.defined() ? either(out, nothing) : nothing;
     }
     if (out.defined()) {

@@ -105,7 +105,7 @@ void backward(const AttentionInputs& in, const Ends& ends, const Tensor& dy, Out
     dv = aten("cat", values, 0);
 }
 
-void check_layout(const std::string& name) {
+void check_varlen_layout(const std::string& name) {
     require(name == "TND", "inputLayout must be TND, got " + name);
 }
 
@@ -126,7 +126,7 @@ void check_layout(const std::string& name) {
     double scale, double keep_probability, Int before, Int after, Unused<Int>, String layout, \
         Unused<Int>, Int sparse_mode
 #define VARLEN_OUTPUTS Out softmax_max, Out softmax_sum, Unused<Out>, Out out
-#define INPUTS(PSE_TYPE)                                   \
+#define OPERANDS_OF_VARLEN(PSE_TYPE)                       \
     const AttentionInputs in{query,                        \
                              key,                          \
                              value,                        \
@@ -139,26 +139,26 @@ void check_layout(const std::string& name) {
                              keep_probability,             \
                              {sparse_mode, before, after}, \
                              PSE_TYPE};                    \
-    check_layout(layout);                                  \
+    check_varlen_layout(layout);                           \
     check_emulated(in)
 
 ACLNN_CHECKED(aclnnFlashAttentionVarLenScore, VARLEN_INPUTS, VARLEN_ATTRIBUTES, VARLEN_OUTPUTS) {
-    INPUTS(bias_before_scale);
+    OPERANDS_OF_VARLEN(bias_before_scale);
     forward(in, Ends(query_ends, key_ends, in), softmax_max, softmax_sum, out);
 }
 ACLNN_CHECKED(aclnnFlashAttentionVarLenScoreV2, VARLEN_INPUTS, Unused<Ints>, Unused<Ints>,
               VARLEN_ATTRIBUTES, Int pse_type, VARLEN_OUTPUTS) {
-    INPUTS(pse_type);
+    OPERANDS_OF_VARLEN(pse_type);
     forward(in, Ends(query_ends, key_ends, in), softmax_max, softmax_sum, out);
 }
 ACLNN_CHECKED(aclnnFlashAttentionUnpaddingScoreGrad, VARLEN_GRAD_INPUTS, VARLEN_ATTRIBUTES, Out dq,
               Out dk, Out dv, REFUSED(Out, dpseOut)) {
-    INPUTS(bias_before_scale);
+    OPERANDS_OF_VARLEN(bias_before_scale);
     backward(in, Ends(query_ends, key_ends, in), dy, dq, dk, dv);
 }
 ACLNN_CHECKED(aclnnFlashAttentionUnpaddingScoreGradV2, VARLEN_GRAD_INPUTS, Unused<Ints>,
               Unused<Ints>, VARLEN_ATTRIBUTES, Int pse_type, Out dq, Out dk, Out dv,
               REFUSED(Out, dpseOut)) {
-    INPUTS(pse_type);
+    OPERANDS_OF_VARLEN(pse_type);
     backward(in, Ends(query_ends, key_ends, in), dy, dq, dk, dv);
 }

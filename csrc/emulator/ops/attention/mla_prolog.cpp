@@ -2,6 +2,7 @@
 // with its rotated part, which go to two caches.
 #include "emulator/ops/checks.h"
 #include "emulator/ops/rows.h"
+#include "emulator/ops/slices.h"
 
 using namespace ascend_emulator;
 
@@ -12,15 +13,11 @@ Tensor rms_normed(const Tensor& x, const Tensor& gamma, double eps) {
     return x * aten("rsqrt", mean + eps) * gamma.to_float();
 }
 
-Tensor part(const Tensor& x, Int begin, Int end, Int step = 1) {
-    return aten("slice.Tensor", x, -1, begin, end, step);
-}
-
 /// The pairs of neighbours become two halves, and the halves are rotated.
 Tensor rotated(const Tensor& x, const Tensor& cos, const Tensor& sin) {
     const Int size = x.size(-1);
-    const Tensor first = part(x, 0, size, 2);
-    const Tensor second = part(x, 1, size, 2);
+    const Tensor first = columns(x, 0, size, 2);
+    const Tensor second = columns(x, 1, size, 2);
     return aten("cat", TensorList{first, second}, -1) * cos +
            aten("cat", TensorList{-second, first}, -1) * sin;
 }
@@ -65,20 +62,21 @@ struct MlaProlog {
         const Int heads = weight_uk.size(0);
         const Tensor up =
             aten("matmul", normed, weight_uq_qr.to_float()).reshape({-1, heads, size() + rope()});
-        const Tensor plain = part(up, 0, size()).transpose(0, 1);
+        const Tensor plain = columns(up, 0, size()).transpose(0, 1);
         query = aten("bmm", plain.contiguous(), weight_uk.to_float())
                     .transpose(0, 1)
                     .reshape(query.tensor.sizes());
         const Tensor turned =
-            rotated(part(up, size(), size() + rope()), aten("unsqueeze", angles(cos), 1),
+            rotated(columns(up, size(), size() + rope()), aten("unsqueeze", angles(cos), 1),
                     aten("unsqueeze", angles(sin), 1));
         query_rope = turned.reshape(query_rope.tensor.sizes());
     }
     void write_caches(const Out& kv_cache, const Out& kr_cache) const {
         const Tensor down = aten("matmul", tokens(), weight_dkv_kr.to_float());
-        const Tensor key = rms_normed(part(down, 0, compressed()), gamma_ckv, eps_ckv) * key_scale;
+        const Tensor key =
+            rms_normed(columns(down, 0, compressed()), gamma_ckv, eps_ckv) * key_scale;
         const Tensor key_rope =
-            rotated(part(down, compressed(), compressed() + rope()), angles(cos), angles(sin));
+            rotated(columns(down, compressed(), compressed() + rope()), angles(cos), angles(sin));
         write(kv_cache, key);
         write(kr_cache, key_rope);
     }

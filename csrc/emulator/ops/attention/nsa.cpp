@@ -2,21 +2,20 @@
 #include "emulator/aclnn/operation.h"
 #include "emulator/ops/attention/flash_attention.h"
 #include "emulator/ops/checks.h"
+#include "emulator/ops/slices.h"
 
 using namespace ascend_emulator;
 
 namespace {
 
-Tensor rows(const Tensor& x, Int begin, Int end) { return aten("slice.Tensor", x, 0, begin, end); }
-
-const IntList& given(const OptionalInts& ends, Int tokens, const char* name) {
+const IntList& ends_of(const OptionalInts& ends, Int tokens, const char* name) {
     if (!ends.values || ends.values->empty() || ends.values->back() != tokens) {
         refuse(std::string(name) + " must end at the number of tokens, " + std::to_string(tokens));
     }
     return *ends.values;
 }
 
-void check_layout(const String& layout) {
+void check_tnd(const String& layout) {
     require(layout == "TND", "inputLayout must be TND, got " + layout);
 }
 
@@ -112,7 +111,7 @@ Tensor importance(const AttentionInputs& in, const AttentionResult& result, Int 
 
 ACLNN_CHECKED(aclnnNsaCompress, Tensor x, Tensor weight, OptionalInts ends, String layout,
               Int block, Int stride, REFUSED(Int, actSeqLenType), Out out) {
-    check_layout(layout);
+    check_tnd(layout);
     require(block % 16 == 0 && stride % 16 == 0 && block >= stride,
             "compressBlockSize and compressStride must be multiples of 16, the stride at most the "
             "block, got " +
@@ -124,7 +123,7 @@ ACLNN_CHECKED(aclnnNsaCompress, Tensor x, Tensor weight, OptionalInts ends, Stri
     const Tensor factor = aten("unsqueeze", weight.to_float(), -1);
     TensorList windows;
     Int begin = 0;
-    for (const Int end : given(ends, x.size(0), "actSeqLen")) {
+    for (const Int end : ends_of(ends, x.size(0), "actSeqLen")) {
         for (Int first = begin; first + block <= end; first += stride) {
             windows.push_back((rows(wide, first, first + block) * factor).sum({0}));
         }
@@ -138,7 +137,7 @@ ACLNN_CHECKED(aclnnNsaCompress, Tensor x, Tensor weight, OptionalInts ends, Stri
 ACLNN_CHECKED(aclnnNsaCompressGrad, Tensor outputGrad, Tensor x, Tensor weight, OptionalInts ends,
               Int block, Int stride, REFUSED(Int, actSeqLenType), String layout, Out gradX,
               Out gradWeight) {
-    check_layout(layout);
+    check_tnd(layout);
     const Tensor wide = x.to_float();
     const Tensor factor = aten("unsqueeze", weight.to_float(), -1);
     const Tensor grads = outputGrad.to_float();
@@ -146,7 +145,7 @@ ACLNN_CHECKED(aclnnNsaCompressGrad, Tensor outputGrad, Tensor x, Tensor weight, 
     Tensor sum_weight = full(weight.sizes(), Scalar{0.0}, DType::float32);
     Int begin = 0;
     Int window = 0;
-    for (const Int end : given(ends, x.size(0), "actSeqLen")) {
+    for (const Int end : ends_of(ends, x.size(0), "actSeqLen")) {
         for (Int first = begin; first + block <= end; first += stride, ++window) {
             const Tensor grad = rows(grads, window, window + 1);
             const Tensor part = rows(sum_x, first, first + block);
@@ -168,7 +167,7 @@ ACLNN_CHECKED(aclnnNsaCompressAttention, Tensor query, Tensor key, Tensor value,
               String layout, Int sparse_mode, Int compress_block, Int compress_stride,
               Int select_block, Int select_count, Out softmax_max, Out softmax_sum, Out out,
               Out topk_indices) {
-    check_layout(layout);
+    check_tnd(layout);
     require(
         compress_block == 32 && compress_stride == 16 && select_block == 64 && select_count == 16,
         "compressBlockSize, compressStride, selectBlockSize and selectBlockCount must be 32, "
@@ -183,8 +182,8 @@ ACLNN_CHECKED(aclnnNsaCompressAttention, Tensor query, Tensor key, Tensor value,
     std::size_t index = 0;
     const IntList ends_of_blocks = block_ends.values.value_or(IntList{});
     Int block_begin = 0;
-    for (const Sequence& s : sequences(given(query_ends, query.size(0), "actualSeqQLen"),
-                                       given(key_ends, key.size(0), "actualCmpSeqKvLen"))) {
+    for (const Sequence& s : sequences(ends_of(query_ends, query.size(0), "actualSeqQLen"),
+                                       ends_of(key_ends, key.size(0), "actualCmpSeqKvLen"))) {
         Tensor own;
         if (mask.defined()) {
             own =
@@ -211,14 +210,14 @@ ACLNN_CHECKED(aclnnNsaSelectedAttention, Tensor query, Tensor key, Tensor value,
               Optional<Tensor> mask, OptionalInts query_ends, OptionalInts key_ends, double scale,
               Int heads, String layout, Unused<Int>, Int block, Int count, Out softmax_max,
               Out softmax_sum, Out out) {
-    check_layout(layout);
+    check_tnd(layout);
     check_selection(query, value, block, count);
     require(!mask.defined(), "attenMask must be null");
     TensorList outputs;
     TensorList maxima;
     TensorList sums;
-    for (const Sequence& s : sequences(given(query_ends, query.size(0), "actualSeqQLen"),
-                                       given(key_ends, key.size(0), "actualSeqKvLen"))) {
+    for (const Sequence& s : sequences(ends_of(query_ends, query.size(0), "actualSeqQLen"),
+                                       ends_of(key_ends, key.size(0), "actualSeqKvLen"))) {
         const Tensor outside = outside_blocks(indices, s, block, heads);
         const AttentionResult result = attention(of_sequence(query, key, value, s, outside, scale));
         outputs.push_back(tokens(result.output));
@@ -234,13 +233,13 @@ ACLNN_CHECKED(aclnnNsaSelectedAttentionGrad, Tensor query, Tensor key, Tensor va
               Tensor grad, Unused<Tensor>, Unused<Tensor>, Tensor indices, OptionalInts query_ends,
               OptionalInts key_ends, REFUSED(Tensor, attenMask), double scale, Int block, Int count,
               Int heads, String layout, Unused<Int>, Out dq, Out dk, Out dv) {
-    check_layout(layout);
+    check_tnd(layout);
     check_selection(query, value, block, count);
     TensorList queries;
     TensorList keys;
     TensorList values;
-    for (const Sequence& s : sequences(given(query_ends, query.size(0), "actualSeqQLen"),
-                                       given(key_ends, key.size(0), "actualSeqKvLen"))) {
+    for (const Sequence& s : sequences(ends_of(query_ends, query.size(0), "actualSeqQLen"),
+                                       ends_of(key_ends, key.size(0), "actualSeqKvLen"))) {
         const Tensor outside = outside_blocks(indices, s, block, heads);
         const AttentionGradients grads =
             attention_gradients(of_sequence(query, key, value, s, outside, scale),

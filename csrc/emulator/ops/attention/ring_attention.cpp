@@ -61,7 +61,7 @@ void update(const Part& previous, const Part& current, const Tensor& ends, const
     assign(outputs.sum, sum);
 }
 
-void check_layout(const String& layout) {
+void check_ring_layout(const String& layout) {
     require(layout == "SBH" || layout == "TND", "inputLayout must be SBH or TND, got " + layout);
 }
 
@@ -73,14 +73,14 @@ void check_layout(const String& layout) {
 
 ACLNN_CHECKED(aclnnRingAttentionUpdate, RING_PARTS, String inputLayout, Out attnOut, Out softmaxMax,
               Out softmaxSum) {
-    check_layout(inputLayout);
+    check_ring_layout(inputLayout);
     update({prevAttnOut, prevSoftmaxMax, prevSoftmaxSum},
            {curAttnOut, curSoftmaxMax, curSoftmaxSum}, actualSeqQlen, inputLayout, "",
            {attnOut.tensor, softmaxMax.tensor, softmaxSum.tensor});
 }
 ACLNN_CHECKED(aclnnRingAttentionUpdateV2, RING_PARTS, String inputLayout, String inputSoftmaxLayout,
               Out attnOut, Out softmaxMax, Out softmaxSum) {
-    check_layout(inputLayout);
+    check_ring_layout(inputLayout);
     require(
         inputSoftmaxLayout.empty() || inputSoftmaxLayout == "SBH" || inputSoftmaxLayout == "TND",
         "inputSoftmaxLayout must be empty, SBH or TND, got " + inputSoftmaxLayout);

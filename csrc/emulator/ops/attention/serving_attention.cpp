@@ -13,7 +13,7 @@ namespace ascend_emulator {
 
 namespace {
 
-constexpr double infinity = std::numeric_limits<double>::infinity();
+constexpr double minus_infinity = -std::numeric_limits<double>::infinity();
 
 /// The first query, the queries and the keys of each sequence.
 struct Sequence {
@@ -36,13 +36,13 @@ std::vector<Sequence> sequences_of(const ServingAttention& a, const Rows& query,
     for (Int i = 0; i < count; ++i) {
         Sequence one{0, query.length, key.capacity()};
         if (ragged) {
-            one = {begin, a.query_lengths[at(i)] - begin, 0};
-            begin = a.query_lengths[at(i)];
+            one = {begin, a.query_lengths[as_index(i)] - begin, 0};
+            begin = a.query_lengths[as_index(i)];
         } else if (!a.query_lengths.empty()) {
-            one.queries = a.query_lengths[at(a.query_lengths.size() == 1 ? 0 : i)];
+            one.queries = a.query_lengths[as_index(a.query_lengths.size() == 1 ? 0 : i)];
         }
         if (!a.key_lengths.empty()) {
-            one.keys = a.key_lengths[at(a.key_lengths.size() == 1 ? 0 : i)];
+            one.keys = a.key_lengths[as_index(a.key_lengths.size() == 1 ? 0 : i)];
         }
         require(one.queries >= 0 && one.begin + one.queries <= query.length && one.keys >= 0 &&
                     one.keys <= key.capacity(),
@@ -56,14 +56,14 @@ std::vector<Sequence> sequences_of(const ServingAttention& a, const Rows& query,
 
 /// The softmax of one query over its keys, rescaled by every new maximum.
 struct Softmax {
-    explicit Softmax(Int size) : sum(at(size), 0.0) {}
+    explicit Softmax(Int size) : sum(as_index(size), 0.0) {}
     void add(double score, const float* value) {
-        if (score == -infinity) {
+        if (score == minus_infinity) {
             return;
         }
         seen = true;
         const double larger = score > max ? score : max;
-        const double shrink = max == -infinity ? 0 : std::exp(max - larger);
+        const double shrink = max == minus_infinity ? 0 : std::exp(max - larger);
         const double weight = std::exp(score - larger);
         for (std::size_t d = 0; d < sum.size(); ++d) {
             sum[d] = sum[d] * shrink + weight * value[d];
@@ -73,7 +73,7 @@ struct Softmax {
     }
     std::vector<double> sum;
     double total = 0;
-    double max = -infinity;
+    double max = minus_infinity;
     bool seen = false;  // whether a key is not masked out, even if its score is NaN
 };
 
@@ -93,8 +93,8 @@ class Computation {
           k_("key", a_, a_.key),
           v_("value", a_, a_.value),
           bias_(Plane::of_bias(a_, q_.sequences, q_.length, k_.capacity())),
-          results_(at(a_.query.numel()), 0.0F),
-          logarithms_(at(q_.sequences * q_.length * a_.heads), INFINITY) {
+          results_(as_index(a_.query.numel()), 0.0F),
+          logarithms_(as_index(q_.sequences * q_.length * a_.heads), INFINITY) {
         require(a_.key.sizes() == a_.value.sizes(), "key and value must have one shape");
         require(k_.size() == q_.size && q_.size <= 512,
                 "query and key must have one head_dim of at most 512, got " +
@@ -122,8 +122,8 @@ class Computation {
         const std::vector<Sequence> all = sequences_of(a_, q_, k_);
         for (Int b = 0; b < static_cast<Int>(all.size()); ++b) {
             for (Int n = 0; n < a_.heads; ++n) {
-                for (Int i = 0; i < all[at(b)].queries; ++i) {
-                    attend(b, n, i, all[at(b)]);
+                for (Int i = 0; i < all[as_index(b)].queries; ++i) {
+                    attend(b, n, i, all[as_index(b)]);
                 }
             }
         }
@@ -191,11 +191,12 @@ class Computation {
         }
         const Int first = static_cast<Int>(query - static_cast<const float*>(q_.values.data()));
         for (Int d = 0; d < q_.size; ++d) {
-            results_[at(first + d)] = static_cast<float>(softmax.sum[at(d)] / softmax.total);
+            results_[as_index(first + d)] =
+                static_cast<float>(softmax.sum[as_index(d)] / softmax.total);
         }
         const Int place =
             ragged ? (one.begin + i) * a_.heads + n : (b * a_.heads + n) * q_.length + i;
-        logarithms_[at(place)] = static_cast<float>(softmax.max + std::log(softmax.total));
+        logarithms_[as_index(place)] = static_cast<float>(softmax.max + std::log(softmax.total));
     }
 
     const ServingAttention& a_;

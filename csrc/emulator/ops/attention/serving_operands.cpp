@@ -63,7 +63,7 @@ const float* Cache::row(Int sequence, Int head, Int position) const {
     if (!paged_) {
         return rows_.row(sequence, head, position);
     }
-    const Int block = blocks_[at(sequence * columns_ + position / rows_.length)];
+    const Int block = blocks_[as_index(sequence * columns_ + position / rows_.length)];
     if (block < 0 || block >= rows_.sequences) {
         refuse("blockTable must hold blocks of 0 to " + std::to_string(rows_.sequences - 1) +
                ", got " + std::to_string(block) + " for sequence " + std::to_string(sequence));

@@ -5,8 +5,6 @@
 
 namespace ascend_emulator {
 
-inline std::size_t at(Int index) { return static_cast<std::size_t>(index); }
-
 /// The elements of a tensor in fp32, and the strides of its sequences, heads and positions.
 struct Rows {
     Tensor values;

@@ -6,8 +6,6 @@ using namespace ascend_emulator;
 
 namespace {
 
-std::size_t at(Int index) { return static_cast<std::size_t>(index); }
-
 struct SparseFlashAttention {
     Tensor query;
     Tensor key;
@@ -68,16 +66,16 @@ struct SparseFlashAttention {
             Sequence one = {b * query.size(1), query.size(1), b * capacity, capacity};
             if (ragged) {
                 one.begin = begin;
-                one.queries = queries[at(b)] - begin;
-                begin = queries[at(b)];
+                one.queries = queries[as_index(b)] - begin;
+                begin = queries[as_index(b)];
             } else if (!queries.empty()) {
-                one.queries = queries[at(b)];
+                one.queries = queries[as_index(b)];
             }
             if (!keys.empty()) {
                 const bool is_end = key_layout == "TND";
-                one.keys = keys[at(b)] - (is_end ? key_begin : 0);
+                one.keys = keys[as_index(b)] - (is_end ? key_begin : 0);
                 one.key_begin = is_end ? key_begin : one.key_begin;
-                key_begin = keys[at(b)];
+                key_begin = keys[as_index(b)];
             }
             all.push_back(one);
         }
@@ -89,7 +87,7 @@ struct SparseFlashAttention {
             return one.key_begin + position;
         }
         const Int size = key.size(1);
-        return table[at(b * block_table.size(1) + position / size)] * size + position % size;
+        return table[as_index(b * block_table.size(1) + position / size)] * size + position % size;
     }
     /// The keys that query i of a sequence sees.
     IntList positions(const Int* chosen, Int i, const Sequence& one) const {
@@ -118,9 +116,9 @@ struct SparseFlashAttention {
         const Tensor results = full(flat(query).sizes(), Scalar{0.0}, DType::float32);
         const std::vector<Sequence> all = sequences();
         for (Int b = 0; b < static_cast<Int>(all.size()); ++b) {
-            for (Int i = 0; i < all[at(b)].queries; ++i) {
-                const Int token = all[at(b)].begin + i;
-                attend(b, i, all[at(b)], token, q, k, v, chosen, table, results);
+            for (Int i = 0; i < all[as_index(b)].queries; ++i) {
+                const Int token = all[as_index(b)].begin + i;
+                attend(b, i, all[as_index(b)], token, q, k, v, chosen, table, results);
             }
         }
         out = results.reshape(out.tensor.sizes());
@@ -134,7 +132,7 @@ struct SparseFlashAttention {
         const Int group = q.size(1) / key_heads;
         const Int width = indices.size(-1);
         for (Int head = 0; head < key_heads; ++head) {
-            IntList rows = positions(&chosen[at((token * key_heads + head) * width)], i, one);
+            IntList rows = positions(&chosen[as_index((token * key_heads + head) * width)], i, one);
             if (rows.empty()) {
                 continue;  // 0
             }

@@ -7,9 +7,6 @@ using namespace ascend_emulator;
 
 namespace {
 
-/// An empty tensor is one that is not given.
-Tensor given(const Tensor& x) { return x.defined() && x.numel() != 0 ? x : Tensor(); }
-
 void quant_matmul(const Tensor& x1, const Tensor& x2, Dequantization factors,
                   const Tensor& y_offset, bool transpose_x1, bool transpose_x2, const Out& y) {
     const bool is_int8_by_int4 =

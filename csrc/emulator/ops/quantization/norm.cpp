@@ -17,14 +17,14 @@ Tensor scaled(const Tensor& x, const Tensor& scale, const Tensor& offset, bool d
 /// A gamma of [1, n] belongs to the last dimension, too.
 Tensor as_row(const Tensor& gamma) { return gamma.dim() == 2 ? gamma.reshape({-1}) : gamma; }
 
-struct Normed {
+struct SummedAndNormed {
     Tensor sum;
     Tensor values;  // float32
     Tensor without_beta;
 };
 
-Normed add_rms_norm(const Tensor& x1, const Tensor& x2, const Tensor& gamma, const Tensor& beta,
-                    double eps) {
+SummedAndNormed add_rms_norm(const Tensor& x1, const Tensor& x2, const Tensor& gamma,
+                             const Tensor& beta, double eps) {
     const Tensor sum = rounded_sum(x1, x2);
     const Tensor normed = rms_norm(sum, gamma, eps).normed;
     return {sum, beta.defined() ? normed + beta.to_float() : normed, normed};
@@ -62,7 +62,7 @@ ACLNN_CHECKED(aclnnAddRmsNormQuant, Tensor x1, Tensor x2, Tensor gamma, Tensor s
               Optional<Tensor> scale2, Optional<Tensor> offset1, Optional<Tensor> offset2, Int axis,
               double eps, bool divides, Out y1, Optional<Out> y2, Out sum) {
     check_axis(axis, x1);
-    const Normed found = add_rms_norm(x1, x2, gamma, {}, eps);
+    const SummedAndNormed found = add_rms_norm(x1, x2, gamma, {}, eps);
     sum = found.sum;
     StaticQuantization{scale1, scale2, offset1, offset2, divides}.store(found.values, y1, y2);
 }
@@ -71,7 +71,7 @@ ACLNN_CHECKED(aclnnAddRmsNormQuantV2, Tensor x1, Tensor x2, Tensor gamma, Tensor
               Optional<Tensor> beta, Int axis, double eps, bool divides, Out y1, Optional<Out> y2,
               Out sum, Optional<Out> normed) {
     check_axis(axis, x1);
-    const Normed found = add_rms_norm(x1, x2, gamma, beta, eps);
+    const SummedAndNormed found = add_rms_norm(x1, x2, gamma, beta, eps);
     sum = found.sum;
     normed = found.without_beta;
     StaticQuantization{scale1, scale2, offset1, offset2, divides}.store(found.values, y1, y2);
@@ -80,7 +80,7 @@ ACLNN_CHECKED(aclnnAddRmsNormQuantV2, Tensor x1, Tensor x2, Tensor gamma, Tensor
 ACLNN(aclnnAddRmsNormDynamicQuant, Tensor x1, Tensor x2, Tensor gamma, Optional<Tensor> smooth1,
       Optional<Tensor> smooth2, double eps, Out y1, Optional<Out> y2, Out sum, Out scale1,
       Optional<Out> scale2) {
-    const Normed found = add_rms_norm(x1, x2, gamma, {}, eps);
+    const SummedAndNormed found = add_rms_norm(x1, x2, gamma, {}, eps);
     sum = found.sum;
     dynamic_outputs(found.values, smooth1, y1, scale1);
     if (smooth1.defined() && smooth2.defined()) {
@@ -93,7 +93,7 @@ ACLNN(aclnnAddRmsNormDynamicQuantV2, Tensor x1, Tensor x2, Tensor gamma, Optiona
       Optional<Out> y2, Out sum, Optional<Out> scale1, Optional<Out> scale2) {
     require(mask.empty() || mask.size() == 2,
             "outputMask must be null or have 2 elements, got " + std::to_string(mask.size()));
-    const Normed found = add_rms_norm(x1, x2, gamma, beta, eps);
+    const SummedAndNormed found = add_rms_norm(x1, x2, gamma, beta, eps);
     sum = found.sum;
     if (mask.empty() || mask[0]) {
         dynamic_outputs(found.values, smooth1, y1, scale1);

@@ -28,10 +28,6 @@ Tensor spread(const Tensor& scale, Int dim, Int size, Int group) {
 /// Part of a groupSize, whose sizes have 16 bits each.
 Int group_part(Int group_size, int shift) { return group_size >> shift & 0xFFFF; }
 
-Tensor block(const Tensor& x, Int dim, Int begin, Int end) {
-    return aten("slice.Tensor", x, dim, begin, end);
-}
-
 }  // namespace
 
 Tensor quantized_operand(const Tensor& x, bool transposed) {
@@ -68,8 +64,8 @@ Tensor dequantized_product(const Tensor& x1, const Tensor& x2, const Dequantizat
     for (Int i = 0; i < blocks; ++i) {
         const Int begin = i * size;
         const Int end = std::min(begin + size, k);
-        const Tensor part = block(x1, -1, begin, end);
-        Tensor product = exact_product(part, block(x2, -2, begin, end));
+        const Tensor part = slice(x1, -1, begin, end);
+        Tensor product = exact_product(part, slice(x2, -2, begin, end));
         if (has_integer_bias) {
             product = product + factors.bias.to(product.dtype());
         }
@@ -77,11 +73,11 @@ Tensor dequantized_product(const Tensor& x1, const Tensor& x2, const Dequantizat
             const Tensor offset = aten("select.int", factors.x2_offset, -2, i).to(product.dtype());
             product = product - part.to(product.dtype()).sum({-1}, true) * offset;
         }
-        Tensor scaled = product.to_float() * block(right, -2, right.size(-2) == 1 ? 0 : i,
+        Tensor scaled = product.to_float() * slice(right, -2, right.size(-2) == 1 ? 0 : i,
                                                    right.size(-2) == 1 ? 1 : i + 1);
         if (left.defined()) {
             const Int at = left.size(-1) == 1 ? 0 : i;
-            scaled = scaled * block(left, -1, at, at + 1).to_float();
+            scaled = scaled * slice(left, -1, at, at + 1).to_float();
         }
         total = total.defined() ? total + scaled : scaled;
     }

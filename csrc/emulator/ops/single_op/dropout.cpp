@@ -14,7 +14,7 @@ Tensor kept(Int count, double probability, const Seed& seed) {
     return keep;
 }
 
-Int count_of(const IntList& sizes) {
+Int product_of(const IntList& sizes) {
     Int count = 1;
     for (const Int size : sizes) {
         count *= size;
@@ -35,7 +35,7 @@ Tensor keep_of_bytes(const Tensor& mask, const Tensor& like) {
 // sizes, keep probability -> one byte per element, padded with 0
 SINGLE_OP(DropOutGenMaskV3) {
     operands.accept_attributes({"seed", "seed2"});
-    const Int count = count_of(operands.input_ints(0));
+    const Int count = product_of(operands.input_ints(0));
     const Seed seed(static_cast<Int>(operands.number("seed")),
                     static_cast<Int>(operands.number("seed2")));
     const Tensor keep = kept(count, operands.input(1).item(), seed);
@@ -55,7 +55,7 @@ SINGLE_OP(DropOutDoMaskV3) {
 SINGLE_OP(StatelessDropOutGenMask) {
     operands.accept_attributes({});
     const IntList offsets = operands.input_ints(4);
-    const Tensor keep = kept(count_of(operands.input_ints(0)), operands.input(1).item(),
+    const Tensor keep = kept(product_of(operands.input_ints(0)), operands.input(1).item(),
                              Seed(operands.input_ints(2)[0], offsets.empty() ? 0 : offsets.back()));
     operands.output(0) = pack_mask(keep, operands.output(0).tensor.sizes());
 }

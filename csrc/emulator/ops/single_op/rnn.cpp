@@ -55,7 +55,7 @@ TimeSteps steps_of(const SingleOpOperands& operands, const Tensor& mask) {
 
 Tensor transposed(const Tensor& weight) { return weight.to_float().transpose(0, 1); }
 
-Tensor wide(const Tensor& tensor) { return tensor.defined() ? tensor.to_float() : tensor; }
+Tensor wide_state(const Tensor& tensor) { return tensor.defined() ? tensor.to_float() : tensor; }
 
 /// A state [1, B, H] or [B, H] as [B, H].
 Tensor state(const Tensor& tensor) {
@@ -70,7 +70,7 @@ TensorList parts_of(const Tensor& weight, Int input_size) {
 
 RecurrentWeights weights_of(const Tensor& joined, Int input_size, const Tensor& bias) {
     const TensorList parts = parts_of(joined.to_float(), input_size);
-    return {transposed(parts[0]), transposed(parts[1]), wide(bias), {}};
+    return {transposed(parts[0]), transposed(parts[1]), wide_state(bias), {}};
 }
 
 void write(const SingleOpOperands& operands, const LstmStates& states) {
@@ -127,8 +127,10 @@ SINGLE_OP(DynamicRNNGrad) {
 // x, weight_input, weight_hidden, b, seq_length, init_h, init_c -> as DynamicRNN
 SINGLE_OP(DynamicRNNV2) {
     check_attributes(operands);
-    const RecurrentWeights weights{
-        transposed(operands.input(1)), transposed(operands.input(2)), wide(operands.input(3)), {}};
+    const RecurrentWeights weights{transposed(operands.input(1)),
+                                   transposed(operands.input(2)),
+                                   wide_state(operands.input(3)),
+                                   {}};
     write(operands, lstm(operands.input(0).to_float(), weights, state(operands.input(5)),
                          state(operands.input(6)), steps_of(operands, operands.input(4))));
 }
@@ -166,7 +168,7 @@ SINGLE_OP(DynamicGRUV2) {
         not_emulated("seq_length of DynamicGRUV2");
     }
     const RecurrentWeights weights{transposed(operands.input(1)), transposed(operands.input(2)),
-                                   wide(operands.input(3)), wide(operands.input(4))};
+                                   wide_state(operands.input(3)), wide_state(operands.input(4))};
     const GruStates states =
         gru(operands.input(0).to_float(), weights, state(operands.input(6)), {});
     const Tensor* results[] = {&states.h,     &states.h,     &states.update,

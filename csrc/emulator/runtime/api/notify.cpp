@@ -11,8 +11,8 @@
 namespace ascend_emulator {
 namespace {
 
-std::uint32_t set(std::uint32_t) { return 1; }
-std::uint32_t clear(std::uint32_t) { return 0; }
+std::uint32_t to_set(std::uint32_t) { return 1; }
+std::uint32_t to_clear(std::uint32_t) { return 0; }
 
 /// CANN's 0 stands for no limit.
 int limit_of(std::uint32_t timeout_ms) {
@@ -88,7 +88,7 @@ ACL_CATCH
 
 aclError aclrtRecordNotify(aclrtNotify notify, aclrtStream stream) try {
     ACL_ENTER();
-    return update(notify, stream, set, __func__);
+    return update(notify, stream, to_set, __func__);
 }
 ACL_CATCH
 
@@ -98,8 +98,8 @@ aclError aclrtWaitAndResetNotify(aclrtNotify handle, aclrtStream stream, uint32_
     return notify == nullptr
                ? ACL_ERROR_RT_INVALID_HANDLE
                : enqueue(stream, wait_notify_task(
-                                     *notify, [](std::uint32_t value) { return value != 0; }, clear,
-                                     limit_of(timeout), __func__));
+                                     *notify, [](std::uint32_t value) { return value != 0; },
+                                     to_clear, limit_of(timeout), __func__));
 }
 ACL_CATCH
 
@@ -124,7 +124,7 @@ aclError aclrtNotifyBatchReset(aclrtNotify* handles, size_t count) try {
         }
     }
     for (size_t i = 0; i < count; ++i) {
-        notify_of(handles[i])->words->first().update(clear);
+        notify_of(handles[i])->words->first().update(to_clear);
     }
     return 0;
 }
@@ -184,7 +184,7 @@ ACL_CATCH
 
 aclError aclrtCntNotifyReset(aclrtCntNotify notify, aclrtStream stream) try {
     ACL_ENTER();
-    return update(notify, stream, clear, __func__);
+    return update(notify, stream, to_clear, __func__);
 }
 ACL_CATCH
 

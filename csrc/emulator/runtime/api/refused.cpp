@@ -1,5 +1,5 @@
 // The functions of refused_functions.inc. They are defined without parameters, as the arguments are
-// not needed to refuse a call.
+// not needed to refuse a call, and under names that the headers do not declare.
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
@@ -38,7 +38,8 @@ Result refuse(const char* function, const char* reason) {
 
 #define REASON(NAME, TEXT)
 #define REFUSED(RESULT, FUNCTION, WHY)                                           \
-    EMULATOR_EXPORT RESULT FUNCTION() {                                          \
+    EMULATOR_EXPORT RESULT refused_##FUNCTION() __asm__(#FUNCTION);              \
+    EMULATOR_EXPORT RESULT refused_##FUNCTION() {                                \
         return ascend_emulator::refuse<RESULT>(#FUNCTION, ascend_emulator::WHY); \
     }
 #include "emulator/runtime/api/refused_functions.inc"

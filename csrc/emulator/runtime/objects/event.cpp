@@ -12,7 +12,7 @@
 namespace ascend_emulator {
 namespace {
 
-int next_id() {
+int next_event_id() {
     static std::atomic<int> next{0};
     return next++;
 }
@@ -22,7 +22,7 @@ struct EventHandle {
     static constexpr auto handle_kind = HandleKind::event;
 
     EventHandle(std::uint32_t flags, std::shared_ptr<SharedRecords> shared, bool is_counted)
-        : event(std::make_shared<Event>(next_id(), flags, std::move(shared))),
+        : event(std::make_shared<Event>(next_event_id(), flags, std::move(shared))),
           counted(is_counted) {}
     std::shared_ptr<Event> event;
     const bool counted;
@@ -58,9 +58,9 @@ class FlagTask : public Task {
     std::function<void()> work_;
 };
 
-class Wait : public Task {
+class WaitForEvent : public Task {
   public:
-    Wait(CompletionPtr record, int timeout_ms)
+    WaitForEvent(CompletionPtr record, int timeout_ms)
         : record_(std::move(record)), timeout_ms_(timeout_ms) {}
     int run() override {
         return record_->wait(timeout_ms_)
@@ -219,7 +219,7 @@ void destroy_event(void* handle) {
 TaskPtr record_task(CompletionPtr record) { return std::make_shared<Record>(std::move(record)); }
 
 TaskPtr wait_task(CompletionPtr record, int timeout_ms) {
-    return std::make_shared<Wait>(std::move(record), timeout_ms);
+    return std::make_shared<WaitForEvent>(std::move(record), timeout_ms);
 }
 
 }  // namespace ascend_emulator

@@ -16,7 +16,7 @@ namespace {
 std::mutex capture_mutex;
 std::atomic<int> captures{0};  // and updates: at 0 the mutex is not taken
 
-int next_id() {
+int next_graph_id() {
     static std::atomic<int> next{0};
     return next++;
 }
@@ -79,7 +79,7 @@ class Replay : public Task {
 
 }  // namespace
 
-Graph::Graph() : id(next_id()) {}
+Graph::Graph() : id(next_graph_id()) {}
 
 std::size_t Graph::add(TaskPtr task) {
     const std::lock_guard<std::mutex> lock(mutex_);

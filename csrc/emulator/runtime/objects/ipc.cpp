@@ -18,7 +18,7 @@ namespace ascend_emulator {
 namespace {
 
 constexpr unsigned export_number_mask = 0x3FFFFF;
-constexpr const char* file_name = "emulated NPU export";
+constexpr const char* export_file_name = "emulated NPU export";
 
 /// The content of an export's file. The file is closed when the memory is freed.
 struct Description {
@@ -46,7 +46,7 @@ Sharing& sharing() {
 
 /// Create the file that describes an export. Returns its descriptor, or -1.
 int describe(const Description& description) {
-    const int file = create_unnamed_file(file_name, 0);
+    const int file = create_unnamed_file(export_file_name, 0);
     if (file >= 0 && pwrite(file, &description, sizeof description, 0) != sizeof description) {
         close(file);
         return -1;
@@ -89,7 +89,7 @@ void end_export(const void* address) {
 }
 
 int import_pages(const ExportKey& key, const std::string& text, ImportedPages* imported) {
-    const int described = open_unnamed_file(key.process, key.file, file_name);
+    const int described = open_unnamed_file(key.process, key.file, export_file_name);
     Description description;
     const bool found =
         described >= 0 &&

@@ -25,10 +25,10 @@ class Update : public Task {
     const char* name_;
 };
 
-class Wait : public Task {
+class WaitForWords : public Task {
   public:
-    Wait(std::shared_ptr<SharedWords> words, SharedWord::Predicate wanted,
-         SharedWord::Change change, int timeout_ms, const char* name)
+    WaitForWords(std::shared_ptr<SharedWords> words, SharedWord::Predicate wanted,
+                 SharedWord::Change change, int timeout_ms, const char* name)
         : words_(std::move(words)),
           wanted_(std::move(wanted)),
           change_(std::move(change)),
@@ -85,8 +85,8 @@ TaskPtr update_notify_task(const Notify& notify, SharedWord::Change change, cons
 
 TaskPtr wait_notify_task(const Notify& notify, SharedWord::Predicate wanted,
                          SharedWord::Change change, int timeout_ms, const char* name) {
-    return std::make_shared<Wait>(notify.words, std::move(wanted), std::move(change), timeout_ms,
-                                  name);
+    return std::make_shared<WaitForWords>(notify.words, std::move(wanted), std::move(change),
+                                          timeout_ms, name);
 }
 
 }  // namespace ascend_emulator

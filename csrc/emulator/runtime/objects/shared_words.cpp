@@ -18,8 +18,8 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr const char* file_name = "emulated NPU words";
-constexpr std::size_t page = 4096;
+constexpr const char* words_file_name = "emulated NPU words";
+constexpr std::size_t words_page = 4096;
 
 struct FilePage {
     SharedWord words[2];
@@ -29,7 +29,7 @@ struct FilePage {
 static_assert(std::atomic<std::uint32_t>::is_always_lock_free);
 
 FilePage* map_page(int file) {
-    void* address = mmap(nullptr, page, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+    void* address = mmap(nullptr, words_page, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
     if (address == MAP_FAILED) {
         throw std::runtime_error("a page cannot be shared between processes");
     }
@@ -44,14 +44,14 @@ FilePage* open_page(const std::string& key) {
     if (std::sscanf(key.c_str(), "words-%d-%d-%u", &process, &descriptor, &number) != 3) {
         return nullptr;
     }
-    const int file = open_unnamed_file(process, descriptor, file_name);
+    const int file = open_unnamed_file(process, descriptor, words_file_name);
     if (file < 0) {
         return nullptr;
     }
     FilePage* found = map_page(file);
     close(file);
     if (found->number != number) {
-        munmap(found, page);
+        munmap(found, words_page);
         return nullptr;
     }
     return found;
@@ -90,7 +90,7 @@ bool SharedWord::wait(const Predicate& wanted, const Change& change, int timeout
     }
 }
 
-SharedWords::SharedWords() : file_(create_unnamed_file(file_name, page)) {
+SharedWords::SharedWords() : file_(create_unnamed_file(words_file_name, words_page)) {
     if (file_ < 0) {
         throw std::runtime_error("the host has no memory or file descriptor for shared words");
     }
@@ -114,7 +114,7 @@ SharedWords::SharedWords(const std::string& key) : key_(key) {
 }
 
 SharedWords::~SharedWords() {
-    munmap(words_, page);
+    munmap(words_, words_page);
     if (file_ >= 0) {
         close(file_);
     }
@@ -126,7 +126,7 @@ bool SharedWords::is_alive() const {
     }
     FilePage* found = open_page(key_);
     if (found != nullptr) {
-        munmap(found, page);
+        munmap(found, words_page);
     }
     return found != nullptr;
 }

@@ -13,7 +13,7 @@
 namespace ascend_emulator {
 namespace {
 
-constexpr std::size_t page = 4096;
+constexpr std::size_t window_page = 4096;
 constexpr std::size_t huge_page = 2 << 20;  // the first address is aligned to it
 
 std::size_t rounded_up(std::size_t bytes, std::size_t unit) {
@@ -48,7 +48,7 @@ int create_file(std::size_t size) {
 
 /// Map pages of a file at an address; false if the system has no memory for it.
 bool map_at(void* address, std::size_t bytes, int protection, const Pages& pages) {
-    return mmap(address, rounded_up(bytes, page), protection,
+    return mmap(address, rounded_up(bytes, window_page), protection,
                 MAP_SHARED | MAP_NORESERVE | MAP_FIXED, pages.file,
                 static_cast<off_t>(pages.offset)) != MAP_FAILED;
 }
@@ -72,7 +72,7 @@ Window::Window()
     report_host_accesses(device_, size_);
 }
 
-std::size_t Window::span(std::size_t bytes) { return rounded_up(bytes, page) + page; }
+std::size_t Window::span(std::size_t bytes) { return rounded_up(bytes, window_page) + window_page; }
 
 void* Window::take(std::map<std::size_t, std::size_t>::iterator gap, std::size_t bytes) {
     const std::size_t offset = gap->first;
@@ -109,7 +109,7 @@ void Window::release(void* address, std::size_t bytes) {
     make_unusable(address, bytes);
     std::size_t offset = offset_of(address);
     fallocate(file_, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, static_cast<off_t>(offset),
-              static_cast<off_t>(rounded_up(bytes, page)));
+              static_cast<off_t>(rounded_up(bytes, window_page)));
     const std::lock_guard<std::mutex> lock(mutex_);
     auto after = gaps_.lower_bound(offset);
     if (after != gaps_.end() && after->first == offset + freed) {
@@ -127,7 +127,7 @@ void Window::release(void* address, std::size_t bytes) {
 }
 
 bool Window::make_usable(void* address, std::size_t bytes) {
-    return mprotect(bytes_of(address), rounded_up(bytes, page), PROT_READ | PROT_WRITE) == 0;
+    return mprotect(bytes_of(address), rounded_up(bytes, window_page), PROT_READ | PROT_WRITE) == 0;
 }
 
 void Window::make_unusable(void* address, std::size_t bytes) {
@@ -147,7 +147,7 @@ bool Window::open_to_host(void* address, std::size_t bytes, const Pages& pages) 
 }
 
 void Window::close_to_host(void* address, std::size_t bytes) {
-    if (mprotect(address, rounded_up(bytes, page), PROT_NONE) != 0) {
+    if (mprotect(address, rounded_up(bytes, window_page), PROT_NONE) != 0) {
         std::perror("[emulated NPU] closing memory to the host");
         std::abort();
     }

@@ -1,0 +1,1 @@
+int addend() { return ADDEND; }
