@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "emulator/ops/checks.h"
+#include "emulator/ops/slices.h"
 
 namespace ascend_emulator {
 namespace {
