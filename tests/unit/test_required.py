@@ -59,7 +59,9 @@ def test_concurrent_builds_run_no_more_jobs_than_requested(
     running: list[int] = []
     most: list[int] = []
 
-    def build(builder: MadeUpBuilder, again: bool, jobs: int, _: object) -> dict[str, object]:
+    def build(
+        builder: MadeUpBuilder, again: bool, output: None, jobs: int, _: object
+    ) -> dict[str, object]:
         with changed:
             running.append(jobs)
             most.append(sum(running))
@@ -70,7 +72,7 @@ def test_concurrent_builds_run_no_more_jobs_than_requested(
 
     monkeypatch.setenv("MAX_JOBS", str(cores))
     monkeypatch.setattr(build_command, "_build_one", build)
-    found = build_command._build([Base(), Middle(), Top()], False)
+    found = build_command._build([Base(), Middle(), Top()], False, None)
     assert found == [{"op": name, "jobs": each} for name in ("base", "middle", "top")]
     assert max(most) == together * each <= cores
 
@@ -80,14 +82,16 @@ def test_one_of_most_files_has_all_jobs_to_itself(monkeypatch: pytest.MonkeyPatc
         def sources(self) -> list[str]:
             return ["one.cpp", "two.cpp", "three.cpp"]
 
-    def build(builder: MadeUpBuilder, again: bool, jobs: int, _: object) -> dict[str, object]:
+    def build(
+        builder: MadeUpBuilder, again: bool, output: None, jobs: int, _: object
+    ) -> dict[str, object]:
         return {"op": builder.NAME, "jobs": jobs}
 
     monkeypatch.setenv("MAX_JOBS", "4")
     monkeypatch.setattr(build_command, "_build_one", build)
-    found = build_command._build([Base(), Middle(), Large()], False)
+    found = build_command._build([Base(), Middle(), Large()], False, None)
     assert [result["jobs"] for result in found] == [4, 4, 4]
-    found = build_command._build([Base(), Middle(), Top(), Large()], False)
+    found = build_command._build([Base(), Middle(), Top(), Large()], False, None)
     assert [result["jobs"] for result in found] == [1, 1, 1, 4]
 
 
