@@ -1,4 +1,4 @@
-"""What the benches ``adam``, ``optimizers``, ``npu`` and ``emulator`` measure."""
+"""What each bench measures."""
 
 from __future__ import annotations
 
@@ -163,16 +163,37 @@ def emulator_cases(quick: bool = False) -> list[Case]:
     ]
 
 
+def build_cases(quick: bool = False) -> list[Case]:
+    """Return cold builds, of one op and of all that a machine with an NPU needs."""
+    del quick
+    return [
+        LOAD_CASES[0],
+        LoadCase("build-cpu", "cold build, all CPU optimizers", "none"),
+        LoadCase("build-npu", "cold build, all NPU ops", "at most 20 s", 20.0),
+        LoadCase("build-emulator", "cold build of the emulator", "at most 45 s", 45.0),
+    ]
+
+
+def cache_cases(quick: bool = False) -> list[Case]:
+    """Return what a cached op costs, whole processes and imports included."""
+    del quick
+    return list(LOAD_CASES[1:])
+
+
 #: The benches by name, with their cases.
 ADAM = "adam"
 OPTIMIZERS = "optimizers"
 NPU = "npu"
 EMULATOR = "emulator"
+BUILD = "build"
+CACHE = "cache"
 BENCHES = {
     ADAM: adam_cases,
     OPTIMIZERS: optimizer_cases,
     NPU: npu_cases,
     EMULATOR: emulator_cases,
+    BUILD: build_cases,
+    CACHE: cache_cases,
 }
 
 

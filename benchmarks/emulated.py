@@ -13,13 +13,12 @@ from typing import Any
 import torch
 
 from .cases import CallCase
-from .implementation import OURS
+from .implementation import CPU, OURS
 from .measure import Sampler, interleave, no_garbage_collection
 from .steps import Effort, Samples
 
 Call = Callable[[], Any]
 
-_CPU = "CPU"
 _CALLS_PER_SAMPLE = {"add": 1000, "training-step": 3}
 _BATCH, _TOKENS, _WIDTH, _HEADS, _LAYERS = 8, 64, 256, 4, 2
 
@@ -32,7 +31,7 @@ def measure_emulated(case: CallCase, effort: Effort, on_sample: Callable[[str], 
     torch.set_num_threads(1)
     try:
         with no_garbage_collection():
-            calls = {OURS: work("npu"), _CPU: work("cpu")}
+            calls = {OURS: work("npu"), CPU: work("cpu")}
             samplers = {name: _until_done(call, count) for name, call in calls.items()}
             return Samples(interleave(samplers, effort.rounds, on_sample=on_sample))
     finally:

@@ -8,17 +8,16 @@ from dataclasses import dataclass, replace
 from . import reference
 from .arrays import Arrays
 from .cases import StepCase
+from .measure import AbsentError as AbsentError
 
 OURS = "ascend_ops"
+#: Work on the CPU, beside which the emulated NPU is measured.
+CPU = "CPU"
 DEEPSPEED = "deepspeed"
 TORCH = "torch"
 
 Step = Callable[[], object]
 MakeStep = Callable[[StepCase, Arrays, float], Step]
-
-
-class AbsentError(Exception):
-    """The reason why an implementation cannot be measured for a case."""
 
 
 class DisagreementError(Exception):

@@ -17,9 +17,10 @@ from typing import Any
 
 import ascend_ops
 from op_builder import envs
-from op_builder.errors import AscendOpsError
+from op_builder.errors import AscendOpsError, CommandError
 from op_builder.ops.acl_runtime import AclRuntimeBuilder
 from op_builder.ops.aclnn import AclnnBuilder
+from op_builder.ops.cpu_optimizer import CPUOptimizerBuilder
 from op_builder.ops.emulator import EMULATOR_LIBRARIES
 from op_builder.ops.npu_family import NPUFamilyBuilder
 from op_builder.registry import ALL_OPS
@@ -27,8 +28,8 @@ from op_builder.system import process
 
 from .cases import LoadCase
 from .implementation import DEEPSPEED, OURS, TORCH
-from .measure import LEAST_RUNS, Sampler, interleave
-from .peers import NOT_BUILT
+from .measure import LEAST_RUNS, AbsentError, Sampler, interleave
+from .peers import NOT_BUILT, PEER_TIMEOUT_S, why_absent
 from .records import Counts
 from .steps import Samples
 
@@ -60,11 +61,7 @@ class PrebuiltError(AscendOpsError):
 def runs(case: LoadCase, quick: bool) -> int:
     """Return the number of samples of this project's load."""
     if quick:
-        return (
-            1
-            if case.selector in ("load-cold", "load-together", "build-npu", "build-emulator")
-            else 3
-        )
+        return 1 if case.selector.startswith(("load-cold", "load-together", "build-")) else 3
     return LEAST_RUNS
 
 
@@ -112,7 +109,7 @@ def _cold(setting: Setting) -> tuple[Samples, Counts]:
     def sampler(package: str) -> Sampler:
         def sample() -> float:
             with _fresh(setting.scratch) as caches:
-                answer = _load(package, caches)
+                answer = _load_or_absent(package, caches)
                 if package == OURS:
                     _check_built(answer, caches)
                 answers[package].append(answer)
@@ -122,28 +119,38 @@ def _cold(setting: Setting) -> tuple[Samples, Counts]:
 
     samplers = {package: sampler(package) for package in answers}
     fewer = {peer: min(setting.rounds, _COLD_PEER_RUNS) for peer in (TORCH, DEEPSPEED)}
-    seconds = interleave(samplers, setting.rounds, fewer, setting.on_sample)
-    cpu = {name: sorted(answer["cpu_s"] for answer in given) for name, given in answers.items()}
+    absent = setting.absent
+    seconds = interleave(samplers, setting.rounds, fewer, setting.on_sample, absent)
+    cpu = {name: sorted(answer["cpu_s"] for answer in answers[name]) for name in seconds}
     counts = {name: {"cpu_s": values[len(values) // 2]} for name, values in cpu.items()}
-    return Samples(seconds, setting.absent), counts
+    return Samples(seconds, absent), counts
 
 
 def _warm(setting: Setting, field: str = "first_s") -> tuple[Samples, Counts]:
+    absent = setting.absent
     with _fresh(setting.scratch) as caches:
         counts = {}
         for package in setting.packages:
-            _load(package, caches)
-            time.sleep(_SETTLING_S)
-            _load(package, caches)
-            counted = _load(package, caches, "count")
-            counts[package] = {name: counted[name] for name in ("subprocesses", "locks")}
+            try:
+                counts[package] = _counted_when_warm(package, caches)
+            except AbsentError as error:
+                absent[package] = str(error)
 
         def sampler(package: str) -> Sampler:
-            return lambda: float(_load(package, caches)[field])
+            return lambda: float(_load_or_absent(package, caches)[field])
 
         samplers = {package: sampler(package) for package in counts}
-        seconds = interleave(samplers, setting.rounds, on_sample=setting.on_sample)
-    return Samples(seconds, setting.absent), counts if field != "again_s" else {}
+        seconds = interleave(samplers, setting.rounds, None, setting.on_sample, absent)
+    return Samples(seconds, absent), counts if field != "again_s" else {}
+
+
+def _counted_when_warm(package: str, caches: Path) -> dict[str, Any]:
+    """Load until everything is cached and memoized; return what a load counts then."""
+    _load_or_absent(package, caches)
+    time.sleep(_SETTLING_S)
+    _load_or_absent(package, caches)
+    counted = _load_or_absent(package, caches, "count")
+    return {name: counted[name] for name in ("subprocesses", "locks")}
 
 
 def _again(setting: Setting) -> tuple[Samples, Counts]:
@@ -185,6 +192,11 @@ def _import(setting: Setting) -> tuple[Samples, Counts]:
 def _build_npu(setting: Setting) -> tuple[Samples, Counts]:
     kinds = (AclnnBuilder, AclRuntimeBuilder, NPUFamilyBuilder)
     names = [cls.NAME for cls in ALL_OPS if issubclass(cls, kinds)]
+    return _build(names, setting)
+
+
+def _build_cpu(setting: Setting) -> tuple[Samples, Counts]:
+    names = [cls.NAME for cls in ALL_OPS if issubclass(cls, CPUOptimizerBuilder)]
     return _build(names, setting)
 
 
@@ -239,6 +251,7 @@ _MEASURES: dict[str, Callable[[Setting], tuple[Samples, Counts]]] = {
     "load-again": _again,
     "load-together": _together,
     "import": _import,
+    "build-cpu": _build_cpu,
     "build-npu": _build_npu,
     "build-emulator": _build_emulator,
     "start-emulator": _start_emulator,
@@ -248,9 +261,23 @@ _MEASURES: dict[str, Callable[[Setting], tuple[Samples, Counts]]] = {
 def _load(package: str, caches: Path, *options: str) -> dict[str, Any]:
     run_child = f"import runpy; runpy.run_path({str(_CHILD)!r}, run_name='__main__')"
     command = [sys.executable, "-c", run_child, package, *options]
-    output = process.run(command, env=_environment(caches), timeout=_TIMEOUT_S)
+    timeout = _TIMEOUT_S if package == OURS else PEER_TIMEOUT_S
+    output = process.run(command, env=_environment(caches), timeout=timeout)
     answer: dict[str, Any] = json.loads(output.strip().splitlines()[-1])
     return answer
+
+
+def _load_or_absent(package: str, caches: Path, *options: str) -> dict[str, Any]:
+    """Load; if a peer fails or hangs, its row has the reason and the others are measured.
+
+    DeepSpeed, for example, waits for ever if a build that was killed has left torch's lock.
+    """
+    try:
+        return _load(package, caches, *options)
+    except CommandError as error:
+        if package == OURS:
+            raise
+        raise AbsentError(why_absent(error)) from error
 
 
 def _check_built(answer: dict[str, Any], caches: Path) -> None:

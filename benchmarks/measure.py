@@ -16,6 +16,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+
+class AbsentError(Exception):
+    """The reason why an implementation cannot be measured for a case."""
+
+
 #: A function that takes one sample, in seconds.
 Sampler = Callable[[], float]
 
@@ -50,16 +55,33 @@ def interleave(
     rounds: int,
     at_most: Mapping[str, int] | None = None,
     on_sample: Callable[[str], None] | None = None,
+    absent: dict[str, str] | None = None,
 ) -> dict[str, list[float]]:
-    """Take ``rounds`` samples of each, alternately; ``at_most`` limits some of them."""
+    """Take ``rounds`` samples of each, alternately.
+
+    Args:
+        samplers: What takes a sample, by name.
+        rounds: The number of samples of each.
+        at_most: Fewer rounds for some of them.
+        on_sample: Called with the name after each sample.
+        absent: Receives the reason of an implementation whose sampler raises AbsentError, which
+            then takes no further part; its samples are dropped.
+    """
     names = list(samplers)
     samples: dict[str, list[float]] = {name: [] for name in names}
     for number in range(rounds):
         first = number % len(names) if names else 0
         for name in [*names[first:], *names[:first]]:
-            if number >= (at_most or {}).get(name, rounds):
+            if name not in samples or number >= (at_most or {}).get(name, rounds):
                 continue
-            samples[name].append(samplers[name]())
+            try:
+                samples[name].append(samplers[name]())
+            except AbsentError as error:
+                if absent is None:
+                    raise
+                absent[name] = str(error)
+                del samples[name]
+                continue
             if on_sample is not None:
                 on_sample(name)
     return samples

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import importlib.util
 import os
+import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from op_builder import envs
+from op_builder.errors import CommandError
+from op_builder.system import process
 
 from .arrays import LOSS_SCALE, Arrays
 from .cases import StepCase
@@ -23,6 +27,8 @@ if TYPE_CHECKING:
 
 #: Why a quick run leaves out DeepSpeed, whose op takes most of a minute to build.
 NOT_BUILT = "not built in a quick run"
+#: How long a peer may take to build or to load; DeepSpeed's op takes 45 s on two cores.
+PEER_TIMEOUT_S = 600.0
 _DEEPSPEED_NAMES = {
     "adamw": ("deepspeed.ops.adam", "DeepSpeedCPUAdam"),
     "lion": ("deepspeed.ops.lion", "DeepSpeedCPULion"),
@@ -36,6 +42,17 @@ def keep_deepspeeds_ops() -> None:
     torch's entry points would replace them by this project's.
     """
     os.environ[envs.DEEPSPEED.name] = "0"
+
+
+def why_absent(error: CommandError) -> str:
+    """Return the reason in a row: that a peer hung, or the end of what it printed."""
+    if error.timeout is None:
+        lines = error.output.strip().splitlines() or ["it printed nothing"]
+        return f"failed: {lines[-1]}"
+    return (
+        f"took longer than {error.timeout:g} s; DeepSpeed waits for ever on the `lock` file of a "
+        "build that was killed: delete it in TORCH_EXTENSIONS_DIR (~/.cache/torch_extensions)"
+    )
 
 
 def implementations(
@@ -202,6 +219,7 @@ def _deepspeed(case: StepCase, arrays: Arrays, lr: float) -> torch.optim.Optimiz
     settings["fp32_optimizer_states"] = case.state_dtype == "float32"
     if case.optimizer == "adamw":
         settings["adamw_mode"] = True
+    _build_deepspeed(name)
     try:
         optimizer: torch.optim.Optimizer = getattr(importlib.import_module(module), name)(
             list(arrays.params), **settings
@@ -209,3 +227,16 @@ def _deepspeed(case: StepCase, arrays: Arrays, lr: float) -> torch.optim.Optimiz
     except Exception as error:
         raise AbsentError(f"cannot be built: {error}") from error
     return optimizer
+
+
+@functools.cache
+def _build_deepspeed(name: str) -> None:
+    """Build DeepSpeed's op in another process, which can be stopped if it hangs."""
+    builder = f"{name.removeprefix('DeepSpeed')}Builder"
+    code = f"from deepspeed.ops.op_builder import {builder}; {builder}().load()"
+    try:
+        process.run(
+            [sys.executable, "-c", code], env=envs.process_environment(), timeout=PEER_TIMEOUT_S
+        )
+    except CommandError as error:
+        raise AbsentError(why_absent(error)) from error

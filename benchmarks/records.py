@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
 import os
 import platform
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from op_builder.toolchain import cpu_info
+from op_builder import envs
+from op_builder.errors import AscendOpsError
+from op_builder.toolchain import Toolchain, cpu_info
 from op_builder.version import __version__
 
 from .cases import Case, StepCase
@@ -20,7 +24,7 @@ from .implementation import OURS, is_ours
 from .limit import PLAIN
 from .measure import Spread, relative_speed, spread
 
-SCHEMA = 3
+SCHEMA = 4
 
 #: Further fields of records, per implementation.
 Counts = Mapping[str, Mapping[str, Any]]
@@ -34,7 +38,8 @@ class Record:
     loop, and ``ratio_to_peer`` is 2 if it is twice as fast as ``best_peer``, the fastest of the
     others. Both are medians over the rounds; ``_min`` and ``_max`` are their extremes. ``bytes`` is
     the minimal traffic of the case, regardless of the implementation. A field that does not apply
-    to the case is None.
+    to the case is None. ``samples_s`` are the seconds of each round, with which
+    :mod:`.compare` compares two runs.
     """
 
     bench: str
@@ -63,6 +68,7 @@ class Record:
     locks: int | None = None
     compiles: int | None = None
     instructions_per_element: float | None = None
+    samples_s: Sequence[float] = ()
 
     @property
     def is_step(self) -> bool:
@@ -168,6 +174,7 @@ def records_of(
                 min_s=time.least,
                 max_s=time.greatest,
                 runs=len(taken),
+                samples_s=[float(f"{seconds:.6g}") for seconds in taken],
                 **fields,
             )
         )
@@ -197,9 +204,21 @@ def machine_facts(threads: int, isa: str, *, emulated: bool = False) -> dict[str
         "torch": torch.__version__,
         "torch_cpu_capability": torch.backends.cpu.get_cpu_capability(),
         "ascend_ops": __version__,
+        "versions": _versions(),
         "emulated": emulated,
         "started": datetime.now(timezone.utc).isoformat(timespec="seconds"),
     }
+
+
+def _versions() -> dict[str, str]:
+    """Return the versions of the packages that are compared or computed with, and of g++."""
+    found = {}
+    for package in ("torch_npu", "deepspeed", "numpy", "ninja"):
+        with suppress(importlib.metadata.PackageNotFoundError):
+            found[package] = importlib.metadata.version(package)
+    with suppress(AscendOpsError):
+        found["compiler"] = Toolchain.detect(envs.process_environment(), None).compiler().version
+    return found
 
 
 def _ratio(name: str, found: Spread) -> dict[str, float]:

@@ -3,21 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Group, JustifyMethod, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from .cases import EMULATOR, NPU, format_seconds
-from .implementation import DEEPSPEED, OURS
+from .cases import ADAM, BUILD, CACHE, EMULATOR, NPU, OPTIMIZERS, format_seconds
+from .compare import Change
+from .implementation import CPU, DEEPSPEED, OURS
 from .records import Absence, CrossCount, Record, Report
 
-_TITLES = {NPU: "Host time of calls, and the build", EMULATOR: "Cost of the emulated NPU"}
+TITLES = {
+    ADAM: "CPUAdam: steps and loads",
+    OPTIMIZERS: "CPU optimizers",
+    NPU: "Host time of calls, and the build",
+    EMULATOR: "Cost of the emulated NPU",
+    BUILD: "Cold builds",
+    CACHE: "Cached ops",
+}
 
 
 def render(report: Report) -> RenderableType:
     """Return the steps, then the loads, then the description of the machine."""
+    report = _labelled(report)
     steps = [record for record in report.records if record.is_step]
     loads = [record for record in report.records if not record.is_step]
     of_steps = {record.case for record in steps}
@@ -29,7 +39,7 @@ def render(report: Report) -> RenderableType:
         parts.append(_steps(steps, absences))
     if loads:
         absences = [absence for absence in absent if absence.case not in of_steps]
-        title = _TITLES.get(report.bench, "Loads")
+        title = "Loads" if report.bench == ADAM else TITLES[report.bench]
         parts.append(_loads(title, loads, absences))
     if report.cross_counts:
         parts.append(_cross_counts(report.cross_counts))
@@ -37,6 +47,26 @@ def render(report: Report) -> RenderableType:
     parts += [Text(line, style="dim") for line in dict.fromkeys(lacking)]
     parts.append(Text(circumstances(report), style="dim"))
     return Group(*parts)
+
+
+def _labelled(report: Report) -> Report:
+    """Return the report, in which each row of an emulated device is labelled."""
+    if not report.machine["emulated"]:
+        return report
+
+    def label(impl: str) -> str:
+        return impl if impl == CPU else f"{impl} (emulated)"
+
+    records = [
+        replace(
+            record,
+            impl=label(record.impl),
+            best_peer=None if record.best_peer is None else label(record.best_peer),
+        )
+        for record in report.records
+    ]
+    absences = [replace(absence, impl=label(absence.impl)) for absence in report.absences]
+    return replace(report, records=records, absences=absences)
 
 
 def circumstances(report: Report) -> str:
@@ -109,11 +139,32 @@ def _loads(title: str, records: Sequence[Record], absences: Sequence[Absence]) -
             table.add_row(
                 *_times(record),
                 str(record.runs),
-                _counted(record),
+                counted(record),
                 _ratio(record, "peer"),
                 style=_style(record),
             )
         _add_absent(table, case, absences)
+    return table
+
+
+def changes(found: Sequence[Change]) -> Table:
+    """Return one row per figure that two runs have, and whether it has changed."""
+    table = _empty_table("Compared with the earlier run")
+    for column in ("case, implementation", "before", "now", "time ratio", "p", "verdict"):
+        justify: JustifyMethod = (
+            "left" if column in ("verdict", "case, implementation") else "right"
+        )
+        table.add_column(column, justify=justify, no_wrap=True)
+    for change in found:
+        table.add_row(
+            f"{change.case}, {change.impl}",
+            format_seconds(change.old_s),
+            format_seconds(change.new_s),
+            f"{change.ratio:.3f}",
+            "" if change.p is None else f"{change.p:.2g}",
+            change.verdict,
+            style="bold" if change.verdict in ("slower", "faster") else "",
+        )
     return table
 
 
@@ -145,7 +196,7 @@ def _times(record: Record) -> tuple[str, ...]:
     return (f"  {record.impl}", format_seconds(record.median_s), extremes)
 
 
-def _counted(record: Record) -> str:
+def counted(record: Record) -> str:
     counts = {
         "processes": record.subprocesses,
         "locks": record.locks,

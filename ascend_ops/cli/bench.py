@@ -7,11 +7,13 @@ import importlib.util
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Annotated, Any
 
 import typer
+from rich.console import Console
 from rich.measure import Measurement
 
 from .output import console, errors, fail
@@ -19,8 +21,29 @@ from .output import console, errors, fail
 app = typer.Typer(help="Compare ops with other implementations, in one run.", no_args_is_help=True)
 
 _PACKAGE = "ascend_ops.benchmarks"
+#: What ``bench all`` runs: the benches, and their cases if not all.
+_ALL = {
+    "optimizers": None,
+    "adam": ["fp32", "bf16*", "fp16", "many-tensors", "sizes"],
+    "cache": None,
+    "build": None,
+    "npu": None,
+    "emulator": None,
+}
 _MAX_WIDTH = 500
 _NO_NPU = "To use an emulated one: `ascend-ops bench npu --emulated`"
+
+
+@dataclass(frozen=True)
+class Options:
+    """The options that all benches share, by their names on the command line."""
+
+    json: Path | None
+    plot: Path | None
+    quick: bool
+    case: list[str] | None
+    markdown: Path | None
+    compare: Path | None
 
 
 @app.callback()
@@ -47,15 +70,29 @@ CaseOption = Annotated[
 ]
 
 
+MarkdownOption = Annotated[
+    Path | None,
+    typer.Option("--markdown", help="Write the tables to this file, as Markdown."),
+]
+CompareOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--compare", help="Compare with the --json file of an earlier run; requires scipy."
+    ),
+]
+
+
 @app.command("adam")
 def adam(
     json: JsonOption = None,
     plot: PlotOption = None,
     quick: QuickOption = False,
     case: CaseOption = None,
+    markdown: MarkdownOption = None,
+    compare: CompareOption = None,
 ) -> None:
     """Compare CPUAdam with torch, DeepSpeed and the memory limit; measure its loading."""
-    _bench("adam", json, plot, quick, case or [])
+    _bench("adam", Options(json, plot, quick, case, markdown, compare))
 
 
 @app.command("optimizers")
@@ -64,9 +101,11 @@ def optimizers(
     plot: PlotOption = None,
     quick: QuickOption = False,
     case: CaseOption = None,
+    markdown: MarkdownOption = None,
+    compare: CompareOption = None,
 ) -> None:
     """Compare steps of all optimizers with others and the memory limit."""
-    _bench("optimizers", json, plot, quick, case or [])
+    _bench("optimizers", Options(json, plot, quick, case, markdown, compare))
 
 
 @app.command("npu")
@@ -81,6 +120,8 @@ def npu(
     plot: PlotOption = None,
     quick: QuickOption = False,
     case: CaseOption = None,
+    markdown: MarkdownOption = None,
+    compare: CompareOption = None,
 ) -> None:
     """Compare the host time of NPU ops with torch_npu's functions; measure the ops' build."""
     if emulated:
@@ -88,7 +129,7 @@ def npu(
 
         activate()
     _find_npu()
-    _bench("npu", json, plot, quick, case or [])
+    _bench("npu", Options(json, plot, quick, case, markdown, compare))
 
 
 @app.command("emulator")
@@ -97,13 +138,67 @@ def emulator(
     plot: PlotOption = None,
     quick: QuickOption = False,
     case: CaseOption = None,
+    markdown: MarkdownOption = None,
+    compare: CompareOption = None,
 ) -> None:
     """Measure the emulated NPU: build, start, one op, and a training step."""
     from ascend_ops.emulator import activate
 
     activate(op_threads=1)
     _find_npu()
-    _bench("emulator", json, plot, quick, case or [])
+    _bench("emulator", Options(json, plot, quick, case, markdown, compare))
+
+
+@app.command("build")
+def build(
+    json: JsonOption = None,
+    plot: PlotOption = None,
+    quick: QuickOption = False,
+    case: CaseOption = None,
+    markdown: MarkdownOption = None,
+    compare: CompareOption = None,
+) -> None:
+    """Measure cold builds: one op beside DeepSpeed and torch, all ops, the emulator."""
+    _bench("build", Options(json, plot, quick, case, markdown, compare))
+
+
+@app.command("cache")
+def cache(
+    json: JsonOption = None,
+    plot: PlotOption = None,
+    quick: QuickOption = False,
+    case: CaseOption = None,
+    markdown: MarkdownOption = None,
+    compare: CompareOption = None,
+) -> None:
+    """Measure what a cached op costs, beside DeepSpeed and torch."""
+    _bench("cache", Options(json, plot, quick, case, markdown, compare))
+
+
+@app.command("all")
+def every(
+    json: Annotated[
+        Path | None, typer.Option("--json", help="Write one JSON file per bench into this folder.")
+    ] = None,
+    plot: PlotOption = None,
+    quick: QuickOption = False,
+    markdown: MarkdownOption = None,
+) -> None:
+    """Run all benches, one after the other; NPU calls run on the emulated NPU."""
+    reports = []
+    for number, (name, cases) in enumerate(_ALL.items(), 1):
+        errors().print(f"bench {number} of {len(_ALL)}: {name}")
+        if name in ("npu", "emulator"):
+            from ascend_ops.emulator import activate
+
+            activate(op_threads=1)
+            _find_npu()
+        file = None if json is None else json / f"{name}.json"
+        reports.append(_bench(name, Options(file, plot, quick, cases, None, None)))
+    if markdown is not None:
+        command = f"ascend-ops bench all{' --quick' if quick else ''} --markdown {markdown}"
+        markdown.write_text(_benchmarks("markdown").page(reports, command), encoding="utf-8")
+        console().print(f"wrote {markdown}")
 
 
 def _find_npu() -> None:
@@ -117,33 +212,63 @@ def _find_npu() -> None:
         raise fail(f"torch_npu finds no NPU. {_NO_NPU}")
 
 
-def _bench(name: str, json: Path | None, plot: Path | None, quick: bool, case: list[str]) -> None:
+def _bench(name: str, options: Options) -> Any:
+    """Measure, print and write one bench; return its report."""
     _benchmarks("peers").keep_deepspeeds_ops()
     cases = _benchmarks("cases")
-    everything = cases.BENCHES[name](quick)
+    everything = cases.BENCHES[name](options.quick)
     try:
-        chosen = cases.select(everything, case)
+        chosen = cases.select(everything, options.case or [])
     except KeyError as error:
         known = ", ".join(cases.selectors(everything))
         raise typer.BadParameter(f"unknown case {error}; available cases: {known}") from error
-    _prepare(json, plot)
+    _prepare(options.json, options.plot)
+    before = None if options.compare is None else _read_for_comparison(options.compare)
     with _progress() as listener:
         try:
-            report = _benchmarks("run").run(name, chosen, quick, listener)
+            report = _benchmarks("run").run(name, chosen, options.quick, listener)
         except _benchmarks("implementation").DisagreementError as error:
             raise fail(str(error)) from error
-    written = _write(report.to_json(), json)
-    if plot is not None:
-        written += _benchmarks("plots").draw(report, plot)
-    out = errors() if json == Path("-") else console()
-    table = _benchmarks("tables").render(report)
-    wide = out.options.update(width=_MAX_WIDTH)
-    out.width = max(
-        out.width, Measurement.get(out, wide, table).maximum
-    )  # no figure may be cut off
-    out.print(table)
+    written = _write(report.to_json(), options.json)
+    if options.plot is not None:
+        written += _benchmarks("plots").draw(report, options.plot)
+    if options.markdown is not None:
+        options.markdown.write_text(_benchmarks("markdown").section(report), encoding="utf-8")
+        written.append(options.markdown)
+    out = errors() if options.json == Path("-") else console()
+    _print_wide(out, _benchmarks("tables").render(report))
+    if before is not None:
+        _print_changes(out, before, report)
     for path in written:
         out.print(f"wrote {path}")
+    return report
+
+
+def _print_wide(out: Console, table: Any) -> None:
+    """Print a table of which no figure may be cut off."""
+    wide = out.options.update(width=_MAX_WIDTH)
+    out.width = max(out.width, Measurement.get(out, wide, table).maximum)
+    out.print(table)
+
+
+def _print_changes(out: Console, before: Any, report: Any) -> None:
+    comparing = _benchmarks("compare")
+    _print_wide(out, _benchmarks("tables").changes(comparing.compare(before, report)))
+    for caveat in comparing.caveats(before, report):
+        out.print(f"  {caveat}", style="dim")
+
+
+def _read(path: Path) -> Any:
+    try:
+        return _benchmarks("records").Report.from_json(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise fail(f"{path} must be a file that --json has written: {error}") from error
+
+
+def _read_for_comparison(path: Path) -> Any:
+    if importlib.util.find_spec("scipy") is None:
+        raise fail("--compare requires scipy: pip install 'ascend_ops[bench]'")
+    return _read(path)
 
 
 def _benchmarks(module: str) -> ModuleType:

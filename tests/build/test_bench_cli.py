@@ -75,6 +75,32 @@ def test_a_warm_load_is_counted_and_standard_output_is_only_json() -> None:
     assert "Loads" in done.stderr
 
 
+def test_cached_ops_are_compared_with_an_earlier_run_and_written_as_markdown(
+    tmp_path: Path,
+) -> None:
+    old, page = tmp_path / "old.json", tmp_path / "cache.md"
+    options = ["--case", "import", "--json", str(old)]
+    assert bench(*options, name="cache").returncode == 0
+    done = bench(
+        *("--case", "import", "--compare", str(old), "--markdown", str(page)), name="cache"
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Compared with the earlier run" in done.stdout
+    assert "import, ascend_ops" in done.stdout
+    assert "a quick run checks that everything works" in done.stdout
+    assert "| import | **ascend_ops** |" in page.read_text(encoding="utf-8")
+
+
+def test_a_file_of_another_kind_is_refused_before_anything_is_measured(tmp_path: Path) -> None:
+    other = tmp_path / "other.json"
+    other.write_text('{"schema": 3}', encoding="utf-8")
+    done = bench("--compare", str(other), name="cache")
+    assert done.returncode == 1
+    assert "must be a file that --json has written: schema must be 4, got 3" in " ".join(
+        done.stderr.split()
+    )
+
+
 def test_the_optimizers_are_measured_on_each_instruction_set_and_drawn(tmp_path: Path) -> None:
     file, folder = tmp_path / "optimizers.json", tmp_path / "plots"
     options = ["--case", "offload", "--json", str(file), "--plot", str(folder)]

@@ -203,7 +203,7 @@ def test_a_report_is_one_json_object_that_reads_back() -> None:
         assert set(needed) <= set(record)
         assert all(record[name] is not None for name in needed)
     assert records.Report.from_json(report.to_json()) == report
-    with pytest.raises(ValueError, match="schema must be 3, got 99"):
+    with pytest.raises(ValueError, match="schema must be 4, got 99"):
         records.Report.from_json(json.dumps({**content, "schema": 99}))
 
 
