@@ -177,9 +177,7 @@ class OpBuilder:
             LoadError: The library was built but cannot be loaded.
         """
         cls = type(self)
-        if self.machine != cls.machine:
-            reason = f"it is built for {self.machine}, and this machine is {cls.machine}"
-            raise IncompatibleOpError(self.NAME, [reason])
+        self._refuse_other_machine()
         module = _loaded.get(cls)
         if module is not None:
             return module
@@ -190,6 +188,12 @@ class OpBuilder:
                 _loaded[cls], library = self._load(on_progress)
                 logger.log(_level(verbose), "%s loaded from %s", self.NAME, library)
         return _loaded[cls]
+
+    def _refuse_other_machine(self) -> None:
+        here = type(self).machine
+        if self.machine != here:
+            reason = f"it is built for {self.machine}, and this machine is {here}"
+            raise IncompatibleOpError(self.NAME, [f"{reason}: use op_builder.cross"])
 
     def _load(self, on_progress: ProgressListener | None) -> tuple[Any, Path]:
         """Return the module and the path of its library."""
@@ -240,6 +244,7 @@ class OpBuilder:
         A prebuilt library and a module that this process has loaded already take precedence, as in
         :meth:`load`, which raises the same errors.
         """
+        self._refuse_other_machine()
         plan = self.plan()
         from .jit.publish import build
 
@@ -363,6 +368,7 @@ class OpBuilder:
         """
         from .jit.publish import build
 
+        self._refuse_other_machine()
         return build(self.plan(), on_progress, again=again)
 
 

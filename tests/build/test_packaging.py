@@ -75,7 +75,13 @@ def fresh_environment(folder: Path, *, with_torch_npu: bool) -> Path:
 
 def install(python: Path, *distributions: Path) -> None:
     """Install sdists, wheels or folders with one command of pip, from the files alone."""
-    offline = ("--no-index", "--no-compile", "--no-deps", "--no-build-isolation", "--disable-pip-version-check")
+    offline = (
+        "--no-index",
+        "--no-compile",
+        "--no-deps",
+        "--no-build-isolation",
+        "--disable-pip-version-check",
+    )
     pip = [python, "-m", "pip", "install", "--quiet", "--ignore-installed", *offline]
     run(*pip, *distributions, PIP_FIND_LINKS="")
 
