@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -44,16 +44,23 @@ class Resolved:
 @dataclass
 class _Search:
     machine: Machine
+    loaded: list[Path]
     system: list[Path]
     known: dict[str, Resolved] = field(default_factory=dict)
 
 
-def resolve(machine: Machine, library: Path) -> list[Resolved]:
+def resolve(machine: Machine, library: Path, loaded: Sequence[Path] = ()) -> list[Resolved]:
     """Return every library that is loaded with ``library``, in the loader's order.
 
     Those of the system are included. Each file is read once; nothing of it is executed.
+
+    Args:
+        machine: The machine.
+        library: The library.
+        loaded: The folders of libraries that the process has loaded before, as ``import torch``
+            does: a name among them is not searched for.
     """
-    search = _Search(machine, list(system_folders(machine)))
+    search = _Search(machine, list(loaded), list(system_folders(machine)))
     entries = read_loader_entries(library)
     waiting: deque[tuple[Path, LoaderEntries, tuple[Path, ...]]] = deque()
     if entries is not None:
@@ -114,7 +121,7 @@ def _find(
         return Resolved(name, path if path.exists() else None, needed_by)
     variable = [Path(folder or ".") for folder in library_path(search.machine)]
     runpath = _folders(needing.runpath, needed_by)
-    folders = [*(() if runpath else rpath), *variable, *runpath, *search.system]
+    folders = [*search.loaded, *(() if runpath else rpath), *variable, *runpath, *search.system]
     wanted = ELF_MACHINES.get(search.machine.architecture)
     skipped = []
     for folder in folders:

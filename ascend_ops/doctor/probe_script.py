@@ -4,7 +4,7 @@
 
 It prints one JSON object per line, each as soon as it is known, so that a probe that hangs or dies
 takes no other answer with it. torch is imported once and each probe is a fork of that process,
-because five imports of torch would take five times as long.
+because five imports of torch would take five times as long. A single probe runs in this process.
 
 What a framework decides is computed by its own function from its own file. The ``__init__.py`` of
 the packages above that file are skipped, since they import what takes seconds; if the file cannot
@@ -28,8 +28,20 @@ from typing import Any
 _POLL_SECONDS = 0.005
 
 
+_answers = 1  # the descriptor that answers are written to
+
+
 def _print(**content: Any) -> None:
-    os.write(1, (json.dumps(content) + "\n").encode())
+    os.write(_answers, (json.dumps(content) + "\n").encode())
+
+
+def _silence() -> None:
+    """Discard what packages print, so that standard output has answers only."""
+    global _answers
+    _answers = os.dup(1)
+    silent = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(silent, 1)
+    os.dup2(silent, 2)
 
 
 def _described(error: BaseException) -> str:
@@ -144,16 +156,6 @@ def _fork(name: str) -> int:
     pid = os.fork()
     if pid:
         return pid
-    silent = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(silent, 2)
-    answers = os.dup(1)
-    os.dup2(silent, 1)  # frameworks print to it
-    global _print
-
-    def to_parent(**content: Any) -> None:
-        os.write(answers, (json.dumps(content) + "\n").encode())
-
-    _print = to_parent
     _answer(name)
     os._exit(0)
 
@@ -179,6 +181,7 @@ def _wait(running: dict[int, str], started: float, seconds: float) -> None:
 def main(seconds: float, names: list[str]) -> None:
     """Answer the probes with these names."""
     started = time.monotonic()
+    _silence()
     gc.disable()  # a sixth of the time of importing torch
     sys.path[:] = [folder for folder in sys.path if folder]  # the current folder hides packages
     try:
@@ -189,7 +192,10 @@ def main(seconds: float, names: list[str]) -> None:
     seconds_of_torch = time.monotonic() - started
     answer = {"version": torch.__version__, "file": torch.__file__}
     _print(probe="torch", answer=answer, seconds=seconds_of_torch)
-    _wait({_fork(name): name for name in names}, started, seconds)
+    if len(names) == 1:
+        _answer(names[0])
+    else:
+        _wait({_fork(name): name for name in names}, started, seconds)
 
 
 if __name__ == "__main__":

@@ -18,6 +18,8 @@ from .machine import Machine
 from .mounts import Mount, mount_of
 from .other_pythons import OtherPython, find
 
+#: The driver's library, which CANN's libascendcl.so needs.
+DRIVER_LIBRARY = "libascend_hal.so"
 _CONTAINER_FILES = ("/.dockerenv", "/run/.containerenv")
 _CONTAINER_WORDS = ("docker", "kubepods", "containerd", "lxc", "libpod")
 _HUAWEI = "0x19e5"
@@ -156,7 +158,13 @@ class Survey:
         """What the libraries that torch_npu needs resolve to."""
         if self.torch_npu is None:
             return []
-        return resolve(self.machine, self.torch_npu.library_dir / "libtorch_npu.so")
+        loaded = [self.torch.library_dir] if self.torch else []
+        return resolve(self.machine, self.torch_npu.library_dir / "libtorch_npu.so", loaded)
+
+    @property
+    def loads_driver(self) -> bool:
+        """Whether the loader finds the driver's library for CANN."""
+        return any(each.name == DRIVER_LIBRARY and each.path for each in self.libraries)
 
     def mount_of(self, path: Path) -> Mount | None:
         """Return the mount that a path is on."""

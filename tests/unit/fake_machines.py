@@ -245,7 +245,7 @@ class FakeMachine:
         folder = self.wheel("torch_npu", version, code, "manylinux_2_28_x86_64")
         library(
             folder / "lib" / "libtorch_npu.so",
-            needed=OF_CANN,
+            needed=(*OF_CANN, "libc10.so"),  # which torch has loaded
             rpath="$ORIGIN/../../torch_npu.libs",
             undefined=undefined,
             machine=self.architecture,

@@ -37,7 +37,8 @@ def examine(survey: Survey) -> Examination:
                 Remedy(run_line(survey), "to start it with NPU 0"),
             )
         return found
-    missing = [name for name in (*MANAGERS, *_REQUIRED) if not machine.exists(name)]
+    required = MANAGERS if survey.loads_driver else (*MANAGERS, *_REQUIRED)
+    missing = [name for name in required if not machine.exists(name)]
     useful = [name for name in _USEFUL if not machine.exists(name)]
     if missing or useful:
         reasons = "".join(f" {name}: {_USEFUL[name]}." for name in useful)

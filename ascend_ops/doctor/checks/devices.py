@@ -6,6 +6,12 @@ from ..finding import Examination, Remedy, Severity
 from ..survey import Survey
 
 _NPU_SMI = "npu-smi info"
+_UNHEALTHY = {
+    "WARNING": Severity.WARNING,
+    "UNKNOWN": Severity.WARNING,
+    "ALARM": Severity.BROKEN,
+    "CRITICAL": Severity.BROKEN,
+}
 _NO_DEVICE = "Programs that use an NPU fail on this machine; ops on the CPU work."
 
 
@@ -24,6 +30,7 @@ def examine(survey: Survey) -> Examination:
     found.fact("NPU driver", survey.driver or "not found")
     _check_nodes(survey, found)
     _check_npu_smi(survey, found)
+    _check_health(survey, found)
     _check_visible(survey, found)
     return found
 
@@ -116,11 +123,15 @@ def _check_npu_smi(survey: Survey, found: Examination) -> None:
             "them, permissions may be missing, or the driver is not loaded.",
             [Remedy(_NPU_SMI, "to try again; with sudo it tells permissions from faults")],
         )
-    for chip in smi.chips:
-        if chip.health.upper() != "OK":
+
+
+def _check_health(survey: Survey, found: Examination) -> None:
+    for chip in survey.npu_smi.chips:
+        severity = _UNHEALTHY.get(chip.health.upper())
+        if severity is not None:
             found.add(
                 "unhealthy",
-                Severity.WARNING if chip.health.upper() == "WARNING" else Severity.BROKEN,
+                severity,
                 f"NPU {chip.number} ({chip.name}) has the health state {chip.health}",
                 "Programs on it may fail or compute wrong results.",
                 [Remedy(f"npu-smi info -t health -i {chip.number}", "for the error codes")],

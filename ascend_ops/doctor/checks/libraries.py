@@ -9,10 +9,10 @@ from op_builder import envs
 
 from ..finding import Examination, Remedy
 from ..loader import Resolved, library_path
-from ..survey import Survey
+from ..survey import DRIVER_LIBRARY, Survey
 from .cann import source_line
 
-_DRIVER = "libascend_hal.so"
+_DRIVER = DRIVER_LIBRARY
 _DRIVER_FOLDER = "/usr/local/Ascend/driver/lib64"
 # The libraries of CANN that libtorch_npu.so needs; the others are of the system or of torch.
 _OF_CANN = (

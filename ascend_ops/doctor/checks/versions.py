@@ -6,7 +6,7 @@ from op_builder.cann import compatibility
 from op_builder.toolchain.torch_install import PackageInstall
 
 from ..finding import Examination, Remedy, Severity
-from ..packages import install_line, pip_line
+from ..packages import CPU_INDEX, install_line, pip, pip_line
 from ..survey import Survey
 
 #: The oldest torch that ascend_ops works with, as in pyproject.toml.
@@ -23,13 +23,7 @@ def examine(survey: Survey) -> Examination:
         value = install.version if install else "not installed"
         found.fact(name, value, *([install.root] if install else []))
     if torch is None:
-        cann = None if survey.cann is None else survey.cann.version
-        found.broken(
-            "no_torch",
-            "torch is not installed for this Python",
-            "ascend_ops and every framework require it.",
-            install_line(machine, cann),
-        )
+        _no_torch(survey, found)
         return found
     if torch_npu is None:
         _check_no_torch_npu(survey, torch, found)
@@ -37,6 +31,21 @@ def examine(survey: Survey) -> Examination:
     _check_oldest(survey, torch, found)
     _check_other_device(survey, torch, found)
     return found
+
+
+def _no_torch(survey: Survey, found: Examination) -> None:
+    machine = survey.machine
+    if survey.nodes or survey.cann is not None:
+        remedy = install_line(machine, survey.cann.version if survey.cann else None)
+    else:
+        oldest = ".".join(map(str, OLDEST_TORCH))
+        remedy = Remedy(f"{pip(machine)} install 'torch>={oldest}' --index-url {CPU_INDEX}")
+    found.broken(
+        "no_torch",
+        "torch is not installed for this Python",
+        "ascend_ops and every framework require it.",
+        remedy,
+    )
 
 
 def _check_no_torch_npu(survey: Survey, torch: PackageInstall, found: Examination) -> None:
