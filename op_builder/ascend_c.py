@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import ClassVar
 
 from . import envs
+from .builder import OpBuilder
 from .cann import CannInstall
 from .cann.npu_arch import NpuArch, arch_of
 from .errors import AscendOpsError, CannNotFoundError, CompilerNotFoundError
+from .jit.memoized_hit import HitMemo, hit_memo
 from .jit.plan import Plan
 from .lazy_dataclass import replace
 from .npu import NPUOpBuilder
@@ -118,6 +120,29 @@ class AscendCOpBuilder(NPUOpBuilder):
         """Return the base's spec, bound to the architecture."""
         spec = super().spec(toolchain)
         return replace(spec, bound_to={**spec.bound_to, "npu_arch": self.npu_arch().name})
+
+    def _hit_memo(self, environ: Mapping[str, str]) -> HitMemo | None:
+        """Return where a hit is memoized, for this architecture and this CANN.
+
+        None for a class that overrides what :meth:`OpBuilder._hit_memo` must know completely.
+        """
+        for name in ("compatibility", "toolchain", "spec", "plan", "_sources", "_torch_target"):
+            found = getattr(type(self), name)
+            if found not in (getattr(AscendCOpBuilder, name), getattr(OpBuilder, name)):
+                return None
+        if self.BINDING != "ctypes" or self.USES_TORCH_NPU:
+            return None
+        try:
+            cann = CannInstall.find(environ)
+            declared: list[object] = [self.NAME, self.BINDING, self.npu_arch().name]
+            declared += [str(cann.root), str(cann.version)]
+            declared += [str(self.source_root()), self.sources(), dict(self.source_flags())]
+            declared += [[str(path) for path in self.include_paths()], self.cxx_args()]
+            declared += [self.extra_ldflags(), self.uses_torch()]
+            compiler = {envs.CXX.name: str(find_bisheng(cann))}
+            return hit_memo(declared, self.uses_torch(), {**environ, **compiler})
+        except Exception:  # noqa: BLE001 - the plan reports it
+            return None
 
     def _kernel_flags(self) -> list[str]:
         arch = self.npu_arch()
