@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -71,10 +72,9 @@ def write(file: Path, text: str) -> None:
 
 
 def _status(report: Report) -> str:
-    counts: dict[str, int] = {}
-    for finding in report.findings:
-        counts[finding.severity.value] = counts.get(finding.severity.value, 0) + 1
-    counted = ", ".join(f"{count} {name}" for name, count in counts.items()) or "nothing is wrong"
+    counts = Counter(finding.severity.value for finding in report.findings)
+    words = {"broken": "broken", "warning": "warnings", "note": "notes"}
+    counted = ", ".join(f"{counts[name]} {word}" for name, word in words.items())
     return f"{counted}; exit code {report.exit_code}; {report.seconds:.1f} s"
 
 

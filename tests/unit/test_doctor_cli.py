@@ -139,6 +139,7 @@ def test_the_bundle_has_everything_and_no_secret(
         '"components"',
         "frameworks: deepspeed 1.2.3: npu",
         "exited with status 1",
+        "1 broken, 0 warnings, 1 notes; exit code 2",
     ):
         assert part in text
 
