@@ -15,6 +15,7 @@ from op_builder.system import file_identity, process
 
 from .aclnn_headers import write_headers
 from .declarations import read_declarations
+from .kernel_headers import write_kernel_headers
 
 #: CANN's names for libraries whose functions the emulator has in another one.
 ALIASES = {
@@ -72,10 +73,10 @@ export ASCEND_EMULATOR_BANNER=0 ASCEND_EMULATOR_LEAKS=0 PYTHONPATH={package_root
 exec {python} -m ascend_ops.emulator.npu_smi {library} "$@"
 """
 # Isolated from the user's Python settings, and independent of what is installed.
-_BISHENG = """import sys
+_COMPILER_PROGRAM = """import sys
 sys.path.insert(0, {package_root!r})
 from pathlib import Path
-from ascend_ops.emulator.bisheng.driver import main
+from ascend_ops.emulator.bisheng.{module} import main
 sys.exit(main(Path({root!r}), sys.argv[1:]))
 """
 
@@ -139,7 +140,8 @@ def write_cann(
     _write(npu_smi, _NPU_SMI.format(**quoted))
     npu_smi.chmod(0o755)
     _write_msprof(folder)
-    _write_bisheng(folder / "bin" / "bisheng", root)
+    _write_compiler_program(folder / "bin" / "bisheng", "driver", root)
+    _write_compiler_program(folder / "bin" / "ld.lld", "linker", root)
 
 
 def _write_msprof(folder: Path) -> None:
@@ -153,9 +155,11 @@ def _write_msprof(folder: Path) -> None:
     (folder / "bin" / "msprof").symlink_to(Path("..", "tools", "profiler", "bin", "msprof"))
 
 
-def _write_bisheng(program: Path, root: Path) -> None:
-    """Write the compiler for kernels in Ascend C, a program of this package."""
-    code = _BISHENG.format(package_root=str(_PACKAGE.parent), root=str(root))
+def _write_compiler_program(program: Path, module: str, root: Path) -> None:
+    """Write the compiler for kernels in Ascend C or its linker, programs of this package."""
+    code = _COMPILER_PROGRAM.format(
+        package_root=str(_PACKAGE.parent), module=module, root=str(root)
+    )
     command = shlex.join([process.interpreter(), "-I", "-c", code])
     _write(program, f'#!/bin/sh\nexec {command} "$@"\n')
     program.chmod(0o755)
@@ -173,6 +177,7 @@ def _write_includes(folder: Path, torch_npu: Path) -> None:
                 _link(folder / entry.name, entry)
     _link(folder / "third_party", torch_npu / "include" / "third_party")  # hccl.h includes it
     shutil.copytree(_own_headers(), folder, dirs_exist_ok=True)
+    write_kernel_headers(folder)
     _link(folder / "aclnn" / "opdev", Path("..", "opdev"))
 
 

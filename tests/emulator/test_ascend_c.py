@@ -60,6 +60,9 @@ MISTAKES = {
     "read_without_sync": "writes bytes of global memory that block 1 reads with DataCopy",
     "one_block_skips_sync": "block 0 waits in SyncAll at mistakes.asc:",
     "flag_never_set": "block 0 waits for flag 3",
+    "block_never_told": "block 1 waits in IBWait or IBSet at mistakes.asc:",
+    "pool_too_small": "the pool has 512 bytes, of which 512 are free, and 544 are wanted",
+    "communicates": "GetHcclContext: kernels that communicate are not emulated",
     "assertion": "ascendc_assert(GetBlockNum() == 77) does not hold",
 }
 
@@ -156,6 +159,16 @@ def test_an_error_in_a_kernel_is_the_message_of_the_exception(tmp_path: Path) ->
     done = run(project(tmp_path, source="wrong.asc"))
     assert "BuildError" in done.stderr
     assert re.search(r"wrong\.asc:39:\d+: error: .NoSuchInstruction. is not a member", done.stderr)
+
+
+def test_the_message_about_a_missing_function_names_the_page_on_adding_it(tmp_path: Path) -> None:
+    text = (KERNELS / "scale.asc").read_text(encoding="utf-8")
+    (tmp_path / "wrong.asc").write_text(text.replace("Muls(", "NoSuchInstruction("))
+    done = after_set_env("bisheng -x asc -c wrong.asc -o wrong.o", tmp_path)
+    assert done.returncode == 1
+    assert (
+        "may lack NoSuchInstruction. To add a function of Ascend C, see docs/how-to/" in done.stderr
+    )
 
 
 def test_the_error_without_a_soc_names_the_variable() -> None:

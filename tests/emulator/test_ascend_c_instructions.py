@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-
 import pytest
-from emulated_process import run
+from kernel_results import results_of
 
 from op_builder.toolchain.torch_install import find_torch_npu
 
 pytestmark = pytest.mark.skipif(find_torch_npu() is None, reason="torch_npu is not installed")
-KERNELS = Path(__file__).resolve().parent / "kernels"
 
 # x, y and zeros of 256 floats; what each kernel leaves in z.
 EXPECTED = {
@@ -40,52 +36,10 @@ EXPECTED = {
     "accumulate": "z = 3 * (x + y)",
 }
 
-PROGRAM = """
-import ctypes, json, sys
-import torch, torch_npu
-from pathlib import Path
-from op_builder import AscendCOpBuilder
-
-class InstructionsBuilder(AscendCOpBuilder):
-    NAME = "instructions"
-    BUILD_VAR = "DS_BUILD_INSTRUCTIONS"
-    BINDING = "ctypes"
-
-    def sources(self):
-        return ["instructions.asc"]
-
-    def source_root(self):
-        return Path({root!r})
-
-library = InstructionsBuilder().load()
-torch.manual_seed(3)
-x = (torch.randn(256) * 8).div(0.25).round() * 0.25   # sums are exact, and there are ties
-y = (torch.randn(256) * 8).div(0.25).round() * 0.25 + 0.125
-stream = ctypes.c_void_p(torch.npu.current_stream().npu_stream)
-results = {{}}
-for name, code in json.loads({expected!r}).items():
-    device = [tensor.npu() for tensor in (x, y, torch.zeros(256))]
-    pointers = [ctypes.c_void_p(tensor.data_ptr()) for tensor in device]
-    assert library.run(name.encode(), stream, *pointers) == 0, name
-    try:
-        found = device[2].cpu()
-    except RuntimeError as error:
-        results[name] = str(error)
-        continue
-    scope = {{"torch": torch, "x": x, "y": y, "z": torch.zeros(256)}}
-    exec(code, scope)
-    wrong = (found != scope["z"]).nonzero().flatten().tolist()
-    results[name] = [(i, found[i].item(), scope["z"][i].item()) for i in wrong[:5]]
-print(json.dumps(results))
-"""
-
 
 @pytest.fixture(scope="module")
 def results() -> dict[str, object]:
-    done = run(PROGRAM.format(root=str(KERNELS), expected=json.dumps(EXPECTED)))
-    assert done.returncode == 0, done.stderr
-    found: dict[str, object] = json.loads(done.stdout.splitlines()[-1])
-    return found
+    return results_of("instructions", EXPECTED)
 
 
 @pytest.mark.parametrize("name", EXPECTED)

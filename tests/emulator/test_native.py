@@ -85,6 +85,7 @@ OPTIONS: dict[str, dict[str, object]] = {
     "a_fault_delays_a_replay_and_not_its_call": {"FAULT": "aclmdlRIExecuteAsync:1:delay=80"},
     "a_fault_delays_phase_one": {"FAULT": "aclnnNegGetWorkspaceSize:1:delay=80"},
     "a_fault_fails_aclInit": {"FAULT": "aclInit:1:500000"},
+    "before_CANN_9_a_call_before_aclInit_is_refused": {"CANN_VERSION": "8.5.0"},
     "a_fault_fails_a_collective_with_its_code": {"FAULT": "HcclAllReduce:1:4"},
     "a_fault_that_did_not_happen_is_reported": {"FAULT": "aclrtMaloc:1:1;aclrtCreateEvent:3:1"},
     "the_synchronous_mode_runs_each_task_at_once": {"SYNCHRONOUS": 1},

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from ascend_ops.emulator.bisheng.command_line import UsageError, parse
-from ascend_ops.emulator.bisheng.kernels import find_kernels
+from ascend_ops.emulator.bisheng.kernels import entry_points, find_kernels
 from ascend_ops.emulator.bisheng.launches import LaunchSyntaxError, rewrite, tokens_of
+from ascend_ops.emulator.bisheng.missing import advice, missing_names
 
 CALL = "::aicore::launcher([=](auto... arguments) { %s(arguments...); }, "
 
@@ -33,6 +34,19 @@ def test_a_command_line_is_understood(line: str, arch: int, kernels: list[str]) 
 def test_automatic_synchronisation_can_be_off() -> None:
     assert parse(["--cce-auto-sync", "a.asc"]).auto_sync
     assert not parse(["--cce-auto-sync=off", "a.asc"]).auto_sync
+
+
+@pytest.mark.parametrize(
+    ("line", "stops"),
+    [
+        ("--cce-aicore-only k.asc -o k.o", "-c"),  # ld.lld makes the binary
+        ("--cce-aicore-only -shared k.asc -o k.so", ""),
+        ("k.asc -o k", ""),
+    ],
+)
+def test_kernels_alone_are_compiled_to_an_object(line: str, stops: str) -> None:
+    parsed = parse(line.split())
+    assert (parsed.device_only, parsed.stops) == ("--cce-aicore-only" in line, stops)
 
 
 @pytest.mark.parametrize(
@@ -105,3 +119,44 @@ def test_a_broken_launch_is_refused_with_its_line(source: str, message: str, lin
 def test_the_cores_of_a_kernel(source: str, types: dict[str, str], cores: int) -> None:
     found = find_kernels([source])
     assert (found.types, found.cores) == (types, cores)
+
+
+def test_a_matmul_object_uses_both_kinds_of_cores() -> None:
+    kernel = "__global__ __aicore__ void k(int) { REGIST_MATMUL_OBJ(&pipe, space, mm, &tiling); }"
+    assert find_kernels([kernel]).types == {"k": "mix_1_2"}
+    assert find_kernels([f"#define ASCENDC_CUBE_ONLY\n{kernel} Matmul"]).types == {"k": "cube"}
+
+
+def test_the_entry_points_of_a_binary() -> None:
+    source = """
+    extern "C" __global__ __aicore__ void first(GM_ADDR x) { if (x) { } }
+    namespace ops { namespace { __global__ __vector__ void second(int n) { } } }
+    template <class T> __global__ __aicore__ void generic(T n) { }
+    __global__ __aicore__ void declared(int n);
+    // __global__ void commented(int n) { }
+    """
+    assert entry_points(source) == ["first", "ops::second"]
+
+
+@pytest.mark.parametrize(
+    ("message", "name"),
+    [
+        (
+            "k.asc:9:14: error: \u2018Scatter\u2019 is not a member of \u2018AscendC\u2019",
+            "Scatter",
+        ),
+        ("k.asc:9:14: error: 'int2b_t' was not declared in this scope", "int2b_t"),
+        ("k.asc:1:10: fatal error: lib/conv_intf.h: No such file or directory", "lib/conv_intf.h"),
+    ],
+)
+def test_the_name_that_the_headers_lack_is_given(message: str, name: str) -> None:
+    assert missing_names(message) == [name]
+    assert f"may lack {name}. To add a function of Ascend C, see docs/how-to/" in advice(message)
+
+
+def test_other_errors_get_no_advice() -> None:
+    assert advice("k.asc:3:1: error: expected ';' before '}' token") == ""
+
+
+def test_the_attribute_that_aicore_stands_for_is_dropped() -> None:
+    assert rewrite("__inline__ [aicore] void f();", {}, "vector") == "__inline__  void f();"

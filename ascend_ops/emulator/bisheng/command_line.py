@@ -33,6 +33,8 @@ class CommandLine:
         stops: ``-c``, ``-E`` or ``-S``; "" links.
         arch: ``__NPU_ARCH__``.
         auto_sync: Whether the compiler inserts synchronisation (``--cce-auto-sync``).
+        device_only: Whether only kernels are compiled, for a binary that a program loads
+            (``--cce-aicore-only``).
         compile_flags: Flags for the host compiler.
         link_flags: Flags for linking.
     """
@@ -43,6 +45,7 @@ class CommandLine:
     stops: str = ""
     arch: int = 2201
     auto_sync: bool = True
+    device_only: bool = False
     compile_flags: list[str] = field(default_factory=list)
     link_flags: list[str] = field(default_factory=list)
 
@@ -75,11 +78,15 @@ def parse(arguments: Sequence[str]) -> CommandLine:
             line.arch = _arch(argument)
         elif argument.startswith("--cce-auto-sync"):
             line.auto_sync = argument != "--cce-auto-sync=off"
+        elif argument == "--cce-aicore-only":
+            line.device_only = True
         elif argument.startswith("--run-mode"):
             line.compile_flags.append("-DASCENDC_CPU_DEBUG" if argument.endswith("cpu") else "")
         elif not _is_device_option(argument):
             _take(line, argument, iterator, language)
     line.compile_flags = [flag for flag in line.compile_flags if flag]
+    if line.device_only and not line.stops and "-shared" not in line.link_flags:
+        line.stops = "-c"  # ld.lld makes the binary
     return line
 
 

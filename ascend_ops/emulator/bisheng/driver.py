@@ -14,8 +14,9 @@ from op_builder.errors import CommandError
 from op_builder.system import process
 
 from .command_line import CommandLine, UsageError, parse
-from .kernels import Kernels, find_kernels
+from .kernels import Kernels, entry_points, find_kernels
 from .launches import LaunchSyntaxError, rewrite
+from .missing import advice
 from .precompiled import precompiled_header
 
 #: Where the emulated CANN keeps what kernels include.
@@ -42,6 +43,7 @@ _CANN_LIBRARIES = frozenset(
         "acl_rtc",
     ]
 )
+_NEW_STANDARDS = frozenset(["20", "2a", "23", "2b", "26", "2c"])
 _INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*"([^"\n]+)"[^\n]*$', re.MULTILINE)
 _VERSION = (
     "bisheng of the emulated CANN: compiles Ascend C for the emulated AI core\n"
@@ -84,24 +86,30 @@ class Driver:
     def _compile(self, line: CommandLine, kernel: Path, built: Path, rewritten: Path) -> int:
         texts = _texts(kernel, line, self._cann / HEADERS)
         kernels = find_kernels(texts.values())
-        rewritten.write_text(_rewritten(kernel, texts, kernels), encoding="utf-8")
+        source = _rewritten(kernel, texts, kernels)
+        if line.device_only:
+            source += _entries(texts, kernels)
+        rewritten.write_text(source, encoding="utf-8")
         flags = self._flags(line, kernels)
         header = precompiled_header(self._cann / HEADERS, self._compiler, flags)
         first = [] if header is None else [f"-I{header.parent}", "-Winvalid-pch"]
         command = [self._compiler, *first, "-include", "kernel_operator.h", *flags]
         command += [f"-iquote{kernel.resolve().parent}", line.stops or "-c", str(rewritten)]
         to_stdout = line.stops == "-E" and line.output is None
-        code = _run([*command, "-o", str(rewritten.with_suffix(".i") if to_stdout else built)])
+        messages: list[str] = []
+        target = str(rewritten.with_suffix(".i") if to_stdout else built)
+        code = _run([*command, "-o", target], messages)
+        if code != 0:
+            sys.stderr.write(advice("\n".join(messages)))
         if to_stdout and code == 0:
             sys.stdout.write(rewritten.with_suffix(".i").read_text(encoding="utf-8"))
         _name_source_in_depfile(line, built, rewritten, kernel)
         return code
 
     def _flags(self, line: CommandLine, kernels: Kernels) -> list[str]:
-        standard = any(flag.startswith("-std=") for flag in line.compile_flags)
         return [
-            *([] if standard else ["-std=c++17"]),
-            *line.compile_flags,
+            *[flag for flag in line.compile_flags if not flag.startswith("-std=")],
+            _standard(line.compile_flags),
             *([] if "-fPIC" in line.compile_flags else ["-fPIC"]),
             f"-I{self._cann / HEADERS}",
             f"-D__NPU_ARCH__={line.arch}",
@@ -130,9 +138,15 @@ class Driver:
         return _run(command)
 
 
-def _run(command: Sequence[str]) -> int:
+def _run(command: Sequence[str], messages: list[str] | None = None) -> int:
     """Run the host compiler, whose messages go to standard error as they come."""
-    return process.stream(command, lambda text: print(text, file=sys.stderr))[0]  # noqa: T201
+
+    def show(text: str) -> None:
+        print(text, file=sys.stderr)  # noqa: T201
+        if messages is not None:
+            messages.append(text)
+
+    return process.stream(command, show)[0]
 
 
 def _texts(kernel: Path, line: CommandLine, own: Path) -> dict[Path, str]:
@@ -146,10 +160,13 @@ def _texts(kernel: Path, line: CommandLine, own: Path) -> dict[Path, str]:
         text = path.read_text(encoding="utf-8-sig")  # some public kernels begin with a mark
         texts[path] = text
         for name in _INCLUDE.findall(text):
-            for folder in (path.parent, *folders):
-                if (folder / name).is_file() and folder / name not in texts:
-                    waiting.append(folder / name)
-                    break
+            found = next(
+                (folder / name for folder in (path.parent, *folders) if (folder / name).is_file()),
+                None,
+            )
+            # Resolved, since headers that include one another by `..` have no shortest name.
+            if found is not None and found.resolve() not in texts:
+                waiting.append(found.resolve())
     return texts
 
 
@@ -165,7 +182,8 @@ def _rewritten(kernel: Path, texts: dict[Path, str], kernels: Kernels) -> str:
 
         def include(match: re.Match[str]) -> str:
             for other, other_text in texts.items():
-                if "<<<" in other_text and other.name == Path(match[1]).name and other != kernel:
+                is_named = other.name == Path(match[1]).name and other != kernel
+                if is_named and _is_rewritten(other_text):
                     if other in inlined:
                         return ""
                     inlined.add(other)
@@ -176,6 +194,35 @@ def _rewritten(kernel: Path, texts: dict[Path, str], kernels: Kernels) -> str:
         return f'#line 1 "{path}"\n{_INCLUDE.sub(include, text)}'
 
     return of(kernel)
+
+
+def _is_rewritten(text: str) -> bool:
+    """Return whether a header must be rewritten, and therefore put in the place of its include."""
+    return "<<<" in text or "[aicore]" in text
+
+
+def _entries(texts: dict[Path, str], kernels: Kernels) -> str:
+    """Return code that names the kernels of a binary, for programs that load it."""
+    names = dict.fromkeys(name for text in texts.values() for name in entry_points(text))
+    entries = []
+    for qualified in names:
+        name = qualified.rpartition("::")[2]
+        kind = kernels.types.get(name, kernels.default)
+        identifier = qualified.replace("::", "_")
+        entries.append(f'AICORE_ENTRY({qualified}, {identifier}, "{name}", {kind})\n')
+    return "\n" + "".join(entries)
+
+
+def _standard(flags: Sequence[str]) -> str:
+    """Return the flag of the C++ standard: C++20 or newer.
+
+    The device's compiler is a clang, which takes `ReduceSum<float>(tensor, ...)` without a
+    using-declaration in C++17. GCC takes it from C++20 on.
+    """
+    names = [flag.removeprefix("-std=") for flag in flags if flag.startswith("-std=")]
+    name = names[-1] if names else "c++17"
+    dialect, _, year = name.partition("++")
+    return f"-std={dialect}++{year if year in _NEW_STANDARDS else 20}"
 
 
 def _pass_macros(arch: int, cores: int) -> list[str]:

@@ -35,6 +35,9 @@ _CUBE = frozenset(
         "mad",
     ]
 )
+# A vector core that uses a Matmul object sends its work to the cube core of its block, so such a
+# kernel runs on both, unless it is written for the cube core alone.
+_MATMUL_OBJECTS = frozenset(["REGIST_MATMUL_OBJ", "REGIST_CUBE_OBJ"])
 _VECTOR = frozenset(["VECIN", "VECOUT", "VECCALC", "TBuf", "ASCEND_IS_AIV", "UB"])
 _KERNEL = re.compile(
     r"__global__(?P<attributes>[^;{}()]*(?:__mix__\s*\(\s*\d\s*,\s*\d\s*\)[^;{}()]*)?)"
@@ -70,6 +73,8 @@ def find_kernels(texts: Iterable[str]) -> Kernels:
     code = ["".join(t for t in tokens_of(text) if not t.startswith(("//", "/*"))) for text in texts]
     words = set(re.findall(r"\w+", " ".join(code)))
     uses_cube, uses_vector = not words.isdisjoint(_CUBE), not words.isdisjoint(_VECTOR)
+    if not words.isdisjoint(_MATMUL_OBJECTS) and "ASCENDC_CUBE_ONLY" not in words:
+        uses_vector = True
     default = "vector" if not uses_cube else "mix_1_2" if uses_vector else "cube"
     types: dict[str, str] = {}
     for text in code:
@@ -81,6 +86,48 @@ def find_kernels(texts: Iterable[str]) -> Kernels:
     used = {*types.values()} or {default}
     cores = 0 if used == {"vector"} else 1 if used == {"cube"} else 2
     return Kernels(types, default, cores)
+
+
+def entry_points(text: str) -> list[str]:
+    """Return the qualified names of the kernels that ``text`` defines, except templates.
+
+    Example:
+        >>> from ascend_ops.emulator.bisheng.kernels import entry_points
+        >>> entry_points("namespace ops { __global__ void add(int n) { } }")
+        ['ops::add']
+    """
+    found: list[str] = []
+    scopes: list[str | None] = []  # names of namespaces; None for other braces
+    statement: list[str] = []
+    for part in tokens_of(text):
+        if part.isspace() or part.startswith(("//", "/*", "#")):
+            continue
+        if part == "{":
+            declaration = " ".join(statement)
+            name = _defined_kernel(declaration)
+            if name and "template" not in statement and None not in scopes:
+                found.append("::".join([*(scope for scope in scopes if scope), name]))
+            scopes.append(_scope_name(statement))
+            statement = []
+        elif part in ("}", ";"):
+            if part == "}" and scopes:
+                scopes.pop()
+            statement = []
+        else:
+            statement.append(part)
+    return list(dict.fromkeys(found))
+
+
+def _defined_kernel(declaration: str) -> str:
+    match = _KERNEL.search(declaration)
+    return "" if match is None else match["name"]
+
+
+def _scope_name(statement: list[str]) -> str | None:
+    """Return the namespace that a brace opens, "" if it opens none but is transparent, or None."""
+    if statement[:1] == ["namespace"]:
+        return statement[1] if len(statement) > 1 else ""
+    return "" if statement[:1] == ["extern"] and len(statement) == 2 else None
 
 
 def _type_of(attributes: str, body: str, default: str) -> str:

@@ -19,6 +19,8 @@ _TOKEN = re.compile(
     r"|<<<|>>>|::|\#\#|[A-Za-z_]\w*|\s+|.",
     re.DOTALL,
 )
+#: The attribute that __aicore__ stands for, which some kernels write out.
+_AICORE = re.compile(r"\[\s*aicore\s*\]")
 _OPENING, _CLOSING = "([{", ")]}"
 
 
@@ -61,7 +63,7 @@ def rewrite(text: str, types: Mapping[str, str], default: str) -> str:
     out: list[str] = []
     open_launches: list[tuple[int, int]] = []  # depth of brackets, line
     depth, line = 0, 1
-    for part in tokens_of(text):
+    for part in tokens_of(_AICORE.sub("", text)):
         if part == "<<<":
             begin = _kernel_begin(out)
             if begin is None:

@@ -1,6 +1,7 @@
 // Waits between the cores of a launch: SyncAll and the cross-core flags.
 #include <algorithm>
 
+#include "emulator/ascendc/core_clock.h"
 #include "emulator/ascendc/launch.h"
 #include "emulator/ascendc/shadow.h"
 
@@ -9,25 +10,6 @@ namespace {
 
 constexpr int flag_ids = 16;
 constexpr std::size_t most_sets = 15;  // a flag counts in four bits
-
-void join(CoreClock& clock, const CoreClock& other) {
-    for (std::size_t index = 0; index < clock.size(); ++index) {
-        clock[index] = std::max(clock[index], other[index]);
-    }
-}
-
-/// Let a core know what others told it.
-void learn(Fiber& fiber, const CoreClock& others) {
-    join(fiber.clock, others);
-    fiber.known.push_back(fiber.clock);
-}
-
-/// What a core tells others; what it does later is not covered by it.
-CoreClock tell(Fiber& fiber) {
-    CoreClock told = fiber.clock;
-    ++fiber.clock[fiber.core->index];
-    return told;
-}
 
 }  // namespace
 

@@ -190,8 +190,9 @@ std::string Launch::describe(const Fiber& fiber) const {
     if (fiber.state == Fiber::State::ended) {
         return text + " has ended";
     }
-    text += fiber.state == Fiber::State::in_sync_all
-                ? " waits in SyncAll"
+    text += fiber.state == Fiber::State::in_sync_all ? " waits in SyncAll"
+            : fiber.state == Fiber::State::waits_for_block
+                ? " waits in IBWait or IBSet"
                 : " waits for flag " + std::to_string(fiber.flag);
     return text + " at " + place(fiber.site);
 }

@@ -5,10 +5,12 @@
 
 #include <array>
 #include <deque>
+#include <map>
 #include <memory>
 #include <set>
 #include <string>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "ascendc/core.h"
@@ -31,6 +33,12 @@ struct Span {
     bool atomic;
 };
 
+/// A flag of IBSet, by the block and the event that it names.
+struct BlockFlag {
+    bool set = false;
+    CoreClock clock;
+};
+
 /// A range of live global memory, by host addresses.
 struct LiveRange {
     std::uintptr_t begin;
@@ -39,7 +47,7 @@ struct LiveRange {
 
 /// A fiber that runs the kernel for one core. It gives way only where the kernel waits for others.
 struct Fiber {
-    enum class State : std::uint8_t { ready, in_sync_all, waits_for_flag, ended };
+    enum class State : std::uint8_t { ready, in_sync_all, waits_for_flag, waits_for_block, ended };
     State state = State::ready;
     bool sync_vector_only = false;
     int flag = 0;
@@ -70,6 +78,8 @@ class Launch {
     void sync_all(Core& core, bool vector_only, Site site);
     void set_flag(Core& core, int mode, int id, Site site);
     void wait_flag(Core& core, int id, Site site);
+    void set_block_flag(Core& core, int block, int event, Site site);
+    void wait_block_flag(Core& core, int block, int event, Site site);
 
     const bool auto_sync;
     const bool checks;
@@ -83,6 +93,8 @@ class Launch {
     void add_span(const Span& span);
     void check_spans();
     void give_way(Fiber& fiber);
+    void wait_in_block(Fiber& fiber, Site site);
+    void wake_blocks();
     void deliver(int id, const std::vector<Fiber*>& from, const std::vector<Fiber*>& to, Site site);
     std::vector<Fiber*> cores_of_block(std::uint32_t block, bool cube);
     std::vector<Fiber*> cores_of_kind(bool cube);
@@ -95,6 +107,7 @@ class Launch {
     ucontext_t scheduler_{};
     Fiber* running_ = nullptr;
     bool ran_ = false;  // whether a core could go on in this round
+    std::map<std::pair<int, int>, BlockFlag> block_flags_;
     std::vector<LiveRange> live_;
     std::vector<Span> spans_;
     static constexpr std::uint32_t none = ~0U;

@@ -53,12 +53,16 @@ Core::~Core() {
 
 std::uint32_t Core::bytes(Space space) { return soc().bytes[static_cast<int>(space)]; }
 
+// Every operand needs it, so the sums are made once.
 std::uint32_t Core::base(Space space) {
-    std::uint32_t sum = 0;
-    for (int before = 0; before < static_cast<int>(space); ++before) {
-        sum += bytes(static_cast<Space>(before));
-    }
-    return sum;
+    static const std::array<std::uint32_t, space_count> bases = [] {
+        std::array<std::uint32_t, space_count> sums{};
+        for (int before = 1; before < space_count; ++before) {
+            sums[before] = sums[before - 1] + bytes(static_cast<Space>(before - 1));
+        }
+        return sums;
+    }();
+    return bases[static_cast<int>(space)];
 }
 
 std::uint32_t Core::address_of(const void* pointer) const {
@@ -100,6 +104,15 @@ void Core::begin(std::uint32_t block_index, std::uint32_t block_count,
     mask = {};
     atomic = Atomic::none;
     dequantization_scale = 1.0F;
+    compare_mask = {};
+    control = 0;
+    padding = 0;
+    has_padding = false;
+    fixpipe_factor = 0;
+    fixpipe_factors = 0;
+    fixpipe_matrices = 1;
+    fixpipe_src_stride = 0;
+    fixpipe_dst_stride = 0;
     reserved_ = {};
     issued_ = {};
     known_ = {};

@@ -4,10 +4,16 @@
 
 #include "check.h"
 
-TEST(a_call_before_aclInit_is_refused) {
+TEST(before_CANN_9_a_call_before_aclInit_is_refused) {
     void* address = nullptr;
     CHECK_REFUSED(aclrtMalloc(&address, 512, ACL_MEM_MALLOC_HUGE_FIRST), 100001,
                   "aclrtMalloc: called before aclInit; call aclInit first");
+}
+
+TEST(a_call_before_aclInit_initialises) {
+    CHECK_EQUAL(aclrtSetDevice(0), 0);
+    CHECK_EQUAL(aclInit(nullptr), 0);
+    CHECK_REFUSED(aclInit(nullptr), 100002, "was called before; call aclFinalize first");
 }
 
 TEST(a_call_after_aclFinalize_is_refused) {

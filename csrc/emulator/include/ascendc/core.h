@@ -87,6 +87,16 @@ class Core {
     VectorMask mask;
     Atomic atomic = Atomic::none;
     float dequantization_scale = 1.0F;
+    std::array<std::uint64_t, 2> compare_mask{};
+    std::uint64_t reduced = 0;  // the bits of the last ReduceSum
+    std::uint64_t control = 0;  // SetCtrlSpr
+    std::uint64_t padding = 0;  // SetPadValue
+    bool has_padding = false;
+    std::uint64_t fixpipe_factor = 0;    // SetFixpipePreQuantFlag
+    std::uint32_t fixpipe_factors = 0;   // the address of SetFixPipeConfig's tensor
+    std::uint16_t fixpipe_matrices = 1;  // SetFixpipeNz2ndFlag
+    std::uint16_t fixpipe_src_stride = 0;
+    std::uint16_t fixpipe_dst_stride = 0;
 
     // On-chip memory. An address counts from the begin of UB, which the other spaces follow.
     std::uint8_t* at(std::uint32_t address) { return memory_ + address; }
@@ -122,6 +132,8 @@ class Core {
     void sync_all(bool vector_only, Site site);
     void set_cross_core_flag(int mode, Pipe pipe, int id, Site site);
     void wait_cross_core_flag(int id, Site site);
+    void set_block_flag(int of_block, int event, Site site);
+    void wait_block_flag(int of_block, int event, Site site);
 
     /// Note what is wrong, and what to write instead if that is known.
     void report(const char* kind, const std::string& what, Site site);

@@ -1,33 +1,14 @@
-// The cube unit: LoadData to L0, Mmad, and Fixpipe to global memory.
+// The cube unit: LoadData to L0 and Mmad.
 //
 // L0A holds fractals of 16 rows of 32 bytes, row by row of fractals; L0B holds them transposed;
 // L0C holds fractals of 16 x 16, column by column.
 #pragma once
 
+#include "ascendc/cube_load.h"
+#include "ascendc/fixpipe.h"
 #include "ascendc/move.h"
 
-enum QuantMode_t {
-    NoQuant = 0,
-    F322F16 = 1,
-    VQF322HIF8_PRE = 2,
-    QF322HIF8_PRE = 3,
-    VDEQF16 = 4,
-    DEQF16 = 5,
-    F322BF16 = 16,
-    VQF322B8_PRE = 24,
-    QF322B8_PRE = 25,
-    REQ8 = 26,
-    VREQ8 = 27
-};
-
 namespace AscendC {
-
-enum class CO2Layout : std::uint8_t { NZ, ROW_MAJOR, COLUMN_MAJOR };
-struct FixpipeConfig {
-    CO2Layout format;
-};
-constexpr FixpipeConfig CFG_NZ = {CO2Layout::NZ};
-constexpr FixpipeConfig CFG_ROW_MAJOR = {CO2Layout::ROW_MAJOR};
 
 struct LoadData2DParams {
     LoadData2DParams() = default;
@@ -59,34 +40,33 @@ struct MmadParams {
           unitFlag(unit),
           cmatrixSource(source),
           cmatrixInitVal(initial) {}
+    MmadParams(std::uint16_t rows, std::uint16_t columns, std::uint16_t depth, bool bias,
+               std::int32_t offset, bool sparse, bool winograd_a, bool winograd_b)
+        : m(rows),
+          n(columns),
+          k(depth),
+          isBias(bias),
+          enSsparse(sparse),
+          enWinogradA(winograd_a),
+          enWinogradB(winograd_b) {
+        fmOffset = offset;
+    }
     std::uint16_t m = 0;
     std::uint16_t n = 0;
     std::uint16_t k = 0;
     bool isBias = false;
     std::uint8_t unitFlag = 0;
-    std::uint8_t fmOffset = 0;
+    std::int32_t fmOffset = 0;
+    bool enSsparse = false;
+    bool enWinogradA = false;
+    bool enWinogradB = false;
+    bool kDirectionAlign = false;
+    bool disableGemv = false;
     bool cmatrixSource = false;  // true: the bias is in BT
     bool cmatrixInitVal = true;  // true: begin with 0
 };
 
-struct FixpipeParamsV220 {
-    FixpipeParamsV220() = default;
-    FixpipeParamsV220(std::uint16_t columns, std::uint16_t rows, std::uint16_t src,
-                      std::uint32_t dst, bool relu)
-        : nSize(columns), mSize(rows), srcStride(src), dstStride(dst), reluEn(relu) {}
-    std::uint16_t nSize = 0;
-    std::uint16_t mSize = 0;
-    std::uint16_t srcStride = 0;
-    std::uint32_t dstStride = 0;
-    QuantMode_t quantPre = NoQuant;
-    std::uint64_t deqScalar = 0;
-    std::uint16_t ndNum = 1;
-    std::uint16_t srcNdStride = 0;
-    std::uint16_t dstNdStride = 0;
-    bool reluEn = false;
-    std::uint8_t unitFlag = 0;
-    bool isChannelSplit = false;
-};
+using LoadData2dParams = LoadData2DParams;
 
 /// L1 to L0A or L0B, fractals of 512 bytes.
 template <class T>
@@ -175,34 +155,32 @@ void Mmad(const LocalTensor<C>& dst, const LocalTensor<A>& fm, const LocalTensor
     }
 }
 
-/// L0C to rows in global memory, with the conversion of `quantPre`.
-template <class T, class U, const FixpipeConfig& config = CFG_ROW_MAJOR>
-void Fixpipe(const GlobalTensor<T>& dst, const LocalTensor<U>& src, const FixpipeParamsV220& params,
-             aicore::Site site = aicore::Site::here()) {
-    const aicore::Instruction instruction{"Fixpipe", aicore::Pipe::fix, site};
-    const bool rounds = params.quantPre == F322F16 || params.quantPre == F322BF16;
-    if (params.quantPre != NoQuant && !rounds) {
-        aicore::core->end("unsupported",
-                          "Fixpipe: quantPre must be NoQuant, F322F16 or F322BF16 on the emulated "
-                          "core, got " +
-                              std::to_string(params.quantPre),
-                          site);
-    }
-    aicore::core->require(rounds || std::is_same_v<T, U>, "dtype",
-                          "Fixpipe: quantPre must name the conversion to the result's type", site);
-    const std::uint32_t groups = aicore::fractals(params.nSize, 16);
-    src.use(instruction, 0, std::uint64_t{groups} * params.srcStride * 16 * sizeof(U), false);
-    for (std::uint32_t row = 0; row < params.mSize; ++row) {
-        T values[4096];
-        for (std::uint32_t column = 0; column < params.nSize; ++column) {
-            const U value = src.data()[(column / 16 * params.srcStride + row) * 16 + column % 16];
-            values[column % 4096] = static_cast<T>(params.reluEn && value < 0 ? U(0) : value);
+/// `c = a @ b + bias`, with the bias of each column in BT.
+template <class C, class A, class B, class Bias>
+void Mmad(const LocalTensor<C>& dst, const LocalTensor<A>& fm, const LocalTensor<B>& filter,
+          const LocalTensor<Bias>& bias, const MmadParams& params,
+          aicore::Site site = aicore::Site::here()) {
+    const aicore::Instruction instruction{"Mmad", aicore::Pipe::m, site};
+    const std::uint32_t rows = aicore::fractals(params.m, 16);
+    const std::uint32_t columns = aicore::fractals(params.n, 16);
+    bias.use(instruction, 0, params.n * sizeof(Bias), false);
+    dst.use(instruction, 0, std::uint64_t{rows} * columns * 256 * sizeof(C), true);
+    for (std::uint32_t column = 0; column < columns * 16; ++column) {
+        const C value = column < params.n ? static_cast<C>(bias.data()[column]) : C(0);
+        for (std::uint32_t row = 0; row < rows * 16; ++row) {
+            dst.data()[(column / 16 * rows * 16 + row) * 16 + column % 16] = value;
         }
-        void* const target = dst.use(instruction, std::uint64_t{row} * params.dstStride,
-                                     params.nSize * sizeof(T), true);
-        aicore::core->store_global(target, values, params.nSize * sizeof(T),
-                                   aicore::element_of<T>());
     }
+    MmadParams adds = params;
+    adds.cmatrixInitVal = false;
+    Mmad(dst, fm, filter, adds, site);
 }
+
+// HF32 rounds operands in fp32 on a device; the emulated cube unit keeps them.
+inline void SetHF32Mode(bool /*enabled*/) {}
+inline void SetHF32TransMode(bool /*nearest*/) {}
+inline void SetMMLayoutTransform(bool /*columnMajor*/) {}
+inline void SetMMColumnMajor() {}
+inline void SetMMRowMajor() {}
 
 }  // namespace AscendC

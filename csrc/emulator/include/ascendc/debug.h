@@ -1,6 +1,7 @@
 // printf, DumpTensor and assert inside a kernel.
 #pragma once
 
+#include <cassert>
 #include <chrono>
 
 #include "ascendc/tensor.h"
@@ -37,6 +38,14 @@ void DumpTensor(const GlobalTensor<T>& tensor, std::uint32_t desc, std::uint32_t
                    dumpSize, desc);
 }
 
+template <class T>
+void DumpTensor(const LocalTensor<T>& tensor, std::uint32_t desc, std::uint32_t dumpSize,
+                const ShapeInfo& /*shape*/) {
+    print_elements(tensor.data(), dumpSize, desc);
+}
+inline void DumpAccChkPoint(...) {}
+inline void PrintTimeStamp(std::uint32_t descId) { aicore::print("time stamp %u\n", descId); }
+
 inline std::int64_t GetSystemCycle() {
     return std::chrono::steady_clock::now().time_since_epoch().count();
 }
@@ -46,7 +55,25 @@ inline void Trap(aicore::Site site = aicore::Site::here()) {
 
 }  // namespace AscendC
 
+template <class T>
+void asc_dump_gm(__gm__ T* values, std::uint32_t desc, std::uint32_t count,
+                 aicore::Site site = aicore::Site::here()) {
+    AscendC::GlobalTensor<T> tensor;
+    tensor.SetGlobalBuffer(values);
+    AscendC::DumpTensor(tensor, desc, count, site);
+}
+
 #define ascendc_assert(condition, ...)                                                           \
     ((condition) ? (void)0                                                                       \
                  : ::aicore::core->end("assert", "ascendc_assert(" #condition ") does not hold", \
                                        ::aicore::Site::here(__FILE__, __LINE__)))
+
+// A kernel's log, which a device writes only in debug builds.
+#define KERNEL_LOG(level, ...) ((void)0)
+#define KERNEL_LOG_INTERNAL(level, ...) ((void)0)
+#define ASCENDC_ASSERT(condition, behaviour) ascendc_assert(condition)
+#define ASCENDC_REPORT_NOT_SUPPORT(condition, ...) ((void)0)
+#define ASCENDC_DEBUG_ASSERT(...) ((void)0)
+#ifndef ASSERT
+#define ASSERT(condition, ...) ascendc_assert(condition)
+#endif

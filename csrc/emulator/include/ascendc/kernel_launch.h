@@ -1,6 +1,7 @@
 // A kernel that is ready to run, as the library that runs it sees it.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 
@@ -25,6 +26,13 @@ class KernelLaunch {
 
 /// Queue the kernel on the stream. 0 or a code, as aclrtLaunchKernel returns.
 int submit(std::unique_ptr<KernelLaunch> launch, void* stream);
+
+/// A launch with the arguments at `arguments`, or null if there are fewer bytes than it takes.
+using MakeLaunch = std::unique_ptr<KernelLaunch> (*)(const unsigned char* arguments,
+                                                     std::size_t bytes);
+
+/// Name a kernel of the binary that is being loaded.
+bool add_entry(const char* name, MakeLaunch make);
 
 /// The host address of the byte at a device address; other addresses are returned unchanged.
 void* bytes_of(const void* address);

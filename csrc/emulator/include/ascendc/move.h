@@ -26,7 +26,7 @@ struct DataCopyParams {
 struct DataCopyExtParams {
     DataCopyExtParams() = default;
     DataCopyExtParams(std::uint16_t count, std::uint32_t length, std::int64_t src, std::int64_t dst,
-                      std::uint32_t reserved = 0)
+                      std::uint32_t reserved)
         : blockCount(count), blockLen(length), srcStride(src), dstStride(dst), rsv(reserved) {}
     std::uint16_t blockCount = 1;
     std::uint32_t blockLen = 0;
@@ -93,6 +93,17 @@ inline Pipe storing_pipe(TPosition position) {
     return position == TPosition::CO1 ? Pipe::fix : Pipe::mte3;
 }
 
+/// The pipe that moves between two memories of a core.
+constexpr Pipe moving_pipe(TPosition from, TPosition to) {
+    const Space source = space_of(from);
+    const Space target = space_of(to);
+    return source == Space::ub && target == Space::ub ? Pipe::v
+           : source == Space::ub                      ? Pipe::mte3
+           : target == Space::fixpipe                 ? Pipe::fix
+           : source == Space::l0c                     ? Pipe::v
+                                                      : Pipe::mte1;
+}
+
 template <class T>
 std::uint8_t* bytes_at(const LocalTensor<T>& tensor, std::uint64_t offset) {
     return reinterpret_cast<std::uint8_t*>(tensor.data()) + offset;
@@ -101,7 +112,7 @@ std::uint8_t* bytes_at(const LocalTensor<T>& tensor, std::uint64_t offset) {
 /// The whole blocks of 32 bytes that `count` elements fill: a device moves no more than these.
 template <class T>
 std::uint64_t whole_blocks(const Instruction& instruction, std::uint64_t count) {
-    const std::uint64_t bytes = count * sizeof(T);
+    const std::uint64_t bytes = bytes_of_elements<T>(count);
     if (bytes % block_bytes != 0) {
         core->report("count",
                      std::string(instruction.name) + ": " + std::to_string(count) +
@@ -191,11 +202,12 @@ void DataCopy(const GlobalTensor<T>& dst, const LocalTensor<T>& src, const DataC
                          (params.blockLen + params.srcGap) * 32U);
 }
 
-// Inside UB.
+// Inside a core.
 template <class T>
 void DataCopy(const LocalTensor<T>& dst, const LocalTensor<T>& src, const DataCopyParams& params,
               aicore::Site site = aicore::Site::here()) {
-    const aicore::Instruction instruction{"DataCopy", aicore::Pipe::v, site};
+    const aicore::Instruction instruction{
+        "DataCopy", aicore::moving_pipe(src.position(), dst.position()), site};
     for (std::uint32_t block = 0; block < params.blockCount; ++block) {
         const std::uint64_t from = block * (params.blockLen + params.srcGap) * 32U;
         const std::uint64_t to = block * (params.blockLen + params.dstGap) * 32U;
@@ -207,11 +219,32 @@ void DataCopy(const LocalTensor<T>& dst, const LocalTensor<T>& src, const DataCo
 template <class T>
 void DataCopy(const LocalTensor<T>& dst, const LocalTensor<T>& src, std::uint32_t count,
               aicore::Site site = aicore::Site::here()) {
-    const aicore::Instruction instruction{"DataCopy", aicore::Pipe::v, site};
+    const aicore::Instruction instruction{
+        "DataCopy", aicore::moving_pipe(src.position(), dst.position()), site};
     const std::uint64_t bytes = aicore::whole_blocks<T>(instruction, count);
     src.use(instruction, 0, bytes, false);
     dst.use(instruction, 0, bytes, true);
     std::memmove(dst.data(), src.data(), bytes);
+}
+/// A bias in L1 to BT, whose elements are wider.
+template <class T, class U>
+std::enable_if_t<!std::is_same_v<T, U>> DataCopy(const LocalTensor<T>& dst,
+                                                 const LocalTensor<U>& src,
+                                                 const DataCopyParams& params,
+                                                 aicore::Site site = aicore::Site::here()) {
+    const aicore::Instruction instruction{
+        "DataCopy", aicore::moving_pipe(src.position(), dst.position()), site};
+    const std::uint32_t elements = params.blockLen * 32U / sizeof(U);
+    for (std::uint32_t block = 0; block < params.blockCount; ++block) {
+        const std::uint64_t from = block * (params.blockLen + params.srcGap) * 32U / sizeof(U);
+        const std::uint64_t to =
+            block * (elements + params.dstGap * 32U / static_cast<std::uint32_t>(sizeof(T)));
+        src.use(instruction, from * sizeof(U), elements * sizeof(U), false);
+        dst.use(instruction, to * sizeof(T), elements * sizeof(T), true);
+        for (std::uint32_t index = 0; index < elements; ++index) {
+            dst.data()[to + index] = static_cast<T>(aicore::widen(src.data()[from + index]));
+        }
+    }
 }
 
 /// Rows to the format of the cube: columns in groups of 32 bytes, each group a matrix of its own.
@@ -238,6 +271,15 @@ void DataCopy(const LocalTensor<T>& dst, const GlobalTensor<T>& src, const Nd2Nz
             }
         }
     }
+}
+
+/// What DataCopyPad fills with if its parameters do not say.
+template <class T, TPosition position = TPosition::MAX>
+void SetPadValue(T paddingValue) {
+    std::uint64_t bits = 0;
+    std::memcpy(&bits, &paddingValue, std::min(sizeof bits, sizeof paddingValue));
+    aicore::core->padding = bits;
+    aicore::core->has_padding = true;
 }
 
 // With lengths in bytes and padding.
@@ -273,7 +315,9 @@ void DataCopyPad(const LocalTensor<T>& dst, const GlobalTensor<T>& src,
         T* const elements = reinterpret_cast<T*>(to);
         T filler = padding.paddingValue;
         if (!padding.isPad && params.blockLen != 0) {
-            std::memcpy(&filler, source, sizeof filler);  // a device fills with the first element
+            // A device fills with the value of SetPadValue, or else with the first element.
+            std::memcpy(&filler, aicore::core->has_padding ? &aicore::core->padding : source,
+                        sizeof filler);
         }
         std::fill_n(elements, padded / sizeof(T), filler);
         std::memcpy(to + left, source, params.blockLen);
@@ -287,7 +331,7 @@ void DataCopyPad(const LocalTensor<T>& dst, const GlobalTensor<T>& src,
     std::memcpy(&value, &padding.paddingValue, std::min(sizeof value, sizeof padding.paddingValue));
     DataCopyPad(
         dst, src,
-        DataCopyExtParams(params.blockCount, params.blockLen, params.srcGap, params.dstGap),
+        DataCopyExtParams(params.blockCount, params.blockLen, params.srcGap, params.dstGap, 0),
         DataCopyPadExtParams<T>(padding.isPad, padding.leftPadding, padding.rightPadding, value),
         site);
 }
@@ -306,9 +350,10 @@ void DataCopyPad(const GlobalTensor<T>& dst, const LocalTensor<T>& src,
 template <class T>
 void DataCopyPad(const GlobalTensor<T>& dst, const LocalTensor<T>& src,
                  const DataCopyParams& params, aicore::Site site = aicore::Site::here()) {
-    DataCopyPad(dst, src,
-                DataCopyExtParams(params.blockCount, params.blockLen, params.srcGap, params.dstGap),
-                site);
+    DataCopyPad(
+        dst, src,
+        DataCopyExtParams(params.blockCount, params.blockLen, params.srcGap, params.dstGap, 0),
+        site);
 }
 
 // Stores that combine with what global memory holds.

@@ -57,6 +57,8 @@ class TQueBind {
   public:
     static constexpr TPosition srcPosition = source;
     static constexpr TPosition dstPosition = destination;
+    static constexpr aicore::Space memory =
+        aicore::space_of(source == TPosition::GM ? destination : source);
 
     TQueBind() = default;
     TQueBind(const TQueBind&) = delete;
@@ -170,12 +172,16 @@ class TQueBind {
 
     /// Assign memory to `count` buffers; TPipe::InitBuffer calls it.
     void assign(std::uint8_t count, std::uint32_t bytes, aicore::Site site) {
-        constexpr aicore::Space space =
-            aicore::space_of(source == TPosition::GM ? destination : source);
+        assign(count, bytes, site,
+               [&] { return aicore::core->reserve(memory, bytes, "InitBuffer", site); });
+    }
+    /// Assign memory that `reserve` returns the addresses of.
+    template <class Reserve>
+    void assign(std::uint8_t count, std::uint32_t bytes, aicore::Site site, Reserve reserve) {
         for (int index = 0; index < count; ++index) {
             aicore::Buffer& buffer = buffers_[count_];
             buffer = {};
-            buffer.address = aicore::core->reserve(space, bytes, "InitBuffer", site);
+            buffer.address = reserve();
             buffer.bytes = bytes;
             buffer.site = site;
             ++count_;
@@ -193,8 +199,7 @@ class TQueBind {
 
     template <class T>
     LocalTensor<T> tensor_of(const aicore::Buffer& buffer) const {
-        return {buffer.address, static_cast<std::uint32_t>(buffer.bytes / sizeof(T)), destination,
-                &buffer};
+        return {buffer.address, aicore::elements_in<T>(buffer.bytes), destination, &buffer};
     }
     template <class T>
     aicore::Buffer& own(const LocalTensor<T>& tensor, const char* call, aicore::Site site) {
@@ -250,7 +255,7 @@ class TBuf {
   public:
     template <class T>
     LocalTensor<T> Get() {
-        return Get<T>(static_cast<std::uint32_t>(buffer_.bytes / sizeof(T)));
+        return Get<T>(aicore::elements_in<T>(buffer_.bytes));
     }
     template <class T>
     LocalTensor<T> Get(std::uint32_t elements) {
@@ -267,11 +272,14 @@ class TBuf {
     template <class T>
     void FreeTensor(LocalTensor<T>& /*tensor*/) {}
 
+    static constexpr aicore::Space memory = aicore::space_of(position);
     /// Assign the memory; TPipe::InitBuffer calls it.
     void assign(std::uint32_t bytes, aicore::Site site) {
+        assign_at(aicore::core->reserve(memory, bytes, "InitBuffer", site), bytes, site);
+    }
+    void assign_at(std::uint32_t address, std::uint32_t bytes, aicore::Site site) {
         buffer_ = {};
-        buffer_.address =
-            aicore::core->reserve(aicore::space_of(position), bytes, "InitBuffer", site);
+        buffer_.address = address;
         buffer_.bytes = bytes;
         buffer_.state = aicore::Buffer::State::allocated;
         buffer_.site = site;
@@ -315,6 +323,17 @@ class TPipe {
         return true;
     }
 
+    template <class Pool>
+    bool InitBufPool(Pool& pool, std::uint32_t bytes, aicore::Site site = aicore::Site::here()) {
+        pool.assign(aicore::core->reserve(Pool::memory, bytes, "InitBufPool", site), bytes);
+        return true;
+    }
+    template <class Pool, class Shared>
+    bool InitBufPool(Pool& pool, std::uint32_t bytes, Shared& shared) {
+        pool.assign(shared.begin(), bytes);
+        return true;
+    }
+
     template <HardEvent event>
     TEventID AllocEventID(aicore::Site site = aicore::Site::here()) {
         constexpr aicore::PipePair pipes = aicore::pipes_of(event);
@@ -348,32 +367,6 @@ class TPipe {
     }
 
     int buffers_ = 0;
-};
-
-/// Assigns memory by hand, in kernels without a TPipe.
-template <Hardware hardware>
-class LocalMemAllocator {
-  public:
-    template <TPosition position, class T, std::uint32_t elements>
-    LocalTensor<T> Alloc(aicore::Site site = aicore::Site::here()) {
-        return Alloc<position, T>(elements, site);
-    }
-    template <class T, std::uint32_t elements>
-    LocalTensor<T> Alloc(aicore::Site site = aicore::Site::here()) {
-        return Alloc<TPosition::VECCALC, T>(elements, site);
-    }
-    template <TPosition position, class T>
-    LocalTensor<T> Alloc(std::uint32_t elements, aicore::Site site = aicore::Site::here()) {
-        const std::uint32_t address =
-            aicore::core->reserve(aicore::space_of(hardware),
-                                  static_cast<std::uint32_t>(elements * sizeof(T)), "Alloc", site);
-        return {address, elements, position, nullptr};
-    }
-    template <class T>
-    LocalTensor<T> Alloc(std::uint32_t elements, aicore::Site site = aicore::Site::here()) {
-        return Alloc<TPosition::VECCALC, T>(elements, site);
-    }
-    std::uint32_t GetCurAddr() const { return aicore::core->reserved(aicore::space_of(hardware)); }
 };
 
 }  // namespace AscendC

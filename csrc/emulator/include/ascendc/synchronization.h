@@ -46,6 +46,20 @@ void CrossCoreWaitFlag(std::uint16_t id, aicore::Site site = aicore::Site::here(
     aicore::core->wait_cross_core_flag(id, site);
 }
 
+/// Tell the block that waits for `eventID` of `blockIdx`.
+template <bool isAIVOnly = true>
+void IBSet(const GlobalTensor<std::int32_t>& /*gmWorkspace*/,
+           const LocalTensor<std::int32_t>& /*ubWorkspace*/, std::int32_t blockIdx,
+           std::int32_t eventID, aicore::Site site = aicore::Site::here()) {
+    aicore::core->set_block_flag(blockIdx, eventID, site);
+}
+template <bool isAIVOnly = true>
+void IBWait(const GlobalTensor<std::int32_t>& /*gmWorkspace*/,
+            const LocalTensor<std::int32_t>& /*ubWorkspace*/, std::int32_t blockIdx,
+            std::int32_t eventID, aicore::Site site = aicore::Site::here()) {
+    aicore::core->wait_block_flag(blockIdx, eventID, site);
+}
+
 inline std::int64_t GetBlockNum() { return aicore::core->blocks; }
 inline std::int64_t GetSubBlockIdx() { return aicore::core->sub_block; }
 inline std::int64_t GetSubBlockNum() { return aicore::core->sub_blocks; }
@@ -58,9 +72,35 @@ inline std::int64_t GetBlockIdx() {
                                          : core.block;
 }
 
+// Blocks that follow one another in order, so that sums in global memory have one order.
+constexpr int turn_event = -1;
+template <class Workspace, class Local>
+void InitDetermineComputeWorkspace(Workspace&& /*gmWorkspace*/, Local&& /*ubWorkspace*/) {}
+template <class Workspace, class Local>
+void WaitPreBlock(Workspace&& /*gmWorkspace*/, Local&& /*ubWorkspace*/,
+                  aicore::Site site = aicore::Site::here()) {
+    if (GetBlockIdx() > 0) {
+        aicore::core->wait_block_flag(static_cast<int>(GetBlockIdx()) - 1, turn_event, site);
+    }
+}
+template <class Workspace, class Local>
+void NotifyNextBlock(Workspace&& /*gmWorkspace*/, Local&& /*ubWorkspace*/,
+                     aicore::Site site = aicore::Site::here()) {
+    if (GetBlockIdx() + 1 < GetBlockNum()) {
+        aicore::core->set_block_flag(static_cast<int>(GetBlockIdx()), turn_event, site);
+    }
+}
+
 inline void InitSocState() {}
+inline void SetNextTaskStart() {}
+inline void WaitPreTaskEnd() {}
 inline void ICachePreLoad(std::int64_t /*length*/) {}
 inline void SetSysWorkspace(GM_ADDR /*workspace*/) {}
+/// A device's Matmul objects need it; the emulated ones only that it is not null.
+inline GM_ADDR GetSysWorkSpacePtr() {
+    static std::uint8_t workspace = 0;
+    return &workspace;
+}
 inline void SetSysWorkspaceForce(GM_ADDR /*workspace*/) {}
 inline GM_ADDR GetUserWorkspace(GM_ADDR workspace) { return workspace; }
 template <class T, CacheLine line, DcciDst destination = DcciDst::CACHELINE_ALL>
@@ -68,7 +108,24 @@ void DataCacheCleanAndInvalid(const GlobalTensor<T>& /*tensor*/) {}
 template <class T, CacheLine line>
 void DataCachePreload(const GlobalTensor<T>& /*tensor*/, std::int64_t /*offset*/) {}
 
+/// Scalar accesses to global memory that do not go through the data cache.
+template <class T>
+T ReadGmByPassDCache(__gm__ T* address, aicore::Site site = aicore::Site::here()) {
+    GlobalTensor<T> tensor;
+    tensor.SetGlobalBuffer(address);
+    return tensor.GetValue(0, site);
+}
+template <class T>
+void WriteGmByPassDCache(__gm__ T* address, T value, aicore::Site site = aicore::Site::here()) {
+    GlobalTensor<T> tensor;
+    tensor.SetGlobalBuffer(address);
+    tensor.SetValue(0, value, site);
+}
+
 }  // namespace AscendC
+
+using AscendC::GetSysWorkSpacePtr;
+using AscendC::GetUserWorkspace;
 
 // The instructions of the device's compiler that public kernels call directly.
 inline void set_flag(pipe_t source, pipe_t destination, std::int32_t id,
@@ -81,6 +138,13 @@ inline void wait_flag(pipe_t source, pipe_t destination, std::int32_t id,
 }
 inline void pipe_barrier(pipe_t pipe) { aicore::core->barrier(aicore::pipe_of(pipe)); }
 inline std::int64_t get_block_idx() { return aicore::core->block; }
+/// The number of the block as a name, which a kernel's own variable may hide.
+struct BlockIndex {
+    operator std::int64_t() const {
+        return get_block_idx();
+    }  // NOLINT(google-explicit-constructor)
+};
+inline constexpr BlockIndex block_idx;
 inline std::int64_t get_block_num() { return aicore::core->blocks; }
 inline std::int64_t get_subblockid() { return aicore::core->sub_block; }
 inline std::int64_t get_subblockdim() { return aicore::core->sub_blocks; }

@@ -32,6 +32,22 @@ class ElementOf {
 
 }  // namespace aicore
 
+namespace aicore {
+
+/// The bytes of a number of elements, of which two of 4 bits share one.
+template <class T>
+constexpr std::uint32_t bytes_of_elements(std::uint64_t elements) {
+    return static_cast<std::uint32_t>(std::is_same_v<T, AscendC::int4b_t> ? elements / 2
+                                                                          : elements * sizeof(T));
+}
+template <class T>
+constexpr std::uint32_t elements_in(std::uint64_t bytes) {
+    return static_cast<std::uint32_t>(std::is_same_v<T, AscendC::int4b_t> ? bytes * 2
+                                                                          : bytes / sizeof(T));
+}
+
+}  // namespace aicore
+
 namespace AscendC {
 
 struct ShapeInfo {
@@ -41,33 +57,45 @@ struct ShapeInfo {
     std::uint32_t originalShape[8] = {};
 };
 
+/// Where a tensor lies. Kernels of libraries fill it by hand.
+struct TBuffAddr {
+    std::uint32_t dataLen = 0;     // bytes
+    std::uint32_t bufferAddr = 0;  // in the memory of its position
+    void* bufferHandle = nullptr;
+    std::uint8_t logicPos = static_cast<std::uint8_t>(TPosition::VECCALC);
+};
+
 template <class T>
 class LocalTensor {
   public:
     using PrimType = T;
 
+    TBuffAddr address_;  // NOLINT(readability-identifier-naming): the name is CANN's
+
     LocalTensor() = default;
     /// A tensor at a fixed address of its space, without a TPipe.
     LocalTensor(TPosition position, std::uint32_t address, std::uint32_t elements,
-                aicore::Site site = aicore::Site::here())
-        : address_(aicore::Core::base(aicore::space_of(position)) + address),
-          elements_(elements),
-          position_(position) {
+                aicore::Site site = aicore::Site::here()) {
+        place(position, address, elements);
         aicore::core->require(address % ONE_BLK_SIZE == 0, "alignment",
                               "LocalTensor: the address must be a multiple of 32", site);
     }
+    /// A tensor at an address of the core, which counts from the begin of UB.
     LocalTensor(std::uint32_t address, std::uint32_t elements, TPosition position,
                 const aicore::Buffer* buffer)
-        : address_(address),
-          elements_(elements),
-          position_(position),
-          buffer_(buffer),
-          generation_(buffer == nullptr ? 0 : buffer->generation) {}
+        : buffer_(buffer), generation_(buffer == nullptr ? 0 : buffer->generation) {
+        place(position, address - aicore::Core::base(aicore::space_of(position)), elements);
+    }
+    /// Place the tensor by hand, as kernels without a TPipe do.
+    void InitBuffer(std::uint32_t bufferOffset, std::uint32_t bufferSize) {
+        place(static_cast<TPosition>(address_.logicPos), bufferOffset, bufferSize);
+    }
 
     LocalTensor operator[](std::uint32_t offset) const {
         LocalTensor part = *this;
-        part.address_ += offset * static_cast<std::uint32_t>(sizeof(T));
-        part.elements_ = offset < elements_ ? elements_ - offset : 0;
+        const std::uint32_t bytes = aicore::bytes_of_elements<T>(offset);
+        part.address_.bufferAddr += bytes;
+        part.address_.dataLen = bytes < address_.dataLen ? address_.dataLen - bytes : 0;
         return part;
     }
     aicore::ElementOf<LocalTensor> operator()(std::uint32_t index,
@@ -85,9 +113,9 @@ class LocalTensor {
     }
     template <class U>
     LocalTensor<U> ReinterpretCast() const {
-        LocalTensor<U> other(address_,
-                             static_cast<std::uint32_t>(elements_ * sizeof(T) / sizeof(U)),
-                             position_, buffer_);
+        LocalTensor<U> other;
+        other.address_ = address_;
+        other.buffer_ = buffer_;
         other.generation_ = generation_;
         return other;
     }
@@ -95,10 +123,13 @@ class LocalTensor {
     void SetAddrWithOffset(LocalTensor<U>& source, std::uint32_t offset) {
         *this = source[offset].template ReinterpretCast<T>();
     }
-    std::uint32_t GetSize() const { return elements_; }
-    std::uint32_t GetLength() const { return elements_ * static_cast<std::uint32_t>(sizeof(T)); }
-    void SetSize(std::uint32_t elements) { elements_ = elements; }
-    std::int32_t GetPosition() const { return static_cast<std::int32_t>(position_); }
+    std::uint32_t GetSize() const { return aicore::elements_in<T>(address_.dataLen); }
+    std::uint32_t GetLength() const { return address_.dataLen; }
+    void SetSize(std::uint32_t elements) {
+        address_.dataLen = aicore::bytes_of_elements<T>(elements);
+    }
+    void SetBufferLen(std::uint32_t elements) { SetSize(elements); }
+    std::int32_t GetPosition() const { return address_.logicPos; }
     __ubuf__ T* GetPhyAddr(std::uint32_t offset = 0) const { return data() + offset; }
     void SetShapeInfo(const ShapeInfo& shape) { shape_ = shape; }
     ShapeInfo GetShapeInfo() const { return shape_; }
@@ -110,26 +141,28 @@ class LocalTensor {
     LocalTensor& operator=(const LocalTensor&) = default;
 
     // For the instructions.
-    T* data() const { return reinterpret_cast<T*>(aicore::core->at(address_)); }
-    std::uint32_t address() const { return address_; }
-    TPosition position() const { return position_; }
+    T* data() const { return reinterpret_cast<T*>(aicore::core->at(address())); }
+    std::uint32_t address() const {
+        return aicore::Core::base(aicore::space_of(position())) + address_.bufferAddr;
+    }
+    TPosition position() const { return static_cast<TPosition>(address_.logicPos); }
     const aicore::Buffer* buffer() const { return buffer_; }
     std::uint32_t generation() const { return generation_; }
     /// Note that an instruction accesses bytes of the tensor.
     void use(const aicore::Instruction& instruction, std::uint64_t offset, std::uint64_t bytes,
              bool writes) const {
-        aicore::core->access(instruction, address_ + static_cast<std::uint32_t>(offset), bytes,
+        aicore::core->access(instruction, address() + static_cast<std::uint32_t>(offset), bytes,
                              writes, buffer_, generation_);
     }
     /// Note that the tensor's address must be a multiple of `bytes`.
     void require_aligned(const aicore::Instruction& instruction, std::uint32_t bytes) const {
-        if (address_ % bytes != 0) {
+        if (address() % bytes != 0) {
             aicore::core->report("alignment",
                                  std::string(instruction.name) +
                                      ": the tensor's address must be "
                                      "a multiple of " +
                                      std::to_string(bytes) + " bytes, got offset " +
-                                     std::to_string(address_),
+                                     std::to_string(address()),
                                  instruction.site);
         }
     }
@@ -138,9 +171,12 @@ class LocalTensor {
     template <class U>
     friend class LocalTensor;
 
-    std::uint32_t address_ = 0;
-    std::uint32_t elements_ = 0;
-    TPosition position_ = TPosition::VECCALC;
+    void place(TPosition position, std::uint32_t address, std::uint32_t elements) {
+        address_.logicPos = static_cast<std::uint8_t>(position);
+        address_.bufferAddr = address;
+        address_.dataLen = aicore::bytes_of_elements<T>(elements);
+    }
+
     const aicore::Buffer* buffer_ = nullptr;
     std::uint32_t generation_ = 0;
     ShapeInfo shape_{};
@@ -159,7 +195,7 @@ class GlobalTensor {
     void SetGlobalBuffer(__gm__ T* address) { SetGlobalBuffer(address, 0); }
     GlobalTensor operator[](std::uint64_t offset) const {
         GlobalTensor part = *this;
-        part.address_ += offset;
+        part.address_ += std::is_same_v<T, int4b_t> ? offset / 2 : offset;
         part.elements_ = offset < elements_ ? elements_ - offset : 0;
         return part;
     }

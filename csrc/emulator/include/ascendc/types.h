@@ -25,6 +25,10 @@
 #define __cube__
 #define __mix__(cube, vector)
 #define __schedmode__(mode)
+#define __forceinline__ inline
+#define __disable_kernel_type_autoinfer__
+#define __tiling_data_ptr__
+#define __no_simd_vf_fusion__
 // NOLINTEND(bugprone-reserved-identifier)
 
 using GM_ADDR = __gm__ std::uint8_t*;
@@ -223,6 +227,16 @@ enum class CacheRwMode : std::uint8_t { READ = 1, WRITE = 2, RW = 3 };
 
 using TEventID = std::int8_t;
 
+template <class T, class U>
+struct IsSameType : std::is_same<T, U> {};
+template <bool condition, class T, class U>
+using Conditional = std::conditional<condition, T, U>;
+
+/// Two integers of 4 bits share a byte. A tensor's elements count in halves of a byte.
+struct int4b_t {
+    std::uint8_t bits;
+};
+
 constexpr std::int32_t AIV = 1;
 constexpr std::int32_t AIC = 0;
 constexpr std::int32_t ONE_BLK_SIZE = 32;
@@ -234,6 +248,17 @@ constexpr std::uint8_t DEFAULT_BLK_NUM = 8;
 constexpr std::int32_t MASK_PLACEHOLDER = 0;
 constexpr std::uint64_t MASK_PLACEHOLDER_LIST[2] = {0, 0};
 constexpr std::uint32_t TOTAL_UB_SIZE = 192 * 1024;
+constexpr std::uint32_t TOTAL_VEC_LOCAL_SIZE = 184 * 1024;
+constexpr std::uint32_t TOTAL_L1_SIZE = 512 * 1024;
+constexpr std::uint32_t TOTAL_L0A_SIZE = 64 * 1024;
+constexpr std::uint32_t TOTAL_L0B_SIZE = 64 * 1024;
+constexpr std::uint32_t TOTAL_L0C_SIZE = 128 * 1024;
+constexpr std::uint32_t K_MAX_DIM = 8;
+constexpr std::uint32_t K_MAX_SHAPE_DIM = 8;
+constexpr std::int32_t CUBE_MAX_SIZE = 256;
+constexpr std::int32_t BLOCK_CUBE = 16;
+constexpr std::int32_t MAX_REPEAT_TIMES = 255;
+constexpr std::int32_t BYTE_PER_BLK = 32;
 
 inline float ToFloat(bfloat16_t value) { return value; }
 inline bfloat16_t ToBfloat16(float value) { return {value}; }

@@ -251,7 +251,7 @@ AICORE_OPERATOR(|, Or)
 
 template <class T>
 LocalTensor<T>& LocalTensor<T>::operator=(const aicore::Sum<T>& sum) {
-    sum.instruction(*this, sum.first, sum.second, static_cast<std::int32_t>(elements_), sum.site);
+    sum.instruction(*this, sum.first, sum.second, static_cast<std::int32_t>(GetSize()), sum.site);
     return *this;
 }
 

@@ -89,6 +89,40 @@ To converted(From value, RoundMode mode, float scale) {
     }
 }
 
+/// A result in fp32 as T, rounded to the nearest.
+template <class T>
+T nearest(float value) {
+    if constexpr (std::is_same_v<T, float>) {
+        return value;
+    } else {
+        return converted<T, float>(value, RoundMode::CAST_RINT, 1.0F);
+    }
+}
+
+/// Casts between half and integers of 4 bits, of which the first of a byte is the low half.
+template <class To, class From>
+void cast_int4(const Instruction& instruction, const LocalTensor<To>& to,
+               const LocalTensor<From>& from, RoundMode mode, std::uint32_t count) {
+    require_vector_operand(instruction, from);
+    require_vector_operand(instruction, to);
+    from.use(instruction, 0, bytes_of_elements<From>(count), false);
+    to.use(instruction, 0, bytes_of_elements<To>(count), true);
+    for (std::uint32_t index = 0; index < count; ++index) {
+        const int shift = index % 2 * 4;
+        if constexpr (std::is_same_v<To, AscendC::int4b_t>) {
+            static_assert(std::is_same_v<From, half>, "Cast to int4b_t is defined for half");
+            const double value = rounded(static_cast<double>(from.data()[index]), mode);
+            const int whole = static_cast<int>(std::min(7.0, std::max(-8.0, value)));
+            std::uint8_t& byte = to.data()[index / 2].bits;
+            byte = static_cast<std::uint8_t>((byte & ~(0xF << shift)) | (whole & 0xF) << shift);
+        } else {
+            static_assert(std::is_same_v<To, half>, "Cast from int4b_t is defined for half");
+            const int bits = from.data()[index / 2].bits >> shift & 0xF;
+            to.data()[index] = static_cast<To>(static_cast<float>(bits < 8 ? bits : bits - 16));
+        }
+    }
+}
+
 }  // namespace aicore
 
 namespace AscendC {
@@ -96,11 +130,18 @@ namespace AscendC {
 template <class T, class U>
 void Cast(const LocalTensor<T>& dst, const LocalTensor<U>& src, const RoundMode& roundMode,
           std::uint32_t count, aicore::Site site = aicore::Site::here()) {
-    const float scale = aicore::core->dequantization_scale;
-    aicore::with_count(
-        {"Cast", aicore::Pipe::v, site}, count, false, dst,
-        [roundMode, scale](T, U value) { return aicore::converted<T, U>(value, roundMode, scale); },
-        src);
+    if constexpr (std::is_same_v<T, int4b_t> || std::is_same_v<U, int4b_t>) {
+        aicore::cast_int4({"Cast", aicore::Pipe::v, site}, dst, src, roundMode, count);
+        return;
+    } else {
+        const float scale = aicore::core->dequantization_scale;
+        aicore::with_count(
+            {"Cast", aicore::Pipe::v, site}, count, false, dst,
+            [roundMode, scale](T, U value) {
+                return aicore::converted<T, U>(value, roundMode, scale);
+            },
+            src);
+    }
 }
 
 template <class T, class U, bool isSetMask = true, class Mask>

@@ -51,29 +51,43 @@ void compare_count(const Instruction& instruction, const LocalTensor<U>& to,
     }
 }
 
-/// Choose for `count` elements, or for the lanes of repeats if `lanes` has some.
+/// The bit that decides over an element: with VSEL_CMPMASK_SPR, the bits of the first repeat count
+/// for each.
+template <class T>
+std::uint64_t deciding_bit(SELMODE mode, std::uint64_t index) {
+    return mode == SELMODE::VSEL_CMPMASK_SPR ? index % (256 / sizeof(T)) : index;
+}
+template <class T>
+std::uint64_t mask_bytes(SELMODE mode, std::uint64_t count) {
+    const std::uint64_t bits =
+        mode == SELMODE::VSEL_CMPMASK_SPR ? std::min<std::uint64_t>(count, 256 / sizeof(T)) : count;
+    return (bits + 7) / 8;
+}
+
+/// Choose for `count` elements.
 template <class T, class U, class Second>
 void select_count(const Instruction& instruction, const LocalTensor<T>& to,
-                  const LocalTensor<U>& mask, const LocalTensor<T>& first, std::uint32_t count,
-                  Second second) {
+                  const LocalTensor<U>& mask, const LocalTensor<T>& first, SELMODE mode,
+                  std::uint32_t count, Second second) {
     require_vector_operand(instruction, first);
     require_vector_operand(instruction, to);
-    mask.use(instruction, 0, (count + 7) / 8, false);
+    mask.use(instruction, 0, mask_bytes<T>(mode, count), false);
     first.use(instruction, 0, count * sizeof(T), false);
     to.use(instruction, 0, count * sizeof(T), true);
     const auto* const bits = reinterpret_cast<const std::uint8_t*>(mask.data());
     for (std::uint32_t index = 0; index < count; ++index) {
-        to.data()[index] = bit_of(bits, index) ? first.data()[index] : second(index);
+        to.data()[index] =
+            bit_of(bits, deciding_bit<T>(mode, index)) ? first.data()[index] : second(index);
     }
 }
 
 template <class T, class U, class Second>
 void select_repeats(const Instruction& instruction, const LocalTensor<T>& to,
-                    const LocalTensor<U>& mask, const LocalTensor<T>& first, const Lanes& lanes,
-                    const AscendC::BinaryRepeatParams& strides, Second second) {
+                    const LocalTensor<U>& mask, const LocalTensor<T>& first, SELMODE mode,
+                    const Lanes& lanes, const AscendC::BinaryRepeatParams& strides, Second second) {
     const Operand to_operand{strides.dstBlkStride, strides.dstRepStride};
     const Operand first_operand{strides.src0BlkStride, strides.src0RepStride};
-    mask.use(instruction, 0, (lanes.repeats * lanes.per_repeat + 7) / 8, false);
+    mask.use(instruction, 0, mask_bytes<T>(mode, lanes.repeats * lanes.per_repeat), false);
     use_operand(instruction, first, first_operand, lanes, false);
     use_operand(instruction, to, to_operand, lanes, true);
     const auto* const bits = reinterpret_cast<const std::uint8_t*>(mask.data());
@@ -81,7 +95,7 @@ void select_repeats(const Instruction& instruction, const LocalTensor<T>& to,
         for (std::uint32_t lane = 0; lane < lanes.per_repeat; ++lane) {
             if (lanes.is_on(repeat, lane)) {
                 *element_at(to, to_operand, repeat, lane) =
-                    bit_of(bits, repeat * lanes.per_repeat + lane)
+                    bit_of(bits, deciding_bit<T>(mode, repeat * lanes.per_repeat + lane))
                         ? *element_at(first, first_operand, repeat, lane)
                         : second(repeat, lane);
             }
@@ -109,9 +123,9 @@ void Compare(const LocalTensor<U>& dst, const LocalTensor<T>& src0, const LocalT
     aicore::compare_count(instruction, dst, src0, cmpMode, count,
                           [&](std::uint32_t index) { return src1.data()[index]; });
 }
-template <class T, class U, bool isSetMask = true>
+template <class T, class U, bool isSetMask = true, class Mask>
 void Compare(const LocalTensor<U>& dst, const LocalTensor<T>& src0, const LocalTensor<T>& src1,
-             CMPMODE cmpMode, std::uint64_t mask, std::uint8_t repeatTime,
+             CMPMODE cmpMode, Mask mask, std::uint8_t repeatTime,
              const BinaryRepeatParams& repeatParams, aicore::Site site = aicore::Site::here()) {
     const aicore::Instruction instruction{"Compare", aicore::Pipe::v, site};
     const aicore::Lanes lanes =
@@ -150,43 +164,100 @@ void Compares(const LocalTensor<U>& dst, const LocalTensor<T>& src0,
 
 template <class T, class U>
 void Select(const LocalTensor<T>& dst, const LocalTensor<U>& selMask, const LocalTensor<T>& src0,
-            const LocalTensor<T>& src1, SELMODE /*selMode*/, std::uint32_t count,
+            const LocalTensor<T>& src1, SELMODE selMode, std::uint32_t count,
             aicore::Site site = aicore::Site::here()) {
     const aicore::Instruction instruction{"Select", aicore::Pipe::v, site};
     src1.use(instruction, 0, count * sizeof(T), false);
-    aicore::select_count(instruction, dst, selMask, src0, count,
+    aicore::select_count(instruction, dst, selMask, src0, selMode, count,
                          [&](std::uint32_t index) { return src1.data()[index]; });
 }
 template <class T, class U>
 void Select(const LocalTensor<T>& dst, const LocalTensor<U>& selMask, const LocalTensor<T>& src0,
-            aicore::Given<T> src1, SELMODE /*selMode*/, std::uint32_t count,
+            aicore::Given<T> src1, SELMODE selMode, std::uint32_t count,
             aicore::Site site = aicore::Site::here()) {
-    aicore::select_count({"Select", aicore::Pipe::v, site}, dst, selMask, src0, count,
+    aicore::select_count({"Select", aicore::Pipe::v, site}, dst, selMask, src0, selMode, count,
                          [&](std::uint32_t) { return src1; });
 }
-template <class T, class U, bool isSetMask = true>
+template <class T, class U, bool isSetMask = true, class Mask>
 void Select(const LocalTensor<T>& dst, const LocalTensor<U>& selMask, const LocalTensor<T>& src0,
-            const LocalTensor<T>& src1, SELMODE /*selMode*/, std::uint64_t mask,
-            std::uint8_t repeatTime, const BinaryRepeatParams& repeatParams,
-            aicore::Site site = aicore::Site::here()) {
+            const LocalTensor<T>& src1, SELMODE selMode, Mask mask, std::uint8_t repeatTime,
+            const BinaryRepeatParams& repeatParams, aicore::Site site = aicore::Site::here()) {
     const aicore::Instruction instruction{"Select", aicore::Pipe::v, site};
     const aicore::Lanes lanes =
         aicore::lanes_of(instruction, isSetMask, mask, sizeof(T), repeatTime);
     const aicore::Operand second{repeatParams.src1BlkStride, repeatParams.src1RepStride};
     aicore::use_operand(instruction, src1, second, lanes, false);
-    aicore::select_repeats(instruction, dst, selMask, src0, lanes, repeatParams,
+    aicore::select_repeats(instruction, dst, selMask, src0, selMode, lanes, repeatParams,
                            [&](std::uint32_t repeat, std::uint32_t lane) {
                                return *aicore::element_at(src1, second, repeat, lane);
                            });
 }
-template <class T, class U, bool isSetMask = true>
+template <class T, class U, bool isSetMask = true, class Mask>
 void Select(const LocalTensor<T>& dst, const LocalTensor<U>& selMask, const LocalTensor<T>& src0,
-            aicore::Given<T> src1, SELMODE /*selMode*/, std::uint64_t mask, std::uint8_t repeatTime,
+            aicore::Given<T> src1, SELMODE selMode, Mask mask, std::uint8_t repeatTime,
             const BinaryRepeatParams& repeatParams, aicore::Site site = aicore::Site::here()) {
     const aicore::Instruction instruction{"Select", aicore::Pipe::v, site};
-    aicore::select_repeats(instruction, dst, selMask, src0,
+    aicore::select_repeats(instruction, dst, selMask, src0, selMode,
                            aicore::lanes_of(instruction, isSetMask, mask, sizeof(T), repeatTime),
                            repeatParams, [&](std::uint32_t, std::uint32_t) { return src1; });
+}
+
+/// Compare one repeat; the bits stay in the register of the compare mask.
+template <class T, bool isSetMask = true, class Mask>
+void Compare(const LocalTensor<T>& src0, const LocalTensor<T>& src1, CMPMODE cmpMode, Mask mask,
+             const BinaryRepeatParams& repeatParams, aicore::Site site = aicore::Site::here()) {
+    const aicore::Instruction instruction{"Compare", aicore::Pipe::v, site};
+    const aicore::Lanes lanes = aicore::lanes_of(instruction, isSetMask, mask, sizeof(T), 1);
+    const aicore::Operand first{repeatParams.src0BlkStride, repeatParams.src0RepStride};
+    const aicore::Operand second{repeatParams.src1BlkStride, repeatParams.src1RepStride};
+    aicore::use_operand(instruction, src0, first, lanes, false);
+    aicore::use_operand(instruction, src1, second, lanes, false);
+    auto* const bits = reinterpret_cast<std::uint8_t*>(aicore::core->compare_mask.data());
+    for (std::uint32_t lane = 0; lane < lanes.per_repeat; ++lane) {
+        if (lanes.is_on(0, lane)) {
+            aicore::set_bit(
+                bits, lane,
+                aicore::holds(cmpMode, aicore::widen(*aicore::element_at(src0, first, 0, lane)),
+                              aicore::widen(*aicore::element_at(src1, second, 0, lane))));
+        }
+    }
+}
+template <class T>
+void GetCmpMask(const LocalTensor<T>& dst, aicore::Site site = aicore::Site::here()) {
+    dst.use({"GetCmpMask", aicore::Pipe::v, site}, 0, 16, true);
+    std::memcpy(dst.data(), aicore::core->compare_mask.data(), 16);
+}
+template <class T>
+void SetCmpMask(const LocalTensor<T>& src, aicore::Site site = aicore::Site::here()) {
+    src.use({"SetCmpMask", aicore::Pipe::v, site}, 0, 16, false);
+    std::memcpy(aicore::core->compare_mask.data(), src.data(), 16);
+}
+
+/// Select by the register of the compare mask, which counts for each repeat.
+template <class T, SELMODE selMode = SELMODE::VSEL_CMPMASK_SPR>
+void Select(const LocalTensor<T>& dst, const LocalTensor<T>& src0, const LocalTensor<T>& src1,
+            std::uint8_t repeatTime, const BinaryRepeatParams& repeatParams,
+            aicore::Site site = aicore::Site::here()) {
+    const aicore::Instruction instruction{"Select", aicore::Pipe::v, site};
+    const aicore::Lanes lanes =
+        aicore::lanes_of(instruction, false, std::uint64_t{0}, sizeof(T), repeatTime);
+    const auto* const bits =
+        reinterpret_cast<const std::uint8_t*>(aicore::core->compare_mask.data());
+    const aicore::Operand to{repeatParams.dstBlkStride, repeatParams.dstRepStride};
+    const aicore::Operand first{repeatParams.src0BlkStride, repeatParams.src0RepStride};
+    const aicore::Operand second{repeatParams.src1BlkStride, repeatParams.src1RepStride};
+    aicore::use_operand(instruction, src0, first, lanes, false);
+    aicore::use_operand(instruction, src1, second, lanes, false);
+    aicore::use_operand(instruction, dst, to, lanes, true);
+    for (std::uint32_t repeat = 0; repeat < lanes.repeats; ++repeat) {
+        for (std::uint32_t lane = 0; lane < lanes.per_repeat; ++lane) {
+            if (lanes.is_on(repeat, lane)) {
+                *aicore::element_at(dst, to, repeat, lane) =
+                    aicore::bit_of(bits, lane) ? *aicore::element_at(src0, first, repeat, lane)
+                                               : *aicore::element_at(src1, second, repeat, lane);
+            }
+        }
+    }
 }
 
 struct GatherMaskParams {

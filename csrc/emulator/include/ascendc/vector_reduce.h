@@ -1,6 +1,8 @@
 // Reductions: over blocks of 32 bytes, over repeats, and over a whole tensor.
 #pragma once
 
+#include <vector>
+
 #include "ascendc/vector_engine.h"
 
 namespace aicore {
@@ -234,6 +236,14 @@ void ReduceSum(const LocalTensor<T>& dst, const LocalTensor<T>& src,
             aicore::combined<T>(values, static_cast<std::uint32_t>(taken), aicore::Adding{})));
     }
     dst.data()[0] = static_cast<T>(total);
+    std::memcpy(&aicore::core->reduced, dst.data(), sizeof(T));
+}
+/// The result of the ReduceSum before.
+template <class T>
+T GetReduceRepeatSumSpr() {
+    T sum{};
+    std::memcpy(&sum, &aicore::core->reduced, sizeof sum);
+    return sum;
 }
 
 #define AICORE_REDUCE(NAME, BETTER)                                                             \
@@ -252,5 +262,130 @@ void ReduceSum(const LocalTensor<T>& dst, const LocalTensor<T>& src,
 
 AICORE_REDUCE(ReduceMax, IsLarger)
 AICORE_REDUCE(ReduceMin, IsSmaller)
+
+}  // namespace AscendC
+
+namespace aicore {
+
+/// The lanes of all repeats one after another, for the reductions of a tensor with a mask.
+template <class T>
+struct Gathered {
+    std::vector<Computed<T>> values;
+    std::vector<std::uint32_t> places;  // among all lanes
+};
+template <class T>
+Gathered<T> gathered(const Instruction& instruction, const LocalTensor<T>& from, const Lanes& lanes,
+                     std::uint32_t repeat_stride) {
+    const Operand strides{1, repeat_stride};
+    use_operand(instruction, from, strides, lanes, false);
+    Gathered<T> found;
+    for (std::uint32_t repeat = 0; repeat < lanes.repeats; ++repeat) {
+        for (std::uint32_t lane = 0; lane < lanes.per_repeat; ++lane) {
+            if (lanes.is_on(repeat, lane)) {
+                found.values.push_back(widen(*element_at(from, strides, repeat, lane)));
+                found.places.push_back(repeat * lanes.per_repeat + lane);
+            }
+        }
+    }
+    return found;
+}
+
+template <class T, class Better>
+void find_with_mask(const Instruction& instruction, const LocalTensor<T>& to,
+                    const LocalTensor<T>& work, const Gathered<T>& found, bool wants_index,
+                    Better better) {
+    if (found.values.empty()) {
+        core->end("mask", std::string(instruction.name) + ": no lane is on", instruction.site);
+    }
+    std::size_t best = 0;
+    for (std::size_t index = 1; index < found.values.size(); ++index) {
+        best = better(found.values[index], found.values[best]) ? index : best;
+    }
+    work.use(instruction, 0, sizeof(T), true);
+    to.use(instruction, 0, (wants_index ? 2 : 1) * sizeof(T), true);
+    to.data()[0] = static_cast<T>(found.values[best]);
+    if (wants_index) {
+        std::memcpy(to.data() + 1, &found.places[best], sizeof(T));
+    }
+}
+
+}  // namespace aicore
+
+namespace AscendC {
+
+template <class T, bool isSetMask = true, class Mask>
+void ReduceSum(const LocalTensor<T>& dst, const LocalTensor<T>& src,
+               const LocalTensor<T>& sharedTmpBuffer, Mask mask, std::int32_t repeatTime,
+               std::int32_t srcRepStride, aicore::Site site = aicore::Site::here()) {
+    const aicore::Instruction instruction{"ReduceSum", aicore::Pipe::v, site};
+    const aicore::Gathered<T> found = aicore::gathered(
+        instruction, src, aicore::lanes_of(instruction, true, mask, sizeof(T), repeatTime),
+        static_cast<std::uint32_t>(srcRepStride));
+    sharedTmpBuffer.use(instruction, 0, sizeof(T), true);
+    dst.use(instruction, 0, sizeof(T), true);
+    dst.data()[0] = static_cast<T>(aicore::combined<T>(
+        found.values.data(), static_cast<std::uint32_t>(found.values.size()), aicore::Adding{}));
+}
+
+#define AICORE_REDUCE_MASKED(NAME, BETTER)                                                     \
+    template <class T, class Mask>                                                             \
+    void NAME(const LocalTensor<T>& dst, const LocalTensor<T>& src,                            \
+              const LocalTensor<T>& sharedTmpBuffer, Mask mask, std::int32_t repeatTime,       \
+              std::int32_t srcRepStride, bool calIndex = false,                                \
+              aicore::Site site = aicore::Site::here()) {                                      \
+        const aicore::Instruction instruction{#NAME, aicore::Pipe::v, site};                   \
+        aicore::find_with_mask(                                                                \
+            instruction, dst, sharedTmpBuffer,                                                 \
+            aicore::gathered(instruction, src,                                                 \
+                             aicore::lanes_of(instruction, true, mask, sizeof(T), repeatTime), \
+                             static_cast<std::uint32_t>(srcRepStride)),                        \
+            calIndex, aicore::BETTER{});                                                       \
+    }
+
+AICORE_REDUCE_MASKED(ReduceMax, IsLarger)
+AICORE_REDUCE_MASKED(ReduceMin, IsSmaller)
+
+// The names that CANN 9 gives to WholeReduce, BlockReduce and PairReduce.
+enum class ReduceType : std::uint8_t { SUM, MAX, MIN };
+
+template <ReduceType reduceType, class T, class U, bool isSetMask = true, class Mask>
+void ReduceRepeat(const LocalTensor<T>& dst, const LocalTensor<U>& src, Mask mask,
+                  std::int32_t repeatTime, std::int32_t dstRepStride, std::int32_t srcBlkStride,
+                  std::int32_t srcRepStride, ReduceOrder order = ReduceOrder::ORDER_VALUE_INDEX,
+                  aicore::Site site = aicore::Site::here()) {
+    if constexpr (reduceType == ReduceType::SUM) {
+        WholeReduceSum<T, isSetMask>(dst, src, mask, repeatTime, dstRepStride, srcBlkStride,
+                                     srcRepStride, site);
+    } else if constexpr (reduceType == ReduceType::MAX) {
+        WholeReduceMax<T, isSetMask>(dst, src, mask, repeatTime, dstRepStride, srcBlkStride,
+                                     srcRepStride, order, site);
+    } else {
+        WholeReduceMin<T, isSetMask>(dst, src, mask, repeatTime, dstRepStride, srcBlkStride,
+                                     srcRepStride, order, site);
+    }
+}
+template <ReduceType reduceType, class T, class U, bool isSetMask = true, class Mask>
+void ReduceDataBlock(const LocalTensor<T>& dst, const LocalTensor<U>& src, Mask mask,
+                     std::int32_t repeatTime, std::int32_t dstRepStride, std::int32_t srcBlkStride,
+                     std::int32_t srcRepStride, aicore::Site site = aicore::Site::here()) {
+    if constexpr (reduceType == ReduceType::SUM) {
+        BlockReduceSum<T, isSetMask>(dst, src, repeatTime, mask, dstRepStride, srcBlkStride,
+                                     srcRepStride, site);
+    } else if constexpr (reduceType == ReduceType::MAX) {
+        BlockReduceMax<T, isSetMask>(dst, src, repeatTime, mask, dstRepStride, srcBlkStride,
+                                     srcRepStride, site);
+    } else {
+        BlockReduceMin<T, isSetMask>(dst, src, repeatTime, mask, dstRepStride, srcBlkStride,
+                                     srcRepStride, site);
+    }
+}
+template <ReduceType reduceType, class T, class U, bool isSetMask = true, class Mask>
+void ReducePairElem(const LocalTensor<T>& dst, const LocalTensor<U>& src, Mask mask,
+                    std::int32_t repeatTime, std::int32_t dstRepStride, std::int32_t srcBlkStride,
+                    std::int32_t srcRepStride, aicore::Site site = aicore::Site::here()) {
+    static_assert(reduceType == ReduceType::SUM, "ReducePairElem only sums on dav-2201");
+    PairReduceSum<T, isSetMask>(dst, src, repeatTime, mask, dstRepStride, srcBlkStride,
+                                srcRepStride, site);
+}
 
 }  // namespace AscendC

@@ -17,10 +17,14 @@ int enter(const char* function) {
     if (options().trace) {
         trace_text(function);
     }
-    if (state() != State::initialised) {
-        return fail(ACL_ERROR_UNINITIALIZE, state() == State::finalised
-                                                ? "called after aclFinalize"
-                                                : "called before aclInit; call aclInit first");
+    if (state() == State::finalised) {
+        return fail(ACL_ERROR_UNINITIALIZE, "called after aclFinalize");
+    }
+    if (state() == State::fresh) {
+        if (const int code = initialise_implicitly()) {
+            return code;
+        }
+        set_current_function(function);
     }
     if (is_forked_child()) {
         return fail(ACL_ERROR_UNINITIALIZE,

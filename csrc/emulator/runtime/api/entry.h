@@ -3,9 +3,12 @@
 
 namespace ascend_emulator {
 
-/// 0, or the code to return at once: aclInit was not called, this is a forked child of a process
+/// 0, or the code to return at once: aclFinalize was called, this is a forked child of a process
 /// that used the NPU, or ASCEND_EMULATOR_FAULT makes this call fail.
 int enter(const char* function);
+
+/// Do what aclInit does, as CANN from version 9 on; 0 or the code to return.
+int initialise_implicitly();
 
 /// 0, or the code of a null pointer, with an error noted that names the argument.
 int check_pointer(const char* function, const void* pointer, const char* argument);

@@ -58,24 +58,18 @@ void copy_text(char (&to)[size], const std::string& text) {
     std::snprintf(to, size, "%s", text.c_str());
 }
 
-}  // namespace
-}  // namespace ascend_emulator
+/// Whether a call initialised the process before aclInit did.
+std::atomic<bool> is_implicit{false};
 
-using namespace ascend_emulator;
-
-aclError aclInit(const char* config_path) try {
-    (void)config_path;
-    set_current_function(__func__);
+int initialise(const char* function) {
+    set_current_function(function);
     const std::string problem = why_options_are_bad();
     if (!problem.empty()) {
         std::fprintf(stderr, "[emulated NPU] %s\n", problem.c_str());
         return fail(ACL_ERROR_INVALID_PARAM, problem);
     }
-    if (const int code = has_faults() ? inject_fault(__func__) : 0) {
+    if (const int code = has_faults() ? inject_fault(function) : 0) {
         return code;
-    }
-    if (state() == State::initialised) {
-        return fail(ACL_ERROR_REPEAT_INITIALIZE, "was called before; call aclFinalize first");
     }
     if (state() == State::fresh) {
         std::atexit(report_at_exit);
@@ -83,6 +77,34 @@ aclError aclInit(const char* config_path) try {
     }
     set_state(State::initialised);
     return 0;
+}
+
+}  // namespace
+
+// From version 9 on, CANN initialises itself at the first call.
+int initialise_implicitly() {
+    if (std::atol(options().cann_version.c_str()) < 9) {
+        return fail(ACL_ERROR_UNINITIALIZE, "called before aclInit; call aclInit first");
+    }
+    const int code = initialise("aclInit");
+    is_implicit = code == 0;
+    return code;
+}
+
+}  // namespace ascend_emulator
+
+using namespace ascend_emulator;
+
+aclError aclInit(const char* config_path) try {
+    (void)config_path;
+    set_current_function(__func__);
+    if (is_implicit.exchange(false)) {
+        return 0;
+    }
+    if (state() == State::initialised) {
+        return fail(ACL_ERROR_REPEAT_INITIALIZE, "was called before; call aclFinalize first");
+    }
+    return initialise(__func__);
 }
 ACL_CATCH
 

@@ -1,0 +1,53 @@
+// How a kernel in a binary is called: by its name, with its arguments as bytes.
+#pragma once
+
+#include <cstddef>
+#include <cstring>
+#include <memory>
+#include <tuple>
+#include <type_traits>
+
+#include "ascendc/launch.h"
+
+namespace aicore {
+
+/// The next argument, at a multiple of its alignment, which is 4 at least.
+template <class Value>
+Value next_argument(const unsigned char* arguments, std::size_t bytes, std::size_t& offset) {
+    constexpr std::size_t alignment = alignof(Value) < 4 ? 4 : alignof(Value);
+    offset = (offset + alignment - 1) / alignment * alignment;
+    Value value{};
+    if (offset + sizeof value <= bytes) {
+        std::memcpy(static_cast<void*>(&value), arguments + offset, sizeof value);
+    }
+    offset += sizeof value;
+    return value;
+}
+
+template <class... Parameters>
+std::unique_ptr<KernelLaunch> bound(void (*kernel)(Parameters...), const char* name,
+                                    KernelType type, const unsigned char* arguments,
+                                    std::size_t bytes) {
+    std::size_t offset = 0;
+    std::tuple<std::decay_t<Parameters>...> values{
+        next_argument<std::decay_t<Parameters>>(arguments, bytes, offset)...};
+    if (offset > bytes) {
+        return nullptr;
+    }
+    auto launch =
+        std::make_unique<BoundKernel<void (*)(Parameters...), std::decay_t<Parameters>...>>(
+            kernel, std::move(values));
+    launch->name = name;
+    launch->type = type;
+    launch->auto_sync = AICORE_AUTO_SYNC != 0;
+    launch->arch = __NPU_ARCH__;
+    return launch;
+}
+
+}  // namespace aicore
+
+#define AICORE_ENTRY(KERNEL, IDENTIFIER, NAME, TYPE)                                             \
+    [[maybe_unused]] static const bool aicore_entry_##IDENTIFIER =                               \
+        ::aicore::add_entry(NAME, [](const unsigned char* arguments, std::size_t bytes) {        \
+            return ::aicore::bound(&KERNEL, NAME, ::aicore::KernelType::TYPE, arguments, bytes); \
+        });

@@ -1,0 +1,138 @@
+// Library functions beyond one argument or of other results: Xor, Fmod, IsFinite, Clamp, CumSum.
+#pragma once
+
+#include "ascendc/function_forms.h"
+
+AICORE_FUNCTION_OF_TWO(Xor, T, x ^ y)
+AICORE_FUNCTION_OF_TWO(BitwiseAnd, T, x& y)
+AICORE_FUNCTION_OF_TWO(BitwiseOr, T, x | y)
+AICORE_FUNCTION_OF_TWO(BitwiseXor, T, x ^ y)
+AICORE_FUNCTION_OF_TWO(Fmod, T, std::fmod(x, y))
+AICORE_FUNCTION_OF_TWO(Hypot, T, std::hypot(x, y))
+AICORE_FUNCTION_OF_TWO(LogicalAnd, T, x != 0 && y != 0)
+AICORE_FUNCTION_OF_TWO(LogicalOr, T, x != 0 || y != 0)
+AICORE_FUNCTION_OF_TWO(LogicalXor, T, (x != 0) != (y != 0))
+
+AICORE_FUNCTION_TO(IsFinite, std::isfinite(x))
+AICORE_FUNCTION_TO(IsInf, std::isinf(x))
+AICORE_FUNCTION_TO(IsNan, std::isnan(x))
+AICORE_FUNCTION_TO(LogicalNot, x == 0)
+AICORE_FUNCTION_TO(BitwiseNot, ~x)
+AICORE_FUNCTION_TO(Rint, std::nearbyint(x))
+AICORE_FUNCTION_TO(Lgamma, std::lgamma(x))
+
+namespace AscendC {
+
+/// Exp with a Taylor series for accuracy: the emulated Exp is as accurate without.
+template <class T, std::uint8_t taylorExpandLevel, bool isReuseSource = false>
+void Exp(const LocalTensor<T>& dst, const LocalTensor<T>& src, std::uint32_t count,
+         aicore::Site site = aicore::Site::here()) {
+    Exp(dst, src, static_cast<std::int32_t>(count), site);
+}
+template <class T, std::uint8_t taylorExpandLevel, bool isReuseSource = false>
+void Exp(const LocalTensor<T>& dst, const LocalTensor<T>& src,
+         const LocalTensor<std::uint8_t>& /*sharedTmpBuffer*/, std::uint32_t count,
+         aicore::Site site = aicore::Site::here()) {
+    Exp(dst, src, static_cast<std::int32_t>(count), site);
+}
+
+template <class T, bool isReuseSource = false>
+void Power(const LocalTensor<T>& dst, const LocalTensor<T>& src0, const aicore::Given<T>& src1,
+           std::uint32_t count, aicore::Site site = aicore::Site::here()) {
+    aicore::with_count(
+        {"Power", aicore::Pipe::v, site}, count, false, dst,
+        [exponent = aicore::widen(src1)](T, T value) {
+            return static_cast<T>(std::pow(aicore::widen(value), exponent));
+        },
+        src0);
+}
+template <class T, bool isReuseSource = false>
+void Power(const LocalTensor<T>& dst, const LocalTensor<T>& src0, const aicore::Given<T>& src1,
+           aicore::Site site = aicore::Site::here()) {
+    Power<T>(dst, src0, src1, src0.GetSize(), site);
+}
+template <class T, bool isReuseSource = false>
+void Power(const LocalTensor<T>& dst, const LocalTensor<T>& src0, const LocalTensor<T>& src1,
+           const LocalTensor<std::uint8_t>& /*sharedTmpBuffer*/, std::uint32_t count,
+           aicore::Site site = aicore::Site::here()) {
+    Power(dst, src0, src1, count, site);
+}
+template <class T, bool isReuseSource = false>
+void Power(const LocalTensor<T>& dst, const LocalTensor<T>& src0, const aicore::Given<T>& src1,
+           const LocalTensor<std::uint8_t>& /*sharedTmpBuffer*/, std::uint32_t count,
+           aicore::Site site = aicore::Site::here()) {
+    Power<T>(dst, src0, src1, count, site);
+}
+template <class T, bool isReuseSource = false>
+void Power(const LocalTensor<T>& dst, const aicore::Given<T>& src0, const LocalTensor<T>& src1,
+           const LocalTensor<std::uint8_t>& /*sharedTmpBuffer*/, std::uint32_t count,
+           aicore::Site site = aicore::Site::here()) {
+    aicore::with_count(
+        {"Power", aicore::Pipe::v, site}, count, false, dst,
+        [base = aicore::widen(src0)](T, T value) {
+            return static_cast<T>(std::pow(base, aicore::widen(value)));
+        },
+        src1);
+}
+
+template <class T, bool isReuseSource = false>
+void ClampMax(const LocalTensor<T>& dst, const LocalTensor<T>& src,
+              const LocalTensor<std::uint8_t>& /*sharedTmpBuffer*/, aicore::Given<T> scalar,
+              std::uint32_t count, aicore::Site site = aicore::Site::here()) {
+    Mins(dst, src, scalar, static_cast<std::int32_t>(count), site);
+}
+template <class T, bool isReuseSource = false>
+void ClampMin(const LocalTensor<T>& dst, const LocalTensor<T>& src,
+              const LocalTensor<std::uint8_t>& /*sharedTmpBuffer*/, aicore::Given<T> scalar,
+              std::uint32_t count, aicore::Site site = aicore::Site::here()) {
+    Maxs(dst, src, scalar, static_cast<std::int32_t>(count), site);
+}
+
+template <class T, bool isReuseSource = false>
+void SinCos(const LocalTensor<T>& dst0, const LocalTensor<T>& dst1, const LocalTensor<T>& src,
+            const LocalTensor<std::uint8_t>& /*sharedTmpBuffer*/, std::uint32_t count,
+            aicore::Site site = aicore::Site::here()) {
+    Sin(dst0, src, count, site);
+    Cos(dst1, src, count, site);
+}
+
+struct CumSumInfo {
+    std::uint32_t outter = 0;
+    std::uint32_t inner = 0;
+};
+struct CumSumConfig {
+    bool isLastAxis = true;
+    bool isReuseSource = false;
+    bool outputLastRow = false;
+};
+constexpr CumSumConfig defaultCumSumConfig{};
+
+/// The running sums along the last axis, or along the first.
+template <class T, const CumSumConfig& config = defaultCumSumConfig>
+void CumSum(const LocalTensor<T>& dst, const LocalTensor<T>& lastRow, const LocalTensor<T>& src,
+            const CumSumInfo& info, aicore::Site site = aicore::Site::here()) {
+    const aicore::Instruction instruction{"CumSum", aicore::Pipe::v, site};
+    const std::uint64_t size = std::uint64_t{info.outter} * info.inner;
+    src.use(instruction, 0, size * sizeof(T), false);
+    dst.use(instruction, 0, size * sizeof(T), true);
+    for (std::uint64_t index = 0; index < size; ++index) {
+        const bool first =
+            config.isLastAxis ? index % info.inner == 0 : index < std::uint64_t{info.inner};
+        const std::uint64_t before = index - (config.isLastAxis ? 1 : info.inner);
+        dst.data()[index] = first ? src.data()[index]
+                                  : static_cast<T>(aicore::widen(dst.data()[before]) +
+                                                   aicore::widen(src.data()[index]));
+    }
+    if constexpr (config.outputLastRow) {
+        lastRow.use(instruction, 0, info.inner * sizeof(T), true);
+        std::copy_n(dst.data() + size - info.inner, info.inner, lastRow.data());
+    }
+}
+template <class T, const CumSumConfig& config = defaultCumSumConfig>
+void CumSum(const LocalTensor<T>& dst, const LocalTensor<T>& lastRow, const LocalTensor<T>& src,
+            const LocalTensor<std::uint8_t>& /*sharedTmpBuffer*/, const CumSumInfo& info,
+            aicore::Site site = aicore::Site::here()) {
+    CumSum<T, config>(dst, lastRow, src, info, site);
+}
+
+}  // namespace AscendC

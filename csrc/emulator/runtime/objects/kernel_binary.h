@@ -1,0 +1,21 @@
+// Binaries of kernels that a program has loaded.
+#pragma once
+
+#include <cstddef>
+
+namespace ascend_emulator {
+
+/// The bytes of aclrtCreateBinary.
+struct BinaryImage {
+    const void* bytes;
+    std::size_t count;
+};
+
+// Each returns 0 or a code, with an error noted.
+int load_binary(const char* path, void** binary);
+int load_binary_bytes(const void* bytes, std::size_t count, void** binary);
+int unload_binary(void* binary);
+/// Whether the handle is one of a binary that is loaded.
+int check_binary(const void* binary);
+
+}  // namespace ascend_emulator
