@@ -41,7 +41,9 @@ extensions = requested_extensions(ALL_OPS)
 setup(
     packages=[*find_packages(include=["op_builder*", "ascend_ops*"]), *MOVED],
     package_dir=MOVED,
+    include_package_data=False,  # setuptools would take every folder of data for a package
     package_data={
+        "ascend_ops.benchmarks": ["**/*.h", "**/*.cpp"],
         "op_builder": ["py.typed", "*.pyi", "**/*.json", "recipe/*.h"],
         "op_builder.csrc": ["**/*.h", "**/*.cpp", "**/*.inc", "**/*.asc"],
         "ascend_ops": ["py.typed", "*.pyi", "emulator/*.txt"],
