@@ -105,6 +105,8 @@ void Core::begin(std::uint32_t block_index, std::uint32_t block_count,
     atomic = Atomic::none;
     dequantization_scale = 1.0F;
     compare_mask = {};
+    kept = 0;
+    reduced = 0;
     control = 0;
     padding = 0;
     has_padding = false;

@@ -88,6 +88,7 @@ class Core {
     Atomic atomic = Atomic::none;
     float dequantization_scale = 1.0F;
     std::array<std::uint64_t, 2> compare_mask{};
+    std::uint64_t kept = 0;     // elements that the last GatherMask kept
     std::uint64_t reduced = 0;  // the bits of the last ReduceSum
     std::uint64_t control = 0;  // SetCtrlSpr
     std::uint64_t padding = 0;  // SetPadValue

@@ -77,3 +77,12 @@ void asc_dump_gm(__gm__ T* values, std::uint32_t desc, std::uint32_t count,
 #ifndef ASSERT
 #define ASSERT(condition, ...) ascendc_assert(condition)
 #endif
+
+// A kernel's assert takes a message as well, and ends the kernel.
+#undef assert
+#define assert(condition, ...)                                                   \
+    ((condition) ? (void)0                                                       \
+     : ::aicore::core != nullptr                                                 \
+         ? ::aicore::core->end("assert", "assert(" #condition ") does not hold", \
+                               ::aicore::Site::here(__FILE__, __LINE__))         \
+         : __assert_fail(#condition, __FILE__, __LINE__, __func__))

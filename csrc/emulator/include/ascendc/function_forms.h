@@ -6,33 +6,33 @@
 #include "ascendc/vector_cast.h"
 
 // Two sources; x and y are their elements as fp32.
-#define AICORE_FUNCTION_OF_TWO(NAME, RESULT, EXPRESSION)                                         \
+#define AICORE_FUNCTION_OF_TWO(NAME, EXPRESSION)                                                 \
     namespace AscendC {                                                                          \
-    template <class T, class R = RESULT, bool isReuseSource = false>                             \
-    void NAME(const LocalTensor<R>& dst, const LocalTensor<T>& src0, const LocalTensor<T>& src1, \
+    template <class T, bool isReuseSource = false>                                               \
+    void NAME(const LocalTensor<T>& dst, const LocalTensor<T>& src0, const LocalTensor<T>& src1, \
               std::uint32_t count, aicore::Site site = aicore::Site::here()) {                   \
         aicore::with_count(                                                                      \
             {#NAME, aicore::Pipe::v, site}, count, false, dst,                                   \
-            [](R, T first, T second) {                                                           \
+            [](T, T first, T second) {                                                           \
                 [[maybe_unused]] const auto x = aicore::widen(first);                            \
                 [[maybe_unused]] const auto y = aicore::widen(second);                           \
-                return static_cast<R>(EXPRESSION);                                               \
+                return static_cast<T>(EXPRESSION);                                               \
             },                                                                                   \
             src0, src1);                                                                         \
     }                                                                                            \
-    template <class T, class R = RESULT, bool isReuseSource = false>                             \
-    void NAME(const LocalTensor<R>& dst, const LocalTensor<T>& src0, const LocalTensor<T>& src1, \
+    template <class T, bool isReuseSource = false>                                               \
+    void NAME(const LocalTensor<T>& dst, const LocalTensor<T>& src0, const LocalTensor<T>& src1, \
               const LocalTensor<std::uint8_t>& /*sharedTmpBuffer*/, std::uint32_t count,         \
               aicore::Site site = aicore::Site::here()) {                                        \
         NAME(dst, src0, src1, count, site);                                                      \
     }                                                                                            \
-    template <class T, class R = RESULT, bool isReuseSource = false>                             \
-    void NAME(const LocalTensor<R>& dst, const LocalTensor<T>& src0, const LocalTensor<T>& src1, \
+    template <class T, bool isReuseSource = false>                                               \
+    void NAME(const LocalTensor<T>& dst, const LocalTensor<T>& src0, const LocalTensor<T>& src1, \
               aicore::Site site = aicore::Site::here()) {                                        \
         NAME(dst, src0, src1, src0.GetSize(), site);                                             \
     }                                                                                            \
-    template <class T, class R = RESULT, bool isReuseSource = false>                             \
-    void NAME(const LocalTensor<R>& dst, const LocalTensor<T>& src0, const LocalTensor<T>& src1, \
+    template <class T, bool isReuseSource = false>                                               \
+    void NAME(const LocalTensor<T>& dst, const LocalTensor<T>& src0, const LocalTensor<T>& src1, \
               const LocalTensor<std::uint8_t>& /*sharedTmpBuffer*/,                              \
               aicore::Site site = aicore::Site::here()) {                                        \
         NAME(dst, src0, src1, src0.GetSize(), site);                                             \

@@ -3,15 +3,15 @@
 
 #include "ascendc/function_forms.h"
 
-AICORE_FUNCTION_OF_TWO(Xor, T, x ^ y)
-AICORE_FUNCTION_OF_TWO(BitwiseAnd, T, x& y)
-AICORE_FUNCTION_OF_TWO(BitwiseOr, T, x | y)
-AICORE_FUNCTION_OF_TWO(BitwiseXor, T, x ^ y)
-AICORE_FUNCTION_OF_TWO(Fmod, T, std::fmod(x, y))
-AICORE_FUNCTION_OF_TWO(Hypot, T, std::hypot(x, y))
-AICORE_FUNCTION_OF_TWO(LogicalAnd, T, x != 0 && y != 0)
-AICORE_FUNCTION_OF_TWO(LogicalOr, T, x != 0 || y != 0)
-AICORE_FUNCTION_OF_TWO(LogicalXor, T, (x != 0) != (y != 0))
+AICORE_FUNCTION_OF_TWO(Xor, x ^ y)
+AICORE_FUNCTION_OF_TWO(BitwiseAnd, x& y)
+AICORE_FUNCTION_OF_TWO(BitwiseOr, x | y)
+AICORE_FUNCTION_OF_TWO(BitwiseXor, x ^ y)
+AICORE_FUNCTION_OF_TWO(Fmod, std::fmod(x, y))
+AICORE_FUNCTION_OF_TWO(Hypot, std::hypot(x, y))
+AICORE_FUNCTION_OF_TWO(LogicalAnd, x != 0 && y != 0)
+AICORE_FUNCTION_OF_TWO(LogicalOr, x != 0 || y != 0)
+AICORE_FUNCTION_OF_TWO(LogicalXor, (x != 0) != (y != 0))
 
 AICORE_FUNCTION_TO(IsFinite, std::isfinite(x))
 AICORE_FUNCTION_TO(IsInf, std::isinf(x))

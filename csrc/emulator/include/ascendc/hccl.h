@@ -13,8 +13,19 @@ struct Mc2CcTiling {
 
 namespace AscendC {
 
-constexpr std::uint32_t HCCL_MAX_RANK_NUM = 64;
+constexpr std::uint32_t HCCL_MAX_RANK_NUM = 32;
 constexpr std::uint32_t HCCL_GROUP_ID_0 = 0;
+
+/// Memory of another rank, as a communicator describes it.
+struct MemDetails {
+    std::uint64_t size;
+    std::uint64_t addr;
+    std::uint32_t key;
+};
+struct IbVerbsData {
+    MemDetails remoteInput, remoteOutput, localInput, localOutput;
+    std::uint8_t res[24];
+};
 
 /// The context of a communicator, which a device's runtime prepares.
 template <std::uint32_t index>

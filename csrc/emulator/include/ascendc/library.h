@@ -11,8 +11,8 @@
 #include "ascendc/vector_data.h"
 #include "kernel_tiling/kernel_tiling.h"
 
-AICORE_FUNCTION_OF_TWO(GeGLU, T, x* aicore::gelu(static_cast<float>(y)))
-AICORE_FUNCTION_OF_TWO(ReGlu, T, x*(y > 0 ? y : decltype(y)(0)))
+AICORE_FUNCTION_OF_TWO(GeGLU, x* aicore::gelu(static_cast<float>(y)))
+AICORE_FUNCTION_OF_TWO(ReGlu, x*(y > 0 ? y : decltype(y)(0)))
 
 namespace AscendC {
 

@@ -35,8 +35,9 @@ void begin_matmuls(AscendC::TPipe* pipe, Object& object, Rest&&... rest) {
 }
 template <class Object, class Next, class... Rest>
 void begin_with(AscendC::TPipe* pipe, Object& object, Next&& next, Rest&&... rest) {
-    if constexpr (std::is_convertible_v<Next, const TCubeTiling*>) {
-        object.Init(next, pipe);
+    using Given = std::decay_t<Next>;
+    if constexpr (std::is_pointer_v<Given> || std::is_null_pointer_v<Given>) {
+        object.Init(static_cast<const TCubeTiling*>(next), pipe);
         begin_matmuls(pipe, std::forward<Rest>(rest)...);
     } else {
         if constexpr (Object::has_tiling) {

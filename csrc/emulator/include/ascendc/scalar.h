@@ -29,7 +29,13 @@ constexpr std::common_type_t<First, Second> max(First first, Second second) {
 #define unlikely(condition) __builtin_expect(!!(condition), 0)
 #endif
 
+/// The zeros before the highest bit that is set.
+inline std::int64_t clz(std::uint64_t value) { return value == 0 ? 64 : __builtin_clzll(value); }
+
 namespace AscendC {
+
+/// The address by which a device's cores wait for one another; the emulated ones need none.
+inline void SetSyncBaseAddr(std::uint64_t /*address*/) {}
 
 constexpr std::uint32_t GetDataBlockSizeInBytes() { return ONE_BLK_SIZE; }
 inline std::uint32_t GetUBSizeInBytes() { return aicore::Core::bytes(aicore::Space::ub); }
@@ -48,6 +54,10 @@ constexpr std::uint32_t DivCeil(std::uint32_t value, std::uint32_t divisor) {
 template <class Value, class Divisor, std::enable_if_t<std::is_integral_v<Value>, bool> = true>
 constexpr auto Ceil(Value value, Divisor divisor) {
     return (value + divisor - 1) / divisor;
+}
+template <class Value, class Divisor>
+constexpr auto CeilDiv(Value value, Divisor divisor) {
+    return Ceil(value, divisor);
 }
 constexpr std::uint32_t AlignUp(std::uint32_t value, std::uint32_t unit) {
     return DivCeil(value, unit) * unit;
@@ -118,6 +128,8 @@ struct AscendCUtils {
     static void SetMask(std::uint64_t high, std::uint64_t low) {
         SetVectorMask<T>(high, low);
     }
+    static void SetOverflow(std::uint64_t /*mode*/) {}  // the emulated casts do not depend on it
+    static std::uint64_t GetRsvdCnt() { return aicore::core->kept; }
     static void ResetMask() { ::AscendC::ResetMask(); }
     static constexpr std::int32_t GetC0Count(std::int32_t bytes) { return ONE_BLK_SIZE / bytes; }
 };
@@ -127,6 +139,7 @@ namespace Std {
 using std::abs;
 using std::add_const;
 using std::add_const_t;
+using std::add_lvalue_reference_t;
 using std::conditional;
 using std::conditional_t;
 using std::decay;
@@ -165,11 +178,13 @@ using std::remove_const;
 using std::remove_const_t;
 using std::remove_cv;
 using std::remove_cv_t;
+using std::remove_extent_t;
 using std::remove_pointer;
 using std::remove_pointer_t;
 using std::remove_reference;
 using std::remove_reference_t;
 using std::remove_volatile;
+using std::remove_volatile_t;
 using std::sqrt;
 using std::tie;
 using std::true_type;

@@ -302,6 +302,7 @@ std::uint64_t gather_mask(const Instruction& instruction, const LocalTensor<T>& 
         }
     }
     to.use(instruction, 0, kept * sizeof(T), true);
+    core->kept = kept;
     return kept;
 }
 
