@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from emulated_process import run
@@ -55,23 +56,31 @@ results["in_a_batch"] = worst(launch("in_a_batch", a, b, bias, zeros), product)
 x, y = (torch.randint(-9, 9, (size, k), dtype=torch.int8) for size in (m, n))
 exact = (x.float() @ y.float().T * 0.125).half()
 results["quantized"] = worst(launch("quantized", x, y, bias, zeros.half()), exact)
+tiling = (ctypes.c_int32 * 64)()
+assert library.make_tiling(512, 512, 128, 2, tiling) == 0
+results["two_cores"] = list(tiling[:1]) + list(tiling[5:8])
 print(json.dumps(results))
 """
 
 
 @pytest.fixture(scope="module")
-def errors() -> dict[str, float]:
+def errors() -> dict[str, Any]:
     kernels = Path(__file__).resolve().parent / "kernels"
     done = run(PROGRAM.format(root=str(kernels)))
     assert done.returncode == 0, done.stderr
-    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return found
 
 
 @pytest.mark.parametrize("name", ["on_vector_cores", "by_blocks", "in_a_batch"])
-def test_a_product_is_torchs(errors: dict[str, float], name: str) -> None:
+def test_a_product_is_torchs(errors: dict[str, Any], name: str) -> None:
     assert errors[name] < 1e-4
 
 
-def test_a_quantized_product_is_exact(errors: dict[str, float]) -> None:
+def test_a_quantized_product_is_exact(errors: dict[str, Any]) -> None:
     assert errors["quantized"] == 0
+
+
+def test_two_cores_divide_the_rows(errors: dict[str, Any]) -> None:
+    cores, m, n, k = errors["two_cores"]
+    assert (cores, m, n, k) == (2, 256, 512, 128)

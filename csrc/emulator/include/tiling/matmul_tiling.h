@@ -277,14 +277,15 @@ class MatmulApiTilingBase {
         if (splits_k_) {
             along_k = std::min(cores, quotient(k_, 32 / element_bytes_));
         } else {
-            // As many rows of cores as columns, if the shape has enough of either.
+            // As many rows of cores as columns, if the shape has enough of either; rather rows, as
+            // kernels that divide only M rely on.
             const std::int32_t most_m = quotient(m_, 16);
             const std::int32_t most_n = quotient(n_, 16);
             for (std::int32_t rows = 1; rows <= std::min(cores, most_m); ++rows) {
                 const std::int32_t columns = std::min(cores / rows, most_n);
                 const bool more = rows * columns > along_m * along_n;
                 const bool squarer = rows * columns == along_m * along_n &&
-                                     std::abs(rows - columns) < std::abs(along_m - along_n);
+                                     std::abs(rows - columns) <= std::abs(along_m - along_n);
                 if (more || squarer) {
                     along_m = rows;
                     along_n = columns;
