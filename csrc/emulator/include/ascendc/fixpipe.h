@@ -77,9 +77,9 @@ namespace aicore {
 
 using AscendC::FixpipeParamsV220;
 
-/// The factor of a word of quantization: the bits of a float.
+/// The factor of a word of quantization: the bits of a float, of which the unit takes the upper 19.
 inline float scale_of(std::uint64_t word) {
-    const auto bits = static_cast<std::uint32_t>(word);
+    const auto bits = static_cast<std::uint32_t>(word & 0xFFFFE000);
     float factor = 0;
     std::memcpy(&factor, &bits, sizeof factor);
     return factor;

@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "ascendc/fixpipe.h"
 #include "ascendc/kernel_launch.h"
 #include "ascendc/matrix_access.h"
 #include "ascendc/product.h"
@@ -18,14 +19,6 @@ constexpr const MatmulConfig& options_of(const AscendC::MatmulApiStaticTiling& t
 constexpr const TCubeTiling* static_tiling_of(const MatmulConfig& /*config*/) { return nullptr; }
 constexpr const TCubeTiling* static_tiling_of(const AscendC::MatmulApiStaticTiling& tiling) {
     return &tiling;
-}
-
-/// The factor that a word of a quantization vector holds, as the bits of a float.
-inline float quantization_factor(std::uint64_t word) {
-    const auto bits = static_cast<std::uint32_t>(word);
-    float factor = 0;
-    std::memcpy(&factor, &bits, sizeof factor);
-    return factor;
 }
 
 }  // namespace aicore
@@ -195,7 +188,7 @@ class MatmulBlocks {
                         factors_.place == aicore::Matrix<std::uint64_t>::Place::scalar
                             ? factors_.value
                             : *factors_.span(reads, block_.column + column, 1, false);
-                    value *= aicore::quantization_factor(word);
+                    value *= aicore::scale_of(word);
                 }
                 value = options.enableRelu && value < 0 ? 0 : value;
                 out[index] = aicore::nearest<C>(value);
