@@ -23,8 +23,8 @@ template <class C>
 void clear_flags(C&, ...) {}
 
 // Return numbers that result in neither zeros nor infinities. The number of instructions does not
-// depend on them.
-Coefficients some_coefficients() {
+// depend on them. A step is plain if nothing changes its gradient, as an offload step does.
+Coefficients some_coefficients(bool is_plain) {
     float values[sizeof(Formula::Coefficients) / sizeof(float)];
     for (float& value : values) {
         value = 0.5f;
@@ -32,6 +32,7 @@ Coefficients some_coefficients() {
     Formula::Coefficients c;
     __builtin_memcpy(&c, values, sizeof c);
     clear_flags(c, 0);
+    c.is_plain = is_plain;
     return Coefficients(c);
 }
 
@@ -69,7 +70,7 @@ extern "C" [[gnu::visibility("default")]] bool ascend_ops_run_kernel(int params,
         arrays[0].data(), arrays[1].data(), {arrays[2].data(), arrays[3].data()}, arrays[4].data()};
     Plan made;
     made.kernel = TABLE.step[params][grads][states][copies];
-    made.coefficients = some_coefficients();
+    made.coefficients = some_coefficients(!norm);
     made.dtypes = {static_cast<DType>(params), static_cast<DType>(grads),
                    static_cast<DType>(states), static_cast<DType>(copies)};
     if (made.kernel == nullptr || count > static_cast<std::int64_t>(capacity)) {

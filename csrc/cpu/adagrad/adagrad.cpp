@@ -18,6 +18,7 @@ AdagradCoefficients coefficients_of(const AdagradHyperparameters& h) {
     c.weight_decay = static_cast<float>(h.weight_decay);
     c.has_weight_decay = c.weight_decay != 0.0f;
     c.grad_sign = h.maximize ? -1.0f : 1.0f;
+    c.is_plain = !h.maximize && !c.has_weight_decay;
     return c;
 }
 

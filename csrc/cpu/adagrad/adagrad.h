@@ -28,6 +28,7 @@ struct AdagradCoefficients {
     float weight_decay;
     float grad_sign;  // -1 with maximize
     bool has_weight_decay;
+    bool is_plain;  // neither maximize nor weight_decay changes the gradient
 };
 
 /// Plans an update; the state is sum. Problems: step < 1; an lr, lr_decay, weight_decay or eps that

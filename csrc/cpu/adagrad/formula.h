@@ -12,9 +12,10 @@ struct Formula {
     static constexpr bool has_rollback = false;
     static constexpr bool has_offload = false;
 
+    template <bool plain>
     [[gnu::always_inline]] static void step(const Coefficients& c, Vec& param, Vec grad, Vec& sum) {
-        grad = mul(grad, broadcast(c.grad_sign));
-        if (c.has_weight_decay) {  // 0 * param could be a NaN: see Adam's formula
+        grad = plain ? grad : mul(grad, broadcast(c.grad_sign));
+        if (!plain && c.has_weight_decay) {  // 0 * param could be a NaN: see Adam's formula
             grad = fma(broadcast(c.weight_decay), param, grad);
         }
         sum = fma(grad, grad, sum);

@@ -13,6 +13,11 @@ Problem check(const AdamHyperparameters& h) {
                     check_not_negative("grad_scale", h.grad_scale));
 }
 
+void scale_grads(double grad_scale, bool maximize, AdamCoefficients* c) {
+    c->grad_scale = static_cast<float>(maximize ? -grad_scale : grad_scale);
+    c->is_plain = c->grad_scale == 1.0f && !c->has_l2_penalty;
+}
+
 AdamCoefficients coefficients_of(const AdamHyperparameters& h) {
     const double step = static_cast<double>(h.step);
     const double bias_correction1 = h.bias_correction ? 1.0 - std::pow(h.beta1, step) : 1.0;
@@ -28,7 +33,7 @@ AdamCoefficients coefficients_of(const AdamHyperparameters& h) {
     c.decay = h.adamw_mode ? static_cast<float>(1.0 - h.lr * h.weight_decay) : 1.0f;
     c.l2_penalty = h.adamw_mode ? 0.0f : static_cast<float>(h.weight_decay);
     c.has_l2_penalty = c.l2_penalty != 0.0f;
-    c.grad_scale = static_cast<float>(h.maximize ? -h.grad_scale : h.grad_scale);
+    scale_grads(h.grad_scale, h.maximize, &c);
     return c;
 }
 
@@ -50,7 +55,7 @@ Problem check_rollback(const AdamHyperparameters& h) {
 
 void set_grad_scale(double grad_scale, bool maximize, Plan* plan) {
     auto c = plan->coefficients.as<AdamCoefficients>();
-    c.grad_scale = static_cast<float>(maximize ? -grad_scale : grad_scale);
+    scale_grads(grad_scale, maximize, &c);
     plan->coefficients = Coefficients(c);
 }
 

@@ -46,6 +46,7 @@ struct AdamCoefficients {
     float l2_penalty;  // Adam: weight_decay; AdamW: 0
     float grad_scale;  // negative with maximize
     bool has_l2_penalty;
+    bool is_plain;  // neither a scale nor a penalty changes the gradient
 };
 
 /// Plans an update; the states are exp_avg and exp_avg_sq. Problems: step < 1; a negative lr, eps

@@ -12,9 +12,10 @@ struct Formula {
     static constexpr bool has_rollback = true;
     static constexpr bool has_offload = true;
 
+    template <bool plain>
     [[gnu::always_inline]] static void step(const Coefficients& c, Vec& param, Vec grad,
                                             Vec& exp_avg, Vec& exp_avg_sq) {
-        grad = effective_grad(c, param, grad);
+        grad = effective_grad<plain>(c, param, grad);
         exp_avg = fma(broadcast(c.beta1), exp_avg, mul(broadcast(c.one_minus_beta1), grad));
         exp_avg_sq = fma(broadcast(c.beta2), exp_avg_sq, weighted_square(c, grad));
         param = fma(param, broadcast(c.decay), change(c, exp_avg, exp_avg_sq));
@@ -22,22 +23,29 @@ struct Formula {
 
     // Undoes step() from its last line to its first. The products of the gradient are rounded as in
     // step(), so that they cancel exactly: in fp32, rolling back step 1 gives states of exactly 0.
+    template <bool plain>
     [[gnu::always_inline]] static void rollback(const Coefficients& c, Vec& param, Vec grad,
                                                 Vec& exp_avg, Vec& exp_avg_sq) {
         // Before it was rounded to its storage, exp_avg_sq was at least the weighted square of the
         // gradient; fp16 stores numbers below 2^-25 as 0. In fp32, where rounding keeps the order,
         // this changes nothing. With Adam's decay, the square depends on the unknown param.
         const Vec minimum =
-            c.has_l2_penalty ? exp_avg_sq : weighted_square(c, mul(grad, broadcast(c.grad_scale)));
+            c.has_l2_penalty
+                ? exp_avg_sq
+                : weighted_square(c, plain ? grad : mul(grad, broadcast(c.grad_scale)));
         param = div(sub(param, change(c, exp_avg, max(minimum, exp_avg_sq))), broadcast(c.decay));
-        grad = effective_grad(c, param, grad);
+        grad = effective_grad<plain>(c, param, grad);
         exp_avg = div(sub(exp_avg, mul(broadcast(c.one_minus_beta1), grad)), broadcast(c.beta1));
         exp_avg_sq = div(sub(exp_avg_sq, weighted_square(c, grad)), broadcast(c.beta2));
         exp_avg_sq = max(broadcast(0.0f), exp_avg_sq);
     }
 
   private:
+    template <bool plain>
     [[gnu::always_inline]] static Vec effective_grad(const Coefficients& c, Vec param, Vec grad) {
+        if constexpr (plain) {
+            return grad;
+        }
         grad = mul(grad, broadcast(c.grad_scale));
         // Without a penalty, 0 * param must not be added: it is a NaN if param is infinite.
         return c.has_l2_penalty ? fma(broadcast(c.l2_penalty), param, grad) : grad;

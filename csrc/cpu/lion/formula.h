@@ -12,9 +12,10 @@ struct Formula {
     static constexpr bool has_rollback = false;  // the sign does not preserve the gradient
     static constexpr bool has_offload = false;
 
+    template <bool plain>
     [[gnu::always_inline]] static void step(const Coefficients& c, Vec& param, Vec grad,
                                             Vec& exp_avg) {
-        grad = mul(grad, broadcast(c.grad_sign));
+        grad = plain ? grad : mul(grad, broadcast(c.grad_sign));
         const Vec update =
             sign(fma(broadcast(c.beta1), exp_avg, mul(broadcast(c.one_minus_beta1), grad)));
         param = fnma(broadcast(c.lr), update, mul(param, broadcast(c.decay)));

@@ -18,6 +18,7 @@ LionCoefficients coefficients_of(const LionHyperparameters& h) {
     c.lr = static_cast<float>(h.lr);
     c.decay = static_cast<float>(1.0 - h.lr * h.weight_decay);
     c.grad_sign = h.maximize ? -1.0f : 1.0f;
+    c.is_plain = !h.maximize;
     return c;
 }
 

@@ -29,6 +29,7 @@ struct LionCoefficients {
     float lr;
     float decay;      // 1 - lr * weight_decay
     float grad_sign;  // -1 with maximize
+    bool is_plain;    // without maximize
 };
 
 /// Plans an update; the state is exp_avg. Problems: a negative lr or weight_decay; a beta outside

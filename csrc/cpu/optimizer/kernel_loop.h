@@ -16,19 +16,21 @@
 namespace ascend_ops {
 namespace {
 
+// `plain` is the coefficients' is_plain, as a constant: most steps use none of the options that
+// change the gradient, and their loop is compiled without them.
 struct Step {
-    template <class... Vecs>
+    template <bool plain, class... Vecs>
     [[gnu::always_inline]] static void update(const Formula::Coefficients& c, Vecs&... x) {
-        Formula::step(c, x...);
+        Formula::step<plain>(c, x...);
     }
 };
 
 // The inverse of Step. A template, so that it is compiled only for formulas that have a rollback.
 template <class F>
 struct Rollback {
-    template <class... Vecs>
+    template <bool plain, class... Vecs>
     [[gnu::always_inline]] static void update(const Formula::Coefficients& c, Vecs&... x) {
-        F::rollback(c, x...);
+        F::template rollback<plain>(c, x...);
     }
 };
 
@@ -61,7 +63,7 @@ struct Arrays {
 
 // Updates one Vec of each array by plain loads and stores. Measured alternatives: prefetching 1 or
 // 4 KiB ahead makes no difference; non-temporal stores of params and states are 3 to 5% slower.
-template <class Update, class A>
+template <class Update, bool plain, class A>
 [[gnu::always_inline]] inline void run_one(const Formula::Coefficients& c, const A& a,
                                            std::int64_t i) {
     Vec param = load(a.params + i);
@@ -69,11 +71,11 @@ template <class Update, class A>
     Vec state0 = load(a.states0 + i);
     // params are stored last, because they wait for a division (3% faster in cache)
     if constexpr (Formula::state_count == 1) {
-        Update::update(c, param, grad, state0);
+        Update::template update<plain>(c, param, grad, state0);
         store(a.states0 + i, state0);
     } else {
         Vec state1 = load(a.states1 + i);
-        Update::update(c, param, grad, state0, state1);
+        Update::template update<plain>(c, param, grad, state0, state1);
         store(a.states0 + i, state0);
         store(a.states1 + i, state1);
     }
@@ -99,7 +101,7 @@ template <class V, int count, class T>
 
 // Updates `count` Vecs of each array, one array after the other. V is Vec, as a template parameter
 // because the Vecs of SVE and RVV cannot be array elements: for them this is never instantiated.
-template <class Update, int count, class V, class A>
+template <class Update, bool plain, int count, class V, class A>
 [[gnu::always_inline]] inline void run_line(const Formula::Coefficients& c, const A& a,
                                             std::int64_t i) {
     V params[count];
@@ -115,9 +117,9 @@ template <class Update, int count, class V, class A>
 #pragma GCC unroll 4
     for (int k = 0; k < count; ++k) {
         if constexpr (Formula::state_count == 1) {
-            Update::update(c, params[k], grads[k], states0[k]);
+            Update::template update<plain>(c, params[k], grads[k], states0[k]);
         } else {
-            Update::update(c, params[k], grads[k], states0[k], states1[k]);
+            Update::template update<plain>(c, params[k], grads[k], states0[k], states1[k]);
         }
     }
     store_line(a.states0 + i, states0);
@@ -146,6 +148,22 @@ constexpr int vecs_in_a_line() {
     return max_width < 4 || count < 1 ? 1 : static_cast<int>(count < max_vecs ? count : max_vecs);
 }
 
+// Updates `vecs` Vecs of each array at a time; returns where the last ones end.
+template <class Update, bool plain, int vecs, class A>
+[[gnu::always_inline]] inline std::int64_t run_lines(const Formula::Coefficients& c, const A& a,
+                                                     std::int64_t begin, std::int64_t end) {
+    const std::int64_t per_iteration = vecs * width();
+    std::int64_t i = begin;
+    for (; end - i >= per_iteration; i += per_iteration) {
+        if constexpr (vecs > 1) {
+            run_line<Update, plain, vecs, Vec>(c, a, i);
+        } else {
+            run_one<Update, plain>(c, a, i);
+        }
+    }
+    return i;
+}
+
 template <class Update, class Param, class Grad, class State, class Copy>
 void run(const Plan& plan, const Tensors& tensors, std::int64_t begin, std::int64_t end) {
     const auto c = plan.coefficients.as<Formula::Coefficients>();
@@ -153,14 +171,8 @@ void run(const Plan& plan, const Tensors& tensors, std::int64_t begin, std::int6
     constexpr int vecs = vecs_in_a_line<Param, Grad, State>();
     const std::int64_t per_iteration = vecs * width();
 
-    std::int64_t i = begin;
-    for (; end - i >= per_iteration; i += per_iteration) {
-        if constexpr (vecs > 1) {
-            run_line<Update, vecs, Vec>(c, arrays, i);
-        } else {
-            run_one<Update>(c, arrays, i);
-        }
-    }
+    const std::int64_t i = c.is_plain ? run_lines<Update, true, vecs>(c, arrays, begin, end)
+                                      : run_lines<Update, false, vecs>(c, arrays, begin, end);
     if constexpr (!std::is_same<Copy, NoCopy>::value) {
         finish_streams();
     }
