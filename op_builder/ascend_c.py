@@ -82,14 +82,15 @@ class AscendCOpBuilder(NPUOpBuilder):
     def toolchain(self, environ: Mapping[str, str] | None = None) -> Toolchain:
         """Return the toolchain whose compiler is CANN's.
 
-        Raises:
-            CannNotFoundError: No CANN install is usable.
-            CompilerNotFoundError: The CANN has no ``bisheng``.
+        Without one it is the environment's, with which nothing is compiled: :meth:`compatibility`
+        has the reason.
         """
         environ = envs.process_environment() if environ is None else environ
-        return super().toolchain(
-            {**environ, envs.CXX.name: str(find_bisheng(CannInstall.find(environ)))}
-        )
+        try:
+            bisheng = find_bisheng(CannInstall.find(environ))
+        except (CannNotFoundError, CompilerNotFoundError):
+            return super().toolchain(environ)
+        return super().toolchain({**environ, envs.CXX.name: str(bisheng)})
 
     def compatibility(self, toolchain: Toolchain) -> list[str]:
         """Return the base's reasons, and whether the compiler or the SoC cannot be determined."""

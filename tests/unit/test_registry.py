@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+import os
 from pathlib import Path
 
 import pytest
 from made_up_builders import SOURCE_OF_A_BUILDER, install
 
-from op_builder import CPUAdamBuilder, all_builders, builder_of
+from op_builder import CPUAdamBuilder, OpBuilder, all_builders, builder_of
+from op_builder.ascend_c import AscendCOpBuilder
 from op_builder.errors import UnknownOpError
 from op_builder.registry import ALL_OPS
 
@@ -81,3 +83,18 @@ def test_a_bad_package_is_a_warning_and_the_others_work(
     (message,) = caplog.messages
     assert warned in message
     assert name in message
+
+
+@pytest.mark.parametrize("cls", ALL_OPS, ids=lambda cls: cls.NAME)
+def test_each_op_reports_why_it_cannot_be_built_without_cann(
+    cls: type[OpBuilder], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for variable in list(os.environ):
+        if variable.startswith(("ASCEND_", "CANN_")):
+            monkeypatch.delenv(variable)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    builder = cls()
+    reasons = builder.compatibility(builder.toolchain())
+    if issubclass(cls, AscendCOpBuilder):
+        assert any("CANN" in reason for reason in reasons)
+    assert builder.is_compatible() == (not reasons)
