@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,30 +82,39 @@ CompareOption = Annotated[
 ]
 
 
-@app.command("adam")
-def adam(
-    json: JsonOption = None,
-    plot: PlotOption = None,
-    quick: QuickOption = False,
-    case: CaseOption = None,
-    markdown: MarkdownOption = None,
-    compare: CompareOption = None,
-) -> None:
-    """Compare CPUAdam with torch, DeepSpeed and the memory limit; measure its loading."""
-    _bench("adam", Options(json, plot, quick, case, markdown, compare))
+def _add(name: str, text: str, prepare: Callable[[], None] = lambda: None) -> None:
+    """Add the command of a bench without options of its own."""
+
+    def command(
+        json: JsonOption = None,
+        plot: PlotOption = None,
+        quick: QuickOption = False,
+        case: CaseOption = None,
+        markdown: MarkdownOption = None,
+        compare: CompareOption = None,
+    ) -> None:
+        prepare()
+        _bench(name, Options(json, plot, quick, case, markdown, compare))
+
+    app.command(name, help=text)(command)
 
 
-@app.command("optimizers")
-def optimizers(
-    json: JsonOption = None,
-    plot: PlotOption = None,
-    quick: QuickOption = False,
-    case: CaseOption = None,
-    markdown: MarkdownOption = None,
-    compare: CompareOption = None,
-) -> None:
-    """Compare steps of all optimizers with others and the memory limit."""
-    _bench("optimizers", Options(json, plot, quick, case, markdown, compare))
+def _activate_emulator() -> None:
+    from ascend_ops.emulator import activate
+
+    activate(op_threads=1)
+    _find_npu()
+
+
+_add("adam", "Compare CPUAdam with torch, DeepSpeed and the memory limit; measure its loading.")
+_add("optimizers", "Compare steps of all optimizers with others and the memory limit.")
+_add("build", "Measure cold builds: one op beside DeepSpeed and torch, all ops, the emulator.")
+_add("cache", "Measure what a cached op costs, beside DeepSpeed and torch.")
+_add(
+    "emulator",
+    "Measure the emulated NPU: build, start, one op, and a training step.",
+    _activate_emulator,
+)
 
 
 @app.command("npu")
@@ -132,49 +141,6 @@ def npu(
     _bench("npu", Options(json, plot, quick, case, markdown, compare))
 
 
-@app.command("emulator")
-def emulator(
-    json: JsonOption = None,
-    plot: PlotOption = None,
-    quick: QuickOption = False,
-    case: CaseOption = None,
-    markdown: MarkdownOption = None,
-    compare: CompareOption = None,
-) -> None:
-    """Measure the emulated NPU: build, start, one op, and a training step."""
-    from ascend_ops.emulator import activate
-
-    activate(op_threads=1)
-    _find_npu()
-    _bench("emulator", Options(json, plot, quick, case, markdown, compare))
-
-
-@app.command("build")
-def build(
-    json: JsonOption = None,
-    plot: PlotOption = None,
-    quick: QuickOption = False,
-    case: CaseOption = None,
-    markdown: MarkdownOption = None,
-    compare: CompareOption = None,
-) -> None:
-    """Measure cold builds: one op beside DeepSpeed and torch, all ops, the emulator."""
-    _bench("build", Options(json, plot, quick, case, markdown, compare))
-
-
-@app.command("cache")
-def cache(
-    json: JsonOption = None,
-    plot: PlotOption = None,
-    quick: QuickOption = False,
-    case: CaseOption = None,
-    markdown: MarkdownOption = None,
-    compare: CompareOption = None,
-) -> None:
-    """Measure what a cached op costs, beside DeepSpeed and torch."""
-    _bench("cache", Options(json, plot, quick, case, markdown, compare))
-
-
 @app.command("all")
 def every(
     json: Annotated[
@@ -189,10 +155,7 @@ def every(
     for number, (name, cases) in enumerate(_ALL.items(), 1):
         errors().print(f"bench {number} of {len(_ALL)}: {name}")
         if name in ("npu", "emulator"):
-            from ascend_ops.emulator import activate
-
-            activate(op_threads=1)
-            _find_npu()
+            _activate_emulator()
         file = None if json is None else json / f"{name}.json"
         reports.append(_bench(name, Options(file, plot, quick, cases, None, None)))
     if markdown is not None:
