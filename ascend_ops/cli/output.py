@@ -91,7 +91,8 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Part
     widths = [max(len(str(row[i])) for row in [columns, *rows]) for i in range(len(columns) - 1)]
     beside = sum(widths) + _INDENT * (len(widths) + 1)
     available = _width() - beside
-    fits = all(len(line) <= available for row in rows for line in str(row[-1]).splitlines())
+    lines = [line for row in (columns, *rows) for line in str(row[-1]).splitlines()]
+    fits = all(len(line) <= available for line in lines)
     out = console()
     out.print(Text(title, style="bold"))
     heading = columns if fits else (*columns[:-1], "")

@@ -1,10 +1,18 @@
 // Binaries of kernels: shared libraries whose kernels name themselves while they are loaded.
+#include <dlfcn.h>
+#include <unistd.h>
+
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 #include <deque>
+#include <filesystem>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <set>
+#include <string>
+#include <system_error>
 
 #include "ascendc/kernel_launch.h"
 #include "emulator/interface/export.h"
@@ -45,26 +53,16 @@ std::int64_t split_key(std::string& name) {
 std::string copied(const char* path, std::string& problem) {
     char name[] = "/tmp/ascend-kernel-XXXXXX";
     const int file = mkstemp(name);
-    std::FILE* const from = std::fopen(path, "rb");
-    std::FILE* const to = file < 0 ? nullptr : fdopen(file, "wb");
-    if (from == nullptr || to == nullptr) {
-        problem = std::string(from == nullptr ? path : name) + " cannot be opened";
+    std::error_code error;
+    if (file < 0) {
+        error.assign(errno, std::generic_category());
+    } else {
+        close(file);
+        std::filesystem::copy_file(path, name, std::filesystem::copy_options::overwrite_existing,
+                                   error);
     }
-    char bytes[65536];
-    while (problem.empty()) {
-        const std::size_t count = std::fread(bytes, 1, sizeof bytes, from);
-        if (count == 0) {
-            break;
-        }
-        if (std::fwrite(bytes, 1, count, to) != count) {
-            problem = std::string(name) + " cannot be written";
-        }
-    }
-    if (from != nullptr) {
-        std::fclose(from);
-    }
-    if (to != nullptr) {
-        std::fclose(to);
+    if (error) {
+        problem = std::string(path) + " cannot be copied to " + name + ": " + error.message();
     }
     return name;
 }

@@ -2,6 +2,7 @@
 // token.
 #include "emulator/aclnn/operation.h"
 #include "emulator/ops/checks.h"
+#include "emulator/ops/slices.h"
 
 using namespace ascend_emulator;
 

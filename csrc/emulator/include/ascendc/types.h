@@ -240,6 +240,7 @@ struct int4b_t {
 constexpr std::int32_t AIV = 1;
 constexpr std::int32_t AIC = 0;
 constexpr std::int32_t ONE_BLK_SIZE = 32;
+constexpr std::uint32_t CACHE_LINE_SIZE = 64;
 constexpr std::int32_t DEFAULT_C0_SIZE = 32;
 constexpr std::int32_t ONE_REPEAT_BYTE_SIZE = 256;
 constexpr std::uint8_t DEFAULT_BLK_STRIDE = 1;
