@@ -72,7 +72,8 @@ results["mix_suffix"] = function(binary, "scaled_mix_aic").value == handle.value
 data = open(os.path.join(folder, "k.o"), "rb").read()
 second = c_void_p()
 assert acl.aclrtBinaryLoadFromData(data, ctypes.c_size_t(len(data)), None, byref(second)) == 0
-results["from_data"] = torch.equal(launched(function(second, "scaled"), 4.0), 4 * plain)
+of_second = function(second, "scaled")
+results["from_data"] = torch.equal(launched(of_second, 4.0), 4 * plain)
 
 missing = c_void_p()
 results["no_such_kernel"] = message(acl.aclrtBinaryGetFunction(binary, b"other", byref(missing)))
@@ -83,7 +84,12 @@ other = os.path.join(folder, "device.o")
 open(other, "wb").write(b"ELF for a device")
 results["not_a_binary"] = message(
     acl.aclrtBinaryLoadFromFile(other.encode(), None, byref(missing)))
+results["no_function"] = message(
+    acl.aclrtLaunchKernel(c_void_p(x.data_ptr()), 1, short, ctypes.c_size_t(8), None))
 assert acl.aclrtBinaryUnLoad(second) == 0
+results["function_of_unloaded"] = message(
+    acl.aclrtLaunchKernel(of_second, 1, short, ctypes.c_size_t(8), None))
+results["no_image"] = message(acl.aclrtDestroyBinary(c_void_p(x.data_ptr())))
 results["unloaded_twice"] = message(acl.aclrtBinaryUnLoad(second))
 print(json.dumps(results))
 """
@@ -112,6 +118,9 @@ def test_a_loaded_kernel_runs(results: dict[str, object], case: str) -> None:
         ("no_such_kernel", "the binary has no kernel other; it has scaled"),
         ("too_few_bytes", "kernel scaled: 8 bytes are fewer than its arguments take"),
         ("not_a_binary", "is not a binary that bisheng of the emulated CANN has linked"),
+        ("no_function", "the function must be a handle of aclrtBinaryGetFunction"),
+        ("function_of_unloaded", "and its binary loaded"),
+        ("no_image", "the image must be a result of aclrtCreateBinary"),
         ("unloaded_twice", "the binary must be a handle of aclrtBinaryLoad"),
     ],
 )

@@ -63,8 +63,8 @@ def test_every_row_has_a_reason_that_is_used():
 def test_a_refused_function_prints_its_reason_and_returns_a_code_or_null():
     library = ctypes.CDLL(str(emulated_cann().library_dir / "libascendcl.so"))
     library.aclGetRecentErrMsg.restype = ctypes.c_char_p
-    assert library.aclrtLaunchKernel() == NOT_SUPPORTED
+    assert library.aclrtBinaryGetGlobal() == NOT_SUPPORTED
     message = library.aclGetRecentErrMsg().decode()
-    assert "aclrtLaunchKernel: not emulated: code that was compiled for a device" in message
+    assert "aclrtBinaryGetGlobal: not emulated: code that was compiled for a device" in message
     library.aclmdlCreateDesc.restype = ctypes.c_void_p
     assert library.aclmdlCreateDesc() is None

@@ -10,6 +10,12 @@ namespace {
 
 int launch(aclrtFuncHandle function, std::uint32_t blocks, const void* arguments, std::size_t bytes,
            aclrtStream stream) {
+    if (const int refused = check_function(function)) {
+        return refused;
+    }
+    if (arguments == nullptr && bytes != 0) {
+        return fail(ACL_ERROR_RT_PARAM_INVALID, "the arguments must not be null");
+    }
     return kernel_binaries()->launch(function, blocks, arguments, bytes, stream);
 }
 
@@ -38,18 +44,18 @@ aclError aclrtBinaryLoadFromData(const void* data, size_t length,
 ACL_CATCH
 
 aclrtBinary aclrtCreateBinary(const void* data, size_t length) {
-    return data == nullptr ? nullptr : new BinaryImage{data, length};
+    return data == nullptr ? nullptr : create_image(data, length);
 }
 
-aclError aclrtDestroyBinary(aclrtBinary image) {
-    delete static_cast<BinaryImage*>(image);
-    return 0;
-}
+aclError aclrtDestroyBinary(aclrtBinary image) { return destroy_image(image); }
 
 aclError aclrtBinaryLoad(const aclrtBinary image, aclrtBinHandle* binary) try {
     ACL_ENTER();
     ACL_REQUIRE(image);
     ACL_REQUIRE(binary);
+    if (const int refused = check_image(image)) {
+        return refused;
+    }
     const auto& bytes = *static_cast<const BinaryImage*>(image);
     return load_binary_bytes(bytes.bytes, bytes.count, binary);
 }
@@ -70,10 +76,12 @@ aclError aclrtBinaryGetFunction(const aclrtBinHandle binary, const char* name,
         return refused;
     }
     *function = kernel_binaries()->find(binary, name);
-    return *function != nullptr ? 0
-                                : fail(ACL_ERROR_RT_PARAM_INVALID,
-                                       "the binary has no kernel " + std::string(name) +
-                                           "; it has " + kernel_binaries()->names(binary));
+    if (*function == nullptr) {
+        return fail(ACL_ERROR_RT_PARAM_INVALID, "the binary has no kernel " + std::string(name) +
+                                                    "; it has " + kernel_binaries()->names(binary));
+    }
+    add_function(*function, binary);
+    return 0;
 }
 ACL_CATCH
 
@@ -86,11 +94,13 @@ aclError aclrtBinaryGetFunctionByEntry(aclrtBinHandle binary, uint64_t entry,
         return refused;
     }
     *function = kernel_binaries()->with_tiling_key(binary, entry);
-    return *function != nullptr
-               ? 0
-               : fail(ACL_ERROR_RT_PARAM_INVALID,
-                      "the binary must have one kernel for a function by its entry; it has " +
-                          kernel_binaries()->names(binary));
+    if (*function == nullptr) {
+        return fail(ACL_ERROR_RT_PARAM_INVALID,
+                    "the binary must have one kernel for a function by its entry; it has " +
+                        kernel_binaries()->names(binary));
+    }
+    add_function(*function, binary);
+    return 0;
 }
 ACL_CATCH
 

@@ -4,8 +4,9 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <iterator>
+#include <map>
 #include <mutex>
-#include <set>
 #include <string>
 
 #include "acl/acl_rt.h"
@@ -15,38 +16,80 @@
 namespace ascend_emulator {
 namespace {
 
-/// The handles that are alive, so that others are refused.
+/// The handles that are alive, so that others are refused. A function belongs to its binary.
 class Handles {
   public:
-    void add(const void* handle) {
+    void add(const void* handle, const void* owner = nullptr) {
         const std::lock_guard<std::mutex> lock(mutex_);
-        live_.insert(handle);
+        owners_[handle] = owner;
     }
     bool remove(const void* handle) {
         const std::lock_guard<std::mutex> lock(mutex_);
-        return live_.erase(handle) != 0;
+        return owners_.erase(handle) != 0;
+    }
+    void remove_all_of(const void* owner) {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        for (auto entry = owners_.begin(); entry != owners_.end();) {
+            entry = entry->second == owner ? owners_.erase(entry) : std::next(entry);
+        }
     }
     bool has(const void* handle) {
         const std::lock_guard<std::mutex> lock(mutex_);
-        return live_.count(handle) != 0;
+        return owners_.count(handle) != 0;
     }
 
   private:
     std::mutex mutex_;
-    std::set<const void*> live_;
+    std::map<const void*, const void*> owners_;
 };
 
-Handles& binaries() {
-    static Handles handles;
-    return handles;
+struct LiveHandles {
+    Handles images;
+    Handles binaries;
+    Handles functions;
+};
+
+/// Never destroyed: threads outlive main.
+LiveHandles& live() {
+    static auto* const only = new LiveHandles;
+    return *only;
+}
+
+int check(Handles& handles, const void* handle, const char* problem) {
+    return handles.has(handle) ? 0 : fail(ACL_ERROR_RT_INVALID_HANDLE, problem);
 }
 
 }  // namespace
 
+BinaryImage* create_image(const void* bytes, std::size_t count) {
+    auto* const image = new BinaryImage{bytes, count};
+    live().images.add(image);
+    return image;
+}
+
+int check_image(const void* image) {
+    return check(live().images, image, "the image must be a result of aclrtCreateBinary");
+}
+
+int destroy_image(void* image) {
+    if (!live().images.remove(image)) {
+        return check_image(image);
+    }
+    delete static_cast<BinaryImage*>(image);
+    return 0;
+}
+
 int check_binary(const void* binary) {
-    return binaries().has(binary) ? 0
-                                  : fail(ACL_ERROR_RT_INVALID_HANDLE,
-                                         "the binary must be a handle of aclrtBinaryLoad*");
+    return check(live().binaries, binary, "the binary must be a handle of aclrtBinaryLoad*");
+}
+
+void add_function(const void* function, const void* binary) {
+    live().functions.add(function, binary);
+}
+
+int check_function(const void* function) {
+    return check(live().functions, function,
+                 "the function must be a handle of aclrtBinaryGetFunction* and its binary loaded");
 }
 
 int load_binary(const char* path, void** binary) {
@@ -60,7 +103,7 @@ int load_binary(const char* path, void** binary) {
     if (*binary == nullptr) {
         return fail(ACL_ERROR_RT_PARAM_INVALID, problem);
     }
-    binaries().add(*binary);
+    live().binaries.add(*binary);
     return 0;
 }
 
@@ -82,9 +125,10 @@ int load_binary_bytes(const void* bytes, std::size_t count, void** binary) {
 }
 
 int unload_binary(void* binary) {
-    if (!binaries().remove(binary)) {
+    if (!live().binaries.remove(binary)) {
         return check_binary(binary);
     }
+    live().functions.remove_all_of(binary);
     kernel_binaries()->unload(binary);
     return 0;
 }

@@ -11,7 +11,14 @@ struct BinaryImage {
     std::size_t count;
 };
 
+BinaryImage* create_image(const void* bytes, std::size_t count);
+/// Note a function that was found in a binary, for as long as that is loaded.
+void add_function(const void* function, const void* binary);
+
 // Each returns 0 or a code, with an error noted.
+int check_image(const void* image);
+int destroy_image(void* image);
+int check_function(const void* function);
 int load_binary(const char* path, void** binary);
 int load_binary_bytes(const void* bytes, std::size_t count, void** binary);
 int unload_binary(void* binary);
