@@ -8,6 +8,7 @@ part failed.
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -22,6 +23,8 @@ ROOT = Path(__file__).resolve().parents[1]
 PYTHON = sys.executable
 CXX_FOLDERS = ("csrc", "benchmarks", "tests", "examples")
 MARKDOWN = ("csrc", "docs", "examples", *sorted(file.name for file in ROOT.glob("*.md")))
+#: A part takes at most 20 minutes on two cores that nothing else uses.
+LIMIT_S, GRACE_S = 3600.0, 60.0
 EMULATED = ("tests/acl", "tests/emulator", "tests/npu_ops", "tests/integration")
 
 
@@ -106,13 +109,29 @@ def run(part: Part, title: str) -> Outcome:
         command = [*part.command, *([f"--junitxml={report}"] if part.pytest else [])]
         started = time.monotonic()
         try:
-            status = subprocess.run(command, cwd=ROOT, check=False).returncode
+            status = _status(command)
         except OSError as error:
             sys.stdout.write(f"{error}\n")
             status = 127
         seconds = time.monotonic() - started
         tests = _count(report) if report.exists() else Counter()
     return Outcome(part.name, status, seconds, tests)
+
+
+def _status(command: Sequence[str]) -> int:
+    """Run a command; after LIMIT_S, interrupt it, so that pytest still lists what has failed.
+
+    For example, pytest-xdist may wait for ever after a test that ended its worker.
+    """
+    with subprocess.Popen(command, cwd=ROOT) as child:
+        for number in (signal.SIGINT, signal.SIGKILL):
+            try:
+                return child.wait(LIMIT_S if number == signal.SIGINT else GRACE_S)
+            except subprocess.TimeoutExpired:
+                sys.stdout.write(f"took longer than {LIMIT_S:g} s: {number.name}\n")
+                sys.stdout.flush()
+                child.send_signal(number)
+        return child.wait()
 
 
 def _count(report: Path) -> Counter[str]:

@@ -92,3 +92,24 @@ def test_failures_are_counted(
 def test_the_parts_name_folders_that_exist() -> None:
     for folder in (*run_all.CXX_FOLDERS, *run_all.MARKDOWN, *run_all.EMULATED):
         assert (run_all.ROOT / folder).exists(), folder
+
+
+def test_a_part_that_hangs_is_interrupted_and_the_next_one_runs(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(run_all, "LIMIT_S", 2.0)
+    monkeypatch.setattr(run_all, "GRACE_S", 1.0)
+    waits = "import time\ntry: time.sleep(600)\nexcept KeyboardInterrupt: print('interrupted')\n"
+    deaf = "import signal, time; signal.signal(signal.SIGINT, signal.SIG_IGN); time.sleep(600)"
+    status, lines = _main(
+        monkeypatch,
+        capfd,
+        Part("waits", _program(f"{waits}raise SystemExit(2)")),
+        Part("deaf", _program(deaf)),
+        Part("last", _program("print('here')")),
+    )
+    assert status == 1
+    assert "here" in lines
+    assert sum(line.startswith("took longer than 2 s") for line in lines) == 3
+    summary = lines[lines.index("=== summary") + 1 :]
+    assert ["FAILED" in line for line in summary[:3]] == [True, True, False]
