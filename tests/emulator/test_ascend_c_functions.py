@@ -52,6 +52,7 @@ EXPECTED = {
     "slice": "z[:32] = x.view(4, 64)[:2, 8:24].flatten()",
     "pool": "z = 2 * x + 1",
     "scalars": "z[:5] = torch.tensor([9, 8, 3, 3, 5.5])",
+    "elements": "z[:4] = torch.tensor([15, 15, 4.5, 12])",
     "in_turns": "z = 2 * x + 2",
 }
 

@@ -17,6 +17,18 @@ void WaitFlag(std::int32_t id, aicore::Site site = aicore::Site::here()) {
     aicore::core->wait_flag(pipes.source, pipes.destination, id, site);
 }
 
+/// Flags from one pipe to another.
+template <pipe_t source, pipe_t destination>
+class TQueSync {
+  public:
+    void SetFlag(std::uint8_t id, aicore::Site site = aicore::Site::here()) const {
+        aicore::core->set_flag(aicore::pipe_of(source), aicore::pipe_of(destination), id, site);
+    }
+    void WaitFlag(std::uint8_t id, aicore::Site site = aicore::Site::here()) const {
+        aicore::core->wait_flag(aicore::pipe_of(source), aicore::pipe_of(destination), id, site);
+    }
+};
+
 template <pipe_t pipe>
 void PipeBarrier() {
     static_assert(pipe != PIPE_S, "PipeBarrier<PIPE_S> does not exist: scalar code runs in order");

@@ -23,8 +23,18 @@ class ElementOf {
         return *this;
     }
     ElementOf& operator=(const ElementOf& other) { return *this = static_cast<Value>(other); }
+    ElementOf& operator+=(Value value) { return *this = static_cast<Value>(read() + value); }
+    ElementOf& operator-=(Value value) { return *this = static_cast<Value>(read() - value); }
+    ElementOf& operator*=(Value value) { return *this = static_cast<Value>(read() * value); }
+    ElementOf& operator/=(Value value) { return *this = static_cast<Value>(read() / value); }
+    ElementOf& operator&=(Value value) { return *this = static_cast<Value>(read() & value); }
+    ElementOf& operator|=(Value value) { return *this = static_cast<Value>(read() | value); }
+    ElementOf& operator++() { return *this += static_cast<Value>(1); }
+    ElementOf& operator--() { return *this -= static_cast<Value>(1); }
 
   private:
+    Value read() const { return *this; }
+
     const Tensor& tensor_;
     std::uint64_t index_;
     Site site_;
