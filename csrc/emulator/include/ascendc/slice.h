@@ -46,6 +46,20 @@ std::vector<std::uint64_t> bursts_of(const AscendC::SliceInfo* slices, std::uint
     return begins;
 }
 
+/// Call `copy` with the places of each burst in the source and in the target, and its bytes.
+template <class T, class Copy>
+void for_each_burst(const AscendC::SliceInfo to_info[], const AscendC::SliceInfo from_info[],
+                    std::uint32_t dimensions, Site site, Copy copy) {
+    const auto from = bursts_of<T>(from_info, dimensions);
+    const auto to = bursts_of<T>(to_info, dimensions);
+    core->require(from.size() == to.size(), "range",
+                  "DataCopy: the slices must have the same number of bursts", site);
+    const std::uint64_t bytes = from_info[0].burstLen * 32U;
+    for (std::size_t burst = 0; burst < std::min(from.size(), to.size()); ++burst) {
+        copy(from[burst], to[burst], bytes);
+    }
+}
+
 }  // namespace aicore
 
 namespace AscendC {
@@ -56,33 +70,26 @@ void DataCopy(const LocalTensor<T>& dst, const GlobalTensor<T>& src, const Slice
               const SliceInfo srcSliceInfo[], std::uint32_t dimValue = 1,
               aicore::Site site = aicore::Site::here()) {
     const aicore::Instruction instruction{"DataCopy (slice)", aicore::Pipe::mte2, site};
-    const auto from = aicore::bursts_of<T>(srcSliceInfo, dimValue);
-    const auto to = aicore::bursts_of<T>(dstSliceInfo, dimValue);
-    aicore::core->require(from.size() == to.size(), "range",
-                          "DataCopy: the slices must have the same number of bursts", site);
-    const std::uint64_t bytes = srcSliceInfo[0].burstLen * 32U;
-    for (std::size_t burst = 0; burst < std::min(from.size(), to.size()); ++burst) {
-        const void* const source = src.use(instruction, from[burst], bytes, false);
-        dst.use(instruction, to[burst] * sizeof(T), bytes, true);
-        std::memcpy(dst.data() + to[burst], source, bytes);
-    }
+    aicore::for_each_burst<T>(dstSliceInfo, srcSliceInfo, dimValue, site,
+                              [&](std::uint64_t from, std::uint64_t to, std::uint64_t bytes) {
+                                  const void* const source =
+                                      src.use(instruction, from, bytes, false);
+                                  dst.use(instruction, to * sizeof(T), bytes, true);
+                                  std::memcpy(dst.data() + to, source, bytes);
+                              });
 }
 template <class T>
 void DataCopy(const GlobalTensor<T>& dst, const LocalTensor<T>& src, const SliceInfo dstSliceInfo[],
               const SliceInfo srcSliceInfo[], std::uint32_t dimValue = 1,
               aicore::Site site = aicore::Site::here()) {
     const aicore::Instruction instruction{"DataCopy (slice)", aicore::Pipe::mte3, site};
-    const auto from = aicore::bursts_of<T>(srcSliceInfo, dimValue);
-    const auto to = aicore::bursts_of<T>(dstSliceInfo, dimValue);
-    aicore::core->require(from.size() == to.size(), "range",
-                          "DataCopy: the slices must have the same number of bursts", site);
-    const std::uint64_t bytes = srcSliceInfo[0].burstLen * 32U;
-    for (std::size_t burst = 0; burst < std::min(from.size(), to.size()); ++burst) {
-        src.use(instruction, from[burst] * sizeof(T), bytes, false);
-        void* const target = dst.use(instruction, to[burst], bytes, true);
-        aicore::core->store_global(target, src.data() + from[burst], bytes,
-                                   aicore::element_of<T>());
-    }
+    aicore::for_each_burst<T>(dstSliceInfo, srcSliceInfo, dimValue, site,
+                              [&](std::uint64_t from, std::uint64_t to, std::uint64_t bytes) {
+                                  src.use(instruction, from * sizeof(T), bytes, false);
+                                  void* const target = dst.use(instruction, to, bytes, true);
+                                  aicore::core->store_global(target, src.data() + from, bytes,
+                                                             aicore::element_of<T>());
+                              });
 }
 
 }  // namespace AscendC

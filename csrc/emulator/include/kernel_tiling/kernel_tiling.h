@@ -7,26 +7,6 @@
 #include "kernel_tiling/norm_tiling.h"
 #include "kernel_tiling/tiling_field.h"
 
-struct LogSoftMaxTiling {
-    AICORE_TILING_FIELD(std::uint32_t, srcM)
-    AICORE_TILING_FIELD(std::uint32_t, srcK)
-    AICORE_TILING_FIELD(std::uint32_t, srcSize)
-    AICORE_TILING_FIELD(std::uint32_t, outMaxM)
-    AICORE_TILING_FIELD(std::uint32_t, outMaxK)
-    AICORE_TILING_FIELD(std::uint32_t, outMaxSize)
-    AICORE_TILING_FIELD(std::uint32_t, splitM)
-    AICORE_TILING_FIELD(std::uint32_t, splitK)
-    AICORE_TILING_FIELD(std::uint32_t, splitSize)
-    AICORE_TILING_FIELD(std::uint32_t, reduceM)
-    AICORE_TILING_FIELD(std::uint32_t, reduceK)
-    AICORE_TILING_FIELD(std::uint32_t, reduceSize)
-    AICORE_TILING_FIELD(std::uint32_t, rangeM)
-    AICORE_TILING_FIELD(std::uint32_t, tailM)
-    AICORE_TILING_FIELD(std::uint32_t, tailSplitSize)
-    AICORE_TILING_FIELD(std::uint32_t, tailReduceSize)
-    AICORE_TILING_BYTES()
-};
-
 struct SoftMaxTiling {
     AICORE_TILING_FIELD(std::uint32_t, srcM)
     AICORE_TILING_FIELD(std::uint32_t, srcK)
@@ -46,6 +26,8 @@ struct SoftMaxTiling {
     AICORE_TILING_FIELD(std::uint32_t, tailReduceSize)
     AICORE_TILING_BYTES()
 };
+
+struct LogSoftMaxTiling : SoftMaxTiling {};  // CANN declares the same fields
 
 struct TCubeTiling {
     AICORE_TILING_FIELD(std::int32_t, usedCoreNum)

@@ -27,36 +27,6 @@ struct BatchNormTiling {
     AICORE_TILING_BYTES()
 };
 
-struct DeepNormTiling {
-    AICORE_TILING_FIELD(std::uint32_t, bLength)
-    AICORE_TILING_FIELD(std::uint32_t, sLength)
-    AICORE_TILING_FIELD(std::uint32_t, hLength)
-    AICORE_TILING_FIELD(std::uint32_t, originalHLength)
-    AICORE_TILING_FIELD(std::uint32_t, inputXSize)
-    AICORE_TILING_FIELD(std::uint32_t, meanVarSize)
-    AICORE_TILING_FIELD(std::uint32_t, numberOfTmpBuf)
-    AICORE_TILING_FIELD(std::uint32_t, meanTmpTensorPos)
-    AICORE_TILING_FIELD(std::uint32_t, meanTmpTensorSize)
-    AICORE_TILING_FIELD(std::uint32_t, varianceTmpTensorPos)
-    AICORE_TILING_FIELD(std::uint32_t, varianceTmpTensorSize)
-    AICORE_TILING_FIELD(std::uint32_t, tmpBufSize)
-    AICORE_TILING_FIELD(std::uint32_t, oneTmpSize)
-    AICORE_TILING_FIELD(std::uint32_t, firstTmpStartPos)
-    AICORE_TILING_FIELD(std::uint32_t, secondTmpStartPos)
-    AICORE_TILING_FIELD(std::uint32_t, thirdTmpStartPos)
-    AICORE_TILING_FIELD(std::uint32_t, loopRound)
-    AICORE_TILING_FIELD(std::uint32_t, inputRoundSize)
-    AICORE_TILING_FIELD(std::uint32_t, inputTailSize)
-    AICORE_TILING_FIELD(std::uint32_t, inputTailPos)
-    AICORE_TILING_FIELD(std::uint32_t, meanVarRoundSize)
-    AICORE_TILING_FIELD(std::uint32_t, meanVarTailSize)
-    AICORE_TILING_FIELD(std::uint32_t, meanVarTailPos)
-    AICORE_TILING_FIELD(std::uint32_t, bshCurLength)
-    AICORE_TILING_FIELD(std::uint32_t, bsCurLength)
-    AICORE_TILING_FIELD(float, lastDimValueBack)
-    AICORE_TILING_BYTES()
-};
-
 struct GroupNormTiling {
     AICORE_TILING_FIELD(std::uint32_t, n)
     AICORE_TILING_FIELD(std::uint32_t, c)
@@ -178,6 +148,8 @@ struct LayerNormTiling {
     AICORE_TILING_FIELD(float, lastDimValueBack)
     AICORE_TILING_BYTES()
 };
+
+struct DeepNormTiling : LayerNormTiling {};  // CANN declares the same fields
 
 struct LayerNormSeparateTiling {
     AICORE_TILING_FIELD(std::uint32_t, aLength)
