@@ -23,7 +23,7 @@ def family_kernel(builder: type[FamilyKernelsBuilder], name: str, dtype: torch.d
     """Return a kernel for a dtype, building its family first if it is not cached.
 
     Raises:
-        IncompatibleOpError: This CANN has no compiler for kernels, or there is none.
+        IncompatibleOpError: CANN was not found, or has no compiler for kernels.
             :meth:`op_builder.builder.OpBuilder.load` lists the other errors.
     """
     signature = signature_of(builder().text(), f"{name}<{_TYPES[dtype]}>")

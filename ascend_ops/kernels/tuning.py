@@ -113,7 +113,7 @@ def autotune(
             shape. The first call with new values measures all candidates.
 
     Raises:
-        ValueError: There is no candidate, or ``key`` names no parameter.
+        ValueError: ``configs`` is empty, or ``key`` names no parameter.
 
     Example:
         >>> from ascend_ops import KernelConfig, autotune, jit_kernel

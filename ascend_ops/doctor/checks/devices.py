@@ -61,7 +61,7 @@ def _check_nodes(survey: Survey, found: Examination) -> None:
     elif survey.driver:
         found.broken(
             "driver_without_device",
-            f"driver {survey.driver} is installed, but there is no /dev/davinci0",
+            f"driver {survey.driver} is installed, but /dev/davinci0 does not exist",
             "The driver has found no NPU, or is not loaded; programs that use one fail.",
             *_driver_remedies(survey),
         )
