@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -14,6 +13,7 @@ from op_builder.errors import CommandError
 from op_builder.system import process
 
 from .command_line import CommandLine, UsageError, parse
+from .host_compiler import host_compiler, no_compiler
 from .kernels import Kernels, entry_points, find_kernels
 from .launches import LaunchSyntaxError, rewrite
 from .missing import advice
@@ -21,7 +21,6 @@ from .precompiled import precompiled_header
 
 #: Where the emulated CANN keeps what kernels include.
 HEADERS = "include"
-_COMPILERS = ("g++", "c++", "clang++")
 #: Libraries of CANN that a program may be linked against, and that an emulated one may lack.
 _CANN_LIBRARIES = frozenset(
     [
@@ -255,12 +254,10 @@ def _name_source_in_depfile(line: CommandLine, built: Path, rewritten: Path, ker
 
 def main(cann: Path, arguments: Sequence[str]) -> int:
     """Run ``bisheng`` of the emulated CANN ``cann``. Returns the exit code."""
-    compiler = next(filter(None, map(shutil.which, _COMPILERS)), None)
+    compiler = host_compiler()
     if compiler is None:
-        sys.stderr.write(
-            "bisheng (emulated): no C++ compiler on PATH; looked for "
-            f"{', '.join(_COMPILERS)}. Install one: apt-get install g++\n"
-        )
+        reason = no_compiler()
+        sys.stderr.write(f"bisheng (emulated): {reason}. Install one: apt-get install g++\n")
         return 1
     if list(arguments) in (["--version"], ["-v"]):
         sys.stdout.write(_VERSION.format(compiler=compiler))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,8 +9,9 @@ from pathlib import Path
 from op_builder import envs
 from op_builder.system import process
 
+from .host_compiler import host_compiler, no_compiler
+
 _VERSION = "LLD 15.0.5 (emulated: links kernels for the emulated AI core)\n"
-_COMPILERS = ("g++", "c++", "clang++")
 _WITH_VALUE = frozenset(["-m", "-Ttext", "-T", "-e", "-z", "--entry"])
 
 
@@ -25,14 +25,14 @@ def main(cann: Path, arguments: Sequence[str]) -> int:
         return 0
     inputs, output = _inputs_and_output(arguments)
     missing = next((name for name in inputs if not Path(name).is_file()), None)
-    compiler = next(filter(None, map(shutil.which, _COMPILERS)), None)
+    compiler = host_compiler()
     if not inputs or missing is not None or compiler is None:
         reason = (
             "no input files"
             if not inputs
             else f"cannot open {missing}: no such file"
             if missing is not None
-            else f"no C++ compiler on PATH; looked for {', '.join(_COMPILERS)}"
+            else no_compiler()
         )
         sys.stderr.write(f"ld.lld (emulated): error: {reason}\n")
         return 1
