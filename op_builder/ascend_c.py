@@ -135,11 +135,8 @@ class AscendCOpBuilder(NPUOpBuilder):
             return None
         try:
             cann = CannInstall.find(environ)
-            declared: list[object] = [self.NAME, self.BINDING, self.npu_arch().name]
-            declared += [str(cann.root), str(cann.version)]
-            declared += [str(self.source_root()), self.sources(), dict(self.source_flags())]
-            declared += [[str(path) for path in self.include_paths()], self.cxx_args()]
-            declared += [self.extra_ldflags(), self.uses_torch()]
+            device = [self.npu_arch().name, str(cann.root), str(cann.version)]
+            declared = [*self._declared(), *device]
             compiler = {envs.CXX.name: str(find_bisheng(cann))}
             return hit_memo(declared, self.uses_torch(), {**environ, **compiler})
         except Exception:  # noqa: BLE001 - the plan reports it

@@ -229,14 +229,17 @@ class OpBuilder:
             uses_torch = self.uses_torch()
             if self.BINDING == "python" and not uses_torch:
                 return None
-            declared: list[object] = [self.NAME, self.BINDING, self.NAMESPACE, uses_torch]
-            declared += [str(self.source_root()), self.sources(), dict(self.source_flags())]
-            declared += [[str(path) for path in self.include_paths()], self.cxx_args()]
-            declared += [self.extra_ldflags(), self.SOURCES_PER_UNIT]
             needs_torch = uses_torch or self.BINDING != "ctypes"
-            return hit_memo(declared, needs_torch, environ)
+            return hit_memo(self._declared(), needs_torch, environ)
         except Exception:  # noqa: BLE001 - the plan reports it
             return None
+
+    def _declared(self) -> list[object]:
+        """Return all that the class declares of the op, for the key of a memo."""
+        declared: list[object] = [self.NAME, self.BINDING, self.NAMESPACE, self.uses_torch()]
+        declared += [str(self.source_root()), self.sources(), dict(self.source_flags())]
+        declared += [[str(path) for path in self.include_paths()], self.cxx_args()]
+        return [*declared, self.extra_ldflags(), self.SOURCES_PER_UNIT]
 
     def jit_load(self, verbose: bool = False) -> Any:
         """Rebuild the op even if a cached build exists, and load it.
