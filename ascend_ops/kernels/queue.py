@@ -37,13 +37,11 @@ class Launch:
         Raises:
             RuntimeError: The launch or an op before it has failed, or torch_npu is not loaded.
         """
-        problem = self._queue(self._name, self._address, device, blocks, packed, len(packed))
-        if problem is None:
-            return
-        if problem != _OTHER_DEVICE:
-            raise RuntimeError(f"{self._name.decode()}: {problem.decode(errors='replace')}")
-        with torch.npu.device(device):  # type: ignore[attr-defined]
-            problem = self._queue(self._name, self._address, device, blocks, packed, len(packed))
+        launch = (self._name, self._address, device, blocks, packed, len(packed))
+        problem = self._queue(*launch)
+        if problem == _OTHER_DEVICE:
+            with torch.npu.device(device):  # type: ignore[attr-defined]
+                problem = self._queue(*launch)
         if problem is not None:
             raise RuntimeError(f"{self._name.decode()}: {problem.decode(errors='replace')}")
 

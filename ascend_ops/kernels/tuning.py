@@ -57,7 +57,7 @@ class TunedKernel(Generic[P]):
         self.configs = tuple(configs)
         self._candidates = [kernel.configured(config) for config in configs]
         self._positions = [names.index(name) for name in key]
-        self._chosen: dict[tuple[object, ...], JitKernel[P]] = {}
+        self._chosen: dict[tuple[object, ...], int] = {}
 
     def __call__(self, *arguments: P.args, **options: P.kwargs) -> None:
         """Launch the kernel; measure the candidates first if the key of the arguments is new.
@@ -65,16 +65,18 @@ class TunedKernel(Generic[P]):
         Raises:
             BuildError: No candidate compiles; the error is that of the first.
         """
-        key = tuple(_key_of(arguments[position]) for position in self._positions)
-        chosen = self._chosen.get(key)
-        if chosen is None:
-            chosen = self._chosen[key] = self._candidates[self._best(key, arguments)]
-        chosen(*arguments, **options)
+        self._candidates[self._index_for(arguments)](*arguments, **options)
 
     def config_for(self, *arguments: P.args, **_: P.kwargs) -> KernelConfig:
         """Return the configuration for these arguments, measuring it if it is not known."""
+        return self.configs[self._index_for(arguments)]
+
+    def _index_for(self, arguments: Sequence[Any]) -> int:
         key = tuple(_key_of(arguments[position]) for position in self._positions)
-        return self.configs[self._best(key, arguments)]
+        index = self._chosen.get(key)
+        if index is None:
+            index = self._chosen[key] = self._best(key, arguments)
+        return index
 
     def _best(self, key: tuple[object, ...], arguments: Sequence[Any]) -> int:
         record = _Record(self.kernel, self.configs, key)
