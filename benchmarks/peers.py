@@ -219,7 +219,9 @@ def _deepspeed(case: StepCase, arrays: Arrays, lr: float) -> torch.optim.Optimiz
     settings["fp32_optimizer_states"] = case.state_dtype == "float32"
     if case.optimizer == "adamw":
         settings["adamw_mode"] = True
-    _build_deepspeed(name)
+    reason = _why_not_built(name)
+    if reason is not None:
+        raise AbsentError(reason)
     try:
         optimizer: torch.optim.Optimizer = getattr(importlib.import_module(module), name)(
             list(arrays.params), **settings
@@ -230,8 +232,12 @@ def _deepspeed(case: StepCase, arrays: Arrays, lr: float) -> torch.optim.Optimiz
 
 
 @functools.cache
-def _build_deepspeed(name: str) -> None:
-    """Build DeepSpeed's op in another process, which can be stopped if it hangs."""
+def _why_not_built(name: str) -> str | None:
+    """Build DeepSpeed's op in another process, which can be stopped if it hangs, once per run.
+
+    Returns:
+        None, or the reason of its absence.
+    """
     builder = f"{name.removeprefix('DeepSpeed')}Builder"
     code = f"from deepspeed.ops.op_builder import {builder}; {builder}().load()"
     try:
@@ -239,4 +245,5 @@ def _build_deepspeed(name: str) -> None:
             [sys.executable, "-c", code], env=envs.process_environment(), timeout=PEER_TIMEOUT_S
         )
     except CommandError as error:
-        raise AbsentError(why_absent(error)) from error
+        return why_absent(error)
+    return None

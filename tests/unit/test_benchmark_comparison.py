@@ -160,3 +160,21 @@ def test_a_peer_that_fails_shows_its_last_line() -> None:
 
     error = CommandError(["python"], 1, "Traceback\nImportError: no ninja\n")
     assert why_absent(error) == "failed: ImportError: no ninja"
+
+
+def test_a_peer_that_hangs_is_waited_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    from benchmarks import peers
+
+    started: list[Sequence[str]] = []
+
+    def hangs(command: Sequence[str], **_: object) -> str:
+        started.append(command)
+        raise CommandError(command, None, "", 600.0)
+
+    monkeypatch.setattr(peers.process, "run", hangs)
+    peers._why_not_built.cache_clear()
+    reasons = {peers._why_not_built("DeepSpeedCPUAdam") for _ in range(3)}
+    peers._why_not_built.cache_clear()
+    assert len(started) == 1
+    assert "CPUAdamBuilder" in started[0][-1]
+    assert [reason and reason.startswith("took longer than 600 s") for reason in reasons] == [True]
