@@ -97,7 +97,7 @@ def test_the_parts_name_folders_that_exist() -> None:
 def test_a_part_that_hangs_is_interrupted_and_the_next_one_runs(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(run_all, "LIMIT_S", 2.0)
+    monkeypatch.setattr(run_all, "IDLE_S", 2.0)
     monkeypatch.setattr(run_all, "GRACE_S", 1.0)
     waits = "import time\ntry: time.sleep(600)\nexcept KeyboardInterrupt: print('interrupted')\n"
     deaf = "import signal, time; signal.signal(signal.SIGINT, signal.SIG_IGN); time.sleep(600)"
@@ -110,6 +110,17 @@ def test_a_part_that_hangs_is_interrupted_and_the_next_one_runs(
     )
     assert status == 1
     assert "here" in lines
-    assert sum(line.startswith("took longer than 2 s") for line in lines) == 3
+    assert sum(line.startswith("did nothing for 2 s") for line in lines) == 3
     summary = lines[lines.index("=== summary") + 1 :]
     assert ["FAILED" in line for line in summary[:3]] == [True, True, False]
+
+
+def test_a_part_that_works_for_longer_than_the_limit_is_left_alone(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(run_all, "IDLE_S", 2.0)
+    monkeypatch.setattr(run_all, "BUSY_S", 0.01)
+    works = "import time\nend = time.process_time() + 4\nwhile time.process_time() < end: pass\n"
+    child = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {works!r}], check=True)"
+    status, lines = _main(monkeypatch, capfd, Part("works", _program(child)))
+    assert status == 0, lines
