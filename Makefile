@@ -60,6 +60,7 @@ bench: $(VENV)/.test  ## Compare with other implementations; results go to bench
 	$(BIN)/ascend-ops bench optimizers --json benchmarks/results/optimizers.json --plot benchmarks/results
 	$(BIN)/ascend-ops bench npu --emulated --json benchmarks/results/npu.json
 	$(BIN)/ascend-ops bench emulator --json benchmarks/results/emulator.json
+	$(BIN)/ascend-ops bench kernels --json benchmarks/results/kernels.json
 
 docs: $(VENV)/.test  ## Build the documentation site into build/site; a broken link is an error.
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet

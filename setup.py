@@ -43,7 +43,7 @@ setup(
     package_dir=MOVED,
     include_package_data=False,  # setuptools would take every folder of data for a package
     package_data={
-        "ascend_ops.benchmarks": ["**/*.h", "**/*.cpp"],
+        "ascend_ops.benchmarks": ["**/*.h", "**/*.cpp", "**/*.asc"],
         "op_builder": ["py.typed", "*.pyi", "**/*.json", "recipe/*.h"],
         "op_builder.csrc": ["**/*.h", "**/*.cpp", "**/*.inc", "**/*.asc"],
         "ascend_ops": ["py.typed", "*.pyi", "emulator/*.txt"],

@@ -17,7 +17,7 @@ In import order:
     loads               measure whole processes: cold and warm loads, builds, imports
     npu_optimizers      a step of many small tensors on an NPU, with DeepSpeed's loop
     npu_calls           measure the host time of calls on an NPU
-    ascend_c            kernels in Ascend C on the emulated NPU; a program of its own
+    ascend_c            a kernel in Ascend C on the emulated NPU
     run                 run all cases of a bench
     tables              a run as text
     plot_style          colours, markers and files of all plots

@@ -1,131 +1,181 @@
-"""Measure kernels in Ascend C on the emulated NPU: compiling, launching, adding.
+"""Measure a vector kernel in Ascend C on the emulated NPU: compiling, launching, adding.
 
-Run it with ``python -m ascend_ops emulate -- python benchmarks/ascend_c.py``. All figures are CPU
-times, because the emulated NPU shares the processors with everything else.
+The emulated NPU computes on the CPU: the figures are the cost of emulation, not a device's speed.
+The emulated AI core and torch's CPU add both compute with one thread.
 """
 
 from __future__ import annotations
 
-import resource
+import subprocess
+import sys
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import torch
 
 from ascend_ops import compile_kernel
+from op_builder import envs
 
-ADD = """
-#include "kernel_operator.h"
-using namespace AscendC;
+from .cases import CallCase
+from .implementation import CPU, OURS, DisagreementError
+from .measure import LEAST_RUNS, Sampler, interleave, no_garbage_collection
+from .steps import Effort, Samples
 
-constexpr uint32_t tile = 4096;
-
-extern "C" __global__ __aicore__ void add(__gm__ float* x, __gm__ float* y, __gm__ float* z,
-                                          uint32_t count) {
-    KERNEL_TASK_TYPE_DEFAULT(KERNEL_TYPE_AIV_ONLY);
-    TPipe pipe;
-    TQue<TPosition::VECIN, 2> inputs;
-    TQue<TPosition::VECOUT, 2> outputs;
-    pipe.InitBuffer(inputs, 4, tile * sizeof(float));
-    pipe.InitBuffer(outputs, 2, tile * sizeof(float));
-    GlobalTensor<float> first, second, to;
-    first.SetGlobalBuffer(x);
-    second.SetGlobalBuffer(y);
-    to.SetGlobalBuffer(z);
-    for (uint32_t begin = GetBlockIdx() * tile; begin < count; begin += GetBlockNum() * tile) {
-        const uint32_t elements = count - begin < tile ? count - begin : tile;
-        const DataCopyExtParams bytes(1, elements * sizeof(float), 0, 0, 0);
-        LocalTensor<float> a = inputs.AllocTensor<float>(), b = inputs.AllocTensor<float>();
-        DataCopyPad(a, first[begin], bytes, DataCopyPadExtParams<float>());
-        DataCopyPad(b, second[begin], bytes, DataCopyPadExtParams<float>());
-        inputs.EnQue(a);
-        inputs.EnQue(b);
-        a = inputs.DeQue<float>();
-        b = inputs.DeQue<float>();
-        LocalTensor<float> sum = outputs.AllocTensor<float>();
-        Add(sum, a, b, elements);
-        inputs.FreeTensor(a);
-        inputs.FreeTensor(b);
-        outputs.EnQue(sum);
-        sum = outputs.DeQue<float>();
-        DataCopyPad(to[begin], sum, bytes);
-        outputs.FreeTensor(sum);
-    }
-}
-"""
-ELEMENTS = 16 << 20
+UNCHECKED = f"{OURS}, without checks"
+_TORCH_NPU = "torch_npu"
+_KERNEL = Path(__file__).with_name("add.asc")
+_CHILD = Path(__file__).with_name("kernel_process.py")
+_CHECKS = f"{envs.EMULATOR_PREFIX}KERNEL_CHECKS"
+_FEW, _CALLS = 1001, 200
+_MANY = 16 << 20
 
 
-def cpu_seconds() -> float:
-    """Return the CPU time of this process and of the programs that it has run."""
-    usages = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    return sum(usage.ru_utime + usage.ru_stime for usage in usages)
+def measure_kernels(case: CallCase, effort: Effort, on_sample: Callable[[str], None]) -> Samples:
+    """Measure one case.
 
-
-def compile_seconds() -> float:
-    """Return the CPU time to compile a kernel that is not cached; the smaller of two."""
-    found = []
-    for _ in range(2):
-        begin = cpu_seconds()
-        compile_kernel(f"{ADD}// {uuid.uuid4()}\n", name="add")
-        found.append(cpu_seconds() - begin)
-    return min(found)
-
-
-def launch_microseconds(call: Callable[[], object]) -> float:
-    """Return the CPU time of the calling thread per call; the smallest of seven rounds."""
-    rounds = []
-    for _ in range(7):
-        begin = time.thread_time()
-        for _ in range(3000):
-            call()
-        rounds.append((time.thread_time() - begin) / 3000)
-        synchronize()
-    return min(rounds) * 1e6
-
-
-def computing_milliseconds(call: Callable[[], object]) -> float:
-    """Return the CPU time of a call and what it has queued; the smallest of five."""
-    rounds = []
-    call()
-    synchronize()
-    for _ in range(5):
-        begin = cpu_seconds()
-        call()
-        synchronize()
-        rounds.append(cpu_seconds() - begin)
-    return min(rounds) * 1e3
-
-
-def synchronize() -> None:
-    """Wait for the emulated NPU."""
-    npu: Any = torch.npu  # type: ignore[attr-defined]
-    npu.synchronize()
-
-
-def main() -> None:
-    """Print all figures."""
+    Raises:
+        DisagreementError: The kernel's sums are not torch's.
+    """
+    threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    x, y = torch.randn(ELEMENTS), torch.randn(ELEMENTS)
+    try:
+        with no_garbage_collection():
+            return Samples(_MEASURES[case.selector](effort, on_sample))
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _compile(effort: Effort, on_sample: Callable[[str], None]) -> dict[str, list[float]]:
+    """Compile a text that no cache has; the header is precompiled, as for the second kernel."""
+    source = _source()
+    compile_kernel(f"{source}// {uuid.uuid4()}\n", name="add")
+
+    def sample() -> float:
+        started = time.perf_counter()
+        compile_kernel(f"{source}// {uuid.uuid4()}\n", name="add")
+        return time.perf_counter() - started
+
+    return interleave({OURS: sample}, _fewer(effort), on_sample=on_sample)
+
+
+def _first_launch(effort: Effort, on_sample: Callable[[str], None]) -> dict[str, list[float]]:
+    """Look up and launch a cached kernel in a new process that has used the NPU before."""
+
+    def sample() -> float:
+        with _child(_FEW) as (first, _):
+            return first
+
+    sample()  # compiles it
+    return interleave({OURS: sample}, _fewer(effort), on_sample=on_sample)
+
+
+def _launch(effort: Effort, on_sample: Callable[[str], None]) -> dict[str, list[float]]:
+    """Return the host time of calls that do not wait."""
+    a, b, c = (torch.randn(_FEW).npu() for _ in range(3))  # type: ignore[attr-defined]
+    add = compile_kernel(_source(), name="add")
+    calls: dict[str, Callable[[], object]] = {
+        OURS: lambda: add(a, b, c, _FEW, blocks=1),
+        _TORCH_NPU: lambda: torch.add(a, b, out=c),
+    }
+
+    def sampler(call: Callable[[], object]) -> Sampler:
+        def sample() -> float:
+            started = time.perf_counter()
+            for _ in range(_CALLS):
+                call()
+            seconds = time.perf_counter() - started
+            _synchronize()
+            return seconds / _CALLS
+
+        sample()
+        return sample
+
+    samplers = {name: sampler(call) for name, call in calls.items()}
+    return interleave(samplers, effort.rounds, on_sample=on_sample)
+
+
+def _add(effort: Effort, on_sample: Callable[[str], None]) -> dict[str, list[float]]:
+    """Return the times until the sum is there; the unchecked core runs in a process of its own."""
+    x, y = torch.randn(_MANY), torch.randn(_MANY)
     a, b = x.npu(), y.npu()  # type: ignore[attr-defined]
     c, z = torch.empty_like(a), torch.empty_like(x)
-    begin = time.thread_time()
-    add = compile_kernel(ADD, name="add")
-    add(a, b, c, ELEMENTS)
-    first = (time.thread_time() - begin) * 1e3
-    kernel = computing_milliseconds(lambda: add(a, b, c, ELEMENTS))
-    host = computing_milliseconds(lambda: torch.add(x, y, out=z))
-    print(f"first call {first:.1f} ms (run twice for a cached one)")  # noqa: T201
-    print(f"add 16 Mi: {kernel:.1f} ms, torch {host:.1f} ms, {kernel / host:.1f} x")  # noqa: T201
-    a, b, c = a[:1001], b[:1001], c[:1001]
-    launch = launch_microseconds(lambda: add(a, b, c, 1001, blocks=1))
-    into = launch_microseconds(lambda: torch.add(a, b, out=c))
-    new = launch_microseconds(lambda: a + b)
-    print(f"launch {launch:.2f} us, torch.add(out=) {into:.2f} us, a + b {new:.2f} us")  # noqa: T201
-    print(f"compile {compile_seconds():.2f} s")  # noqa: T201
+    add = compile_kernel(_source(), name="add")
+
+    def checked() -> float:
+        started = time.perf_counter()
+        add(a, b, c, _MANY)
+        _synchronize()
+        return time.perf_counter() - started
+
+    def on_the_cpu() -> float:
+        started = time.perf_counter()
+        torch.add(x, y, out=z)
+        return time.perf_counter() - started
+
+    checked()
+    on_the_cpu()
+    if not torch.equal(c.cpu(), z):
+        raise DisagreementError(f"{OURS}: the kernel's sums are not torch's")
+    with _child(_MANY, **{_CHECKS: "0"}) as (_, unchecked):
+        samplers = {OURS: checked, UNCHECKED: unchecked, CPU: on_the_cpu}
+        return interleave(samplers, _fewer(effort), on_sample=on_sample)
 
 
-if __name__ == "__main__":
-    main()
+_MEASURES = {
+    "compile-kernel": _compile,
+    "first-launch": _first_launch,
+    "launch": _launch,
+    "add": _add,
+}
+
+
+@contextmanager
+def _child(elements: int, **variables: str) -> Iterator[tuple[float, Sampler]]:
+    """Run ``kernel_process.py``; yield the time of its first launch, and what adds again."""
+    ours = {
+        name: value
+        for name, value in envs.process_environment().items()
+        if not name.startswith(envs.EMULATOR_PREFIX)
+    }
+    run = f"import runpy; runpy.run_path({str(_CHILD)!r}, run_name='__main__')"
+    with subprocess.Popen(
+        [sys.executable, "-c", run, str(_KERNEL), str(elements)],
+        env={**ours, **variables},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as child:
+
+        def answer() -> float:
+            line = child.stdout.readline() if child.stdout is not None else ""
+            if not line:
+                raise RuntimeError(f"{_CHILD.name} ended early; its output on stderr tells why")
+            return float(line)
+
+        def again() -> float:
+            if child.stdin is not None:
+                child.stdin.write("\n")
+                child.stdin.flush()
+            return answer()
+
+        yield answer(), again
+        if child.stdin is not None:
+            child.stdin.close()
+
+
+def _source() -> str:
+    return _KERNEL.read_text(encoding="utf-8")
+
+
+def _fewer(effort: Effort) -> int:
+    """Return the number of samples that take seconds each."""
+    return min(effort.rounds, LEAST_RUNS)
+
+
+def _synchronize() -> None:
+    npu: Any = torch.npu  # type: ignore[attr-defined]
+    npu.synchronize()

@@ -82,7 +82,7 @@ class CallCase:
     """A call on an NPU, chosen by ``selector``; ``target`` is text.
 
     :mod:`npu_calls` measures the host time until the call returns, :mod:`emulated` the time until
-    its work is done.
+    its work is done, and :mod:`ascend_c` kernels.
     """
 
     selector: str
@@ -163,6 +163,17 @@ def emulator_cases(quick: bool = False) -> list[Case]:
     ]
 
 
+def kernel_cases(quick: bool = False) -> list[Case]:
+    """Return what a vector kernel in Ascend C costs on the emulated NPU."""
+    del quick
+    return [
+        CallCase("compile-kernel", "compile a vector kernel", "at most 2.5 s", 2.5),
+        CallCase("first-launch", "first launch in a process, cached", "at most 10 ms", 0.01),
+        CallCase("launch", "launch, 1,001 floats", "at most 1 of torch.add"),
+        CallCase("add", "add 16 Mi fp32, until it is done", "at most 50 of the CPU's, 5 unchecked"),
+    ]
+
+
 def build_cases(quick: bool = False) -> list[Case]:
     """Return cold builds, of one op and of all that a machine with an NPU needs."""
     del quick
@@ -185,6 +196,7 @@ ADAM = "adam"
 OPTIMIZERS = "optimizers"
 NPU = "npu"
 EMULATOR = "emulator"
+KERNELS = "kernels"
 BUILD = "build"
 CACHE = "cache"
 BENCHES = {
@@ -192,6 +204,7 @@ BENCHES = {
     OPTIMIZERS: optimizer_cases,
     NPU: npu_cases,
     EMULATOR: emulator_cases,
+    KERNELS: kernel_cases,
     BUILD: build_cases,
     CACHE: cache_cases,
 }

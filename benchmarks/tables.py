@@ -10,7 +10,7 @@ from rich.console import Group, JustifyMethod, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from .cases import ADAM, BUILD, CACHE, EMULATOR, NPU, OPTIMIZERS, format_seconds
+from .cases import ADAM, BUILD, CACHE, EMULATOR, KERNELS, NPU, OPTIMIZERS, format_seconds
 from .compare import Change
 from .implementation import CPU, DEEPSPEED, OURS
 from .records import Absence, CrossCount, Record, Report
@@ -20,6 +20,7 @@ TITLES = {
     OPTIMIZERS: "CPU optimizers",
     NPU: "Host time of calls, and the build",
     EMULATOR: "Cost of the emulated NPU",
+    KERNELS: "Kernels in Ascend C",
     BUILD: "Cold builds",
     CACHE: "Cached ops",
 }

@@ -29,6 +29,7 @@ _ALL = {
     "build": None,
     "npu": None,
     "emulator": None,
+    "kernels": None,
 }
 _MAX_WIDTH = 500
 _NO_NPU = "To use an emulated one: `ascend-ops bench npu --emulated`"
@@ -115,6 +116,11 @@ _add(
     "Measure the emulated NPU: build, start, one op, and a training step.",
     _activate_emulator,
 )
+_add(
+    "kernels",
+    "Measure a kernel in Ascend C on the emulated NPU: compile, launch, add.",
+    _activate_emulator,
+)
 
 
 @app.command("npu")
@@ -154,7 +160,7 @@ def every(
     reports = []
     for number, (name, cases) in enumerate(_ALL.items(), 1):
         errors().print(f"bench {number} of {len(_ALL)}: {name}")
-        if name in ("npu", "emulator"):
+        if name in ("npu", "emulator", "kernels"):
             _activate_emulator()
         file = None if json is None else json / f"{name}.json"
         reports.append(_bench(name, Options(file, plot, quick, cases, None, None)))

@@ -6,6 +6,7 @@ In import order:
     version            public versions, and the file of an install that states one
     layout             what a folder must contain to be an install
     places             where it may be, best first
+    warning            what the search notices about the install that it chooses
     install            the search
     npu_arch           the names of the AI cores' architectures
     compatibility      the table of torch, torch_npu and CANN releases

@@ -15,6 +15,7 @@ from .layout import DOES_NOT_EXIST, Layout, examine, normal_machine, why_unreach
 from .places import LAYOUT_NAMES, Source, Tier, layouts, sources
 from .records import driver_version, npu_device_nodes, quoted
 from .version import CannVersion, VersionReading, read_version
+from .warning import CannWarning, WarningKind
 
 __all__ = ["CannInstall", "CannVersion", "driver_version", "npu_device_nodes"]
 
@@ -56,7 +57,7 @@ class CannInstall:
     kind: str
     arch: str
     found_by: str
-    warnings: tuple[str, ...] = ()
+    warnings: tuple[CannWarning, ...] = ()
 
     @classmethod
     def find(
@@ -139,7 +140,7 @@ class CannInstall:
         return [_install(each, ()) for each in found], search.refusals
 
 
-def _install(found: _Found, warnings: tuple[str, ...]) -> CannInstall:
+def _install(found: _Found, warnings: tuple[CannWarning, ...]) -> CannInstall:
     layout, reading = found.layout, found.reading
     return CannInstall(
         root=layout.root,
@@ -182,7 +183,7 @@ class _Search:
     def __init__(self, machine: str, need_headers: bool) -> None:
         self._machine, self._need_headers = machine, need_headers
         self._examined: dict[Path, Layout | Refusal] = {}
-        self._unusable_variables: list[Refusal] = []
+        self._unusable_variables: list[tuple[str, Refusal]] = []
         self.found: list[_Found] = []
         self.refusals: list[Refusal] = []
 
@@ -202,7 +203,7 @@ class _Search:
             if found := self._first_usable(source, refusals):
                 self.found.append(found)
             elif source.tier is Tier.VARIABLE:
-                self._unusable_variables += refusals[:1]
+                self._unusable_variables += [(source.name, why) for why in refusals[:1]]
             self.refusals += refusals
 
     def all_usable(self, sources: Iterable[Source | Refusal]) -> Iterator[_Found]:
@@ -256,25 +257,28 @@ class _Search:
             self._examined[folder] = examine(folder, self._machine, need_headers=need_headers)
         return self._examined[folder]
 
-    def warnings(self) -> Iterator[str]:
+    def warnings(self) -> Iterator[CannWarning]:
         """Yield what the user should know about the install that is used."""
         chosen, *others = self.found
-        for refusal in self._unusable_variables:
-            yield f"{refusal}; {chosen} is used instead"
+        for variable, refusal in self._unusable_variables:
+            text = f"{refusal}; {chosen} is used instead"
+            yield CannWarning(WarningKind.UNUSABLE_VARIABLE, text, variable)
         rivals: list[_Found] = []
         for other in others:
             if not any(other.layout.same_as(seen.layout) for seen in (chosen, *rivals)):
                 rivals.append(other)
-                yield _disagreement(chosen, other)
+                yield CannWarning(WarningKind.DISAGREEMENT, _disagreement(chosen, other))
         peers = [peer.root for peer in chosen.peers if not peer.same_as(chosen.layout)]
         if peers:
-            yield (
+            yield CannWarning(
+                WarningKind.SEVERAL,
                 f"{chosen} is used, the highest of several versions; the others: "
-                f"{', '.join(map(str, peers))}. Source the set_env.sh of the one you want"
+                f"{', '.join(map(str, peers))}. Source the set_env.sh of the one you want",
             )
         if chosen.reading.version is None:
             reasons = "; ".join(chosen.reading.refusals) or "no file in it contains one"
-            yield f"the version of CANN in {chosen.layout.root} is unknown: {reasons}"
+            text = f"the version of CANN in {chosen.layout.root} is unknown: {reasons}"
+            yield CannWarning(WarningKind.UNKNOWN_VERSION, text)
 
 
 def _unreachable(folder: Path) -> str | None:

@@ -1,4 +1,4 @@
-"""``ascend-ops bench npu`` and ``bench emulator`` measure, and label what is emulated."""
+"""``ascend-ops bench npu``, ``emulator`` and ``kernels`` measure, and label what is emulated."""
 
 from __future__ import annotations
 
@@ -19,8 +19,9 @@ RUN = "from ascend_ops.cli.main import run; run()"
     [
         (["npu", "--emulated"], ("rms-norm", "flash-attention"), "torch_npu"),
         (["emulator"], ("add", "start-emulator"), "CPU"),
+        (["kernels"], ("launch", "first-launch"), "torch_npu"),
     ],
-    ids=["npu", "emulator"],
+    ids=["npu", "emulator", "kernels"],
 )
 def test_a_bench_measures_and_reports_that_it_is_emulated(
     command: list[str], cases: tuple[str, ...], peers: str

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from cann_trees import MACHINE, OTHER_MACHINE, FakeMachine
 
 from op_builder.cann import install as cann
+from op_builder.cann.warning import CannWarning, WarningKind
 from op_builder.errors import CannNotFoundError
 
 
@@ -269,3 +271,9 @@ def test_a_variable_that_is_set_to_nothing_is_unset(machine: FakeMachine) -> Non
     root = cann_trees.cann_9_1(machine.base)
     found = machine.find(ASCEND_HOME_PATH="")
     assert (found.root, found.warnings) == (root, ())
+
+
+def test_a_warning_is_text_with_a_kind_that_survives_a_copy() -> None:
+    warning = CannWarning(WarningKind.UNUSABLE_VARIABLE, "it is used instead", "ASCEND_HOME_PATH")
+    copied = copy.deepcopy(warning)
+    assert (copied, copied.kind, copied.variable) == (warning, warning.kind, "ASCEND_HOME_PATH")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from op_builder import envs
 from op_builder.cann import CannInstall, compatibility
+from op_builder.cann.warning import WarningKind
 
 from ..finding import Examination, Remedy, Severity
 from ..imports import AUTOLOAD, autoloads
@@ -127,10 +128,9 @@ def _check_sourced(survey: Survey, cann: CannInstall, found: Examination) -> Non
 def _check_warnings(survey: Survey, cann: CannInstall, found: Examination) -> None:
     """Report what the search for CANN itself noticed: stale variables, several installs."""
     for warning in cann.warnings:
-        name = warning.partition(":")[0]
-        variable = next((v for v in _READ_BY_TORCH_NPU if name == v), "")
-        if "is used instead" in warning:
-            fatal = bool(variable) and survey.torch_npu is not None
+        if warning.kind is WarningKind.UNUSABLE_VARIABLE:
+            name = warning.variable
+            fatal = name in _READ_BY_TORCH_NPU and survey.torch_npu is not None
             found.add(
                 "stale_variable",
                 Severity.BROKEN if fatal else Severity.WARNING,
@@ -140,7 +140,7 @@ def _check_warnings(survey: Survey, cann: CannInstall, found: Examination) -> No
                 else "Programs that read this variable first find no CANN.",
                 [Remedy(f"unset {name} && {source_line(survey, cann)}")],
             )
-        elif "disagree" in warning:
+        elif warning.kind is WarningKind.DISAGREEMENT:
             found.warning(
                 "disagreement",
                 warning,
@@ -148,7 +148,7 @@ def _check_warnings(survey: Survey, cann: CannInstall, found: Examination) -> No
                 "and libraries of two versions then meet in one process.",
                 source_line(survey, cann),
             )
-        elif "highest of several" in warning:
+        elif warning.kind is WarningKind.SEVERAL:
             severity = Severity.NOTE if survey.is_sourced else Severity.WARNING
             why = "Nothing names the one that you mean."
             found.add("several", severity, warning, why, [Remedy(source_line(survey, cann))])
