@@ -102,6 +102,7 @@ def hit_memo(declaration: object, needs_torch: bool, environ: Mapping[str, str])
     if needs_torch and torch is None:
         return None
     named = (envs.CXX.name, envs.COMPILER_ENV.name, *envs.COMPILER_ENV.get(environ))
+    named += _mentioned_by_compiler(environ)
     key = [
         *os.uname(),  # machines that share a cache have different files
         [sys.version, sys.prefix, sys.base_prefix, importlib.machinery.EXTENSION_SUFFIXES[0]],
@@ -110,6 +111,19 @@ def hit_memo(declaration: object, needs_torch: bool, environ: Mapping[str, str])
         {name: environ[name] for name in (*_VARIABLES, *named) if name in environ},
     ]
     return HitMemo(memo_folder(environ, HIT_MEMOS), key)
+
+
+def _mentioned_by_compiler(environ: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the variables that the script mentions whose path is CXX."""
+    program = envs.CXX.get(environ)
+    if not program.startswith(os.sep):
+        return ()
+    from ..toolchain.environment import script_words
+
+    try:
+        return tuple(name for name in script_words(program) if name in environ)
+    except OSError:  # a command with arguments, or no file: the search for the entry reports it
+        return ()
 
 
 def load_memoized(

@@ -83,7 +83,8 @@ def known_search(
     """Return the memoized compiler, and all paths whose status decides that it is the one.
 
     Returns:
-        None if a compiler must be tried, or if it is a script, which may read any variable.
+        None if a compiler must be tried, or if it is a script, which may read any variable. The
+        variables that a script mentions are known only if CXX is its path.
     """
     looked_up: list[str] = []
     for command in _candidates(environ):
@@ -93,9 +94,12 @@ def known_search(
             looked_up += [f"{folder}/{name}" for folder in search_path(environ)]
         if program is None:
             continue
-        if script_words(program) or (os.sep in name and not os.path.isabs(name)):  # noqa: PTH117
+        words = script_words(program)
+        if words and name != envs.CXX.get(environ):
             return None
-        key, _ = _memo_key(command, program, environ, ())
+        if os.sep in name and not os.path.isabs(name):  # noqa: PTH117
+            return None
+        key, _ = _memo_key(command, program, environ, words)
         known = _restored(memo.recall(memo_dir, key))
         return None if known is None else (known, [*known.files, *known.absent, *looked_up])
     return None

@@ -126,6 +126,36 @@ def test_a_change_ends_a_memoized_hit(
     assert not is_memoized(changed)
 
 
+def edit_script(script: Path) -> dict[str, str]:
+    make_program(script, ADDS_ONE.format("g++"))
+    return {}
+
+
+def set_variable_of_the_script(script: Path) -> dict[str, str]:
+    return {"ADDED": "1"}
+
+
+@pytest.mark.parametrize("change", [edit_script, set_variable_of_the_script])
+def test_a_script_as_compiler_is_memoized_with_the_variables_that_it_mentions(
+    sandbox: Sandbox, change: Callable[[Path], dict[str, str]]
+) -> None:
+    script = sandbox.scratch / "wrapper"
+    make_program(script, '#!/bin/sh\nexec g++ "$@" -UADDEND -DADDEND=$((ADDED))\n')
+    memoize(sandbox, CXX=str(script))
+    changed = load(sandbox, CXX=str(script), **change(script))
+
+    assert changed.value == 43
+    assert not is_memoized(changed)
+
+
+def test_a_script_with_arguments_is_searched_for(sandbox: Sandbox) -> None:
+    script = sandbox.scratch / "wrapper"
+    make_program(script, '#!/bin/sh\nexec g++ "$@"\n')
+    loads = [load(sandbox, CXX=f"{script} -DUNUSED=1") for _ in range(3)]
+
+    assert not any(map(is_memoized, loads))
+
+
 def test_a_young_file_is_not_memoized(sandbox: Sandbox) -> None:
     sandbox.load()
     sandbox.load()
