@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Callable, Sequence
+from fnmatch import fnmatchcase
 from importlib.abc import Loader
 from importlib.machinery import ModuleSpec
 from types import ModuleType
@@ -20,19 +21,23 @@ _hooks: dict[str, list[Hook]] = {}
 def after_import(name: str, hook: Hook) -> None:
     """Call ``hook(module)`` after each execution of the module ``name``.
 
-    An exception from the hook is logged and does not reach the importer. If the module has been
-    imported already, the hook is called at once.
+    An exception from the hook is logged and does not reach the importer. For modules that have
+    been imported already, the hook is called at once.
 
     Args:
-        name: the full name of the module.
+        name: the full name of the module, or a pattern of :mod:`fnmatch` for several.
         hook: is called with the module before its importer gets it.
     """
     _hooks.setdefault(name, []).append(hook)
     if not any(isinstance(finder, PostImportFinder) for finder in sys.meta_path):
         sys.meta_path.insert(0, PostImportFinder())
-    module = sys.modules.get(name)
-    if module is not None and not getattr(module.__spec__, "_initializing", False):
-        _call(hook, module)
+    for other, module in list(sys.modules.items()):
+        if fnmatchcase(other, name) and not getattr(module.__spec__, "_initializing", False):
+            _call(hook, module)
+
+
+def _hooks_of(name: str) -> list[Hook]:
+    return [hook for key, hooks in _hooks.items() if fnmatchcase(name, key) for hook in hooks]
 
 
 class PostImportFinder:
@@ -42,7 +47,7 @@ class PostImportFinder:
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
         """Return the spec of a module that has a hook, else None."""
-        if name not in _hooks:
+        if not _hooks_of(name):
             return None
         others = (finder for finder in list(sys.meta_path) if finder is not self)
         specs = (finder.find_spec(name, path, target) for finder in others)
@@ -70,7 +75,7 @@ class _HookedLoader(Loader):
         if module.__spec__ is not None:
             module.__spec__.loader = self._own
         self._own.exec_module(module)
-        for hook in _hooks.get(module.__name__, ()):
+        for hook in _hooks_of(module.__name__):
             _call(hook, module)
 
 

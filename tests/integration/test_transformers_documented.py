@@ -9,13 +9,14 @@ from pathlib import Path
 
 import pytest
 
-for framework in ("transformers", "accelerate"):
+for framework in ("transformers", "accelerate", "kernels"):
     pytest.importorskip(framework, reason=f"{framework} is not installed")
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "transformers.md"
 EXAMPLES = re.findall(r"^```python\n(.*?)^```", PAGE.read_text(), re.DOTALL | re.MULTILINE)
 PRINTED = {
     "generate": ("torch.Size([2, 20])", "'flash_attention': 16"),
+    "kernels.kernelize": ("{'rms_norm': 5, 'silu_mul': 2}",),
     "Trainer": ("'flash_attention': 4", "'silu_mul': 4"),
 }
 

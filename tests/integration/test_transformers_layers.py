@@ -106,6 +106,33 @@ def test_the_mapping_of_kernels() -> None:
 
 
 @npu
+@pytest.mark.parametrize("name", ["Llama", "Gemma2"])
+def test_kernels_kernelize_replaces_layers_of_a_stock_model(
+    name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Transformers marks no layer for a version of kernels that it does not accept."""
+    kernels = pytest.importorskip("kernels", reason="kernels is not installed")
+    from transformers.utils.import_utils import is_kernels_available
+
+    from ascend_ops.integrations.transformers import calls, register, reset_calls
+
+    if is_kernels_available():
+        pytest.skip("Transformers accepts this version of kernels and marks layers itself")
+    with caplog.at_level(logging.WARNING):
+        register()  # before the modeling file is imported
+    assert "use_kernels=True raises" in caplog.text
+    wanted = eager(name).eval()
+    found = copy.deepcopy(wanted).to("npu")
+    kernels.kernelize(found, mode=kernels.Mode.INFERENCE, device="npu")
+    expected = wanted(tokens()).logits
+    reset_calls()
+    assert largest_difference(found(tokens().npu()).logits, expected) < 3e-6
+    of_norms_and_mlps = {key: CALLS[name].get(key) for key in ("rms_norm", "silu_mul")}
+    assert calls().ran == {key: n for key, n in of_norms_and_mlps.items() if n}
+    assert calls().fell_back == {}
+
+
+@npu
 @pytest.mark.parametrize("name", ["GptOss", "Qwen3Moe"])
 def test_experts(name: str) -> None:
     from ascend_ops.integrations.transformers import calls, reset_calls

@@ -65,6 +65,16 @@ def test_a_module_that_is_imported_already_gets_the_hook_at_once() -> None:
     assert found.VALUE == 2
 
 
+def test_a_pattern_stands_for_several_modules() -> None:
+    seen = []
+    after_import("module_of_*_import", lambda found: seen.append(found.__name__))
+    after_import("module_of_*_export", lambda found: seen.append("another"))
+    importlib.import_module(NAME)
+    assert seen == [NAME]
+    after_import("module_of_post_*", double)
+    assert sys.modules[NAME].VALUE == 2
+
+
 def test_an_error_of_a_hook_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     def broken(_: ModuleType) -> None:
         raise OSError("broken on purpose")

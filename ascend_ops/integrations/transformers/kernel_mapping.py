@@ -2,6 +2,8 @@
 
 They serve layers that ``kernels.use_kernel_forward_from_hub`` marked "RMSNorm", "SwiGLUMLP" or
 "rotary_pos_emb". Transformers marks its layers only if it accepts the installed version of kernels.
+Otherwise they are marked here, with names of our own, so that ``kernels.kernelize`` does not apply
+other kernels to them.
 """
 
 from __future__ import annotations
@@ -9,11 +11,14 @@ from __future__ import annotations
 import functools
 import importlib.metadata
 import logging
+from types import ModuleType
 from typing import Any
 
 import torch
 from torch import nn
 
+from ..post_import import after_import
+from .forms import is_norm, is_swiglu, norm_form
 from .layers import mlp_forward, norm_forward, rotated
 
 Tensor = torch.Tensor
@@ -76,12 +81,37 @@ class _Repository:
         return f"ascend_ops, layer `{self.layer_name}`"
 
 
-_LAYERS = {"RMSNorm": RMSNorm, "SwiGLUMLP": SwiGLUMLP, "rotary_pos_emb": RotaryEmbedding}
+_OWN_NORM, _OWN_MLP = "ascend_ops.RMSNorm", "ascend_ops.SwiGLUMLP"
+_LAYERS = {
+    "RMSNorm": RMSNorm,
+    "SwiGLUMLP": SwiGLUMLP,
+    "rotary_pos_emb": RotaryEmbedding,
+    _OWN_NORM: RMSNorm,
+    _OWN_MLP: SwiGLUMLP,
+}
+
+
+def _is_known_norm(module: Any) -> bool:
+    return is_norm(module) and norm_form(module, module.weight.dtype) is not None
+
+
+def _mark_layers(module: ModuleType) -> None:
+    """Mark the norms and gated MLPs of a modeling file, which kernelize tries out one by one."""
+    import kernels
+
+    for name, kind in list(vars(module).items()):
+        is_layer = isinstance(kind, type) and issubclass(kind, nn.Module)
+        if not is_layer or kind.__module__ != module.__name__ or hasattr(kind, "kernel_layer_name"):
+            continue
+        if "Norm" in name:
+            kernels.replace_kernel_forward_from_hub(kind, _OWN_NORM, _is_known_norm)
+        elif "MLP" in name:
+            kernels.replace_kernel_forward_from_hub(kind, _OWN_MLP, is_swiglu)
 
 
 @functools.cache
 def register_mapping() -> None:
-    """Put the layers into kernels' mapping; warn if Transformers does not use this kernels."""
+    """Put the layers into kernels' mapping; mark layers if Transformers does not do it."""
     try:
         import kernels
     except ImportError:
@@ -92,9 +122,10 @@ def register_mapping() -> None:
         {name: {"npu": _Repository(layer)} for name, layer in _LAYERS.items()}
     )
     if not is_kernels_available():
+        after_import("transformers.models.*.modeling_*", _mark_layers)
         _logger.warning(
             "transformers %s does not accept kernels %s: use_kernels=True raises, and "
-            "kernels.kernelize() leaves its layers as they are without an error; call "
-            "ascend_ops.integrations.transformers.kernelize(model) instead",
+            "kernels.kernelize() replaces RMS norms and SwiGLU MLPs, but not rotary functions; "
+            "ascend_ops.integrations.transformers.kernelize(model) replaces all of them",
             *(importlib.metadata.version(name) for name in ("transformers", "kernels")),
         )
