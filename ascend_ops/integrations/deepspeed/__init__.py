@@ -9,6 +9,7 @@ In import order:
     counters        how often DeepSpeed has called each function of these ops
     inference       the functions of DeepSpeed's inference layers
     quantization    the functions of ZeRO++'s quantized weights and gradients
+    zenflow         AdamW in a second process, for ZenFlow's overlap_step
     builders        the builders that DeepSpeed's accelerators return
     accelerator     subclasses of DeepSpeed's accelerators that return them
 """
