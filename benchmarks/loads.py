@@ -37,6 +37,8 @@ _CHILD = Path(__file__).with_name("load_process.py")
 _TIMEOUT_S = 900.0
 #: A cold load of DeepSpeed takes most of a minute.
 _COLD_PEER_RUNS = 3
+#: A build of many ops takes up to a minute, most of it CPU time, which varies little.
+_BUILD_RUNS = 3
 _TOGETHER = 8
 #: The digest of a file is memoized once the file is unchanged for 2.5 s.
 _SETTLING_S = 3.0
@@ -62,7 +64,7 @@ def runs(case: LoadCase, quick: bool) -> int:
     """Return the number of samples of this project's load."""
     if quick:
         return 1 if case.selector.startswith(("load-cold", "load-together", "build-")) else 3
-    return LEAST_RUNS
+    return _BUILD_RUNS if case.selector.startswith("build-") else LEAST_RUNS
 
 
 def measure_load(

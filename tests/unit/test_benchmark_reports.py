@@ -12,9 +12,10 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
+from ascend_ops.cli import bench
 from ascend_ops.cli.main import app
 from benchmarks import cases, plots, tables
-from benchmarks.cases import StepCase
+from benchmarks.cases import LoadCase, StepCase
 from benchmarks.records import Absence, CrossCount, Record, Report, records_of
 
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -158,6 +159,17 @@ def test_each_bench_lists_its_own_cases() -> None:
     assert outcome.exit_code == 2
     assert "adagrad" in outcome.output
     assert "load-cold" not in outcome.output
+
+
+def test_bench_all_runs_every_bench_and_measures_no_load_twice() -> None:
+    assert set(bench._ALL) == set(cases.BENCHES)
+    loads = [
+        case.name
+        for name, patterns in bench._ALL.items()
+        for case in cases.select(cases.BENCHES[name](), patterns or [])
+        if isinstance(case, LoadCase)
+    ]
+    assert len(loads) == len(set(loads))
 
 
 def test_an_unknown_case_is_a_wrong_command_line_and_lists_the_cases() -> None:
