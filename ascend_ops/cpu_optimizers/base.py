@@ -20,6 +20,7 @@ from ..dispatch.optimizer import (
     note_update,
     outside_graph,
 )
+from .python_step import run_step
 
 
 @dataclass
@@ -59,7 +60,8 @@ class CPUOptimizer(CheckedOptimizer):
     """
 
     BUILDER: ClassVar[type[OpBuilder]]
-    #: The prefix of the ops in BUILDER's library: ``<OP>_check`` and ``<OP>_step``.
+    #: The prefix of the ops in BUILDER's library: ``<OP>_check``, ``<OP>_step`` and
+    #: ``<OP>_step_address``.
     OP: ClassVar[str]
     #: Whether the subclass handles sparse gradients, which ``<OP>_step`` refuses.
     TAKES_SPARSE: ClassVar[bool] = False
@@ -99,7 +101,6 @@ class CPUOptimizer(CheckedOptimizer):
     def update_all(self) -> None:
         """Check everything, then update every parameter that has a gradient."""
         library = load(self.BUILDER)
-        step = getattr(library, f"{self.OP}_step")
         calls = []
         for group in self.param_groups:
             self.check_options(group)
@@ -107,11 +108,10 @@ class CPUOptimizer(CheckedOptimizer):
             if batch.params:
                 calls.append((batch, self.op_arguments(batch, group)))
         if len(calls) > 1:  # a single call checks all of its tensors before it changes one
-            check = getattr(library, f"{self.OP}_check")
             for _, arguments in calls:
-                check(*arguments)
+                run_step(library, self.OP, arguments, check_only=True)
         for batch, arguments in calls:
-            step(*arguments)
+            run_step(library, self.OP, arguments)
             batch.note_update()
 
     def _batch(self, group: dict[str, Any]) -> Batch:

@@ -13,6 +13,7 @@
 #include <cstdio>
 #include <stdexcept>
 #include <string>
+#include <utility>
 
 #include "cpu/dtype.h"
 #include "cpu/dtype_name.h"
@@ -99,19 +100,26 @@ inline void check_strided_cpu(const char* name, const Tensor& tensor) {
     }
 }
 
-/// Returns the argument. Throws if the tensor is not on the CPU or not strided.
-inline HostTensor host_tensor(const char* name, const Tensor& tensor) {
-    check_strided_cpu(name, tensor);
-    const IntArrayRef sizes = tensor.sizes();
-    const IntArrayRef strides = tensor.strides();
+/// Returns the number of elements, and how many the first and the last in memory are apart,
+/// inclusive.
+inline std::pair<std::int64_t, std::int64_t> extent_of(const IntArrayRef& sizes,
+                                                       const IntArrayRef& strides) {
     std::int64_t numel = 1;
     std::int64_t extent = 1;
     for (std::size_t i = 0; i < sizes.size(); ++i) {
         numel *= sizes[i];
         extent += (sizes[i] - 1) * strides[i];
     }
-    return {name,  tensor.data_ptr(),      tensor.scalar_type(), sizes, strides,
-            numel, numel == 0 ? 0 : extent};
+    return {numel, numel == 0 ? 0 : extent};
+}
+
+/// Returns the argument. Throws if the tensor is not on the CPU or not strided.
+inline HostTensor host_tensor(const char* name, const Tensor& tensor) {
+    check_strided_cpu(name, tensor);
+    const IntArrayRef sizes = tensor.sizes();
+    const IntArrayRef strides = tensor.strides();
+    const auto [numel, extent] = extent_of(sizes, strides);
+    return {name, tensor.data_ptr(), tensor.scalar_type(), sizes, strides, numel, extent};
 }
 
 inline std::string dtype_text(const HostTensor& tensor) { return dtype_name(tensor.scalar_type); }

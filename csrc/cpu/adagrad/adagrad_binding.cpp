@@ -14,6 +14,7 @@
 #include "cpu/adagrad/sparse.h"
 #include "cpu/optimizer/binding.h"
 #include "cpu/optimizer/multi_tensor.h"
+#include "cpu/optimizer/python_step.h"
 #include "cpu/optimizer/state_steps.h"
 
 namespace ascend_ops {
@@ -84,30 +85,40 @@ struct AdagradLists {
     }
 };
 
-AdagradLists take_step(StableIValue* values, std::uint64_t count) {
-    ArgumentReader arguments(values, count);
+template <class Arguments>
+AdagradLists take_step(Arguments& arguments) {
     Parameters parameters;
     parameters.params = take_list(arguments, "params");
     parameters.grads = take_list(arguments, "grads");
     parameters.states.push_back(take_list(arguments, "sum"));
     AdagradLists lists = {std::move(parameters), take_steps(arguments)};
     AdagradHyperparameters& h = lists.hyperparameters;
-    h.lr = arguments.take<double>();
-    h.lr_decay = arguments.take<double>();
-    h.weight_decay = arguments.take<double>();
-    h.eps = arguments.take<double>();
-    h.maximize = arguments.take<bool>();
+    h.lr = arguments.template take<double>();
+    h.lr_decay = arguments.template take<double>();
+    h.weight_decay = arguments.template take<double>();
+    h.eps = arguments.template take<double>();
+    h.maximize = arguments.template take<bool>();
     return lists;
 }
 
 void adagrad_step(StableIValue* values, std::uint64_t count, std::uint64_t) {
-    AdagradLists lists = take_step(values, count);
+    ArgumentReader arguments(values, count);
+    AdagradLists lists = take_step(arguments);
     run_all(lists.parameters, lists.plan());
     lists.steps.count_update();
 }
 
 void adagrad_check(StableIValue* values, std::uint64_t count, std::uint64_t) {
-    take_step(values, count).plan();
+    ArgumentReader arguments(values, count);
+    take_step(arguments).plan();
+}
+
+std::int32_t adagrad_python_step(const PythonCall* call) {
+    return python_step(call, [](PythonArguments& arguments) { return take_step(arguments); });
+}
+
+void adagrad_step_address(StableIValue* values, std::uint64_t, std::uint64_t) {
+    give(values[0], address_of(&adagrad_python_step));
 }
 
 SparseStep take_sparse_step(StableIValue* values, std::uint64_t count) {
@@ -148,6 +159,7 @@ STABLE_TORCH_LIBRARY(ascend_ops_cpu_adagrad, library) {
         "adagrad_step(Tensor(a!)[] params, Tensor[] grads, Tensor(b!)[] sums, "
         "Tensor(c!)[] state_steps, float lr, float lr_decay, float weight_decay, float eps, "
         "bool maximize) -> ()");
+    library.def("adagrad_step_address() -> int");
     library.def(
         "adagrad_check(Tensor[] params, Tensor[] grads, Tensor[] sums, Tensor[] state_steps, "
         "float lr, float lr_decay, float weight_decay, float eps, bool maximize) -> ()");
@@ -168,6 +180,7 @@ STABLE_TORCH_LIBRARY_IMPL(ascend_ops_cpu_adagrad, CompositeExplicitAutograd, lib
     library.impl("destroy_adagrad", &destroy_adagrad);
     library.impl("adagrad_update", &adagrad_update);
     library.impl("adagrad_step", &adagrad_step);
+    library.impl("adagrad_step_address", &adagrad_step_address);
     library.impl("adagrad_check", &adagrad_check);
     library.impl("adagrad_sparse_step", &adagrad_sparse_step);
     library.impl("adagrad_sparse_check", &adagrad_sparse_check);

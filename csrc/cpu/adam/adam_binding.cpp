@@ -3,6 +3,7 @@
 // adam_update and adam_rollback have the argument order of DeepSpeed's optimizers. adam_step
 // updates lists of tensors in one parallel region. All three change params, exp_avg and exp_avg_sq
 // in place after all checks; adam_check runs only the checks of adam_step.
+// adam_step_address returns the address of adam_step for Python's lists: see python_step.h.
 //
 // The step of ZeRO-Offload divides the gradients by the loss scale, clips them by their global
 // norm, updates fp32 master parameters and states, and writes a low-precision copy of the
@@ -25,6 +26,7 @@
 #include "cpu/adam/adam.h"
 #include "cpu/adam/adam_lists.h"
 #include "cpu/optimizer/binding.h"
+#include "cpu/optimizer/python_step.h"
 
 namespace ascend_ops {
 namespace {
@@ -101,6 +103,14 @@ void adam_check(StableIValue* values, std::uint64_t count, std::uint64_t) {
     take_step(arguments).plan();
 }
 
+std::int32_t adam_python_step(const PythonCall* call) {
+    return python_step(call, [](PythonArguments& arguments) { return take_step(arguments); });
+}
+
+void adam_step_address(StableIValue* values, std::uint64_t, std::uint64_t) {
+    give(values[0], address_of(&adam_python_step));
+}
+
 void give_norm(StableIValue* values, const GradNorm& found) {
     give(values[0], found.norm);
     give(values[1], found.found_inf);
@@ -173,6 +183,7 @@ STABLE_TORCH_LIBRARY(ascend_ops_cpu_adam, library) {
         "Tensor[] state_steps, float lr, float beta1, float beta2, float eps, float weight_decay, "
         "bool decoupled_weight_decay, bool bias_correction, bool maximize, "
         "int? stochastic_rounding_seed=None) -> ()");
+    library.def("adam_step_address() -> int");
     library.def("grad_norm(Tensor[] grads, float loss_scale) -> (float, bool)");
     library.def(
         "adam_offload_range(Tensor(a!)[] master_params, Tensor[] grads, Tensor(b!)[] exp_avgs, "
@@ -195,6 +206,7 @@ STABLE_TORCH_LIBRARY_IMPL(ascend_ops_cpu_adam, CompositeExplicitAutograd, librar
     library.impl("adam_rollback", &adam_rollback);
     library.impl("adam_step", &adam_step);
     library.impl("adam_check", &adam_check);
+    library.impl("adam_step_address", &adam_step_address);
     library.impl("grad_norm", &grad_norm);
     library.impl("adam_offload_range", &adam_offload_range);
     library.impl("cpu_capability", &cpu_capability);

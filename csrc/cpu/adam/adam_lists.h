@@ -12,22 +12,25 @@
 
 namespace ascend_ops {
 
-inline void take_hyperparameters(ArgumentReader& arguments, AdamHyperparameters& h) {
-    h.lr = arguments.take<double>();
-    h.beta1 = arguments.take<double>();
-    h.beta2 = arguments.take<double>();
-    h.eps = arguments.take<double>();
-    h.weight_decay = arguments.take<double>();
+template <class Arguments>
+void take_hyperparameters(Arguments& arguments, AdamHyperparameters& h) {
+    h.lr = arguments.template take<double>();
+    h.beta1 = arguments.template take<double>();
+    h.beta2 = arguments.template take<double>();
+    h.eps = arguments.template take<double>();
+    h.weight_decay = arguments.template take<double>();
 }
 
-inline void take_modes(ArgumentReader& arguments, AdamHyperparameters& h) {
-    h.adamw_mode = arguments.take<bool>();
-    h.bias_correction = arguments.take<bool>();
-    h.maximize = arguments.take<bool>();
+template <class Arguments>
+void take_modes(Arguments& arguments, AdamHyperparameters& h) {
+    h.adamw_mode = arguments.template take<bool>();
+    h.bias_correction = arguments.template take<bool>();
+    h.maximize = arguments.template take<bool>();
 }
 
-inline void take_rounding(ArgumentReader& arguments, AdamHyperparameters& h) {
-    const auto seed = arguments.take<std::optional<std::int64_t>>();
+template <class Arguments>
+void take_rounding(Arguments& arguments, AdamHyperparameters& h) {
+    const auto seed = arguments.template take<std::optional<std::int64_t>>();
     h.rounding.stochastic = seed.has_value();
     h.rounding.seed = static_cast<std::uint64_t>(seed.value_or(0));
 }
@@ -60,7 +63,8 @@ struct AdamLists {
     }
 };
 
-inline Parameters take_parameters(ArgumentReader& arguments) {
+template <class Arguments>
+Parameters take_parameters(Arguments& arguments) {
     Parameters parameters;
     parameters.params = take_list(arguments, "params");
     parameters.grads = take_list(arguments, "grads");
@@ -70,7 +74,8 @@ inline Parameters take_parameters(ArgumentReader& arguments) {
 }
 
 /// Takes the arguments of adam_step.
-inline AdamLists take_step(ArgumentReader& arguments) {
+template <class Arguments>
+AdamLists take_step(Arguments& arguments) {
     Parameters parameters = take_parameters(arguments);
     AdamLists lists = {std::move(parameters), take_steps(arguments)};
     take_hyperparameters(arguments, lists.hyperparameters);

@@ -12,6 +12,7 @@
 #include "cpu/lion/lion.h"
 #include "cpu/optimizer/binding.h"
 #include "cpu/optimizer/multi_tensor.h"
+#include "cpu/optimizer/python_step.h"
 #include "cpu/optimizer/state_steps.h"
 
 namespace ascend_ops {
@@ -24,11 +25,12 @@ Registry<Options>& registry() {
     return optimizers;
 }
 
-void take_hyperparameters(ArgumentReader& arguments, LionHyperparameters& h) {
-    h.lr = arguments.take<double>();
-    h.beta1 = arguments.take<double>();
-    h.beta2 = arguments.take<double>();
-    h.weight_decay = arguments.take<double>();
+template <class Arguments>
+void take_hyperparameters(Arguments& arguments, LionHyperparameters& h) {
+    h.lr = arguments.template take<double>();
+    h.beta1 = arguments.template take<double>();
+    h.beta2 = arguments.template take<double>();
+    h.weight_decay = arguments.template take<double>();
 }
 
 void create_lion(StableIValue* values, std::uint64_t count, std::uint64_t) {
@@ -85,26 +87,36 @@ struct LionLists {
     }
 };
 
-LionLists take_step(StableIValue* values, std::uint64_t count) {
-    ArgumentReader arguments(values, count);
+template <class Arguments>
+LionLists take_step(Arguments& arguments) {
     Parameters parameters;
     parameters.params = take_list(arguments, "params");
     parameters.grads = take_list(arguments, "grads");
     parameters.states.push_back(take_list(arguments, "exp_avg"));
     LionLists lists = {std::move(parameters), take_steps(arguments)};
     take_hyperparameters(arguments, lists.hyperparameters);
-    lists.hyperparameters.maximize = arguments.take<bool>();
+    lists.hyperparameters.maximize = arguments.template take<bool>();
     return lists;
 }
 
 void lion_step(StableIValue* values, std::uint64_t count, std::uint64_t) {
-    LionLists lists = take_step(values, count);
+    ArgumentReader arguments(values, count);
+    LionLists lists = take_step(arguments);
     run_all(lists.parameters, lists.plan());
     lists.steps.count_update();
 }
 
 void lion_check(StableIValue* values, std::uint64_t count, std::uint64_t) {
-    take_step(values, count).plan();
+    ArgumentReader arguments(values, count);
+    take_step(arguments).plan();
+}
+
+std::int32_t lion_python_step(const PythonCall* call) {
+    return python_step(call, [](PythonArguments& arguments) { return take_step(arguments); });
+}
+
+void lion_step_address(StableIValue* values, std::uint64_t, std::uint64_t) {
+    give(values[0], address_of(&lion_python_step));
 }
 
 }  // namespace
@@ -122,6 +134,7 @@ STABLE_TORCH_LIBRARY(ascend_ops_cpu_lion, library) {
         "lion_step(Tensor(a!)[] params, Tensor[] grads, Tensor(b!)[] exp_avgs, "
         "Tensor(c!)[] state_steps, float lr, float beta1, float beta2, float weight_decay, "
         "bool maximize) -> ()");
+    library.def("lion_step_address() -> int");
     library.def(
         "lion_check(Tensor[] params, Tensor[] grads, Tensor[] exp_avgs, Tensor[] state_steps, "
         "float lr, float beta1, float beta2, float weight_decay, bool maximize) -> ()");
@@ -136,6 +149,7 @@ STABLE_TORCH_LIBRARY_IMPL(ascend_ops_cpu_lion, CompositeExplicitAutograd, librar
     library.impl("destroy_lion", &destroy_lion);
     library.impl("lion_update", &lion_update);
     library.impl("lion_step", &lion_step);
+    library.impl("lion_step_address", &lion_step_address);
     library.impl("lion_check", &lion_check);
     library.impl("cpu_capability", &cpu_capability);
     library.impl("set_cpu_capability", &set_cpu_capability);

@@ -26,7 +26,7 @@ inline void run_on_copies(const Plan& plan, const Parameters& parameters, std::s
                           std::int64_t begin, std::int64_t end) {
     const NoGradGuard no_grad;
     const auto copy = [i](const TensorList& list) {
-        return TensorList{list.name, {torch::stable::contiguous(list.tensors[i])}};
+        return TensorList{list.name, {torch::stable::contiguous(list.tensors[i])}, {}};
     };
     Parameters copies = {copy(parameters.params), copy(parameters.grads), {}};
     for (const TensorList& list : parameters.states) {

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "cpu/optimizer/optimizer.h"
+#include "cpu/python_arguments.h"
 #include "cpu/threads.h"
 #include "cpu/torch_arguments.h"
 #include "cpu/torch_check.h"
@@ -22,8 +23,12 @@ namespace ascend_ops {
 struct TensorList {
     const char* name;  // of one tensor, in errors
     std::vector<Tensor> tensors;
+    std::vector<HostTensor> described = {};  // in place of `tensors`, if Python passed them
 
-    HostTensor at(std::size_t i) const { return host_tensor(name, tensors[i]); }
+    std::size_t size() const { return described.empty() ? tensors.size() : described.size(); }
+    HostTensor at(std::size_t i) const {
+        return described.empty() ? host_tensor(name, tensors[i]) : described[i];
+    }
 };
 
 /// All tensors of the parameters. An op for a single parameter has lists of one tensor.
@@ -33,7 +38,7 @@ struct Parameters {
     std::vector<TensorList> states;
     TensorList low_precision_params = {"low_precision_params", {}};  // may be empty
 
-    std::size_t count() const { return params.tensors.size(); }
+    std::size_t count() const { return params.size(); }
     bool has_copies() const { return !low_precision_params.tensors.empty(); }
 
     /// Returns the lists; the last one is grads, which are only read.
@@ -110,6 +115,10 @@ struct Update {
 
 inline TensorList take_list(ArgumentReader& arguments, const char* name) {
     return {name, arguments.take<std::vector<Tensor>>()};
+}
+
+inline TensorList take_list(PythonArguments& arguments, const char* name) {
+    return {name, {}, arguments.take_tensors(name)};
 }
 
 inline TensorList take_one(ArgumentReader& arguments, const char* name) {
@@ -280,7 +289,7 @@ inline std::vector<Update> plan_all(const Parameters& parameters, Purpose purpos
     const std::size_t count = parameters.count();
     const Roles roles(parameters);
     for (const TensorList* list : roles.lists()) {
-        check_length(list->name, list->tensors.size(), count);
+        check_length(list->name, list->size(), count);
     }
     Checked checked = {std::vector<Update>(count),
                        std::vector<MemoryRange>(count * roles.written_count()),

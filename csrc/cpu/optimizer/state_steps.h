@@ -11,8 +11,7 @@ namespace ascend_ops {
 
 class StateSteps {
   public:
-    explicit StateSteps(TensorList list)
-        : list_(std::move(list)), counters_(list_.tensors.size()) {}
+    explicit StateSteps(TensorList list) : list_(std::move(list)), counters_(list_.size()) {}
 
     std::size_t count() const { return counters_.size(); }
 
@@ -43,7 +42,8 @@ class StateSteps {
     std::vector<float*> counters_;
 };
 
-inline StateSteps take_steps(ArgumentReader& arguments) {
+template <class Arguments>
+StateSteps take_steps(Arguments& arguments) {
     return StateSteps(take_list(arguments, "step"));
 }
 
