@@ -106,8 +106,8 @@ inline HostTensor host_tensor(const char* name, const DLTensor& tensor) {
     return {name, data, scalar_type_of(name, tensor), sizes, strides, numel, extent};
 }
 
-/// Hands out the arguments, as ArgumentReader does: lists and numbers each in their order. Its errors
-/// are not for users: after one, the caller must try the dispatcher, whose errors are.
+/// Hands out the arguments, as ArgumentReader does: lists and numbers each in their order. Its
+/// errors are not for users: after one, the caller must try the dispatcher, whose errors are.
 class PythonArguments {
   public:
     explicit PythonArguments(const PythonCall& call)
