@@ -4,30 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from .cases import format_seconds
+from .cases import BENCHES, NPU, format_seconds
 from .implementation import CPU, OURS
 from .records import Record, Report
 from .tables import TITLES, circumstances, counted
 
 _HEAD = """# Performance
 
-This page is written by `{command}`; do not edit it. [benchmarks.md](benchmarks.md) describes how
-each figure is measured. Times are medians with their extremes. Ratios compare speeds, and are
-medians of the ratios within rounds with their extremes: 2 is twice as fast. A figure of the
-emulated NPU is labelled *emulated*: it is host time on a CPU, and not the speed of any device.
+This page is written by `ascend-ops bench`: by `all --markdown`, or by `page` from the results of
+several commands; do not edit it. Each section has the command that measured it.
+[benchmarks.md](benchmarks.md) describes how each figure is measured, and
+[decisions.md](decisions.md#performance) why some targets were missed.
+
+Times are medians with their extremes. Ratios compare speeds, and are medians of the ratios within
+rounds with their extremes: 2 is twice as fast. A figure of the emulated NPU is labelled *emulated*:
+it is host time on a CPU, and not the speed of any device.
 """
 
 
-def page(reports: Iterable[Report], command: str) -> str:
-    """Return the page with the tables of several reports and the command that wrote it."""
-    parts = [_HEAD.format(command=command)]
-    parts += [section(report) for report in reports]
-    return "\n".join(parts)
+def page(reports: Iterable[Report]) -> str:
+    """Return the page with the tables of several reports."""
+    return "\n".join([_HEAD, *map(section, reports)])
 
 
 def section(report: Report) -> str:
     """Return one report: its command, its tables, and the machine."""
-    command = f"ascend-ops bench {report.bench}" + (" --quick" if report.quick else "")
+    command = f"ascend-ops bench {report.bench}{_options(report)}"
     emulated = " (emulated NPU)" if report.machine["emulated"] else ""
     lines = [f"## {TITLES.get(report.bench, report.bench)}{emulated}", "", f"`{command}`", ""]
     measured = {(record.case, record.impl) for record in report.records}
@@ -47,6 +49,15 @@ def section(report: Report) -> str:
         lines += ["", "Not measured:", "", *sorted(reasons)]
     lines += ["", *(f"{line}  " for line in circumstances(report).splitlines())]
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _options(report: Report) -> str:
+    """Return the options that the report's command had."""
+    cases = {case.selector for case in BENCHES[report.bench](report.quick)}
+    measured = dict.fromkeys(record.selector for record in report.records)
+    chosen = [] if cases == set(measured) else [f" --case {selector}" for selector in measured]
+    emulated = " --emulated" if report.bench == NPU and report.machine["emulated"] else ""
+    return emulated + (" --quick" if report.quick else "") + "".join(chosen)
 
 
 def _row(record: Record, report: Report) -> tuple[str, ...]:

@@ -165,9 +165,24 @@ def every(
         file = None if json is None else json / f"{name}.json"
         reports.append(_bench(name, Options(file, plot, quick, cases, None, None)))
     if markdown is not None:
-        command = f"ascend-ops bench all{' --quick' if quick else ''} --markdown {markdown}"
-        markdown.write_text(_benchmarks("markdown").page(reports, command), encoding="utf-8")
-        console().print(f"wrote {markdown}")
+        _write_page(markdown, reports)
+
+
+@app.command("page")
+def write_page(
+    results: Annotated[list[Path], typer.Argument(help="Files that --json has written, in order.")],
+    markdown: Annotated[Path, typer.Option("--markdown", help="Write the page to this file.")],
+) -> None:
+    """Write the results of several runs as one page, like `bench all --markdown`."""
+    _write_page(markdown, [_read(path) for path in results])
+
+
+def _write_page(path: Path, reports: list[Any]) -> None:
+    try:
+        path.write_text(_benchmarks("markdown").page(reports), encoding="utf-8")
+    except OSError as error:
+        raise fail(f"cannot be written: {error}") from error
+    console().print(f"wrote {path}")
 
 
 def _find_npu() -> None:

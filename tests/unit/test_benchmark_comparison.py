@@ -7,9 +7,12 @@ import re
 import zlib
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from ascend_ops.cli.main import app
 from benchmarks import tables
 from benchmarks.cases import LoadCase
 from benchmarks.compare import Change, caveats, compare
@@ -117,9 +120,8 @@ def test_samples_survive_the_file() -> None:
 def test_the_page_has_each_figure_and_its_command() -> None:
     found = report({"warm load": around(0.004, 1)})
     absent = Absence("cache", "warm load", "torch", "took longer than 600 s; more\nlines")
-    text = page([replace(found, absences=[absent])], "ascend-ops bench all")
-    assert "`ascend-ops bench all`" in text
-    assert "`ascend-ops bench cache`" in text
+    text = page([replace(found, absences=[absent])])
+    assert "`ascend-ops bench cache --case warm load`" in text
     assert re.search(r"\| warm load \| \*\*ascend_ops\*\* \| [34]\.\d\d ms \(3\.8", text)
     assert "target at most 3 ms" in text
     assert "(deepspeed)" in text
@@ -178,3 +180,18 @@ def test_a_peer_that_hangs_is_waited_for_once(monkeypatch: pytest.MonkeyPatch) -
     assert len(started) == 1
     assert "CPUAdamBuilder" in started[0][-1]
     assert [reason and reason.startswith("took longer than 600 s") for reason in reasons] == [True]
+
+
+def test_results_of_several_runs_become_one_page(tmp_path: Path) -> None:
+    for name, bench in (("a", "cache"), ("b", "build")):
+        found = replace(report({"warm load": around(0.004, 1)}), bench=bench)
+        (tmp_path / name).write_text(found.to_json(), encoding="utf-8")
+    files = [str(tmp_path / name) for name in ("a", "b", "page.md")]
+    done = CliRunner().invoke(app, ["bench", "page", *files[:2], "--markdown", files[2]])
+    assert done.exit_code == 0, done.output
+    text = (tmp_path / "page.md").read_text(encoding="utf-8")
+    assert re.findall(r"^## (.*)$", text, re.MULTILINE) == ["Cached ops", "Cold builds"]
+    (tmp_path / "a").write_text("{}", encoding="utf-8")
+    done = CliRunner().invoke(app, ["bench", "page", *files[:2], "--markdown", files[2]])
+    assert done.exit_code == 1
+    assert "must be a file that --json has written" in done.output
