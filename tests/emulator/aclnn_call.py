@@ -15,6 +15,7 @@ from typing import Any
 _DATA_TYPES = {"float32": 0, "float16": 1, "int8": 2, "int32": 3, "uint8": 4, "int64": 9}
 _DATA_TYPES |= {"uint64": 10, "float64": 11, "bool": 12, "complex64": 16, "bfloat16": 27}
 _DATA_TYPES |= {"int4": 29, "float8_e5m2": 35, "float8_e4m3fn": 36}
+_DATA_TYPES |= {"float8_e8m0": 37, "float4_e2m1": 40}
 _FORMAT_ND = 2
 
 
@@ -70,6 +71,17 @@ class Int4:
     packed: Any
 
 
+@dataclass(frozen=True)
+class Bytes:
+    """The bytes of a contiguous tensor, in uint8, whose dtype torch_npu does not copy.
+
+    Each byte of float4 holds two elements, the first one in the low bits.
+    """
+
+    value: Any
+    dtype: str
+
+
 def call(name: str, *arguments: Any, phase1: str = "GetWorkspaceSize") -> None:
     """Call ``name`` and wait until it is done.
 
@@ -99,6 +111,8 @@ def on_npu(value: Any) -> Any:
         return [each.npu() for each in value]
     if isinstance(value, Int4):
         return Int4(value.packed.npu())
+    if isinstance(value, Bytes):
+        return Bytes(value.value.npu(), value.dtype)
     return value.npu() if isinstance(value, torch.Tensor) else value
 
 
@@ -115,6 +129,8 @@ def check(
     def empty(value: Any) -> Any:
         if isinstance(value, list):
             return [empty(each) for each in value]
+        if isinstance(value, Bytes):
+            return Bytes(empty(value.value), value.dtype)
         return None if value is None else torch.full_like(value, 77).npu()
 
     arguments = list(map(on_npu, inputs))
@@ -136,6 +152,8 @@ def _compare(found: Any, expected: Any) -> None:
     if isinstance(expected, list):
         for each, its_expected in zip(found, expected, strict=True):
             _compare(each, its_expected)
+    elif isinstance(expected, Bytes):
+        torch.testing.assert_close(found.value.cpu(), expected.value, rtol=0, atol=0)
     elif expected is not None:
         rtol, atol = _TOLERANCES.get(str(expected.dtype), (1e-4, 1e-5))
         torch.testing.assert_close(found.cpu(), expected, rtol=rtol, atol=atol)
@@ -172,6 +190,8 @@ def native(library: ctypes.CDLL, argument: Any) -> Any:
         return _list_of_ints(library, argument.values)
     if isinstance(argument, Int4):
         return _int4_tensor(library, argument.packed)
+    if isinstance(argument, Bytes):
+        return _bytes(library, argument)
     if isinstance(argument, list):
         return _list(library, argument)
     return {bool: ctypes.c_bool, int: ctypes.c_int64, float: ctypes.c_double}[type(argument)](
@@ -206,6 +226,15 @@ def _int4_tensor(library: ctypes.CDLL, packed: Any) -> ctypes.c_void_p:
     sizes = [*packed.shape[:-1], packed.shape[-1] * 2]
     strides = [*(2 * stride for stride in packed.stride()[:-1]), 1]
     return _described(library, "int4", sizes, strides, 0, packed.numel() * 2, packed.data_ptr())
+
+
+def _bytes(library: ctypes.CDLL, x: Bytes) -> ctypes.c_void_p:
+    sizes = list(x.value.shape)
+    if x.dtype.startswith("float4"):
+        sizes[-1] *= 2
+    strides = [math.prod(sizes[i + 1 :]) for i in range(len(sizes))]
+    count = math.prod(sizes)
+    return _described(library, x.dtype, sizes, strides, 0, count, x.value.data_ptr())
 
 
 def _described(

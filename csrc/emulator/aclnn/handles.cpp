@@ -96,7 +96,7 @@ std::int64_t count_of(const IntList& sizes) {
 namespace {
 
 std::int64_t bytes_of(std::int64_t elements, DType dtype) {
-    return dtype == DType::int4 ? (elements + 1) / 2 : elements * element_size(dtype);
+    return is_packed(dtype) ? (elements + 1) / 2 : elements * element_size(dtype);
 }
 
 /// The dimension along which two elements share a byte: the last one whose elements are adjacent.
@@ -147,8 +147,8 @@ std::string why_invalid(const TensorDescription& tensor) {
     if (count == 0) {
         return {};
     }
-    if (tensor.data_type == ACL_INT4 && !is_whole_bytes(tensor)) {
-        return "must have an even number of int4 elements per row, got sizes " +
+    if (is_packed(tensor.dtype()) && !is_whole_bytes(tensor)) {
+        return "must have an even number of 4-bit elements per row, got sizes " +
                text_of(tensor.sizes) + " and strides " + text_of(tensor.strides);
     }
     const std::int64_t reach = reach_of(tensor);
@@ -220,6 +220,8 @@ constexpr std::pair<aclDataType, DType> dtypes[] = {
     {ACL_FLOAT8_E4M3FN, DType::float8_e4m3fn},
     {ACL_FLOAT8_E5M2, DType::float8_e5m2},
     {ACL_INT4, DType::int4},
+    {ACL_FLOAT8_E8M0, DType::float8_e8m0},
+    {ACL_FLOAT4_E2M1, DType::float4_e2m1},
 };
 
 /// DType::none if the type is not emulated.
@@ -270,15 +272,15 @@ Tensor tensor_of(const TensorDescription& description) {
                                  " is not emulated here");
     }
     void* bytes = services().bytes_of(description.begin());
-    if (description.dtype() == DType::int4) {
+    if (is_packed(description.dtype())) {
         return packed_tensor_of(description, bytes);
     }
     return tensor_at(bytes, description.sizes, description.strides, description.dtype());
 }
 
 Tensor storage_of(const TensorDescription& description) {
-    if (description.dtype() == DType::int4) {
-        throw std::runtime_error("int4 in the storage format " +
+    if (is_packed(description.dtype())) {
+        throw std::runtime_error("a 4-bit dtype in the storage format " +
                                  std::to_string(description.format) + " is not emulated");
     }
     return tensor_at(services().bytes_of(description.data), description.storage_sizes,

@@ -16,6 +16,9 @@ static_assert(static_cast<int>(at::kBFloat16) == static_cast<int>(DType::bfloat1
 static_assert(static_cast<int>(at::kFloat8_e4m3fn) == static_cast<int>(DType::float8_e4m3fn));
 static_assert(static_cast<int>(at::kUInt64) == static_cast<int>(DType::uint64));
 static_assert(static_cast<int>(at::ScalarType::Int4) == static_cast<int>(DType::int4));
+static_assert(static_cast<int>(at::kFloat8_e8m0fnu) == static_cast<int>(DType::float8_e8m0));
+static_assert(static_cast<int>(at::ScalarType::Float4_e2m1fn_x2) ==
+              static_cast<int>(DType::float4_e2m1));
 
 inline at::ScalarType scalar_type(DType dtype) { return static_cast<at::ScalarType>(dtype); }
 

@@ -38,6 +38,8 @@ enum class DType : int {
     uint32 = 28,
     uint64 = 29,
     int4 = 40,  // two elements per byte, the first one in the low bits
+    float8_e8m0 = 44,
+    float4_e2m1 = 45,  // packed like int4
     none = -1
 };
 
@@ -178,6 +180,10 @@ void assign_output(std::size_t parameter, const Tensor& to, const Tensor& from);
 void assign(const Tensor& to, const Tensor& from);
 
 std::int64_t element_size(DType dtype);
+/// Whether two elements share a byte.
+constexpr bool is_packed(DType dtype) {
+    return dtype == DType::int4 || dtype == DType::float4_e2m1;
+}
 const char* name_of(DType dtype);
 /// Whether it is an integer or bool.
 bool is_integral(DType dtype);
