@@ -15,6 +15,7 @@ from op_builder.system import process
 from op_builder.system.elf import read_library
 from op_builder.toolchain.torch_install import find_torch_npu
 
+from .absent_functions import NOT_EMULATED
 from .aclnn_headers import documented_headers
 from .cann_folder import EmulatedCann
 from .declarations import read_declarations
@@ -95,7 +96,7 @@ def _aclnn(cann: EmulatedCann, torch_npu: Path, checks: Mapping[str, str]) -> li
                 "absent" if function is None else "emulated",
                 name in called,
                 checks.get(name, "") if function is not None else "",
-                f"without {', '.join(refused)}" if refused else "",
+                f"without {', '.join(refused)}" if refused else NOT_EMULATED.get(name, ""),
             )
         )
     return rows

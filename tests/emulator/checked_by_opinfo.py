@@ -104,7 +104,7 @@ FORWARD = {
     "take_along_dim": "RemainderTensorScalar",
     "tan": "Tan",
     "to_sparse": "UniqueDim",
-    "topk": "Topk",
+    "topk": "TopkV2",
     "trunc": "Trunc",
     "unique": "Unique2",
     "unique_consecutive": "UniqueConsecutive",

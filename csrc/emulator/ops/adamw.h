@@ -1,4 +1,4 @@
-// The AdamW update that three functions of CANN share.
+// The AdamW update that functions of CANN share, and Adam's.
 #pragma once
 
 #include "emulator/aclnn/operation.h"
@@ -14,6 +14,7 @@ struct AdamW {
     double beta2 = 0;
     double eps = 0;
     bool maximize = false;
+    bool decays_gradient = false;  // Adam adds the decay to the gradient
 
     /// The update that follows `steps` others: sets the powers of the betas.
     AdamW after(double steps) const;

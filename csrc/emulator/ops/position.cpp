@@ -1,6 +1,7 @@
 // Rotary position embeddings, as a permutation of the last dimension with signs, in fp32.
 #include "emulator/aclnn/operation.h"
 #include "emulator/ops/checks.h"
+#include "emulator/ops/slices.h"
 
 using namespace ascend_emulator;
 
@@ -131,5 +132,58 @@ ACLNN_CHECKED(aclnnApplyRotaryPosEmb, InOut query, InOut key, Tensor cos, Tensor
         require(cos.size(-2) == 1 && cos.size(0) == x.size(0) && cos.size(-3) == x.size(-3),
                 "cos must be [B, S, 1, D] or [T, 1, D]");
         side = embedded(x, cos, sin, half);
+    }
+}
+
+namespace {
+
+Mode mode_of(const String& name) {
+    require(name == "half" || name == "interleave" || name == "quarter",
+            "rotaryMode must be half, interleave or quarter, got " + name);
+    return name == "half" ? half : name == "interleave" ? interleave : quarter;
+}
+
+/// An Ascend 950 takes all modes and layouts, and cosines that are narrower than D.
+void check_in_place(const Tensor& x, const Tensor& cos, const Tensor& sin, Int layout, Mode mode) {
+    const bool is_new = is_ascend950();
+    require(is_new || layout == 1 || layout == 4,
+            "layout must be 1 or 4, got " + std::to_string(layout));
+    require(layout >= 1 && layout <= 4, "layout must be 1 to 4, got " + std::to_string(layout));
+    require(is_new || mode == half, "rotaryMode must be half");
+    const Int rank = layout == 4 ? 3 : 4;
+    require(x.dim() == rank && cos.dim() == rank && sin.sizes() == cos.sizes(),
+            "query, key, cos and sin must have " + std::to_string(rank) + " dimensions");
+    require(cos.dtype() == x.dtype() && sin.dtype() == x.dtype(),
+            "query, key, cos and sin must have one dtype");
+    const Int size = x.size(-1);
+    const Int turned = cos.size(-1);
+    require(is_new || size == 64 || size == 128,
+            "D must be 64 or 128, got " + std::to_string(size));
+    require(is_new ? turned <= size : turned == size, "cos must have the D of query, " +
+                                                          std::to_string(size) + ", got " +
+                                                          std::to_string(turned));
+    require(turned % (mode == quarter ? 4 : 2) == 0, "cos must have a whole number of pairs");
+    const Int heads = layout == 3 ? 1 : rank - 2;
+    require(cos.size(heads) == 1, "cos must have one head");
+    for (Int i = 0; i + 1 < rank; ++i) {
+        require(i == heads || cos.size(i) == x.size(i) || (is_new && cos.size(i) == 1),
+                "cos must have the shape of query but for its heads");
+    }
+}
+
+}  // namespace
+
+// layout: 1 is [B, S, N, D], 2 is [S, B, N, D], 3 is [B, N, S, D], 4 is [T, N, D].
+ACLNN_CHECKED(aclnnApplyRotaryPosEmbV2, InOut query, InOut key, Tensor cos, Tensor sin, Int layout,
+              String rotaryMode) {
+    const Mode mode = mode_of(rotaryMode);
+    for (const InOut& side : {query, key}) {
+        check_in_place(side.tensor, cos, sin, layout, mode);
+    }
+    for (const InOut& side : {query, key}) {
+        const Tensor& x = side.tensor;
+        const Int turned = cos.size(-1);
+        const Tensor rotated = embedded(columns(x, 0, turned), cos, sin, mode);
+        side = aten("cat", TensorList{rotated, columns(x, turned, x.size(-1)).to_float()}, -1);
     }
 }

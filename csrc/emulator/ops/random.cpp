@@ -3,21 +3,11 @@
 #include "emulator/aclnn/operation.h"
 #include "emulator/ops/attention/packed_mask.h"
 #include "emulator/ops/checks.h"
+#include "emulator/ops/seed.h"
 
 using namespace ascend_emulator;
 
 namespace {
-
-/// A graph keeps both in device memory, so that each replay draws other numbers.
-Seed seed_in(const Tensor& seed, const Tensor& offset, Int more) {
-    const auto value = [](const Tensor& tensor) {
-        const Tensor wide = tensor.to(DType::int64);
-        return *static_cast<const Int*>(wide.data());
-    };
-    require_one_element("seedTensor", seed);
-    require_one_element("offsetTensor", offset);
-    return {value(seed), value(offset) + more};
-}
 
 void fill_with_normal(const Tensor& self, float mean, float deviation, const Seed& seed) {
     aten("normal_", self, static_cast<double>(mean), static_cast<double>(deviation), seed);
@@ -68,14 +58,27 @@ ACLNN(aclnnNormalTensorTensor, Tensor mean, Tensor deviation, Int seed, Int offs
 ACLNN(aclnnInplaceUniform, InOut self, double from, double to, UInt seed, UInt offset) {
     aten("uniform_", self.tensor, from, to, Seed(static_cast<Int>(seed), static_cast<Int>(offset)));
 }
-ACLNN(aclnnSimThreadExponential, InOut self, Int count, double lambda, Int seed, Int offset) {
+namespace {
+
+void fill_with_exponential(const InOut& self, double lambda, const Seed& seed) {
+    require(lambda > 0, "lambda must be positive, got " + std::to_string(lambda));
+    const Tensor made = full(self.tensor.sizes(), Scalar{0.0}, DType::float32);
+    aten("exponential_", made, lambda, seed);
+    self = made;
+}
+
+}  // namespace
+
+ACLNN_CHECKED(aclnnSimThreadExponential, InOut self, Int count, double lambda, Int seed,
+              Int offset) {
     require(count == self.tensor.numel(), "count must be the number of elements, " +
                                               std::to_string(self.tensor.numel()) + ", got " +
                                               std::to_string(count));
-    require(lambda > 0, "lambda must be positive, got " + std::to_string(lambda));
-    const Tensor made = full(self.tensor.sizes(), Scalar{0.0}, DType::float32);
-    aten("exponential_", made, lambda, Seed(seed, offset));
-    self = made;
+    fill_with_exponential(self, lambda, Seed(seed, offset));
+}
+ACLNN(aclnnStatelessExponentialTensor, InOut self, Tensor seed, Tensor offset, Int more,
+      double lambda) {
+    fill_with_exponential(self, lambda, seed_in(seed, offset, more));
 }
 ACLNN(aclnnInplaceUniformTensor, InOut self, double from, double to, Tensor seed, Tensor offset,
       UInt more) {
@@ -87,6 +90,26 @@ ACLNN(aclnnInplaceRandom, InOut self, Int from, Int to, Int seed, Int offset) {
 ACLNN(aclnnInplaceRandomTensor, InOut self, Int from, Int to, Tensor seed, Tensor offset,
       Int more) {
     aten("random_.from", self.tensor, from, to, seed_in(seed, offset, more));
+}
+namespace {
+
+/// Draw from 0 to the largest integer that the dtype represents with all smaller ones.
+void fill_with_integers(const Tensor& self, const Seed& seed) {
+    if (self.dtype() == DType::float16 || self.dtype() == DType::bfloat16) {
+        const Int largest = self.dtype() == DType::float16 ? 1 << 11 : 1 << 8;
+        aten("random_.from", self, 0, largest + 1, seed);
+    } else {
+        aten("random_", self, seed);
+    }
+}
+
+}  // namespace
+
+ACLNN(aclnnInplaceRandomWithoutFromTo, InOut self, Int seed, Int offset) {
+    fill_with_integers(self.tensor, Seed(seed, offset));
+}
+ACLNN(aclnnInplaceRandomWithoutFromToTensor, InOut self, Tensor seed, Tensor offset, Int more) {
+    fill_with_integers(self.tensor, seed_in(seed, offset, more));
 }
 ACLNN(aclnnInplaceBernoulli, InOut self, Scalar probability, Int seed, Int offset) {
     aten("bernoulli_.float", self.tensor, probability.to_double(), Seed(seed, offset));

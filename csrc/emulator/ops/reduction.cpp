@@ -35,6 +35,7 @@ ATEN(aclnnReduceSum,     "sum.dim_IntList",  Tensor, Dims, bool, DType, Out)
 ATEN(aclnnSort,         "sort.stable",   Tensor, bool, Int, bool, Out, Out)
 ATEN(aclnnStd,           "std.correction",   Tensor, Dims, Int, bool, Out)
 ATEN(aclnnTopk,         "topk",          Tensor, Int, Int, bool, bool, Out, Out)
+ATEN(aclnnTopkV2,       "topk",          Tensor, Int, Int, bool, bool, Unused<Int>, Out, Out)  // the algorithm
 ATEN(aclnnVarCorrection, "var.correction",   Tensor, Dims, Int, bool, Out)
 ATEN(aclnnVarMean,       "var_mean.correction", Tensor, Dims, Int, bool, Out, Out)
 ATEN(aclnnReduceNansum,    "nansum",              Tensor, Dims, bool, DType, Out)

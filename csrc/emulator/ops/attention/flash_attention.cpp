@@ -48,36 +48,39 @@ AttentionInputs Layout::converted(AttentionInputs in) const {
     in.query = to_bnsd(in.query, heads);
     in.key = to_bnsd(in.key, shared);
     in.value = to_bnsd(in.value, shared);
+    if (given(in.query_rope).defined()) {
+        in.query_rope = to_bnsd(in.query_rope, heads);
+        in.key_rope = to_bnsd(in.key_rope, shared);
+    }
     return in;
 }
 
-}  // namespace ascend_emulator
-
-namespace {
-
-void forward(const Layout& layout, const AttentionInputs& inputs, Out max, Out sum, Out out) {
+void dense_attention(const Layout& layout, const AttentionInputs& inputs,
+                     const StatisticsOutputs& statistics, const Out& out) {
     check_emulated(inputs);
     const AttentionResult result = attention(layout.converted(inputs));
     out = layout.from_bnsd(result.output);
-    max.fill(result.max);  // 8 equal columns
-    sum.fill(result.sum);
+    statistics.max.fill(result.max);  // 8 equal columns
+    statistics.sum.fill(result.sum);
 }
 
-void backward(const Layout& layout, const AttentionInputs& inputs, const Tensor& dy, Out dq, Out dk,
-              Out dv, Out dpse, Out dsink) {
+void dense_attention_backward(const Layout& layout, const AttentionInputs& inputs, const Tensor& dy,
+                              const GradientOutputs& gradients) {
     check_emulated(inputs);
-    const AttentionGradients grads =
+    const AttentionGradients found =
         attention_gradients(layout.converted(inputs), layout.to_bnsd(dy, layout.heads));
-    dq = layout.from_bnsd(grads.query);
-    dk = layout.from_bnsd(grads.key);
-    dv = layout.from_bnsd(grads.value);
-    dpse = grads.bias;
-    if (grads.sink.defined()) {
-        dsink = grads.sink;
+    gradients.query = layout.from_bnsd(found.query);
+    gradients.key = layout.from_bnsd(found.key);
+    gradients.value = layout.from_bnsd(found.value);
+    gradients.bias = found.bias;
+    gradients.sink = found.sink;
+    if (found.query_rope.defined()) {
+        gradients.query_rope = layout.from_bnsd(found.query_rope);
+        gradients.key_rope = layout.from_bnsd(found.key_rope);
     }
 }
 
-}  // namespace
+}  // namespace ascend_emulator
 
 // The parameters of all versions. What is unused cannot change the result: innerPrecise is a hint,
 // softmaxOut stays empty on a device as well, the gradients compute the results of the forward pass
@@ -107,10 +110,12 @@ void backward(const Layout& layout, const AttentionInputs& inputs, const Tensor&
      keep_probability,                    \
      {sparse_mode, before, after},        \
      PSE_TYPE}
-#define FORWARD(SINK, PSE_TYPE) \
-    forward({layout_name, heads}, OPERANDS_OF_SCORE(SINK, PSE_TYPE), softmax_max, softmax_sum, out)
-#define BACKWARD(SINK, DSINK, PSE_TYPE) \
-    backward({layout_name, heads}, OPERANDS_OF_SCORE(SINK, PSE_TYPE), dy, dq, dk, dv, dpse, DSINK)
+#define FORWARD(SINK, PSE_TYPE)                                              \
+    dense_attention({layout_name, heads}, OPERANDS_OF_SCORE(SINK, PSE_TYPE), \
+                    {softmax_max, softmax_sum}, out)
+#define BACKWARD(SINK, DSINK, PSE_TYPE)                                                   \
+    dense_attention_backward({layout_name, heads}, OPERANDS_OF_SCORE(SINK, PSE_TYPE), dy, \
+                             {dq, dk, dv, dpse, DSINK})
 
 ACLNN_CHECKED(aclnnFlashAttentionScore, SCORE_INPUTS, OptionalInts prefix, SCORE_ATTRIBUTES,
               SCORE_OUTPUTS) {

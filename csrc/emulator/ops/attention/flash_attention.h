@@ -33,6 +33,8 @@ struct AttentionInputs {
     double keep_probability = 1;
     Window window;
     Int pse_type = bias_before_scale;
+    Tensor query_rope = {};  // joined to the query's and the key's last dimension
+    Tensor key_rope = {};
 };
 
 /// How the heads lie in a tensor.
@@ -56,8 +58,10 @@ struct AttentionGradients {
     Tensor query;
     Tensor key;
     Tensor value;
-    Tensor sink;  // undefined without one
-    Tensor bias;  // undefined without one
+    Tensor sink;             // undefined without one
+    Tensor bias;             // undefined without one
+    Tensor query_rope = {};  // undefined without one
+    Tensor key_rope = {};
 };
 
 /// Rows [begin, end) of a [T, N, D] tensor as [1, N, S, D], and such a result as [S, N, D].
@@ -70,5 +74,41 @@ void check_emulated(const AttentionInputs& inputs);
 /// A row in which no score counts is 0. Both throw as checks.h describes.
 AttentionResult attention(const AttentionInputs& inputs);
 AttentionGradients attention_gradients(const AttentionInputs& inputs, const Tensor& grad);
+
+/// The outputs of a gradient; null ones are not wanted.
+struct GradientOutputs {
+    Out query;
+    Out key;
+    Out value;
+    Out bias = {};
+    Out sink = {};
+    Out query_rope = {};
+    Out key_rope = {};
+};
+
+/// How a device stores the maxima and sums of a packed batch, [tokens, heads, 8]: in the order of
+/// the tokens, or heads before tokens within each sequence.
+enum class StatisticsOrder { tokens, heads };
+StatisticsOrder statistics_order(const char* argument, const String& layout);
+
+struct StatisticsOutputs {
+    Out max;
+    Out sum;
+    StatisticsOrder order = StatisticsOrder::heads;
+};
+
+/// Sequences of one length, in any layout but TND.
+void dense_attention(const Layout& layout, const AttentionInputs& inputs,
+                     const StatisticsOutputs& statistics, const Out& out);
+void dense_attention_backward(const Layout& layout, const AttentionInputs& inputs, const Tensor& dy,
+                              const GradientOutputs& gradients);
+
+/// Sequences that lie one after the other, with their ends as cumulative lengths.
+void packed_attention(const AttentionInputs& inputs, const OptionalInts& query_ends,
+                      const OptionalInts& key_ends, const StatisticsOutputs& statistics,
+                      const Out& out);
+void packed_attention_backward(const AttentionInputs& inputs, const OptionalInts& query_ends,
+                               const OptionalInts& key_ends, const Tensor& dy,
+                               const GradientOutputs& gradients);
 
 }  // namespace ascend_emulator

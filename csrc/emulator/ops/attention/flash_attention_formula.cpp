@@ -95,14 +95,32 @@ Tensor scaled_bias(const AttentionInputs& in) {
     }
 }
 
+Tensor with_rope(const Tensor& x, const Tensor& rope) {
+    return given(rope).defined() ? aten("cat", TensorList{x, rope}, -1) : x;
+}
+
+/// The gradients of what `with_rope` joined.
+struct Parted {
+    Tensor of_x;
+    Tensor of_rope;
+};
+Parted parted(const Tensor& grad, const Tensor& x, const Tensor& rope) {
+    if (!given(rope).defined()) {
+        return {grad, Tensor()};
+    }
+    const TensorList parts =
+        aten_all("split_with_sizes", grad, IntList{x.size(-1), rope.size(-1)}, -1);
+    return {parts[0], parts[1]};
+}
+
 Probabilities attend(const AttentionInputs& in) {
     Probabilities a;
     a.group = in.query.size(1) / in.key.size(1);
     const auto repeated = [&](const Tensor& x) {
         return aten("repeat_interleave.self_int", x.to_float(), a.group, 1);
     };
-    a.query = in.query.to_float();
-    a.key = repeated(in.key);
+    a.query = with_rope(in.query, in.query_rope).to_float();
+    a.key = repeated(with_rope(in.key, in.key_rope));
     a.value = repeated(in.value);
     Tensor scores = aten("matmul", a.query, a.key.transpose(2, 3)) * in.scale;
     Tensor out = masked_out(scores.size(2), scores.size(3), in);
@@ -158,6 +176,8 @@ void check_emulated(const AttentionInputs& in) {
         in.pse_type != bias_before_scale) {
         not_emulated("pseType " + std::to_string(in.pse_type));
     }
+    require(given(in.query_rope).defined() == given(in.key_rope).defined(),
+            "queryRope and keyRope must be given together");
 }
 
 AttentionResult attention(const AttentionInputs& inputs) {
@@ -175,11 +195,17 @@ AttentionGradients attention_gradients(const AttentionInputs& inputs, const Tens
     const Tensor row = (dp * a.of_keys).sum({-1}, true);
     const Tensor ds = a.of_keys * (dp - row);
     const double scale = inputs.scale;
-    return {aten("matmul", ds, a.key) * scale,
-            sum_groups(aten("matmul", ds.transpose(2, 3), a.query) * scale, a.group),
+    const Parted query = parted(aten("matmul", ds, a.key) * scale, inputs.query, inputs.query_rope);
+    const Parted key =
+        parted(sum_groups(aten("matmul", ds.transpose(2, 3), a.query) * scale, a.group), inputs.key,
+               inputs.key_rope);
+    return {query.of_x,
+            key.of_x,
             sum_groups(aten("matmul", a.dropped().transpose(2, 3), grad), a.group),
             a.of_sink.defined() ? -(a.of_sink * row).sum({0, 2, 3}) : Tensor(),
-            bias_gradient(inputs, ds)};
+            bias_gradient(inputs, ds),
+            query.of_rope,
+            key.of_rope};
 }
 
 }  // namespace ascend_emulator
