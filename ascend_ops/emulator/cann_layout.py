@@ -174,7 +174,7 @@ def _write_includes(folder: Path, torch_npu: Path) -> None:
     for part in (torch_npu / ACL_HEADERS, torch_npu / HCCL_HEADERS):
         for entry in part.iterdir():
             if entry.is_dir():
-                _link(folder / entry.name, entry)
+                _link_content(folder / entry.name, entry)  # a folder, since ours are put into it
     _link(folder / "third_party", torch_npu / "include" / "third_party")  # hccl.h includes it
     shutil.copytree(_own_headers(), folder, dirs_exist_ok=True)
     write_kernel_headers(folder)
@@ -206,6 +206,12 @@ def _write(path: Path, text: str) -> None:
 
 def _link(place: Path, target: Path) -> None:
     place.symlink_to(target, target_is_directory=True)
+
+
+def _link_content(place: Path, target: Path) -> None:
+    place.mkdir()
+    for entry in target.iterdir():
+        (place / entry.name).symlink_to(entry, target_is_directory=entry.is_dir())
 
 
 def _place(library: Path, place: Path) -> None:

@@ -140,6 +140,18 @@ class EmulatorHcommBuilder(EmulatorHcclBuilder):
     SOURCES = ("hcomm.cpp",)
 
 
+class EmulatorRtcBuilder(EmulatorLibrary):
+    """``emulator_rtc``: aclrtc, which compiles kernels at run time with the emulated bisheng."""
+
+    NAME = "emulator_rtc"
+    LIBRARY = "libacl_rtc.so"
+    SOURCES: ClassVar[tuple[str, ...]] = ("rtc",)
+
+    def include_paths(self) -> list[str | Path]:
+        """Return the base's folders and that of the header that the wheel lacks."""
+        return [*super().include_paths(), "emulator/include"]
+
+
 class EmulatorAscendCBuilder(EmulatorLibrary):
     """``emulator_ascendc``: the AI core on which kernels written in Ascend C run."""
 
@@ -192,6 +204,7 @@ EMULATOR_LIBRARIES: tuple[type[EmulatorLibrary], ...] = (
     EmulatorGraphBuilder,
     EmulatorTdtChannelBuilder,
     EmulatorHcommBuilder,
+    EmulatorRtcBuilder,
     EmulatorAscendCBuilder,
     EmulatorOperatorsBuilder,
 )

@@ -261,6 +261,51 @@ CORES = (
     ),
 )
 
+SET_SCALE = "if (row == 0) { scale_.SetValue(0, 1.0F); } "
+CLEAN_SCALE = "DataCacheCleanAndInvalid<float, CacheLine::SINGLE_CACHE_LINE>(scale_); "
+READ_SCALE = "if (row == 1) { (void)scale_.GetValue(0); } "
+
+CACHES = (
+    norm(
+        "blocks write to one cache line",
+        "        DataCopyPad(scale_[row], stored, DataCopyExtParams(1, sizeof(float), 0, 0, 0));\n",
+        "        scale_.SetValue(row, scale);\n",
+        "SetValue changes a cache line of 64 bytes to which block",
+    ),
+    at_row(
+        "loads what is in the data cache only",
+        "scale_.SetValue(row, 1.0F);"
+        " DataCopyPad(other_.Get<float>(), scale_[row], DataCopyExtParams(1, 4, 0, 0, 0),"
+        " DataCopyPadExtParams<float>());",
+        "DataCopyPad reads bytes of global memory that SetValue at line 42 has written to the data "
+        "cache of this core only; DataCacheCleanAndInvalid must follow",
+    ),
+    at_row(
+        "synchronizes without cleaning the data cache",
+        "if (row < 4) { if (row == 3) { scale_.SetValue(3, 1.0F); } SyncAll();"
+        " if (row == 0) { (void)scale_.GetValue(3); } }",
+        "GetValue reads bytes of global memory that SetValue at line 42 has written to the data "
+        "cache of block 3 only",
+    ),
+    at_row(
+        "cleans the data cache after it synchronizes",
+        f"if (row < 4) {{ {SET_SCALE}SyncAll(); {CLEAN_SCALE}{READ_SCALE}}}",
+        "DataCacheCleanAndInvalid must come before what orders the two, not after it",
+    ),
+    at_row(
+        "reads again what it has stored since",
+        "(void)scale_.GetValue(row); store_scale(row, 1.0F);"
+        " SetFlag<HardEvent::MTE3_S>(EVENT_ID0); WaitFlag<HardEvent::MTE3_S>(EVENT_ID0);"
+        " (void)scale_.GetValue(row);",
+        "GetValue finds in the data cache what DataCopyPad at line",
+    ),
+    at_row(
+        "stores to a line that it has changed",
+        "if (row == 0) { scale_.SetValue(4, 1.0F); store_scale(0, 1.0F); }",
+        "DataCopyPad writes to a cache line of 64 bytes that SetValue at line 42 has changed",
+    ),
+)
+
 MEMORY = (
     norm("more than UB", INIT, "        pipe_.InitBuffer(sum_, 256 * 1024);\n", "UB would hold"),
     norm(
@@ -532,4 +577,4 @@ OTHERS = (
     at_row("a trap", "Trap();", "the kernel called Trap"),
 )
 
-MISTAKES = (*QUEUES, *HAZARDS, *CORES, *MEMORY, *ALIGNMENT, *RANGES, *EVENTS, *OTHERS)
+MISTAKES = (*QUEUES, *HAZARDS, *CORES, *CACHES, *MEMORY, *ALIGNMENT, *RANGES, *EVENTS, *OTHERS)

@@ -97,6 +97,11 @@ def test_checks_can_be_switched_off(mistakes: Path) -> None:
     assert "== too_much_memory 507015" in done.stdout  # the kernel cannot go on
 
 
+def test_scalar_code_that_cleans_the_data_cache_has_no_finding(tmp_path: Path) -> None:
+    done = after_set_env(str(program("data_cache.asc", tmp_path)), tmp_path)
+    assert done.stdout.splitlines() == ["0", *["11 101 112 7"] * 4], done.stderr
+
+
 def test_a_matrix_product_on_the_cube(tmp_path: Path) -> None:
     done = after_set_env(str(program("product.asc", tmp_path)), tmp_path)
     assert done.stdout == "code 0, wrong 0 \n", done.stderr

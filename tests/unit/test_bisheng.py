@@ -160,3 +160,8 @@ def test_other_errors_get_no_advice() -> None:
 
 def test_the_attribute_that_aicore_stands_for_is_dropped() -> None:
     assert rewrite("__inline__ [aicore] void f();", {}, "vector") == "__inline__  void f();"
+
+
+def test_a_binary_can_name_a_template_of_kernels() -> None:
+    line = ["--cce-aicore-only", "--aicore-name-expression=ops::add<half, 2>", "k.asc"]
+    assert parse(line).name_expressions == ["ops::add<half, 2>"]

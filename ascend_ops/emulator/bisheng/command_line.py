@@ -13,6 +13,7 @@ _ARCH_OPTIONS = ("--npu-arch=", "--cce-aicore-arch=", "--cce-soc-version=", "--n
 # Options of the device's code generator, which a host compiler has nothing for.
 _DEVICE_PREFIXES = ("--cce-", "--asc-", "--gcc-toolchain", "--sysroot", "--target=")
 _DEVICE_OPTIONS = frozenset(["--enable-asc", "-cce-enable-plugin", "-dc"])
+_NAME_EXPRESSION = "--aicore-name-expression="
 _LANGUAGES = frozenset(["asc", "cce"])
 _WITH_VALUE = frozenset(["-o", "-I", "-D", "-U", "-L", "-l", "-include", "-isystem", "-MF", "-MT"])
 _WITH_VALUE |= frozenset(["-MQ", "-iquote", "-idirafter", "-Xlinker", "-T", "-u"])
@@ -35,6 +36,8 @@ class CommandLine:
         auto_sync: Whether the compiler inserts synchronisation (``--cce-auto-sync``).
         device_only: Whether only kernels are compiled, for a binary that a program loads
             (``--cce-aicore-only``).
+        name_expressions: Kernels that the binary must name by these expressions, for ``aclrtc``
+            (``--aicore-name-expression=``, an option of the emulated ``bisheng`` only).
         compile_flags: Flags for the host compiler.
         link_flags: Flags for linking.
     """
@@ -46,6 +49,7 @@ class CommandLine:
     arch: int = 2201
     auto_sync: bool = True
     device_only: bool = False
+    name_expressions: list[str] = field(default_factory=list)
     compile_flags: list[str] = field(default_factory=list)
     link_flags: list[str] = field(default_factory=list)
 
@@ -78,6 +82,8 @@ def parse(arguments: Sequence[str]) -> CommandLine:
             line.arch = _arch(argument)
         elif argument.startswith("--cce-auto-sync"):
             line.auto_sync = argument != "--cce-auto-sync=off"
+        elif argument.startswith(_NAME_EXPRESSION):
+            line.name_expressions.append(argument.removeprefix(_NAME_EXPRESSION))
         elif argument == "--cce-aicore-only":
             line.device_only = True
         elif argument.startswith("--run-mode"):

@@ -87,7 +87,7 @@ class Driver:
         kernels = find_kernels(texts.values())
         source = _rewritten(kernel, texts, kernels)
         if line.device_only:
-            source += _entries(texts, kernels)
+            source += _entries(texts, kernels, line.name_expressions)
         rewritten.write_text(source, encoding="utf-8")
         flags = self._flags(line, kernels)
         header = precompiled_header(self._cann / HEADERS, self._compiler, flags)
@@ -200,15 +200,19 @@ def _is_rewritten(text: str) -> bool:
     return "<<<" in text or "[aicore]" in text
 
 
-def _entries(texts: dict[Path, str], kernels: Kernels) -> str:
-    """Return code that names the kernels of a binary, for programs that load it."""
-    names = dict.fromkeys(name for text in texts.values() for name in entry_points(text))
+def _entries(texts: dict[Path, str], kernels: Kernels, expressions: Sequence[str]) -> str:
+    """Return code that names the kernels of a binary, for programs that load it.
+
+    A kernel of ``expressions``, for example ``ops::add<half>``, is named by the whole expression.
+    """
+    found = dict.fromkeys(name for text in texts.values() for name in entry_points(text))
+    names = {name.rpartition("::")[2]: name for name in found}
+    names.update({expression: expression for expression in expressions})
     entries = []
-    for qualified in names:
-        name = qualified.rpartition("::")[2]
-        kind = kernels.types.get(name, kernels.default)
-        identifier = qualified.replace("::", "_")
-        entries.append(f'AICORE_ENTRY({qualified}, {identifier}, "{name}", {kind})\n')
+    for number, (name, kernel) in enumerate(names.items()):
+        own = kernel.partition("<")[0].rpartition("::")[2].strip()
+        kind = kernels.types.get(own, kernels.default)
+        entries.append(f'AICORE_ENTRY({number}, "{name}", {kind}, {kernel})\n')
     return "\n" + "".join(entries)
 
 

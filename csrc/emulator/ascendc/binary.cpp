@@ -13,6 +13,8 @@
 #include <set>
 #include <string>
 #include <system_error>
+#include <utility>
+#include <vector>
 
 #include "ascendc/kernel_launch.h"
 #include "emulator/interface/export.h"
@@ -22,16 +24,21 @@
 namespace aicore {
 namespace {
 
+struct Entry {
+    MakeLaunch make;
+    std::vector<KernelParameter> parameters;
+};
+
 /// What a kernel is launched by.
 struct Function {
     std::string name;
-    MakeLaunch make;
+    Entry entry;
     std::uint64_t tiling_key;
 };
 
 struct Binary {
     void* library = nullptr;
-    std::map<std::string, MakeLaunch> kernels;
+    std::map<std::string, Entry> kernels;
     std::deque<Function> functions;
 };
 
@@ -116,16 +123,23 @@ class Binaries final : public ascend_emulator::KernelBinaries {
     }
     std::string names(void* handle) override {
         std::string text;
-        for (const auto& [name, make] : static_cast<Binary*>(handle)->kernels) {
+        for (const auto& [name, entry] : static_cast<Binary*>(handle)->kernels) {
             text += (text.empty() ? "" : ", ") + name;
         }
         return text;
     }
+    std::vector<ascend_emulator::ParameterPlace> parameters(void* handle) override {
+        std::vector<ascend_emulator::ParameterPlace> places;
+        for (const KernelParameter& one : static_cast<const Function*>(handle)->entry.parameters) {
+            places.push_back({one.offset, one.bytes});
+        }
+        return places;
+    }
     int launch(void* handle, std::uint32_t blocks, const void* arguments, std::size_t bytes,
-               void* stream) override {
+               void* stream, std::shared_ptr<void> keeps) override {
         const auto& function = *static_cast<const Function*>(handle);
         std::unique_ptr<KernelLaunch> launch =
-            function.make(static_cast<const unsigned char*>(arguments), bytes);
+            function.entry.make(static_cast<const unsigned char*>(arguments), bytes);
         if (launch == nullptr) {
             return ascend_emulator::services().fail(
                 107000, "kernel " + function.name + ": " + std::to_string(bytes) +
@@ -134,11 +148,12 @@ class Binaries final : public ascend_emulator::KernelBinaries {
         launch->name = keep(function.name);
         launch->blocks = blocks;
         launch->tiling_key = function.tiling_key;
+        launch->keeps = std::move(keeps);
         return submit(std::move(launch), stream);
     }
 
   private:
-    static void* function(Binary& binary, const std::pair<const std::string, MakeLaunch>& entry,
+    static void* function(Binary& binary, const std::pair<const std::string, Entry>& entry,
                           std::uint64_t key) {
         for (Function& known : binary.functions) {
             if (known.name == entry.first && known.tiling_key == key) {
@@ -159,9 +174,9 @@ class Binaries final : public ascend_emulator::KernelBinaries {
 
 }  // namespace
 
-bool add_entry(const char* name, MakeLaunch make) {
+bool add_entry(const char* name, MakeLaunch make, std::vector<KernelParameter> parameters) {
     if (loading != nullptr) {
-        loading->kernels[name] = make;
+        loading->kernels[name] = {make, std::move(parameters)};
     }
     return true;
 }

@@ -10,12 +10,6 @@
 namespace aicore {
 namespace {
 
-/// Whether everything that `first` stands for had ended before `second` began.
-bool is_before(const Span& first, const std::vector<std::unique_ptr<Fiber>>& fibers,
-               const Span& second) {
-    return fibers[second.core]->known[second.known][first.core] >= first.tick;
-}
-
 template <class Value>
 void combine(void* bytes, const void* values, std::uint64_t count, Atomic atomic) {
     auto* const to = static_cast<Value*>(bytes);
@@ -96,8 +90,10 @@ void* Launch::global(Core& core, const Instruction& instruction, const void* add
                     static_cast<std::uint32_t>(fiber.known.size() - 1),
                     remember(instruction),
                     writes,
-                    atomic};
+                    atomic,
+                    instruction.pipe == Pipe::s && !instruction.bypasses_cache};
     add_span(span);
+    check_caches(core, span);
     return host;
 }
 
@@ -110,13 +106,22 @@ void Launch::add_span(const Span& span) {
     if (index != none) {
         Span& last = spans_[index];
         if (last.end == span.begin && last.core == span.core && last.tick == span.tick &&
-            last.known == span.known && last.writes == span.writes && last.atomic == span.atomic) {
+            last.known == span.known && last.writes == span.writes && last.atomic == span.atomic &&
+            last.cached == span.cached) {
             last.end = span.end;
             return;
         }
     }
     index = static_cast<std::uint32_t>(spans_.size());
     spans_.push_back(span);
+}
+
+/// Whether everything that one stands for had ended before the other began.
+bool Launch::are_ordered(const Span& first, const Span& second) const {
+    const auto is_before = [this](const Span& early, const Span& late) {
+        return fibers_[late.core]->known[late.known][early.core] >= early.tick;
+    };
+    return is_before(first, second) || is_before(second, first);
 }
 
 void Launch::check_spans() {
@@ -129,8 +134,7 @@ void Launch::check_spans() {
                    open.end());
         for (const Span* other : open) {
             if (other->core == span.core || (!other->writes && !span.writes) ||
-                (other->atomic && span.atomic) || is_before(*other, fibers_, span) ||
-                is_before(span, fibers_, *other)) {
+                (other->atomic && span.atomic) || are_ordered(*other, span)) {
                 continue;
             }
             const Span& writer = span.writes ? span : *other;

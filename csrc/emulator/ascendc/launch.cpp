@@ -145,6 +145,7 @@ std::string Launch::run() {
     report_deadlock();
     if (checks) {
         check_spans();
+        check_lines();
     }
     core = nullptr;
     launching = outer;
@@ -236,6 +237,8 @@ void* Core::global(const Instruction& instruction, const void* address, std::uin
                    bool writes) {
     return launch->global(*this, instruction, address, bytes, writes);
 }
+
+void Core::clean_cache(const void* address) { launch->clean_cache(*this, address); }
 
 void Core::sync_all(bool vector_only, Site site) { launch->sync_all(*this, vector_only, site); }
 

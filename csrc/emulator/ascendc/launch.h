@@ -15,6 +15,7 @@
 
 #include "ascendc/core.h"
 #include "ascendc/kernel_launch.h"
+#include "emulator/ascendc/data_cache.h"
 
 namespace aicore {
 
@@ -31,6 +32,7 @@ struct Span {
     std::uint32_t instruction;
     bool writes;
     bool atomic;
+    bool cached;  // by scalar code, through the data cache of the core
 };
 
 /// A flag of IBSet, by the block and the event that it names.
@@ -74,6 +76,7 @@ class Launch {
     const Instruction& instruction(std::uint32_t id) const { return instructions_[id]; }
     void* global(Core& core, const Instruction& instruction, const void* address,
                  std::uint64_t bytes, bool writes);
+    void clean_cache(const Core& core, const void* address);
     void report(const Core& core, const char* kind, const std::string& what, Site site);
     void sync_all(Core& core, bool vector_only, Site site);
     void set_flag(Core& core, int mode, int id, Site site);
@@ -92,6 +95,10 @@ class Launch {
     void report_deadlock();
     void add_span(const Span& span);
     void check_spans();
+    void check_lines();
+    void check_line(const Span& first, const Span& second);
+    bool are_ordered(const Span& first, const Span& second) const;
+    void check_caches(const Core& core, const Span& span);
     void give_way(Fiber& fiber);
     void wait_in_block(Fiber& fiber, Site site);
     void wake_blocks();
@@ -109,6 +116,7 @@ class Launch {
     bool ran_ = false;  // whether a core could go on in this round
     std::map<std::pair<int, int>, BlockFlag> block_flags_;
     std::vector<LiveRange> live_;
+    DataCaches caches_;
     std::vector<Span> spans_;
     static constexpr std::uint32_t none = ~0U;
     std::vector<std::uint32_t> last_spans_;  // by instruction; `none` if it has no span

@@ -5,9 +5,17 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <string>
+#include <vector>
 
 namespace ascend_emulator {
+
+/// Where a parameter lies among a kernel's arguments.
+struct ParameterPlace {
+    std::size_t offset;
+    std::size_t bytes;
+};
 
 class KernelBinaries {
   public:
@@ -22,9 +30,12 @@ class KernelBinaries {
     virtual void* with_tiling_key(void* binary, std::uint64_t key) = 0;
     /// The names of the binary's kernels, for messages.
     virtual std::string names(void* binary) = 0;
+    /// The parameters of a function, in their order.
+    virtual std::vector<ParameterPlace> parameters(void* function) = 0;
     /// Queue a kernel with its arguments, each at a multiple of its alignment. 0 or a code.
+    /// `keeps` holds what they point to, for as long as the kernel can run.
     virtual int launch(void* function, std::uint32_t blocks, const void* arguments,
-                       std::size_t bytes, void* stream) = 0;
+                       std::size_t bytes, void* stream, std::shared_ptr<void> keeps = nullptr) = 0;
 };
 
 /// The binaries, or null if libascendc_emulated.so is not there.

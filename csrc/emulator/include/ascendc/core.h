@@ -35,6 +35,7 @@ struct Instruction {
     const char* name;
     Pipe pipe;
     Site site;
+    bool bypasses_cache = false;  // scalar code that accesses global memory itself
 };
 
 /// For each pipe, how many of its instructions have ended as far as one pipe knows.
@@ -127,6 +128,8 @@ class Core {
     /// Check an access to global memory and return the host address of its bytes.
     void* global(const Instruction& instruction, const void* address, std::uint64_t bytes,
                  bool writes);
+    /// DataCacheCleanAndInvalid: of the line at `address`, or of all lines if it is null.
+    void clean_cache(const void* address);
     /// Write to global memory as the atomic mode wants.
     void store_global(void* to, const void* values, std::uint64_t bytes, Element element) const;
 

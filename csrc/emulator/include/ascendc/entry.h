@@ -11,17 +11,35 @@
 
 namespace aicore {
 
-/// The next argument, at a multiple of its alignment, which is 4 at least.
+/// Round up to a multiple of the alignment of an argument, which is 4 at least.
+template <class Value>
+constexpr std::size_t aligned_for(std::size_t offset) {
+    constexpr std::size_t alignment = alignof(Value) < 4 ? 4 : alignof(Value);
+    return (offset + alignment - 1) / alignment * alignment;
+}
+
 template <class Value>
 Value next_argument(const unsigned char* arguments, std::size_t bytes, std::size_t& offset) {
-    constexpr std::size_t alignment = alignof(Value) < 4 ? 4 : alignof(Value);
-    offset = (offset + alignment - 1) / alignment * alignment;
+    offset = aligned_for<Value>(offset);
     Value value{};
     if (offset + sizeof value <= bytes) {
         std::memcpy(static_cast<void*>(&value), arguments + offset, sizeof value);
     }
     offset += sizeof value;
     return value;
+}
+
+template <class Value>
+KernelParameter next_parameter(std::size_t& offset) {
+    const KernelParameter parameter{aligned_for<Value>(offset), sizeof(Value)};
+    offset = parameter.offset + parameter.bytes;
+    return parameter;
+}
+
+template <class... Parameters>
+std::vector<KernelParameter> parameters_of(void (*)(Parameters...)) {
+    [[maybe_unused]] std::size_t offset = 0;
+    return {next_parameter<std::decay_t<Parameters>>(offset)...};
 }
 
 template <class... Parameters>
@@ -46,8 +64,11 @@ std::unique_ptr<KernelLaunch> bound(void (*kernel)(Parameters...), const char* n
 
 }  // namespace aicore
 
-#define AICORE_ENTRY(KERNEL, IDENTIFIER, NAME, TYPE)                                             \
-    [[maybe_unused]] static const bool aicore_entry_##IDENTIFIER =                               \
-        ::aicore::add_entry(NAME, [](const unsigned char* arguments, std::size_t bytes) {        \
-            return ::aicore::bound(&KERNEL, NAME, ::aicore::KernelType::TYPE, arguments, bytes); \
-        });
+#define AICORE_ENTRY(IDENTIFIER, NAME, TYPE, ...)                                             \
+    [[maybe_unused]] static const bool aicore_entry_##IDENTIFIER = ::aicore::add_entry(       \
+        NAME,                                                                                 \
+        [](const unsigned char* arguments, std::size_t bytes) {                               \
+            return ::aicore::bound(&__VA_ARGS__, NAME, ::aicore::KernelType::TYPE, arguments, \
+                                   bytes);                                                    \
+        },                                                                                    \
+        ::aicore::parameters_of(&__VA_ARGS__));

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <vector>
 
 namespace aicore {
 
@@ -21,7 +22,8 @@ class KernelLaunch {
     std::uint32_t blocks = 1;
     std::uint64_t tiling_key = 0;
     bool auto_sync = true;
-    std::uint32_t arch = 0;  // __NPU_ARCH__
+    std::uint32_t arch = 0;       // __NPU_ARCH__
+    std::shared_ptr<void> keeps;  // what the arguments point to
 };
 
 /// Queue the kernel on the stream. 0 or a code, as aclrtLaunchKernel returns.
@@ -31,8 +33,14 @@ int submit(std::unique_ptr<KernelLaunch> launch, void* stream);
 using MakeLaunch = std::unique_ptr<KernelLaunch> (*)(const unsigned char* arguments,
                                                      std::size_t bytes);
 
+/// Where a parameter lies among a kernel's arguments.
+struct KernelParameter {
+    std::size_t offset;
+    std::size_t bytes;
+};
+
 /// Name a kernel of the binary that is being loaded.
-bool add_entry(const char* name, MakeLaunch make);
+bool add_entry(const char* name, MakeLaunch make, std::vector<KernelParameter> parameters);
 
 /// The host address of the byte at a device address; other addresses are returned unchanged.
 void* bytes_of(const void* address);

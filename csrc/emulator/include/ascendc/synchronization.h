@@ -116,7 +116,15 @@ inline GM_ADDR GetSysWorkSpacePtr() {
 inline void SetSysWorkspaceForce(GM_ADDR /*workspace*/) {}
 inline GM_ADDR GetUserWorkspace(GM_ADDR workspace) { return workspace; }
 template <class T, CacheLine line, DcciDst destination = DcciDst::CACHELINE_ALL>
-void DataCacheCleanAndInvalid(const GlobalTensor<T>& /*tensor*/) {}
+void DataCacheCleanAndInvalid(const GlobalTensor<T>& tensor) {
+    static_assert(destination != DcciDst::CACHELINE_ATOMIC || __NPU_ARCH__ == 3510,
+                  "DataCacheCleanAndInvalid: CACHELINE_ATOMIC exists on Ascend 950 only");
+    const bool entire = line == CacheLine::ENTIRE_DATA_CACHE;
+    aicore::core->clean_cache(entire ? nullptr : tensor.GetPhyAddr());
+}
+/// Between the cache and UB, which the emulated core keeps equal.
+template <class T, CacheLine line, DcciDst destination>
+void DataCacheCleanAndInvalid(const LocalTensor<T>& /*tensor*/) {}
 template <class T, CacheLine line>
 void DataCachePreload(const GlobalTensor<T>& /*tensor*/, std::int64_t /*offset*/) {}
 
@@ -125,13 +133,15 @@ template <class T>
 T ReadGmByPassDCache(__gm__ T* address, aicore::Site site = aicore::Site::here()) {
     GlobalTensor<T> tensor;
     tensor.SetGlobalBuffer(address);
-    return tensor.GetValue(0, site);
+    return *static_cast<const T*>(
+        tensor.use({"ReadGmByPassDCache", aicore::Pipe::s, site, true}, 0, sizeof(T), false));
 }
 template <class T>
 void WriteGmByPassDCache(__gm__ T* address, T value, aicore::Site site = aicore::Site::here()) {
     GlobalTensor<T> tensor;
     tensor.SetGlobalBuffer(address);
-    tensor.SetValue(0, value, site);
+    *static_cast<T*>(tensor.use({"WriteGmByPassDCache", aicore::Pipe::s, site, true}, 0, sizeof(T),
+                                true)) = value;
 }
 
 }  // namespace AscendC

@@ -4,6 +4,7 @@
 #include "emulator/interface/kernel_binaries.h"
 #include "emulator/runtime/api/entry.h"
 #include "emulator/runtime/objects/error.h"
+#include "emulator/runtime/objects/kernel_arguments.h"
 
 namespace ascend_emulator {
 namespace {
@@ -124,15 +125,30 @@ ACL_CATCH
 aclError aclrtLaunchKernelWithHostArgs(aclrtFuncHandle function, uint32_t blocks,
                                        aclrtStream stream, aclrtLaunchKernelCfg* /*options*/,
                                        void* arguments, size_t bytes,
-                                       aclrtPlaceHolderInfo* /*placeholders*/,
+                                       aclrtPlaceHolderInfo* placeholders,
                                        size_t placeholder_count) try {
     ACL_ENTER();
     ACL_REQUIRE(function);
-    if (placeholder_count != 0) {
-        return fail(ACL_ERROR_RT_FEATURE_NOT_SUPPORT,
-                    "not emulated: placeholders; copy the data to device memory and pass its "
-                    "address");
+    if (placeholder_count == 0) {
+        return launch(function, blocks, arguments, bytes, stream);
     }
-    return launch(function, blocks, arguments, bytes, stream);
+    ACL_REQUIRE(arguments);
+    ACL_REQUIRE(placeholders);
+    if (const int refused = check_function(function)) {
+        return refused;
+    }
+    return launch_with_placeholders(function, blocks, arguments, bytes, placeholders,
+                                    placeholder_count, stream);
+}
+ACL_CATCH
+
+aclError aclrtLaunchKernelWithArgsArray(void* function, uint32_t blocks, aclrtStream stream,
+                                        aclrtLaunchKernelCfg* /*options*/, void** arguments) try {
+    ACL_ENTER();
+    ACL_REQUIRE(function);
+    if (const int refused = check_function(function)) {
+        return refused;
+    }
+    return launch_with_array(function, blocks, arguments, stream);
 }
 ACL_CATCH

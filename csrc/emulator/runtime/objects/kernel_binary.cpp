@@ -12,6 +12,7 @@
 #include "acl/acl_rt.h"
 #include "emulator/interface/kernel_binaries.h"
 #include "emulator/runtime/objects/error.h"
+#include "emulator/runtime/objects/kernel_arguments.h"
 
 namespace ascend_emulator {
 namespace {
@@ -92,6 +93,8 @@ int check_function(const void* function) {
                  "the function must be a handle of aclrtBinaryGetFunction* and its binary loaded");
 }
 
+bool is_function(const void* function) { return live().functions.has(function); }
+
 int load_binary(const char* path, void** binary) {
     KernelBinaries* const loader = kernel_binaries();
     if (loader == nullptr) {
@@ -129,6 +132,7 @@ int unload_binary(void* binary) {
         return check_binary(binary);
     }
     live().functions.remove_all_of(binary);
+    drop_dead_arguments();
     kernel_binaries()->unload(binary);
     return 0;
 }

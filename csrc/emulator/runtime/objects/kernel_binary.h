@@ -19,6 +19,8 @@ void add_function(const void* function, const void* binary);
 int check_image(const void* image);
 int destroy_image(void* image);
 int check_function(const void* function);
+/// Whether the handle is one of a function whose binary is loaded.
+bool is_function(const void* function);
 int load_binary(const char* path, void** binary);
 int load_binary_bytes(const void* bytes, std::size_t count, void** binary);
 int unload_binary(void* binary);
