@@ -6,6 +6,7 @@ user's cache and trusted only as far as the cache is, since it names programs to
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from collections.abc import Sequence
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from .file_clock import Clocks
 
 _LARGEST = 1 << 20
+# Each machine with other files at the same paths has one; more would slow the search down.
+_VARIANTS = 8
 
 
 def recall(memo_dir: Path | None, key: object) -> Any:
@@ -37,24 +40,41 @@ def recall(memo_dir: Path | None, key: object) -> Any:
     if memo_dir is None:
         return None
     try:
-        if unsafe(memo_dir.parent) or unsafe_below(memo_dir.parent, memo_dir):
-            return None
-        memo = json.loads(_read(_file(memo_dir, key)))
-        now = joint_status(memo["files"])
-        # access() takes half the time of lexists(), and a broken link runs nothing.
-        appeared = any(os.access(path, os.F_OK) for path in memo["absent"])
-        unchanged = now is not None and now.digest == memo["status"] and not appeared
-        return memo["fact"] if unchanged else None
+        for variant in _variants(memo_dir, key):
+            if _is_valid(variant):
+                return variant["fact"]
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        return None
+        pass
+    return None
 
 
-def _read(file: Path) -> bytes:
-    descriptor = open_trusted(file, _LARGEST)
+def _is_valid(variant: dict[str, Any]) -> bool:
+    now = joint_status(variant["files"])
+    # access() takes half the time of lexists(), and a broken link runs nothing.
+    return (
+        now is not None
+        and now.digest == variant["status"]
+        and not any(os.access(path, os.F_OK) for path in variant["absent"])
+    )
+
+
+def _variants(memo_dir: Path, key: object) -> list[Any]:
+    """Return what is stored under ``key``, the latest first.
+
+    Raises:
+        OSError: Nothing is stored, or others could have written it.
+        ValueError: The file contains something else.
+    """
+    if unsafe(memo_dir.parent) or unsafe_below(memo_dir.parent, memo_dir):
+        raise OSError(errno.EPERM, "is not safe", str(memo_dir))
+    descriptor = open_trusted(_file(memo_dir, key), _LARGEST)
     try:
-        return read_descriptor(descriptor, _LARGEST)
+        variants = json.loads(read_descriptor(descriptor, _LARGEST))
     finally:
         os.close(descriptor)
+    if not isinstance(variants, list):
+        raise ValueError("a memo must be a list")
+    return variants
 
 
 def remember(
@@ -91,16 +111,36 @@ def store(
     files: Sequence[str],
     absent: Sequence[str],
     state: JointStatus,
+    *,
+    variants: int = _VARIANTS,
 ) -> None:
-    """Like :func:`remember`, with a status of ``files`` that the caller knows to be settled."""
+    """Like :func:`remember`, with a status of ``files`` that the caller knows to be settled.
+
+    Machines that share a home may have different files at the same paths. So a memo keeps the last
+    few facts, each with the status of its files, and a machine recalls the one that holds for it.
+
+    Args:
+        memo_dir: The folder of the memos.
+        key: What the fact depends on besides files.
+        fact: Any value that JSON can represent.
+        files: The files that it depends on.
+        absent: The paths that it depends on because they do not exist.
+        state: The status of ``files``.
+        variants: How many facts are kept.
+    """
     from ..errors import UnsafeCacheError
     from .private_folder import make_cache_root, make_private, write_file
 
     try:
         make_cache_root(memo_dir.parent)
         make_private(memo_dir)
-        memo = {"fact": fact, "files": files, "absent": absent, "status": state.digest}
-        write_file(_file(memo_dir, key), json.dumps(memo).encode(), 0o700)
+        variant = {"fact": fact, "files": files, "absent": absent, "status": state.digest}
+        try:
+            others = [old for old in _variants(memo_dir, key) if old["status"] != state.digest]
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+            others = []
+        content = json.dumps([variant, *others[: variants - 1]]).encode()
+        write_file(_file(memo_dir, key), content, 0o700)
     except (OSError, UnsafeCacheError):
         pass
 

@@ -43,7 +43,7 @@ def test_a_memo_of_another_version_is_ignored(toolbox: FakeToolbox, memo_dir: Pa
     first = find_compiler(toolbox.environ, memo_dir)
     (memo,) = memo_dir.glob("*.json")
     content = json.loads(memo.read_text(encoding="utf-8"))
-    del content["fact"]["lists"]
+    del content[0]["fact"]["lists"]
     memo.write_text(json.dumps(content), encoding="utf-8")
     assert find_compiler(toolbox.environ, memo_dir) == first
 
@@ -96,6 +96,26 @@ def test_an_upgrade_in_place_is_seen(toolbox: FakeToolbox, memo_dir: Path) -> No
     toolbox.compiler("g++", {})
     with pytest.raises(CompilerNotFoundError):
         find_compiler(toolbox.environ, memo_dir)
+
+
+def test_machines_that_share_a_home_keep_each_others_compilers(
+    memo_dir: Path, tmp_path: Path
+) -> None:
+    """They have different compilers at the same path."""
+    place = tmp_path / "machine"
+    boxes = []
+    for name, version in (("one", 13), ("other", 14)):
+        (tmp_path / name).mkdir()
+        boxes.append(FakeToolbox(tmp_path / name))
+        boxes[-1].compiler("g++", {**GCC, "__GNUC__": version})
+    calls = []
+    for box in [*boxes, *boxes, *boxes]:
+        place.unlink(missing_ok=True)
+        place.symlink_to(box.folder)
+        version = "13.2.1" if box is boxes[0] else "14.2.1"
+        assert find_compiler({"PATH": str(place)}, memo_dir).version == version
+        calls.append(sum(len(each.calls()) for each in boxes))
+    assert calls[1:] == [calls[1]] * 5
 
 
 def test_a_script_is_known_until_it_or_the_compiler_that_it_runs_changes(

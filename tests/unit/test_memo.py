@@ -113,7 +113,9 @@ def test_a_file_that_is_gone_ends_the_memory(
     assert memo.recall(memo_dir, "other") is None
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", '{"fact": 1}', '{"files": 3, "fact": 1}', "\0"])
+@pytest.mark.parametrize(
+    "content", ["", "{", "[]", "[3]", "{}", '[{"fact": 1}]', '[{"files": 3, "fact": 1}]', "\0"]
+)
 def test_a_damaged_memo_is_ignored(memo_dir: Path, old_files: None, content: str) -> None:
     memo.remember(memo_dir, "key", "fact", [])
     (file,) = memo_dir.glob("*.json")
@@ -154,3 +156,36 @@ def test_a_place_that_cannot_be_written_costs_nothing_but_time(
     memo_dir = tmp_path / "file" / "toolchain"
     memo.remember(memo_dir, "key", "fact", [])
     assert memo.recall(memo_dir, "key") is None
+
+
+def test_machines_with_other_files_at_the_same_paths_keep_each_others_facts(
+    memo_dir: Path, tmp_path: Path, old_files: None
+) -> None:
+    """Nodes of a cluster may share a home, but not a compiler."""
+    machine, file = tmp_path / "machine", tmp_path / "machine" / "g++"
+    names = [f"node{number}" for number in range(3)]
+
+    def be(name: str) -> None:
+        machine.unlink(missing_ok=True)
+        machine.symlink_to(name)
+
+    for name in names:
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "g++").write_text(name, encoding="utf-8")
+        be(name)
+        assert memo.recall(memo_dir, "key") is None
+        memo.remember(memo_dir, "key", name, [str(file)])
+    for name in [*names, *names]:
+        be(name)
+        assert memo.recall(memo_dir, "key") == name
+    assert len(list(memo_dir.glob("*.json"))) == 1
+
+
+def test_a_memo_keeps_few_facts(memo_dir: Path, tmp_path: Path, old_files: None) -> None:
+    file = tmp_path / "g++"
+    for number in range(50):
+        file.write_text("." * number, encoding="utf-8")
+        memo.remember(memo_dir, "key", number, [str(file)])
+    assert memo.recall(memo_dir, "key") == 49
+    (written,) = memo_dir.glob("*.json")
+    assert written.stat().st_size < 8 * 300
