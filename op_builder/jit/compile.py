@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import shutil
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +14,16 @@ from ..cache.entry import Digests, Entry, header_digests, link_digests
 from ..cache.key import flag_file_digests, source_digests
 from ..errors import BuildError, CommandError
 from ..recipe import ninja, torch_target
-from ..recipe.precompiled import FOLDER, HEADER_FILE
+from ..recipe.precompiled import FOLDER, HEADER_FILE, header_flags
 from ..recipe.spec import BuildSpec
 from ..toolchain.detect import Toolchain
 from ..toolchain.environment import is_known, kept_variables, ninja_environment
 from ..toolchain.jobs import compile_jobs
+from ..toolchain.linker import linker_choice
 from .diagnostics import tool_error
 from .inputs import Inputs, UnknownInputsError, read_inputs
 from .run_ninja import ProgressListener, run_ninja, write_ninja
+from .scripts import linker_scripts
 from .search import searches
 from .stability import Watch
 
@@ -79,6 +82,12 @@ def compile_library(
             headers = header_digests(inputs.headers, spec.resolve)
             linked = link_digests(inputs.linked, spec.resolve)
             found = _searches(spec, toolchain, inputs, work)
+            unlisted = _unlisted_scripts(spec, found["linked"], work)
+            if unlisted:
+                inputs = replace(inputs, linked=(*inputs.linked, *unlisted))
+                linked = link_digests(inputs.linked, spec.resolve)
+                found = _searches(spec, toolchain, inputs, work)
+                read += map(spec.resolve, unlisted)
             appeared = [spec.resolve(path) for each in found.values() for path in each["others"]]
             changed = watch.changed([*known, *read, *appeared])
         except FileNotFoundError as error:  # deleted since a tool read it
@@ -136,6 +145,15 @@ def _searches(
         raise tool_error(spec, error, work / "build.log") from error
 
 
+def _unlisted_scripts(spec: BuildSpec, search: Mapping[str, Any], work: Path) -> list[str]:
+    if not (work / ninja.LINKER_TRACE).exists():
+        return []
+    try:
+        return linker_scripts(search["others"], search["folders"], spec.resolve)
+    except UnknownInputsError as error:
+        raise BuildError(spec.name, str(error), "ninja", work / "build.log") from error
+
+
 def _lay_out(spec: BuildSpec, work: Path) -> None:
     """Write the ninja file, the units and an empty log, and create a link for each root."""
     (work / "build.log").touch()
@@ -164,8 +182,8 @@ def _run(
         launcher,
         kept=kept_variables(launcher, compiler.environ),
         lists_assembled="assembler" in compiler.lists and not is_known(launcher),
-        lists_linked="linker" in compiler.lists,
-        precompiled=f"{FOLDER}/{HEADER_FILE}" if (work / FOLDER).is_dir() else "",
+        lists_linked="linker" in toolchain.compiler(linker_choice(spec.ld_flags)).lists,
+        precompiled=header_flags(compiler.family) if (work / FOLDER).is_dir() else "",
     )
     environ = ninja_environment(toolchain.environ, launcher, compiler.environ)
     jobs = compile_jobs(toolchain.environ)

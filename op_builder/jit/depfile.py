@@ -22,28 +22,33 @@ def parse_depfile(text: str) -> list[str]:
     _, _, prerequisites = joined.partition(": ")
     first_rule, _, _ = prerequisites.partition("\n")
     words = re.findall(r"(?:\\[ \t]|[^ \t])+", first_rule)
-    return [_ESCAPED.sub(_unescape, word) for word in words]
+    return [unescaped(word) for word in words]
 
 
 def parse_linker_list(text: str) -> list[str]:
-    """Return the prerequisites of a rule that a linker wrote, one per line.
+    """Return the files in a list that a linker wrote, as it spelled them.
 
-    GNU ld escapes nothing; lld and mold escape as compilers do.
+    After the rule itself, linkers write an empty rule for each file. Only there can a path with
+    spaces be told from two paths, since mold writes the rule on one line and escapes nothing.
 
     Example:
         >>> from op_builder.jit.depfile import parse_linker_list
-        >>> backslash = chr(92)
-        >>> lines = [f"a.so: {backslash}", f"  a.o {backslash}", "  my lib/libm.a", "", "a.o:"]
-        >>> parse_linker_list(chr(10).join(lines))
+        >>> parse_linker_list("a.so: a.o my lib/libm.a\\n\\na.o:\\n\\nmy lib/libm.a:\\n")
         ['a.o', 'my lib/libm.a']
     """
-    _, _, rule = text.partition(":")
-    lines: list[str] = []
-    for line in rule.split("\n"):
-        lines.append(line.removesuffix("\\").strip(" "))
-        if not line.endswith("\\"):
-            break
-    return [line for line in lines if line]
+    rules = text.partition("\n\n")[2]
+    return [line[:-1] for line in rules.split("\n") if line.endswith(":")]
+
+
+def unescaped(path: str) -> str:
+    """Return a path without the escapes of Makefiles, which lld writes and other linkers do not.
+
+    Example:
+        >>> from op_builder.jit.depfile import unescaped
+        >>> print(unescaped(r"my\\ lib/libm.a"))
+        my lib/libm.a
+    """
+    return _ESCAPED.sub(_unescape, path)
 
 
 def _unescape(matched: re.Match[str]) -> str:

@@ -19,6 +19,7 @@ from ..system.file_identity import joint_status
 from ..toolchain.compiler import known_search
 from ..toolchain.environment import keyed
 from ..toolchain.flag_files import looked_up
+from ..toolchain.linker import linker_choice
 from .library import functions_of
 from .memoized_hit import Hit, HitMemo
 from .plan import Plan
@@ -62,7 +63,8 @@ def memoize_hit(
         return
     hit = _hit(second, again, functions_of(module))
     fact = {name: getattr(hit, name) for name in Hit.__annotations__}
-    memo.store(place.folder, place.key, fact, files, absent, state)
+    # The machine is part of the key, and a second fact of this size would take 0.3 ms to read.
+    memo.store(place.folder, place.key, fact, files, absent, state, variants=1)
     _forget_oldest(place.folder)
 
 
@@ -118,7 +120,7 @@ def _depends_on(plan: Plan, entry: Entry) -> list[str] | None:
     if "torch" in spec.roots:
         found += [f"{spec.roots['torch']}/version.py", f"{spec.roots['torch']}/lib/libc10.so"]
     if not is_shipped:
-        search = known_search(plan.environ, plan.toolchain.memo_dir)
+        search = known_search(plan.environ, plan.toolchain.memo_dir, linker_choice(spec.ld_flags))
         if search is None:
             return None
         compiler, looked_up_for_it = search

@@ -13,12 +13,16 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from ..recipe.ninja import ASSEMBLER_LIST, COMPILER_LIST, LINKER_LIST, LINKER_TRACE, object_name
-from ..recipe.precompiled import FOLDER
+from ..recipe.precompiled import FOLDER, HEADER_FILE, by_root
 from ..recipe.spec import HEADER, BuildSpec
-from .depfile import parse_depfile, parse_linker_list
+from ..system import thin_archive
+from .depfile import parse_depfile, parse_linker_list, unescaped
 
 _INCLUDED_BY_ASSEMBLER = re.compile(rb"\.incbin\b|\"\s*\.include\b")
-_ARCHIVE_MEMBER = re.compile(r"^\((.+)\)[^()]+$")
+# GNU ld prints members of archives as (archive)member, the others as archive(member). GNU ld
+# before 2.35 prints a library as -lname (path).
+_FORMS = (r"^\((.+)\)[^()]+$", r"^-l\S+ \((.+)\)$", r"^(.+)\([^()]+\)$")
+_TRACED = [re.compile(form) for form in _FORMS]
 
 
 class UnknownInputsError(Exception):
@@ -57,7 +61,7 @@ def read_inputs(spec: BuildSpec, work: Path, precompiled: Iterable[str] = ()) ->
     headers: dict[str, None] = {}
     for unit in spec.units:
         built = object_name(unit)
-        read = _compiler_list(work, built, [unit.path, *unit.includes])
+        read = _compiler_list(spec, work, built, [unit.path, *unit.includes])
         headers.update(dict.fromkeys(read))
         assembled = _parsed(work / f"{built}{ASSEMBLER_LIST}")
         if spec.binding == HEADER:
@@ -89,7 +93,7 @@ def _text(file: Path) -> str | None:
         return None
 
 
-def _compiler_list(work: Path, built: str, sources: Sequence[str]) -> list[str]:
+def _compiler_list(spec: BuildSpec, work: Path, built: str, sources: Sequence[str]) -> list[str]:
     name = f"{built}{COMPILER_LIST}"
     read = _parsed(work / name)
     if read is None:
@@ -104,7 +108,9 @@ def _compiler_list(work: Path, built: str, sources: Sequence[str]) -> list[str]:
             f"{read[0] if read else 'no source'}; use a compiler and a launcher that pass -MD and "
             "-MF on"
         )
-    return read
+    # Clang also lists what the precompiled header contains, by absolute paths, and the file that
+    # it was made from, which is gone.
+    return [by_root(spec, path) for path in read if not path.endswith(f"/source/{HEADER_FILE}")]
 
 
 def _is_kept(path: str) -> bool:
@@ -128,9 +134,9 @@ def _refuse_hidden_includes(spec: BuildSpec, read: Iterable[str]) -> None:
 
 def _linker_list(spec: BuildSpec, work: Path) -> list[str]:
     if (listed := _text(work / LINKER_LIST)) is not None:
-        read = parse_linker_list(listed)
+        read = [spelled for path in parse_linker_list(listed) for spelled in _spellings(path, work)]
     elif (traced := _text(work / LINKER_TRACE)) is not None:
-        read = _traced(traced)
+        read = _traced(traced, work)
     else:
         raise UnknownInputsError(
             f"link: error: {LINKER_LIST} must list the files that the linker read, but does not "
@@ -138,13 +144,44 @@ def _linker_list(spec: BuildSpec, work: Path) -> list[str]:
         )
     objects = {object_name(unit) for unit in spec.units}
     kept = dict.fromkeys(map(_shortest, read))
-    return [path for path in kept if path not in objects and not _is_temporary(path)]
+    missing = sorted(objects - kept.keys())
+    if missing:
+        raise UnknownInputsError(
+            f"link: error: the linker must list the objects that it read, but {missing[0]} is "
+            "missing in its list; use GNU ld, gold, lld or mold"
+        )
+    members = [member for path in kept for member in _members(path, work)]
+    return [
+        path
+        for path in dict.fromkeys([*kept, *members])
+        if path not in objects and not _is_temporary(path)
+    ]
 
 
-def _traced(text: str) -> list[str]:
+def _members(path: str, work: Path) -> list[str]:
+    """Return the members of a thin archive, which GNU ld reads but does not list."""
+    try:
+        names = thin_archive.members(work / path)
+    except ValueError as error:
+        message = f"{path}: error: the members of this thin archive are unknown ({error})"
+        raise UnknownInputsError(message) from error
+    return [os.path.normpath(os.path.join(os.path.dirname(path), name)) for name in names]  # noqa: PTH118, PTH120
+
+
+def _spellings(path: str, work: Path) -> list[str]:
+    """Return the files that a linker may mean: some escape paths as Makefiles do, others do not."""
+    found = [spelled for spelled in {path: 0, unescaped(path): 0} if (work / spelled).exists()]
+    return found or [path]
+
+
+def _traced(text: str, work: Path) -> list[str]:
     """Return the files in the output of ``-Wl,-t``, with archives instead of their members."""
-    lines = [_ARCHIVE_MEMBER.sub(r"\1", line) for line in text.splitlines()]
-    return [line for line in lines if ": mode " not in line]
+    lines = [line for line in text.splitlines() if ": mode " not in line]
+    return [line if (work / line).exists() else _untraced(line) for line in lines]
+
+
+def _untraced(line: str) -> str:
+    return next((found[1] for form in _TRACED if (found := form.match(line))), line)
 
 
 def _is_temporary(path: str) -> bool:

@@ -16,6 +16,7 @@ from ..errors import CommandError, CompilerNotFoundError
 from ..lazy_dataclass import dataclass
 from ..recipe.spec import BuildSpec
 from ..toolchain.detect import Toolchain
+from ..toolchain.linker import linker_choice
 
 logger = logging.getLogger(__name__)
 
@@ -59,7 +60,8 @@ class Plan:
             BuildError: A signal, a full disk or a time limit ended the compiler.
         """
         try:
-            fingerprint = self.toolchain.fingerprint(native=self.spec.uses_native)
+            linker = linker_choice(self.spec.ld_flags)
+            fingerprint = self.toolchain.fingerprint(native=self.spec.uses_native, linker=linker)
         except CommandError as error:
             from .diagnostics import tool_error  # not needed by a cache hit
 

@@ -193,14 +193,12 @@ def _precompiled(plan: Plan, work: Path, on_progress: ProgressListener | None) -
     uses = sum(source.precompiled for source in plan.spec.sources)
     if not uses:
         return None
-    # ccache does not cache what includes it. Clang records the header's files by their absolute
-    # paths, which begin with the working folder of the build.
-    if is_known(plan.toolchain.launcher()) or plan.toolchain.compiler().family != "gcc":
+    if is_known(plan.toolchain.launcher()):  # ccache does not cache what includes it
         return None
     state = os.statvfs(work)
     if state.f_bavail * state.f_frsize < _ROOM_FOR_HEADER:
         return None
-    spec = precompiled.header_spec(plan.spec)
+    spec = precompiled.header_spec(plan.spec, plan.toolchain.compiler().family)
     recipe = key_of.recipe(spec, plan.toolchain)
     local = tuple(layer for layer in plan.layers if not layer.shipped)
     header_plan = Plan(spec, plan.toolchain, recipe, local, plan.build_var, plan.package)

@@ -11,6 +11,8 @@ from typing import Any
 
 from ..cache.lookups import Search, record
 from ..errors import CommandError
+from ..recipe.ninja import object_name
+from ..recipe.precompiled import by_root
 from ..recipe.spec import BuildSpec
 from ..system import process
 from ..system.failures import kind_of
@@ -23,6 +25,7 @@ _HEADER = re.compile(rb"(?:\(|define\s+\w+|-D\w+=)\s*[<\"]([\w./+-]+)[>\"]")
 _SEARCHED = re.compile(r"^ (\S.*?)(?: \(framework directory\))?$", re.MULTILINE)
 _MISSING = re.compile(r"^ignoring nonexistent directory \"(.+)\"$", re.MULTILINE)
 _DEFAULT = re.compile(r"SEARCH_DIR\(\"=?([^\"]+)\"\)")
+_LIBRARY = re.compile(r"lib(.+)\.(?:so|a)$")
 _START, _END = '#include "..." search starts here:', "End of search list."
 _SEARCH_FLAGS = ("-I", "-i", "-B", "-nostd", "--sysroot", "-std", "-cxx-isystem", "@")
 
@@ -47,7 +50,7 @@ def searches(
         folders=_header_folders(spec, compiler, read, work),
         names=tuple(sorted(_conditions(spec, read))),
     )
-    linked = _library_search(spec, compiler, work)
+    linked = _library_search(spec, compiler, inputs.linked, work)
     return {
         "headers": record(headers, read, spec.resolve),
         "linked": record(linked, inputs.linked, spec.resolve),
@@ -67,7 +70,7 @@ def _header_folders(
         printed = process.run([*command, "-o", os.devnull], cwd=work, env=compiler.environ)
         listed = printed.partition(_START)[2].partition(_END)[0]
         found = [*_SEARCHED.findall(listed), *_MISSING.findall(printed)]
-        folders.update(dict.fromkeys(map(os.path.normpath, found)))
+        folders.update(dict.fromkeys(by_root(spec, os.path.normpath(path)) for path in found))
     folders.update(dict.fromkeys(os.path.dirname(path) or "." for path in read))  # noqa: PTH120
     return tuple(folder for folder in folders if folder != ".")
 
@@ -93,22 +96,37 @@ def _conditions(spec: BuildSpec, read: Iterable[str]) -> Iterator[str]:
             yield from map(os.fsdecode, _HEADER.findall(content))
 
 
-def _library_search(spec: BuildSpec, compiler: Compiler, work: Path) -> Search:
-    """Return where the linker searched, from the command that the compiler runs."""
-    command = [*compiler.command, "-###", "-shared", "-o", "none", "none.o", *spec.ld_flags]
+def _library_search(
+    spec: BuildSpec, compiler: Compiler, linked: Iterable[str], work: Path
+) -> Search:
+    """Return where the linker searched, from the command that the compiler runs.
+
+    Clang requires that the object exists.
+    """
+    built = object_name(spec.units[0])
+    command = [*compiler.command, "-###", "-shared", "-o", "none", built, *spec.ld_flags]
     printed = process.run(command, cwd=work, env=compiler.environ)
-    lines = [line for line in printed.splitlines() if "none.o" in line and line.startswith(" ")]
+    lines = [line for line in printed.splitlines() if built in line and line.startswith(" ")]
     words = shlex.split(lines[-1]) if lines else list(spec.ld_flags)
     folders = [_after(words, index, "-L") for index in range(len(words))]
     names = [_after(words, index, "-l") for index in range(len(words))]
-    files = [
-        file
-        for name in filter(None, names)
-        for file in ([name[1:]] if name.startswith(":") else [f"lib{name}.so", f"lib{name}.a"])
-    ]
+    # A linker script may name more libraries, which are known once they are found.
+    names += [found[1] for path in linked if (found := _LIBRARY.match(path.rpartition("/")[2]))]
+    files = [file for name in filter(None, names) for file in library_files(name)]
     searched = [*filter(None, folders), *_default_folders(words, compiler, work)]
     normal = dict.fromkeys(map(os.path.normpath, searched))
     return Search(tuple(normal), tuple(sorted(set(files))), suffixes=("",))
+
+
+def library_files(name: str) -> list[str]:
+    """Return the files that a linker looks for because of ``-lname``.
+
+    Example:
+        >>> from op_builder.jit.search import library_files
+        >>> library_files("m")
+        ['libm.so', 'libm.a']
+    """
+    return [name[1:]] if name.startswith(":") else [f"lib{name}.so", f"lib{name}.a"]
 
 
 def _after(words: list[str], index: int, flag: str) -> str | None:

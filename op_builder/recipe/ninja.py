@@ -78,7 +78,7 @@ def render_toolchain(
         lists_assembled: Let the assembler list the files that it reads.
         lists_linked: Let the linker list the files that it reads. False lets it print them, which
             older ones can, too; None does neither.
-        precompiled: The header that is compiled already, for the sources that can use it.
+        precompiled: The flags of the sources that can use a precompiled header.
 
     Example:
         >>> from op_builder.recipe.ninja import render_toolchain
@@ -93,13 +93,10 @@ def render_toolchain(
     values = [f'{name}="$${name}"' for name in kept]
     start = " ".join(["/usr/bin/env", "-i", *values]) if kept else ""
     command = f"{start} {_join(compiler)}".lstrip()
-    # A compiler that cannot use it, for example because of an address that is taken, compiles the
-    # header and warns.
-    header = f"-include {precompiled} -Winvalid-pch -Wno-error=invalid-pch" if precompiled else ""
     return (
         f"compile = {_join(launcher)} {command}{assembler}".replace("=  ", "= ")
         + f"\nlink = {command}{linker}\n{trace}"
-        + (f"torch_extension = {header}\n" if header else "")
+        + (f"torch_extension = {precompiled}\n" if precompiled else "")
     )
 
 

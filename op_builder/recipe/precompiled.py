@@ -28,6 +28,9 @@ _COMMENT = r"/\*.*?\*/|//[^\n]*"
 _INCLUDE = r"\s*#\s*include\s*[<\"]([^>\"]+)[>\"]\s*"
 # Headers of torch and of the standard library may change places.
 _HARMLESS = r"(?:torch|ATen|c10|pybind11)/.+|Python\.h|[a-z_]+|[a-z]+\.h"
+# Clang then records no times, which a touch would change, and keeps the content of the one header
+# in the working folder, which is gone when it is used.
+_LASTING = ("-Xclang", "-fno-pch-timestamp", "-Xclang", "-fmodules-embed-all-files")
 _EARLIER_INCLUDES = ("-include", "-imacros", "-include-pch")
 # The folders that the compiler searches by itself end with one of these.
 _TRIPLE = r"(?:[\w.-]+-linux[\w-]*/)?"
@@ -84,19 +87,55 @@ def begins_with_header(text: str) -> bool:
     return False
 
 
-def header_spec(spec: BuildSpec) -> BuildSpec:
-    """Return what the precompiled header for the sources of ``spec`` consists of."""
+def header_spec(spec: BuildSpec, family: str) -> BuildSpec:
+    """Return what the precompiled header for the sources of ``spec`` consists of.
+
+    Clang requires torch's headers at the absolute paths that they had when they were precompiled,
+    so these, unlike those of the working folder, must last. They are thus part of the key.
+
+    Args:
+        spec: An op that can use the header.
+        family: The family of the compiler.
+    """
+    folders = tuple(path for path in spec.include_dirs if path.partition("/")[0] in _ROOTS)
+    lasting: tuple[str, ...] = ()
+    if family == "clang":
+        lasting = (*_LASTING, *(f"-I{spec.resolve(path)}" for path in folders))
     return BuildSpec(
         name=_NAME,
         binding=HEADER,
         namespace=_NAME,
         sources=(Source(HEADER_FILE, ("-x", "c++-header")),),
-        include_dirs=tuple(path for path in spec.include_dirs if path.partition("/")[0] in _ROOTS),
-        cxx_flags=tuple(flag for flag in spec.cxx_flags if not flag.startswith(_OF_ONE_OP)),
+        include_dirs=() if lasting else folders,
+        cxx_flags=(
+            *(flag for flag in spec.cxx_flags if not flag.startswith(_OF_ONE_OP)),
+            *lasting,
+        ),
         ld_flags=(),
         roots={"source": Path(__file__).parent, **{name: spec.roots[name] for name in _ROOTS}},
         bound_to={name: spec.bound_to[name] for name in _ROOTS},
     )
+
+
+def header_flags(family: str) -> str:
+    """Return the flags that make a compiler use the precompiled header in the working folder.
+
+    If GCC cannot use it, for example because of an address that is taken, it compiles the header
+    instead and warns.
+    """
+    path = f"{FOLDER}/{HEADER_FILE}"
+    if family == "clang":
+        return f"-include-pch {path}.gch"
+    return f"-include {path} -Winvalid-pch -Wno-error=invalid-pch"
+
+
+def by_root(spec: BuildSpec, path: str) -> str:
+    """Return how a path in torch or Python is spelled in a working folder; others as they are."""
+    for name in _ROOTS:
+        root = str(spec.roots.get(name, ""))
+        if root and path.startswith(f"{root}/"):
+            return f"{name}{path[len(root) :]}"
+    return path
 
 
 def hidden_header(spec: BuildSpec, headers: Mapping[str, str] | Collection[str]) -> str | None:

@@ -23,6 +23,7 @@ from ..system.failures import kind_of
 from ..system.file_clock import Clocks
 from .environment import LAUNCHERS, compiler_environment, script_words, search_path
 from .identity import Compiler
+from .linker import known_linker
 
 _TUPLES = ("command", "tools", "files", "absent", "lists")
 _ADVICE = (
@@ -78,9 +79,14 @@ def find_compiler(environ: Mapping[str, str], memo_dir: Path | None) -> Compiler
 
 
 def known_search(
-    environ: Mapping[str, str], memo_dir: Path | None
+    environ: Mapping[str, str], memo_dir: Path | None, linker: tuple[str, ...] = ()
 ) -> tuple[Compiler, list[str]] | None:
     """Return the memoized compiler, and all paths whose status decides that it is the one.
+
+    Args:
+        environ: The environment of this process.
+        memo_dir: The folder of memoized probes.
+        linker: The flags that choose a linker.
 
     Returns:
         None if a compiler must be tried, or if it is a script, which may read any variable. The
@@ -100,7 +106,8 @@ def known_search(
         if os.sep in name and not os.path.isabs(name):  # noqa: PTH117
             return None
         key, _ = _memo_key(command, program, environ, words)
-        known = _restored(memo.recall(memo_dir, key))
+        found = _restored(memo.recall(memo_dir, key))
+        known = None if found is None else known_linker(found, linker, memo_dir)
         return None if known is None else (known, [*known.files, *known.absent, *looked_up])
     return None
 

@@ -19,7 +19,10 @@ from ..system import file_identity
 from .compiler import find_compiler, launcher_in
 from .environment import keyed
 from .identity import Compiler
+from .linker import with_linker
 from .torch_install import PackageInstall, find_torch, find_torch_npu
+
+_MOST_COMPILERS = 8  # a process rarely has two environments, or several linkers
 
 
 @dataclass(frozen=True)
@@ -93,19 +96,25 @@ class Toolchain:
 
         return Path(sysconfig.get_path("include"))
 
-    def compiler(self) -> Compiler:
+    def compiler(self, linker: tuple[str, ...] = ()) -> Compiler:
         """Return the compiler, searching for it at the first call.
+
+        Args:
+            linker: The flags with which an op chooses a linker.
 
         Raises:
             CompilerNotFoundError: No C++ compiler works.
+            CommandError: The compiler cannot link with the chosen linker.
         """
-        key = (self.memo_dir, *sorted(self.environ.items()))
+        key = (self.memo_dir, linker, *sorted(self.environ.items()))
         known = _compilers.get(key)
         if known is None or known.states != _states(known.compiler):
             with file_identity.memoized_status():  # the memo has compared the same files
                 compiler = find_compiler(self.environ, self.memo_dir)
+                compiler = with_linker(compiler, linker, self.memo_dir)
                 known = _Known(compiler, _states(compiler))
-            _compilers.clear()  # a process rarely has two environments
+            if len(_compilers) == _MOST_COMPILERS:
+                _compilers.clear()
             _compilers[key] = known
         return known.compiler
 
@@ -116,14 +125,15 @@ class Toolchain:
         chosen = shlex.split(envs.COMPILER_LAUNCHER.get(self.environ))
         return chosen or launcher_in(shlex.split(envs.CXX.get(self.environ)))
 
-    def fingerprint(self, *, native: bool) -> dict[str, object]:
+    def fingerprint(self, *, native: bool, linker: tuple[str, ...] = ()) -> dict[str, object]:
         """Return the part of a build key that describes the toolchain.
 
         Args:
             native: Include what ``-march=native`` stands for on this machine; without it a home
                 shared by mixed CPUs led to SIGILL (DeepSpeed #1886).
+            linker: The flags with which an op chooses a linker.
         """
-        compiler = self.compiler()
+        compiler = self.compiler(linker)
         found: dict[str, object] = {
             "compiler": compiler.identity(),
             "environment": keyed(compiler.environ),

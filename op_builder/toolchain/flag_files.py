@@ -15,6 +15,7 @@ from ..system import file_identity
 _NOT_FILES = ("-D", "-U", "-I", "-L", "-l", "-isystem", "-iquote", "-idirafter")
 _SPECS = ("-specs", "--specs")
 _PROFILES = ("-fprofile-use", "-fprofile-instr-use", "-fprofile-sample-use", "-fauto-profile")
+_LINKERS = ("-fuse-ld", "--ld-path")
 _PREFIXES = ("-B", "--prefix")
 # The linker lists objects and archives itself; they may be large.
 _LISTED = (b"\x7fELF", b"!<arch>", b"!<thin>")
@@ -77,8 +78,11 @@ def _candidates(word: str) -> Iterator[str]:
 
 
 def _is_listed(path: str, where: str) -> bool:
-    if where != "extra_ldflags":
-        return False
+    return where == "extra_ldflags" and is_object(path)
+
+
+def is_object(path: str) -> bool:
+    """Return whether a file is an object, a library or an archive."""
     with open(path, "rb") as stream:  # noqa: PTH123 - runs on every cache hit
         return stream.read(8).startswith(_LISTED)
 
@@ -103,6 +107,8 @@ def _refuse(word: str, following: str, resolve: Callable[[str], str], where: str
         reason = "the program that it names may run any other; set CXX to a wrapper script instead"
     elif word.startswith(_PREFIXES) and where != "CXX":
         reason = "it replaces the compiler's programs; add it to CXX instead"
+    elif name in _LINKERS and os.sep in value and not value.startswith(os.sep):
+        reason = "the linker must be a name or an absolute path"
     elif name in _SPECS:
         reason = _unusable_specs(resolve(value or following), value or following, where)
     elif name in _PROFILES and value and os.path.isdir(resolve(value)):  # noqa: PTH112

@@ -9,13 +9,14 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from ..errors import CommandError
+from ..lazy_dataclass import replace
 from ..system import process
 from ..system.failures import kind_of
 from ..system.private_folder import write_file
 from .environment import compiler_environment
 from .flag_files import named_files
 from .identity import Compiler
-from .tool_files import find_tools
+from .tool_files import ToolFiles, find_tools
 
 MINIMUM_VERSIONS = {"gcc": (9, 0), "clang": (10, 0)}
 # The flags with which each program lists the files that it reads.
@@ -97,14 +98,13 @@ def _probe_in(
     for path, digest in files.items():
         found.content[f"file {path}"] = digest
         found.files.append(path)
-    tools = tuple(_version_line(found.programs.get(name, name), environ) for name in ("as", "ld"))
     compiler = Compiler(
         command=command,
         path=str(Path(command[0]).resolve()),
         family=family,
         version=version,
         target=target,
-        tools=tools,
+        tools=_version_lines(found, environ),
         content=found.content,
         environ=environ,
         files=tuple(found.files),
@@ -112,6 +112,30 @@ def _probe_in(
         lists=lists,
     )
     return compiler, found.complete
+
+
+def probe_linker(compiler: Compiler, choice: tuple[str, ...]) -> tuple[Compiler, bool]:
+    """Return a compiler with the linker that flags choose, and whether that may be memoized.
+
+    Raises:
+        CommandError: The compiler cannot link with it.
+    """
+    command, environ = (*compiler.command, *choice), compiler.environ
+    lists = _try_link(command, environ, compiler.family)
+    found = find_tools(command, environ, compiler.family)
+    chosen = replace(
+        compiler,
+        tools=_version_lines(found, environ),
+        content={**compiler.content, **found.content},
+        files=tuple(dict.fromkeys([*compiler.files, *found.files])),
+        absent=tuple(dict.fromkeys([*compiler.absent, *found.absent])),
+        lists=lists,
+    )
+    return chosen, found.complete
+
+
+def _version_lines(found: ToolFiles, environ: Mapping[str, str]) -> tuple[str, ...]:
+    return tuple(_version_line(found.programs.get(name, name), environ) for name in ("as", "ld"))
 
 
 def _try_link(command: tuple[str, ...], environ: Mapping[str, str], family: str) -> tuple[str, ...]:

@@ -22,9 +22,17 @@ from ..system import file_identity, process
 from .environment import LAUNCHERS
 
 _GCC_PROGRAMS = ("cc1plus", "collect2", "as", "ld")
-_CLANG_PROGRAMS = ("as", "ld")
+# Clang passes it to GNU ld and gold for link-time optimization.
+_CLANG_PLUGIN = "../lib/LLVMgold.so"
+# Clang reads *.cfg in these folders and in its own.
+_CLANG_SETTINGS = ("/etc/clang",)
 # collect2 prefers these to ld.
 _OTHER_LINKERS = ("real-ld", "collect-ld")
+# What `clang -v` prints.
+_SETTINGS_READ = re.compile(r"^Configuration file: (/.+)$", re.MULTILINE)
+_CLANG_FOLDER = re.compile(r"^InstalledDir: (/.+)$", re.MULTILINE)
+_GCC_FOUND = re.compile(r"^Found candidate GCC installation: (/.+)$", re.MULTILINE)
+_GCC_SELECTED = re.compile(r"^Selected GCC installation: (/.+)$", re.MULTILINE)
 _LOADED = r"(?m)(?:=> |^\s*)(/\S.*?) \(0x"
 _LOADER_SETTINGS = ("/etc/ld.so.cache", "/etc/ld.so.preload")
 _HEAD_BYTES = 4096
@@ -73,14 +81,17 @@ def find_tools(command: Sequence[str], environ: Mapping[str, str], family: str) 
         found.complete = False
     _add_driver(command, environ, found)
     folders = _program_folders(command, environ)
-    for program in _GCC_PROGRAMS if family == "gcc" else _CLANG_PROGRAMS:
-        name = _linker_name(command) if program == "ld" else program
-        _add_program(name, command, environ, folders, found)
     if family == "gcc":
+        for program in _GCC_PROGRAMS:
+            name = _linker_name(command) if program == "ld" else program
+            _add_program(name, command, environ, folders, found)
         found.absent += [f"{folder}/{name}" for name in _OTHER_LINKERS for folder in folders]
         plugin = _print(command, environ, "-print-file-name=liblto_plugin.so")
         if os.path.isfile(plugin):  # noqa: PTH113 - an unknown name is printed as it is
             found.add("lto plugin", plugin)
+    else:
+        _add_program("as", command, environ, folders, found)
+        _add_clang_linker(command, environ, folders, found)
     _add_libraries(environ, found)
     found.files = list(dict.fromkeys(found.files))
     found.absent = list(dict.fromkeys(map(_shortest_missing, found.absent)))
@@ -117,6 +128,8 @@ def _add_driver(command: Sequence[str], environ: Mapping[str, str], found: ToolF
         found.add(f"specs {len(found.content)}", os.path.normpath(specs))
     named = re.search(r"^COLLECT_GCC=(.+)$", verbose, re.MULTILINE)
     driver = _search(named[1], environ, found) if named else _clang_driver(verbose)
+    if not named:
+        _add_clang_settings(verbose, found)
     if driver is not None:
         found.add("driver", driver)
     elif is_script(command[0]):
@@ -171,6 +184,44 @@ def _add_program(
     found.absent += [f"{folder}/{name}" for folder in before]
     if path is not None and os.path.isfile(path):  # noqa: PTH113
         found.add(role, path)
+
+
+def _add_clang_linker(
+    command: Sequence[str], environ: Mapping[str, str], folders: Sequence[str], found: ToolFiles
+) -> None:
+    """Record the program of the link command, which may be another than ``ld``."""
+    printed = process.run([*command, "-###", "-shared", "-x", "c++", os.devnull], env=environ)
+    words = _words(printed.splitlines()[-1])
+    if not words or not os.path.isfile(words[0]):  # noqa: PTH113
+        found.complete = False
+        return
+    folder, name = os.path.split(words[0])
+    searched = [*folders, *environ.get(envs.SEARCH_PATH.name, "").split(os.pathsep)]
+    found.absent += [f"{earlier}/{name}" for earlier in _before(os.path.normpath(folder), searched)]
+    found.add("ld", words[0])
+    plugin = f"{os.path.dirname(found.programs['driver'])}/{_CLANG_PLUGIN}"  # noqa: PTH120
+    if os.path.isfile(plugin):  # noqa: PTH113
+        found.add("lto plugin", os.path.normpath(plugin))
+
+
+def _add_clang_settings(verbose: str, found: ToolFiles) -> None:
+    """Record what Clang takes from the system: its settings, and the newest GCC's libraries.
+
+    Raises:
+        ValueError: A settings file names others.
+    """
+    for path in _SETTINGS_READ.findall(verbose):
+        if "@" in Path(path).read_text(encoding="utf-8", errors="replace"):
+            raise ValueError(f"must not read settings that may include others, got {path}")
+        found.add(f"settings {path}", path)
+    folders = {*_CLANG_SETTINGS, *map(os.path.dirname, _SETTINGS_READ.findall(verbose))}
+    folders.update(_CLANG_FOLDER.findall(verbose))
+    for path in _GCC_FOUND.findall(verbose):
+        folders.update((os.path.dirname(path), os.path.dirname(os.path.dirname(path))))  # noqa: PTH120
+    for folder in sorted(folders):
+        (found.files if os.path.isdir(folder) else found.absent).append(folder)  # noqa: PTH112
+    for path in _GCC_SELECTED.findall(verbose):
+        found.content["gcc"] = path
 
 
 def _before(folder: str, folders: Sequence[str]) -> list[str]:

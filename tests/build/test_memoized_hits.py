@@ -167,8 +167,8 @@ def cut(memo: Path) -> None:
 
 
 def other_fact(memo: Path) -> None:
-    content = json.loads(memo.read_text(encoding="utf-8"))
-    memo.write_text(json.dumps({**content, "fact": {"name": "answer"}}), encoding="utf-8")
+    (content,) = json.loads(memo.read_text(encoding="utf-8"))
+    memo.write_text(json.dumps([{**content, "fact": {"name": "answer"}}]), encoding="utf-8")
 
 
 def writable_by_others(memo: Path) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ctypes
 import dataclasses
 import os
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,6 +36,7 @@ class Project:
     """A folder with a small torch, a small Python and ops."""
 
     root: Path
+    compiler: str = "g++"
 
     def write(self, name: str, text: str) -> Path:
         path = self.root / name
@@ -67,7 +69,11 @@ class Project:
             },
             bound_to={"torch": "1", "python": ".so"},
         )
-        environ = {**os.environ, "ASCEND_OPS_COMPILER_LAUNCHER": launcher}
+        environ = {
+            **os.environ,
+            "ASCEND_OPS_COMPILER_LAUNCHER": launcher,
+            "CXX": self.compiler,
+        }
         toolchain = Toolchain.detect(environ, memo_folder(environ))
         local = tuple(layers(environ, None))
         return Plan(spec, toolchain, key.recipe(spec, toolchain), local, "DS_BUILD_X", "x")
@@ -86,11 +92,15 @@ def answer(entry: Entry) -> int:
     return found
 
 
-@pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+@pytest.fixture(params=["g++", "clang++"])
+def project(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> Project:
     """Provide ops, the first of which builds the precompiled header."""
+    if shutil.which(request.param) is None:
+        pytest.skip(f"{request.param} is not installed")
     monkeypatch.setattr(publish, "_SOURCES_THAT_PAY", 1)
-    made = Project(tmp_path)
+    made = Project(tmp_path, request.param)
     made.write("torch/include/torch/extension.h", "#pragma once\n#include <torch/answer.h>\n")
     made.write("torch/include/torch/answer.h", "#define ANSWER 42\n")
     made.write("python/Python.h", "")
@@ -209,16 +219,29 @@ def test_no_precompiled_header_with_ccache(project: Project) -> None:
     assert project.headers() == []
 
 
-def test_no_precompiled_header_with_clang(
-    project: Project, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Clang requires its files at the absolute paths that they had in the working folder."""
-    compiler = Toolchain.detect().compiler()
-    monkeypatch.setattr(
-        Toolchain, "compiler", lambda self: dataclasses.replace(compiler, family="clang")
-    )
+def test_an_op_keeps_nothing_of_the_place_of_the_precompiled_header(project: Project) -> None:
+    """Clang lists the header's files by their absolute paths."""
+    headers = project.build("first").manifest.headers
+
+    assert "torch/include/torch/extension.h" in headers
+    assert not any(str(project.root) in path or "staging" in path for path in headers)
+
+
+def test_the_header_of_clang_is_that_of_one_place(project: Project) -> None:
+    """It contains absolute paths, so a torch elsewhere, in another environment, has another."""
+    if project.compiler != "clang++":
+        pytest.skip("GCC's contains no paths")
     assert answer(project.build("first")) == 42
-    assert project.headers() == []
+    (project.root / "torch").rename(project.root / "old")
+    shutil.copytree(project.root / "old", project.root / "torch")
+    (project.root / "other").mkdir()
+    other = Project(project.root / "other", project.compiler)
+    shutil.copytree(project.root / "torch", other.root / "torch")
+    shutil.copytree(project.root / "python", other.root / "python")
+    assert answer(other.build("second")) == 42
+    assert len(project.headers()) == 2
+    shutil.rmtree(project.root / "torch")
+    assert answer(other.build("third")) == 42
 
 
 def test_with_the_real_torch(sandbox: Sandbox) -> None:

@@ -50,10 +50,12 @@ def test_depfiles_by_example(text: str, paths: list[str]) -> None:
 @pytest.mark.parametrize(
     ("text", "paths"),
     [
-        ("a.so: \\\n  a.o \\\n  /x y/libz.a\n\na.o:\n\n/x y/libz.a:\n", ["a.o", "/x y/libz.a"]),
-        ("a.so: \\\n  a.o\n", ["a.o"]),
+        ("a.so: \\\n  a.o \\\n  /x y/z.a\n\na.o:\n\n/x y/z.a:\n", ["a.o", "/x y/z.a"]),
+        ("a.so: a.o /x y/z.a\n\na.o:\n\n/x y/z.a:\n", ["a.o", "/x y/z.a"]),
+        ("a.so: \\\n a.o \\\n x\\ y.a\n\na.o:\n\nx\\ y.a:\n", ["a.o", "x\\ y.a"]),
         ("", []),
     ],
+    ids=["GNU", "mold", "lld", "empty"],
 )
 def test_linker_lists_by_example(text: str, paths: list[str]) -> None:
     assert parse_linker_list(text) == paths

@@ -11,7 +11,7 @@ import pytest
 from op_builder.jit.inputs import UnknownInputsError, read_inputs
 
 COMPILED = b"objects/a.cpp.o: source/a.cpp source/a.h\n"
-LINKED = b"made_up.so: \\\n  objects/a.cpp.o \\\n  ./libx.a \\\n  source/my lib.a\n\n./libx.a:\n"
+LINKED = b"made_up.so: \n\nobjects/a.cpp.o:\n\n./libx.a:\n\nsource/my lib.a:\n"
 
 
 def work(folder: Path, **lists: bytes) -> Path:
@@ -41,8 +41,32 @@ def test_all_lists_are_read_and_sources_and_objects_left_out(tmp_path: Path) -> 
 def test_a_trace_of_the_linker_names_archives(tmp_path: Path) -> None:
     spec = cache_entries.spec(tmp_path / "source")
     traced = b"/usr/bin/ld: mode elf_x86_64\nobjects/a.cpp.o\n(/x/libx.a)b.o\n/x/liby.so\n"
+    traced += b"-lm (/x/libm.so)\n/x/libz.a(c.o)\n"
     found = read_inputs(spec, work(tmp_path / "work", compiled=COMPILED, traced=traced))
-    assert found.linked == ("/x/libx.a", "/x/liby.so")
+    assert found.linked == ("/x/libx.a", "/x/liby.so", "/x/libm.so", "/x/libz.a")
+
+
+@pytest.mark.parametrize("spelled", ["my lib.a", "my\\ lib.a"], ids=["GNU", "lld"])
+def test_a_linker_may_escape_spaces_or_not(tmp_path: Path, spelled: str) -> None:
+    spec = cache_entries.spec(tmp_path / "source")
+    linked = f"a.so: \n\nobjects/a.cpp.o:\n\n{spelled}:\n".encode()
+    folder = work(tmp_path / "work", compiled=COMPILED, linked=linked)
+    (folder / "my lib.a").touch()
+    assert read_inputs(spec, folder).linked == ("my lib.a",)
+
+
+def test_members_of_a_thin_archive_are_read(tmp_path: Path) -> None:
+    spec = cache_entries.spec(tmp_path / "source")
+    folder = work(tmp_path / "work", compiled=COMPILED, linked=LINKED)
+    name = "deep/a_name_of_more_than_15_letters.o"
+    table = f"{name}/\nb.o/\n".encode()
+    headers = (("//", len(table), table), ("/0", 999, b""), (f"/{len(name) + 2}", 999, b""))
+    content = b"".join(f"{kind:<48}{size:<10}`\n".encode() + after for kind, size, after in headers)
+    (folder / "libx.a").write_bytes(b"!<thin>\n" + content)
+    assert read_inputs(spec, folder).linked == ("libx.a", "source/my lib.a", name, "b.o")
+    (folder / "libx.a").write_bytes(b"!<thin>\n" + b"?" * 60)
+    with pytest.raises(UnknownInputsError, match=r"libx.a: error: the members of this thin"):
+        read_inputs(spec, folder)
 
 
 def test_a_path_that_is_not_text_is_read_back_as_the_same_bytes(tmp_path: Path) -> None:
@@ -59,6 +83,10 @@ def test_a_path_that_is_not_text_is_read_back_as_the_same_bytes(tmp_path: Path) 
         ({"compiled": b"a.o: source/b.cpp\n", "linked": LINKED}, "got those of source/b.cpp"),
         ({"compiled": b"", "linked": LINKED}, "got those of no source"),
         ({"compiled": COMPILED}, "link.d must list the files that the linker read"),
+        (
+            {"compiled": COMPILED, "linked": b"made_up.so: \n\n./libx.a:\n"},
+            "objects/a.cpp.o is missing in its list",
+        ),
     ],
 )
 def test_a_missing_or_foreign_list_is_refused(

@@ -11,6 +11,8 @@ import pytest
 from op_builder.recipe import ninja
 from op_builder.recipe.precompiled import (
     begins_with_header,
+    by_root,
+    header_flags,
     header_spec,
     hidden_header,
     with_precompiled,
@@ -69,7 +71,7 @@ def test_sources_and_flags_that_exclude_it(tmp_path: Path) -> None:
 
 
 def test_ops_that_differ_in_what_the_header_does_not_read_share_one(tmp_path: Path) -> None:
-    first = header_spec(spec(tmp_path))
+    first = header_spec(spec(tmp_path), "gcc")
     other = header_spec(
         spec(
             tmp_path,
@@ -77,12 +79,24 @@ def test_ops_that_differ_in_what_the_header_does_not_read_share_one(tmp_path: Pa
             cxx_flags=("-O3", "-DTORCH_EXTENSION_NAME=b"),
             include_dirs=("torch/include", "python"),
             bound_to={"torch": "2.13.0", "python": ".so"},
-        )
+        ),
+        "gcc",
     )
     assert first == other
     assert first.include_dirs == ("torch/include", "python")
-    assert header_spec(spec(tmp_path, cxx_flags=("-O2",))) != first
-    assert header_spec(spec(tmp_path, bound_to={"torch": "2", "python": ".so"})) != first
+    assert header_spec(spec(tmp_path, cxx_flags=("-O2",)), "gcc") != first
+    assert header_spec(spec(tmp_path, bound_to={"torch": "2", "python": ".so"}), "gcc") != first
+
+
+def test_clang_has_one_for_each_place_of_torch(tmp_path: Path) -> None:
+    """Its precompiled headers contain the absolute paths of headers."""
+    place = header_spec(spec(tmp_path), "clang")
+
+    assert f"-I{spec(tmp_path).roots['torch']}/include" in place.cxx_flags
+    assert by_root(place, f"{place.roots['torch']}/include/torch/all.h") == (
+        "torch/include/torch/all.h"
+    )
+    assert by_root(place, "/usr/include/torch/all.h") == "/usr/include/torch/all.h"
 
 
 def test_the_ninja_file_names_it_for_the_sources_that_use_it(tmp_path: Path) -> None:
@@ -91,10 +105,10 @@ def test_the_ninja_file_names_it_for_the_sources_that_use_it(tmp_path: Path) -> 
 
     assert text.count("header = $torch_extension") == 1
     assert "torch_extension" not in ninja.render_toolchain(["g++"], [])
-    assert "torch_extension = -include x/y.h" in ninja.render_toolchain(
-        ["g++"], [], precompiled="x/y.h"
-    )
-    assert "c++-header" in ninja.render(header_spec(spec(tmp_path)))
+    for family, flag in (("gcc", "-include"), ("clang", "-include-pch")):
+        rendered = ninja.render_toolchain(["c++"], [], precompiled=header_flags(family))
+        assert f"torch_extension = {flag} precompiled/" in rendered
+    assert "c++-header" in ninja.render(header_spec(spec(tmp_path), "gcc"))
 
 
 @pytest.mark.parametrize(
