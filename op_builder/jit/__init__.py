@@ -7,6 +7,7 @@ In import order:
     depfile          the syntax of the lists of files that were read
     inputs           the files that a build read
     search           where compiler and linker searched, and for which names
+    scripts          linker scripts that a linker read, but does not list
     stability        whether they stayed the same while it read them
     run_ninja        the run itself, and its progress
     fetch            a library from the remote cache

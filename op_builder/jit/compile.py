@@ -79,25 +79,19 @@ def compile_library(
         read = [spec.resolve(path) for path in inputs.all]
         appeared: list[str] = []
         try:
-            headers = header_digests(inputs.headers, spec.resolve)
-            linked = link_digests(inputs.linked, spec.resolve)
-            found = _searches(spec, toolchain, inputs, work)
-            unlisted = _unlisted_scripts(spec, found["linked"], work)
-            if unlisted:
-                inputs = replace(inputs, linked=(*inputs.linked, *unlisted))
-                linked = link_digests(inputs.linked, spec.resolve)
-                found = _searches(spec, toolchain, inputs, work)
-                read += map(spec.resolve, unlisted)
-            appeared = [spec.resolve(path) for each in found.values() for path in each["others"]]
+            digests = _digests(spec, toolchain, inputs, work)
+            read = [spec.resolve(path) for path in (*digests.headers, *digests.linked)]
+            others = [path for each in digests.lookups.values() for path in each["others"]]
+            appeared = [spec.resolve(path) for path in others]
             changed = watch.changed([*known, *read, *appeared])
         except FileNotFoundError as error:  # deleted since a tool read it
             changed = [str(error.filename)]
         if not changed:
-            _check_target(spec, headers, work)
-            outdated = [path for path in contained if headers[path] != contained[path]]
+            _check_target(spec, digests.headers, work)
+            outdated = [path for path in contained if digests.headers[path] != contained[path]]
             if outdated:  # written since the precompiled header was found
                 raise _moving_target(spec, work, spec.resolve(outdated[0]))
-            return Digests(headers, linked, found)
+            return digests
         known = list(dict.fromkeys([*known, *read, *appeared]))
         shutil.rmtree(work / "objects")
     raise _moving_target(spec, work, changed[0])
@@ -134,6 +128,23 @@ def _inputs(spec: BuildSpec, work: Path, precompiled: Iterable[str]) -> Inputs:
         return read_inputs(spec, work, precompiled)
     except UnknownInputsError as error:
         raise BuildError(spec.name, str(error), "ninja", work / "build.log") from error
+
+
+def _digests(spec: BuildSpec, toolchain: Toolchain, inputs: Inputs, work: Path) -> Digests:
+    """Return the digests of what was read, and the searches.
+
+    Raises:
+        FileNotFoundError: A file was deleted since a tool read it.
+    """
+    headers = header_digests(inputs.headers, spec.resolve)
+    linked = link_digests(inputs.linked, spec.resolve)
+    found = _searches(spec, toolchain, inputs, work)
+    scripts = _unlisted_scripts(spec, found["linked"], work)
+    unlisted = [path for path in scripts if path not in inputs.linked]
+    if unlisted:
+        more = replace(inputs, linked=(*inputs.linked, *unlisted))
+        return _digests(spec, toolchain, more, work)
+    return Digests(headers, linked, found)
 
 
 def _searches(

@@ -11,6 +11,7 @@ In import order:
     elf                 the dynamic symbols of a library
     file_identity       digests of files, remembered by their status
     elf_file            the identity of a library that is linked against
+    thin_archive        the members of archives that contain only their names
     trust               whether other users could replace a file
     private_folder      folders that only their owner can write to
     memo                facts remembered across processes

@@ -10,6 +10,7 @@ In import order:
     torch_install      torch and torch_npu, without importing them
     identity           a compiler as a value
     probe              try a compiler
+    linker             the linker that an op chooses
     compiler           find a C++ compiler that works
     detect             all of them as one value, `Toolchain`
 """
