@@ -257,7 +257,26 @@ def swiglu_group_gradient(t):
     return inputs, [leaf.grad.bfloat16(), by_weight]
 
 
+def rotated(t, alpha):
+    """Three groups of 32 columns with a rotation each, clamped to a part of their maximum."""
+    rotation = t.torch.randn(3, 32, 32).bfloat16()
+    y = t.torch.einsum("mgk,gkn->mgn", t.x.float().view(70, 3, 32), rotation.float())
+    limit = y.abs().amax(-1, keepdim=True) * float(alpha)
+    y = y.clamp(-limit, limit).reshape(70, 96)
+    inputs = [t.x, rotation, alpha, -1, "rint", 1, 0.0, False]
+    return inputs, quantized(t, y, "float8_e4m3fn", algorithm=1)
+
+
+def kronecker(t):
+    x, left = t.x.view(70, 8, 12), t.torch.randn(8, 8).bfloat16()
+    right = t.torch.randn(12, 12).bfloat16()
+    y = (left.float() @ (x.float() @ right.float())).reshape(70, 96)
+    return [x, left, right, 1.0, 7.0], quantized(t, y, "float4_e2m1", algorithm=2, top=7.0)
+
+
 CASES = {
+    "aclnnRotateQuant": lambda t: rotated(t, t.torch.tensor([0.5]).bfloat16()),
+    "aclnnFlatQuantV2": kronecker,
     "aclnnSwigluGroupQuant": lambda t: swiglu_group(t, 0),
     "aclnnSwigluGroupQuant:quotients": lambda t: swiglu_group(t, 0, rounds=False),
     "aclnnSwigluGroupQuant:microscaling": lambda t: swiglu_group(t, 1),

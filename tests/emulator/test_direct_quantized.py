@@ -98,6 +98,14 @@ CASES = {
         [t.x, t.row * 9, None, "tanh", "dynamic", "rint", 2],
         dynamic(t, t.f.gelu(t.x, approximate="tanh") * t.row * 9),
     ),
+    "aclnnFlatQuantV2": lambda t: (
+        [t.x3, t.x[:3, :3].contiguous(), t.b[:8].float()[:, :1] * t.x[:1], 0.5, 0.0],
+        flat_quantized(t),
+    ),
+    "aclnnRotateQuant": lambda t: (
+        [t.x, t.x[:4, :4].contiguous(), None, -1, "rint", 0, 0.0, False],
+        dynamic(t, (t.x.view(5, 2, 4) @ t.x[:4, :4]).view(5, 8)),
+    ),
     "aclnnFlatQuant": lambda t: (
         [t.x3, t.x[:3, :3].contiguous(), t.b[:8].float()[:, :1] * t.x[:1], 0.5],
         flat_quantized(t),

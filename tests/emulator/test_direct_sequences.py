@@ -122,6 +122,15 @@ def mhc_pre(t):
     return inputs, [h_in.half(), post, residual, None, None, None]
 
 
+def mhc_pre_without_residual(t):
+    x, phi = t.torch.randn(3, 4, 6).half(), t.torch.randn(8, 24)
+    alpha, bias, gamma = t.torch.rand(2), t.torch.randn(8), t.torch.rand(4, 6)
+    more = (t.torch.cat([phi, phi, phi]), t.torch.cat([alpha, alpha]), t.torch.cat([bias] * 3))
+    h_in, post, _ = mapped_connection(x.float(), more[0], more[1], more[2], gamma)
+    inputs = [x, phi, alpha, bias, gamma, 1e-6, 1e-3, 0]
+    return inputs, [h_in.half(), post + 1e-3, None, None, None, None]
+
+
 def sinkhorn(x, iterations, eps):
     x = x.softmax(-1) + eps
     x = x / (x.sum(-2, keepdim=True) + eps)
@@ -192,6 +201,7 @@ CASES = {
     ),
     "aclnnMhcPostBackward": hyper_connection_gradient,
     "aclnnMhcPre": mhc_pre,
+    "aclnnMhcPreV2": mhc_pre_without_residual,
     "aclnnMoeUpdateExpert": lambda t: updated_experts(t, 0),
     "aclnnMoeUpdateExpert:by token": lambda t: updated_experts(t, 1),
     "aclnnTopKTopPSample": lambda t: top_k_top_p(t, 1),

@@ -37,40 +37,80 @@ Tensor element(const Tensor& x, Int index) { return aten("select.int", x, 0, ind
 
 }  // namespace
 
-// alpha has a third element if there is an hRes.
-ACLNN_CHECKED(aclnnMhcPre, Tensor x, Tensor phi, Tensor alpha, Tensor bias, Optional<Tensor> gamma,
-              double normEps, double hcEps, Out hIn, Out hPost, Optional<Out> hRes,
-              Optional<Out> invRms, Optional<Out> hMix, Optional<Out> hPre) {
-    const Int n = x.size(-2);
-    const Int parts = alpha.numel();
-    require(parts == 2 || parts == 3,
-            "alpha must have 2 or 3 elements, got " + std::to_string(parts));
-    IntList sizes = x.sizes();
-    sizes.resize(sizes.size() - 2);
-    const auto shaped = [&](const Tensor& rows, const IntList& inner) {
-        IntList all = sizes;
-        all.insert(all.end(), inner.begin(), inner.end());
-        return rows.reshape(all);
-    };
-    const Tensor flat = x.to_float().reshape({-1, n * x.size(-1)});
-    const Tensor scale = aten("rsqrt", aten("mean.dim", flat * flat, IntList{-1}, true) + normEps);
-    const Tensor weighted = gamma.defined() ? flat * gamma.to_float().reshape({1, -1}) : flat;
-    const Tensor mix = matmul(weighted, phi.to_float().transpose(0, 1));
-    const Tensor w = mix * scale;
-    const auto mapped = [&](Int index, Int begin, Int end) {
-        return columns(w, begin, end) * element(alpha, index) + columns(bias, begin, end);
-    };
-    const Tensor pre = aten("sigmoid", mapped(0, 0, n)) + hcEps;
-    hIn = shaped((aten("unsqueeze", pre, -1) * flat.reshape({-1, n, x.size(-1)})).sum({1}),
-                 {x.size(-1)});
-    hPost = shaped(aten("sigmoid", mapped(1, n, 2 * n)) * 2.0, {n});
-    if (parts == 3) {
-        hRes = shaped(mapped(2, 2 * n, 2 * n + n * n), {n, n});
+namespace {
+
+struct MhcPreOutputs {
+    const Out& in;
+    const Out& post;
+    const Out& res;
+    const Out& inverse_rms;
+    const Out& mix;
+    const Out& pre;
+};
+
+struct MhcPre {
+    Tensor x;
+    Tensor phi;
+    Tensor alpha;  // it has a third element if there is an hRes
+    Tensor bias;
+    Tensor gamma;
+    double norm_eps;
+    double eps;
+
+    void run(const MhcPreOutputs& out) const {
+        const Int n = x.size(-2);
+        const Int parts = alpha.numel();
+        require(parts == 2 || parts == 3,
+                "alpha must have 2 or 3 elements, got " + std::to_string(parts));
+        IntList sizes = x.sizes();
+        sizes.resize(sizes.size() - 2);
+        const auto shaped = [&](const Tensor& rows, const IntList& inner) {
+            IntList all = sizes;
+            all.insert(all.end(), inner.begin(), inner.end());
+            return rows.reshape(all);
+        };
+        const Tensor flat = x.to_float().reshape({-1, n * x.size(-1)});
+        const Tensor scale =
+            aten("rsqrt", aten("mean.dim", flat * flat, IntList{-1}, true) + norm_eps);
+        const Tensor weighted = gamma.defined() ? flat * gamma.to_float().reshape({1, -1}) : flat;
+        const Tensor mix = matmul(weighted, phi.to_float().transpose(0, 1));
+        const Tensor w = mix * scale;
+        const auto mapped = [&](Int index, Int begin, Int end) {
+            return columns(w, begin, end) * element(alpha, index) + columns(bias, begin, end);
+        };
+        const Tensor pre = aten("sigmoid", mapped(0, 0, n)) + eps;
+        out.in = shaped((aten("unsqueeze", pre, -1) * flat.reshape({-1, n, x.size(-1)})).sum({1}),
+                        {x.size(-1)});
+        const Tensor post = aten("sigmoid", mapped(1, n, 2 * n)) * 2.0;
+        out.post = shaped(parts == 3 ? post : post + eps, {n});
+        if (parts == 3) {
+            out.res = shaped(mapped(2, 2 * n, 2 * n + n * n), {n, n});
+        }
+        out.inverse_rms = shaped(scale, {});
+        out.mix = shaped(mix, {mix.size(-1)});
+        out.pre = shaped(pre, {n});
     }
-    invRms = shaped(scale, {});
-    hMix = shaped(mix, {mix.size(-1)});
-    hPre = shaped(pre, {n});
-}
+};
+
+}  // namespace
+
+#define MHC_PRE_INPUTS                                                                       \
+    Tensor x, Tensor phi, Tensor alpha, Tensor bias, Optional<Tensor> gamma, double normEps, \
+        double hcEps
+#define MHC_PRE_OUTPUTS                                                               \
+    Out hIn, Out hPost, Optional<Out> hRes, Optional<Out> invRms, Optional<Out> hMix, \
+        Optional<Out> hPre
+#define MHC_PRE_BODY                                            \
+    {                                                           \
+        MhcPre{x, phi, alpha, bias, gamma, normEps, hcEps}.run( \
+            {hIn, hPost, hRes, invRms, hMix, hPre});            \
+    }
+
+ACLNN_CHECKED(aclnnMhcPre, MHC_PRE_INPUTS, MHC_PRE_OUTPUTS)
+MHC_PRE_BODY
+// opImplMode lets the matrix units round to 19 bits; ATen's products are exact in fp32.
+ACLNN_CHECKED(aclnnMhcPreV2, MHC_PRE_INPUTS, Unused<Int>, MHC_PRE_OUTPUTS)
+MHC_PRE_BODY
 
 namespace {
 

@@ -108,18 +108,6 @@ ACLNN(aclnnGeluQuant, Tensor x, Optional<Tensor> scale, Optional<Tensor> offset,
     store_quantized(y, offset.defined() ? values + offset.to_float() : values, round_mode);
 }
 
-// x is [m, n1, n2]; its matrices are multiplied from both sides.
-ACLNN_CHECKED(aclnnFlatQuant, Tensor x, Tensor left, Tensor right, double clip_ratio, Out y,
-              Out scale) {
-    check_quantized_dtype("out", y.tensor.dtype());
-    const Tensor values =
-        aten("matmul", left.to_float(), aten("matmul", x.to_float(), right.to_float()));
-    const Tensor factor = aten("amax", aten("abs", values), IntList{1, 2}, true) /
-                          (range_of(y.tensor.dtype()).max / clip_ratio);
-    scale = factor.reshape(scale.tensor.sizes());
-    store_quantized(y, values / factor);
-}
-
 namespace {
 
 /// Write the quantized updates [batch, length, n] into self, from each index on along the dimension
