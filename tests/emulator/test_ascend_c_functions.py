@@ -45,6 +45,13 @@ EXPECTED = {
     "power": "z = x * x",
     "exclusive_or": "z = (x.round().short() ^ y.round().short()).float()",
     "cumulative_sum": "z = x.view(4, 64).cumsum(1).flatten()",
+    "cumulative_sum_totals": "z[:4] = x.view(4, 64).sum(1)",
+    "layer_norm_grad": "v = x.view(4, 64).clone().requires_grad_(); "
+    "torch.nn.functional.layer_norm(v, [64], y[:64], y[64:128]).backward(y.view(4, 64)); "
+    "z = v.grad.flatten()",
+    "padded": "z[:64] = torch.nn.functional.pad(x[:56].view(4, 14), (1, 1), value=7).flatten(); "
+    "z[64:116] = x[:64].view(4, 16)[:, :13].flatten()",
+    "transposed_matrix": "z = x.view(16, 16).t().flatten()",
     "gated": "F = torch.nn.functional; z[:128] = x[:128] * F.gelu(y[:128], approximate='tanh'); "
     "z[128:] = x[:128] * F.silu(y[:128])",
     "top_k": "v = x.view(4, 64).sort(stable=True, dim=1, descending=True); "

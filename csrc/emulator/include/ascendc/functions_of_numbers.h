@@ -100,32 +100,46 @@ struct CumSumInfo {
     std::uint32_t outter = 0;
     std::uint32_t inner = 0;
 };
+enum class CumSumAlgorithm : std::uint8_t {
+    CUMSUM_ALGORITHM_LINEBYLINE = 0,
+    CUMSUM_ALGORITHM_SKLANSKY = 1
+};
 struct CumSumConfig {
     bool isLastAxis = true;
     bool isReuseSource = false;
     bool outputLastRow = false;
+    CumSumAlgorithm algorithm = CumSumAlgorithm::CUMSUM_ALGORITHM_LINEBYLINE;
 };
 constexpr CumSumConfig defaultCumSumConfig{};
 
-/// The running sums along the last axis, or along the first.
+/// The running sums along the last axis, or along the first; `lastRow` gets the whole sums.
 template <class T, const CumSumConfig& config = defaultCumSumConfig>
 void CumSum(const LocalTensor<T>& dst, const LocalTensor<T>& lastRow, const LocalTensor<T>& src,
             const CumSumInfo& info, aicore::Site site = aicore::Site::here()) {
+    static_assert(config.algorithm == CumSumAlgorithm::CUMSUM_ALGORITHM_LINEBYLINE,
+                  "CumSum: CUMSUM_ALGORITHM_SKLANSKY exists on Ascend 950 only");
     const aicore::Instruction instruction{"CumSum", aicore::Pipe::v, site};
+    aicore::core->require(info.inner * sizeof(T) % 32 == 0, "alignment",
+                          "CumSum: a row must be a multiple of 32 bytes", site);
     const std::uint64_t size = std::uint64_t{info.outter} * info.inner;
     src.use(instruction, 0, size * sizeof(T), false);
     dst.use(instruction, 0, size * sizeof(T), true);
-    for (std::uint64_t index = 0; index < size; ++index) {
-        const bool first =
-            config.isLastAxis ? index % info.inner == 0 : index < std::uint64_t{info.inner};
-        const std::uint64_t before = index - (config.isLastAxis ? 1 : info.inner);
-        dst.data()[index] = first ? src.data()[index]
-                                  : static_cast<T>(aicore::widen(dst.data()[before]) +
-                                                   aicore::widen(src.data()[index]));
-    }
+    const std::uint32_t sums = config.isLastAxis ? info.outter : info.inner;
+    const std::uint32_t steps = config.isLastAxis ? info.inner : info.outter;
     if constexpr (config.outputLastRow) {
-        lastRow.use(instruction, 0, info.inner * sizeof(T), true);
-        std::copy_n(dst.data() + size - info.inner, info.inner, lastRow.data());
+        lastRow.use(instruction, 0, sums * sizeof(T), true);
+    }
+    for (std::uint32_t sum = 0; sum < sums; ++sum) {
+        float total = 0;  // rounded where it is stored only
+        for (std::uint32_t step = 0; step < steps; ++step) {
+            const std::uint64_t at = config.isLastAxis ? std::uint64_t{sum} * info.inner + step
+                                                       : std::uint64_t{step} * info.inner + sum;
+            total += static_cast<float>(src.data()[at]);
+            dst.data()[at] = static_cast<T>(total);
+        }
+        if constexpr (config.outputLastRow) {
+            lastRow.data()[sum] = static_cast<T>(total);
+        }
     }
 }
 template <class T, const CumSumConfig& config = defaultCumSumConfig>

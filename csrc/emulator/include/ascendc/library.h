@@ -16,7 +16,6 @@ AICORE_FUNCTION_OF_TWO(ReGlu, x*(y > 0 ? y : decltype(y)(0)))
 
 namespace AscendC {
 
-enum class DataFormat : std::uint8_t { ND = 0, NZ };
 template <class T, bool isReuseSource = false>
 void SwiGLU(const LocalTensor<T>& dst, const LocalTensor<T>& src0, const LocalTensor<T>& src1,
             const float& beta, aicore::Site site = aicore::Site::here()) {

@@ -1,6 +1,8 @@
 // LocalTensor, in the memory of the core, and GlobalTensor.
 #pragma once
 
+#include <algorithm>
+
 #include "ascendc/types.h"
 
 namespace aicore {
@@ -60,11 +62,37 @@ constexpr std::uint32_t elements_in(std::uint64_t bytes) {
 
 namespace AscendC {
 
+enum class DataFormat : std::uint8_t {
+    ND = 0,
+    NZ,
+    NCHW,
+    NC1HWC0,
+    NHWC,
+    NCDHW,
+    NDC1HWC0,
+    FRACTAL_Z_3D
+};
+
 struct ShapeInfo {
+    ShapeInfo() = default;
+    explicit ShapeInfo(DataFormat format) : dataFormat(format) {}
+    ShapeInfo(std::uint8_t axes, const std::uint32_t lengths[], DataFormat format)
+        : ShapeInfo(axes, lengths, axes, lengths, format) {}
+    /// The shape with its padding, and without it.
+    ShapeInfo(std::uint8_t axes, const std::uint32_t lengths[], std::uint8_t original_axes,
+              const std::uint32_t original[], DataFormat format)
+        : shapeDim(axes), originalShapeDim(original_axes), dataFormat(format) {
+        std::copy_n(lengths, std::min<int>(axes, most_axes), shape);
+        std::copy_n(original, std::min<int>(original_axes, most_axes), originalShape);
+    }
+
+    static constexpr int most_axes = 8;
+
     std::uint8_t shapeDim = 0;
     std::uint8_t originalShapeDim = 0;
-    std::uint32_t shape[8] = {};
-    std::uint32_t originalShape[8] = {};
+    std::uint32_t shape[most_axes] = {};
+    std::uint32_t originalShape[most_axes] = {};
+    DataFormat dataFormat = DataFormat::ND;
 };
 
 /// Where a tensor lies. Kernels of libraries fill it by hand.

@@ -23,7 +23,26 @@ enum class TensorDataType : std::uint8_t {
     DT_INT8 = 2,
     DT_INT32 = 3,
     DT_UINT8 = 4,
+    DT_INT16 = 6,
+    DT_UINT16 = 7,
+    DT_UINT32 = 8,
+    DT_INT64 = 9,
+    DT_UINT64 = 10,
+    DT_DOUBLE = 11,
+    DT_BOOL = 12,
     DT_BF16 = 27
+};
+
+/// Which axes a reduction keeps (A) and which it reduces (R), for the sizes of its buffers.
+enum class ReducePattern : std::uint32_t { AR = 0, RA = 1, R, ARA, ARAR, ARARA, RAR, RARA, RARAR };
+
+/// How Sort orders: by merging blocks, or by digits, which Ascend 950 only has.
+enum class SortType : std::uint8_t { RADIX_SORT = 0, MERGE_SORT = 1 };
+struct SortConfig {
+    SortType type = SortType::RADIX_SORT;
+    bool isDescend = false;
+    bool hasSrcIndex = false;
+    bool hasDstIndex = false;
 };
 
 /// The lengths of a tensor's axes.
@@ -348,5 +367,49 @@ AICORE_NORM_TILING(GetLayerNormGradBetaNDTilingInfo, ::LayerNormGradBetaTiling)
 AICORE_NORM_TILING(GetLayerNormGradNDTilingInfo, ::LayerNormGradTiling)
 AICORE_NORM_TILING(GetRmsNormTilingInfo, ::RmsNormTiling)
 AICORE_NORM_TILING(GetDeepNormTilingInfo, ::DeepNormTiling)
+
+/// The height and width of a matrix to pad, and how many of its columns count.
+template <class Shape>
+void PadTilingFunc(const Shape& srcShape, const Shape& oriSrcShape,
+                   std::uint32_t /*stackBufferSize*/, std::uint32_t /*typeSize*/,
+                   ::PadTiling& tiling) {
+    tiling.srcHeight = static_cast<std::uint32_t>(srcShape.GetDim(0));
+    tiling.srcWidth = static_cast<std::uint32_t>(srcShape.GetDim(1));
+    tiling.srcOriWidth = static_cast<std::uint32_t>(oriSrcShape.GetDim(1));
+}
+template <class Shape>
+void UnPadTilingFunc(const Shape& srcShape, std::uint32_t /*stackBufferSize*/,
+                     std::uint32_t /*typeSize*/, ::UnPadTiling& tiling) {
+    tiling.srcHeight = static_cast<std::uint32_t>(srcShape.GetDim(0));
+    tiling.srcWidth = static_cast<std::uint32_t>(srcShape.GetDim(1));
+}
+
+/// The lengths of [B, N, S, H / N], or 1, 1 and those of a matrix.
+template <class Shape>
+void GetTransposeTilingInfo(const Shape& srcShape, std::uint32_t /*stackBufferSize*/,
+                            std::uint32_t /*typeSize*/, std::uint32_t /*transposeTypeIn*/,
+                            ::ConfusionTransposeTiling& tiling) {
+    const std::size_t axes = srcShape.GetDimNum();
+    const auto length = [&](std::size_t from_last) {
+        return axes < from_last ? 1U
+                                : static_cast<std::uint32_t>(srcShape.GetDim(axes - from_last));
+    };
+    tiling.param0 = length(4);
+    tiling.param1 = length(3);
+    tiling.param2 = length(2);
+    tiling.param3 = length(1);
+}
+template <class Shape>
+void GetConfusionTransposeTilingInfo(const Shape& srcShape, std::uint32_t stackBufferSize,
+                                     std::uint32_t typeSize, std::uint32_t transposeTypeIn,
+                                     ::ConfusionTransposeTiling& tiling) {
+    GetTransposeTilingInfo(srcShape, stackBufferSize, typeSize, transposeTypeIn, tiling);
+}
+template <class Shape>
+void GetConfusionTransposeOnlyTilingInfo(const Shape& srcShape, std::uint32_t stackBufferSize,
+                                         std::uint32_t typeSize,
+                                         ::ConfusionTransposeTiling& tiling) {
+    GetTransposeTilingInfo(srcShape, stackBufferSize, typeSize, 7, tiling);
+}
 
 }  // namespace AscendC
