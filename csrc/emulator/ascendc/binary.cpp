@@ -129,8 +129,10 @@ class Binaries final : public ascend_emulator::KernelBinaries {
         return text;
     }
     std::vector<ascend_emulator::ParameterPlace> parameters(void* handle) override {
+        const auto& parameters = static_cast<const Function*>(handle)->entry.parameters;
         std::vector<ascend_emulator::ParameterPlace> places;
-        for (const KernelParameter& one : static_cast<const Function*>(handle)->entry.parameters) {
+        places.reserve(parameters.size());
+        for (const KernelParameter& one : parameters) {
             places.push_back({one.offset, one.bytes});
         }
         return places;

@@ -48,6 +48,7 @@ fs::path programs() {
 /// Run a program in `folder` with its output in a file. The exit code, or -1.
 int run(const std::vector<std::string>& command, const fs::path& output) {
     std::vector<char*> arguments;
+    arguments.reserve(command.size() + 1);
     for (const std::string& argument : command) {
         arguments.push_back(const_cast<char*>(argument.c_str()));
     }

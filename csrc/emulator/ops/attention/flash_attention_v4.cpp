@@ -16,13 +16,15 @@ Int scores_of(const Layout& layout, const AttentionInputs& in, const OptionalInt
         return laid_out.query.size(0) * layout.heads * laid_out.query.size(2) *
                laid_out.key.size(2);
     }
+    const std::vector<Int> queries = query_ends.values.value_or(std::vector<Int>());
+    const std::vector<Int> keys = key_ends.values.value_or(std::vector<Int>());
     Int count = 0;
     Int query = 0;
     Int key = 0;
-    for (std::size_t i = 0; i < query_ends.values->size(); ++i) {
-        count += (query_ends.values->at(i) - query) * (key_ends.values->at(i) - key);
-        query = query_ends.values->at(i);
-        key = key_ends.values->at(i);
+    for (std::size_t i = 0; i < queries.size(); ++i) {
+        count += (queries[i] - query) * (keys.at(i) - key);
+        query = queries[i];
+        key = keys[i];
     }
     return count * in.query.size(1);
 }

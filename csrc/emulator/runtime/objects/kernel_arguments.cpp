@@ -201,7 +201,7 @@ int launch(const KernelArguments& list, std::uint32_t blocks, void* stream) {
         if (argument.is_placeholder) {
             copies->push_back(copy_to_device(argument.bytes.data(), argument.bytes.size()));
             address = copies->back().get();
-            from = &address;
+            from = static_cast<const void*>(&address);
         }
         std::memcpy(packed.data() + parameters[index].offset, from, parameters[index].bytes);
     }
@@ -226,18 +226,21 @@ int launch_with_placeholders(void* function, std::uint32_t blocks, const void* a
     for (std::size_t index = 0; index < count; ++index) {
         const void* const address =
             static_cast<const unsigned char*>(copy.get()) + placeholders[index].dataOffset;
-        std::memcpy(packed.data() + placeholders[index].addrOffset, &address, sizeof address);
+        std::memcpy(packed.data() + placeholders[index].addrOffset,
+                    static_cast<const void*>(&address), sizeof address);
     }
     return kernel_binaries()->launch(function, blocks, packed.data(), bytes, stream, copy);
 }
 
 int launch_with_array(void* function, std::uint32_t blocks, void* const* arguments, void* stream) {
     const auto parameters = kernel_binaries()->parameters(function);
-    if (arguments == nullptr && !parameters.empty()) {
+    if (parameters.empty()) {
+        return kernel_binaries()->launch(function, blocks, nullptr, 0, stream);
+    }
+    if (arguments == nullptr) {
         return refuse_argument("args must not be null");
     }
-    const std::size_t bytes =
-        parameters.empty() ? 0 : parameters.back().offset + parameters.back().bytes;
+    const std::size_t bytes = parameters.back().offset + parameters.back().bytes;
     std::vector<unsigned char> packed(bytes, 0);
     for (std::size_t index = 0; index < parameters.size(); ++index) {
         if (arguments[index] == nullptr) {
