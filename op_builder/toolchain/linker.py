@@ -65,8 +65,8 @@ def known_linker(
     fact: Mapping[str, Any] | None = memo.recall(memo_dir, _memo_key(compiler, choice))
     if fact is None or fact.keys() != set(_FIELDS):
         return None
-    lists = {name: tuple(fact[name]) for name in _FIELDS if name != "content"}
-    return replace(compiler, content=fact["content"], **lists)
+    fields: dict[str, Any] = {n: tuple(fact[n]) for n in _FIELDS if n != "content"}
+    return replace(compiler, content=fact["content"], **fields)
 
 
 def _memo_key(compiler: Compiler, choice: tuple[str, ...]) -> list[object]:
