@@ -151,17 +151,17 @@ def test_what_a_failed_call_leaves_is_not_blamed_on_the_program():
 
 MISSING = """
 import torch, torch_npu
-torch_npu.npu_cross_entropy_loss(torch.randn(4, 8).npu(), torch.arange(4).npu())
+x = torch.zeros(65536).npu()
+out = [torch.zeros(256, dtype=torch.int32).npu(), *torch.zeros(3, 65536).npu().unbind()]
+torch_npu.npu_hans_encode(x, out=out)
 """
-WHERE_TO_ADD = (
-    "aclnnCrossEntropyLoss is not emulated. To add it, write a row ATEN(aclnnCrossEntropyLoss, ...)"
-)
+WHERE_TO_ADD = "aclnnHansEncode is not emulated. To add it, write a row ATEN(aclnnHansEncode, ...)"
 
 
 def test_a_function_that_is_not_emulated_is_reported_with_the_place_to_add_it():
     done = ascend_ops("emulate", "--", sys.executable, "-c", MISSING)
     assert done.returncode == 1
-    name = "aclnnCrossEntropyLoss"
+    name = "aclnnHansEncode"
     assert f"{name} or {name}GetWorkspaceSize not in libopapi.so" in done.stderr  # torch_npu's
     assert done.stderr.count(WHERE_TO_ADD) == 1
     done = program("from ascend_ops.emulator import activate; activate()" + MISSING)
@@ -170,7 +170,7 @@ def test_a_function_that_is_not_emulated_is_reported_with_the_place_to_add_it():
 
 def test_other_errors_are_left_as_they_are():
     done = ascend_ops(
-        "emulate", "--", sys.executable, "-c", "raise RuntimeError('aclnnCrossEntropyLoss')"
+        "emulate", "--", sys.executable, "-c", "raise RuntimeError('aclnnHansEncode')"
     )
     assert done.returncode == 1
     assert "ascend_ops:" not in done.stderr
