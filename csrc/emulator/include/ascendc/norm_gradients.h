@@ -1,7 +1,7 @@
 // The gradient of LayerNorm: on rows of H elements in UB, in fp32, rounded once.
 #pragma once
 
-#include <vector>
+#include <cmath>
 
 #include "ascendc/normalization.h"
 
@@ -24,6 +24,32 @@ NormRows norm_rows(const Instruction& instruction, const Tiling& tiling, std::ui
     core->require(rows.count <= rows.pitch, "range",
                   "originalHLength of a norm's tiling must be at most hLength", instruction.site);
     return rows;
+}
+
+/// One row's gradient with respect to x, and `(x - mean) * rstd`.
+template <class T>
+void layer_norm_gradient(std::uint32_t count, float mean, float rstd, const T* dy, const T* x,
+                         const T* gamma, T* dx, T* normed) {
+    const auto scaled_at = [&](std::uint32_t i) { return widen(dy[i]) * widen(gamma[i]); };
+    const auto normed_at = [&](std::uint32_t i) { return (widen(x[i]) - mean) * rstd; };
+    float sum = 0;
+    float product = 0;
+    float centred = 0;
+    for (std::uint32_t i = 0; i < count; ++i) {
+        sum += scaled_at(i);
+        product += scaled_at(i) * normed_at(i);
+        centred += normed_at(i);
+    }
+    const auto elements = static_cast<float>(count);
+    // The mean's own part of the gradient: `centred` is 0 up to rounding.
+    const float of_mean = -sum + product * centred / elements;
+    for (std::uint32_t i = 0; i < count; ++i) {
+        const float scaled = scaled_at(i);
+        const float value = normed_at(i);
+        dx[i] = static_cast<T>(scaled * rstd - rstd * product * value / elements +
+                               rstd * of_mean / elements);
+        normed[i] = static_cast<T>(value);
+    }
 }
 
 }  // namespace aicore
@@ -57,33 +83,14 @@ void LayerNormGrad(const LocalTensor<T>& outputPdX, const LocalTensor<T>& resFor
     inputGamma.use(instruction, 0, rows.count * sizeof(T), false);
     outputPdX.use(instruction, 0, rows.size() * sizeof(T), true);
     resForGamma.use(instruction, 0, rows.size() * sizeof(T), true);
-    std::vector<float> scaled(rows.count);  // dy * gamma
-    std::vector<float> normed(rows.count);  // resForGamma
     for (std::uint32_t row = 0; row < rows.rows; ++row) {
         const std::size_t begin = std::size_t{row} * rows.pitch;
-        const float mean = aicore::widen(inputMean.data()[row]);
-        const float rstd =
-            1 / std::sqrt(aicore::widen(inputVariance.data()[row]) + static_cast<float>(epsilon));
-        float sum = 0;
-        float product = 0;
-        float centred = 0;
-        for (std::uint32_t index = 0; index < rows.count; ++index) {
-            scaled[index] = aicore::widen(inputDy.data()[begin + index]) *
-                            aicore::widen(inputGamma.data()[index]);
-            normed[index] = (aicore::widen(inputX.data()[begin + index]) - mean) * rstd;
-            sum += scaled[index];
-            product += scaled[index] * normed[index];
-            centred += normed[index];
-        }
-        const auto count = static_cast<float>(rows.count);
-        // The mean's own part of the gradient: `centred` is 0 up to rounding.
-        const float of_mean = -sum + product * centred / count;
-        for (std::uint32_t index = 0; index < rows.count; ++index) {
-            const float value = scaled[index] * rstd - rstd * product * normed[index] / count +
-                                rstd * of_mean / count;
-            outputPdX.data()[begin + index] = static_cast<T>(value);
-            resForGamma.data()[begin + index] = static_cast<T>(normed[index]);
-        }
+        const float variance = aicore::widen(inputVariance.data()[row]);
+        aicore::layer_norm_gradient(rows.count, aicore::widen(inputMean.data()[row]),
+                                    1 / std::sqrt(variance + static_cast<float>(epsilon)),
+                                    inputDy.data() + begin, inputX.data() + begin,
+                                    inputGamma.data(), outputPdX.data() + begin,
+                                    resForGamma.data() + begin);
     }
 }
 template <class T, bool isReuseSource = false>

@@ -5,6 +5,7 @@
 
 #include "register/tilingdata_base.h"
 #include "securec.h"
+#include "tiling/format_tiling.h"
 #include "tiling/function_tiling.h"
 #include "tiling/matmul_tiling.h"
 #include "tiling/platform/platform_ascendc.h"
