@@ -100,10 +100,10 @@ def known_search(
             looked_up += [f"{folder}/{name}" for folder in search_path(environ)]
         if program is None:
             continue
-        words = script_words(program)
-        if words and name != envs.CXX.get(environ):
-            return None
         if os.sep in name and not os.path.isabs(name):  # noqa: PTH117
+            return None
+        words = script_words(program)
+        if words and (os.sep not in name or name != envs.CXX.get(environ)):
             return None
         key, _ = _memo_key(command, program, environ, words)
         found = _restored(memo.recall(memo_dir, key))

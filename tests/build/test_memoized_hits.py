@@ -148,12 +148,20 @@ def test_a_script_as_compiler_is_memoized_with_the_variables_that_it_mentions(
     assert not is_memoized(changed)
 
 
-def test_a_script_with_arguments_is_searched_for(sandbox: Sandbox) -> None:
+@pytest.mark.parametrize("command", ["{}/wrapper -DUNUSED=1", "wrapper"])
+def test_a_script_that_is_not_named_by_its_path_alone_is_searched_for(
+    sandbox: Sandbox, command: str
+) -> None:
     script = sandbox.scratch / "wrapper"
-    make_program(script, '#!/bin/sh\nexec g++ "$@"\n')
-    loads = [load(sandbox, CXX=f"{script} -DUNUSED=1") for _ in range(3)]
+    make_program(script, '#!/bin/sh\nexec g++ "$@" -UADDEND -DADDEND=$((ADDED))\n')
+    variables = {
+        "CXX": command.format(sandbox.scratch),
+        "PATH": f"{sandbox.scratch}:{os.environ['PATH']}",
+    }
+    loads = [load(sandbox, **variables) for _ in range(3)]
 
     assert not any(map(is_memoized, loads))
+    assert load(sandbox, **variables, ADDED="1").value == 43
 
 
 def test_a_young_file_is_not_memoized(sandbox: Sandbox) -> None:
