@@ -16,6 +16,8 @@ logger = logging.getLogger(__name__)
 Hook = Callable[[ModuleType], None]
 
 _hooks: dict[str, list[Hook]] = {}
+#: The keys of `_hooks` that are patterns. They are few or none, and every import looks at them.
+_patterns: list[str] = []
 
 
 def after_import(name: str, hook: Hook) -> None:
@@ -25,19 +27,30 @@ def after_import(name: str, hook: Hook) -> None:
     been imported already, the hook is called at once.
 
     Args:
-        name: the full name of the module, or a pattern of :mod:`fnmatch` for several.
+        name: the full name of the module, or a pattern of :mod:`fnmatch` for several,
+            which contains ``*``.
         hook: is called with the module before its importer gets it.
     """
     _hooks.setdefault(name, []).append(hook)
     if not any(isinstance(finder, PostImportFinder) for finder in sys.meta_path):
         sys.meta_path.insert(0, PostImportFinder())
-    for other, module in list(sys.modules.items()):
-        if fnmatchcase(other, name) and not getattr(module.__spec__, "_initializing", False):
+    names = [name]
+    if "*" in name:
+        if name not in _patterns:
+            _patterns.append(name)
+        names = [other for other in list(sys.modules) if fnmatchcase(other, name)]
+    for imported in names:
+        module = sys.modules.get(imported)
+        if module is not None and not getattr(module.__spec__, "_initializing", False):
             _call(hook, module)
 
 
 def _hooks_of(name: str) -> list[Hook]:
-    return [hook for key, hooks in _hooks.items() if fnmatchcase(name, key) for hook in hooks]
+    found = list(_hooks.get(name, ()))
+    for pattern in _patterns:
+        if fnmatchcase(name, pattern):
+            found += _hooks[pattern]
+    return found
 
 
 class PostImportFinder:

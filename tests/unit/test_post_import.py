@@ -24,6 +24,7 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     file.write_text("VALUE = 1\n", encoding="utf-8")
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.setattr(post_import, "_hooks", {})
+    monkeypatch.setattr(post_import, "_patterns", [])
     monkeypatch.setattr(sys, "meta_path", list(sys.meta_path))
     yield file
     sys.modules.pop(NAME, None)
@@ -52,6 +53,14 @@ def test_the_module_keeps_its_loader_and_its_source(module: Path) -> None:
     assert type(found.__loader__) is type(found.__spec__.loader) is loader
     assert found.__file__ == str(module)
     assert inspect.getsource(found) == "VALUE = 1\n"
+
+
+def test_hooks_of_one_pattern_run_once_each() -> None:
+    seen: list[str] = []
+    for name in ("a", "b"):
+        after_import("module_of_*", lambda _, name=name: seen.append(name))
+    importlib.import_module(NAME)
+    assert seen == ["a", "b"]
 
 
 def test_a_reload_runs_the_hook_again() -> None:
