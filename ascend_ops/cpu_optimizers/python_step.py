@@ -62,12 +62,10 @@ def run_step(
 def _past_dispatcher(library: Any, op: str, arguments: tuple[Any, ...], check_only: bool) -> bool:
     """Return whether the call was made; if not, nothing has been changed."""
     describe = _describe()
+    if describe is None or _is_observed():
+        return False
     lists = [list(value) for value in arguments if isinstance(value, list)]
-    if (
-        describe is None
-        or _is_observed()
-        or not all(_PLAIN.issuperset(map(type, x)) for x in lists)
-    ):
+    if not all(_PLAIN.issuperset(map(type, tensors)) for tensors in lists):
         return False
     numbers = [value for value in arguments if not isinstance(value, list)]
     array = (ctypes.c_double * len(numbers))(*numbers)

@@ -19,7 +19,7 @@ from .. import envs
 from ..errors import CommandError
 from ..lazy_dataclass import dataclass
 from ..system import file_identity, process
-from .environment import LAUNCHERS
+from .environment import LAUNCHERS, search_path
 
 _GCC_PROGRAMS = ("cc1plus", "collect2", "as", "ld")
 # Clang passes it to GNU ld and gold for link-time optimization.
@@ -196,7 +196,7 @@ def _add_clang_linker(
         found.complete = False
         return
     folder, name = os.path.split(words[0])
-    searched = [*folders, *environ.get(envs.SEARCH_PATH.name, "").split(os.pathsep)]
+    searched = [*folders, *search_path(environ)]
     found.absent += [f"{earlier}/{name}" for earlier in _before(os.path.normpath(folder), searched)]
     found.add("ld", words[0])
     plugin = f"{os.path.dirname(found.programs['driver'])}/{_CLANG_PLUGIN}"  # noqa: PTH120
