@@ -13,7 +13,6 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -21,8 +20,10 @@ from ascend_ops import compile_kernel
 from op_builder import envs
 
 from .cases import CallCase
+from .emulated import one_thread, until_done
 from .implementation import CPU, OURS, DisagreementError
 from .measure import LEAST_RUNS, Sampler, interleave, no_garbage_collection
+from .npu_calls import until_queued
 from .steps import Effort, Samples
 
 UNCHECKED = f"{OURS}, without checks"
@@ -40,13 +41,8 @@ def measure_kernels(case: CallCase, effort: Effort, on_sample: Callable[[str], N
     Raises:
         DisagreementError: The kernel's sums are not torch's.
     """
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        with no_garbage_collection():
-            return Samples(_MEASURES[case.selector](effort, on_sample))
-    finally:
-        torch.set_num_threads(threads)
+    with one_thread(), no_garbage_collection():
+        return Samples(_MEASURES[case.selector](effort, on_sample))
 
 
 def _compile(effort: Effort, on_sample: Callable[[str], None]) -> dict[str, list[float]]:
@@ -82,19 +78,7 @@ def _launch(effort: Effort, on_sample: Callable[[str], None]) -> dict[str, list[
         _TORCH_NPU: lambda: torch.add(a, b, out=c),
     }
 
-    def sampler(call: Callable[[], object]) -> Sampler:
-        def sample() -> float:
-            started = time.perf_counter()
-            for _ in range(_CALLS):
-                call()
-            seconds = time.perf_counter() - started
-            _synchronize()
-            return seconds / _CALLS
-
-        sample()
-        return sample
-
-    samplers = {name: sampler(call) for name, call in calls.items()}
+    samplers = {name: until_queued(call, _CALLS) for name, call in calls.items()}
     return interleave(samplers, effort.rounds, on_sample=on_sample)
 
 
@@ -105,19 +89,8 @@ def _add(effort: Effort, on_sample: Callable[[str], None]) -> dict[str, list[flo
     c, z = torch.empty_like(a), torch.empty_like(x)
     add = compile_kernel(_source(), name="add")
 
-    def checked() -> float:
-        started = time.perf_counter()
-        add(a, b, c, _MANY)
-        _synchronize()
-        return time.perf_counter() - started
-
-    def on_the_cpu() -> float:
-        started = time.perf_counter()
-        torch.add(x, y, out=z)
-        return time.perf_counter() - started
-
-    checked()
-    on_the_cpu()
+    checked = until_done(lambda: add(a, b, c, _MANY), 1)
+    on_the_cpu = until_done(lambda: torch.add(x, y, out=z), 1)
     if not torch.equal(c.cpu(), z):
         raise DisagreementError(f"{OURS}: the kernel's sums are not torch's")
     with _child(_MANY, **{_CHECKS: "0"}) as (_, unchecked):
@@ -174,8 +147,3 @@ def _source() -> str:
 def _fewer(effort: Effort) -> int:
     """Return the number of samples that take seconds each."""
     return min(effort.rounds, LEAST_RUNS)
-
-
-def _synchronize() -> None:
-    npu: Any = torch.npu  # type: ignore[attr-defined]
-    npu.synchronize()

@@ -208,6 +208,8 @@ BENCHES = {
     BUILD: build_cases,
     CACHE: cache_cases,
 }
+#: Those that need an NPU, which may be emulated.
+ON_AN_NPU = (NPU, EMULATOR, KERNELS)
 
 
 def select(cases: Sequence[Case], patterns: Sequence[str]) -> list[Case]:

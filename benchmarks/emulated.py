@@ -7,7 +7,8 @@ Both sides compute with one thread.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -27,18 +28,26 @@ def measure_emulated(case: CallCase, effort: Effort, on_sample: Callable[[str], 
     """Measure the emulated NPU and the CPU alternately."""
     work = {"add": _add, "training-step": _training_step}[case.selector]
     count = _CALLS_PER_SAMPLE[case.selector]
+    with one_thread(), no_garbage_collection():
+        calls = {OURS: work("npu"), CPU: work("cpu")}
+        samplers = {name: until_done(call, count) for name, call in calls.items()}
+        return Samples(interleave(samplers, effort.rounds, on_sample=on_sample))
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Let torch compute on the CPU with one thread."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        with no_garbage_collection():
-            calls = {OURS: work("npu"), CPU: work("cpu")}
-            samplers = {name: _until_done(call, count) for name, call in calls.items()}
-            return Samples(interleave(samplers, effort.rounds, on_sample=on_sample))
+        yield
     finally:
         torch.set_num_threads(threads)
 
 
-def _until_done(call: Call, count: int) -> Sampler:
+def until_done(call: Call, count: int) -> Sampler:
+    """Return a sampler of the time per call until all of ``count`` are done, and call once."""
+
     def sample() -> float:
         started = time.perf_counter()
         for _ in range(count):

@@ -40,11 +40,13 @@ def measure_call(case: CallCase, effort: Effort, on_sample: Callable[[str], None
     calls = _CONTENDERS[case.selector]()
     count = _CALLS_PER_SAMPLE[case.selector]
     with no_garbage_collection():
-        samplers = {name: _sampler(call, count) for name, call in calls.items()}
+        samplers = {name: until_queued(call, count) for name, call in calls.items()}
         return Samples(interleave(samplers, effort.rounds, on_sample=on_sample))
 
 
-def _sampler(call: Call, count: int) -> Sampler:
+def until_queued(call: Call, count: int) -> Sampler:
+    """Return a sampler of the host time per call, and call once; the device is not waited for."""
+
     def sample() -> float:
         started = time.perf_counter()
         for _ in range(count):

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from ascend_ops import emulator
 
-from .cases import EMULATOR, KERNELS, NPU, OPTIMIZERS, CallCase, Case, StepCase
+from .cases import EMULATOR, KERNELS, ON_AN_NPU, OPTIMIZERS, CallCase, Case, StepCase
 from .cross_instructions import TARGETS, cross_counts
 from .implementation import OURS
 from .instructions import NotCountedError
@@ -52,7 +52,7 @@ def run(bench: str, cases: Sequence[Case], quick: bool, listener: Listener | Non
 
     listener = listener or Silent()
     first_step = next((case for case in cases if isinstance(case, StepCase)), _ADAMW)
-    emulated = bench in (NPU, EMULATOR, KERNELS) and emulator.is_active()
+    emulated = bench in ON_AN_NPU and emulator.is_active()
     machine = machine_facts(torch.get_num_threads(), isa_in_use(first_step), emulated=emulated)
     records: list[Record] = []
     absences: list[Absence] = []

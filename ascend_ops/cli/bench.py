@@ -160,7 +160,7 @@ def every(
     reports = []
     for number, (name, cases) in enumerate(_ALL.items(), 1):
         errors().print(f"bench {number} of {len(_ALL)}: {name}")
-        if name in ("npu", "emulator", "kernels"):
+        if name in _benchmarks("cases").ON_AN_NPU:
             _activate_emulator()
         file = None if json is None else json / f"{name}.json"
         reports.append(_bench(name, Options(file, plot, quick, cases, None, None)))
