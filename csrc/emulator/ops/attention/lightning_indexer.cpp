@@ -32,8 +32,7 @@ struct LightningIndexer {
     }
 
     void run(const Out& indices, const Out& values) const {
-        const Tensor query =
-            layout.query.to_float().reshape({-1, layout.query.size(-2), layout.query.size(-1)});
+        const Tensor query = flat_tokens(layout.query);
         const Tensor weight = weights.to_float().reshape({-1, weights.size(-1)});
         const Tensor keys = layout.key.to_float().reshape({-1, layout.key.size(-1)});
         const IntList table =

@@ -7,6 +7,12 @@
 
 namespace ascend_emulator {
 
+/// [tokens, heads, D] in fp32, with the rotated part at the end of D if there is one.
+inline Tensor flat_tokens(const Tensor& x, const Tensor& rope = {}) {
+    const Tensor flat = x.to_float().reshape({-1, x.size(-2), x.size(-1)});
+    return rope.defined() ? aten("cat", TensorList{flat, flat_tokens(rope)}, -1) : flat;
+}
+
 struct SparseFlashAttention {
     Tensor query;
     Tensor key;
@@ -103,18 +109,12 @@ struct SparseFlashAttention {
     }
 
     void run(const Out& out) const {
-        const auto flat = [](const Tensor& x) {
-            return x.to_float().reshape({-1, x.size(-2), x.size(-1)});
-        };
-        const auto joined = [&](const Tensor& x, const Tensor& rope) {
-            return rope.defined() ? aten("cat", TensorList{flat(x), flat(rope)}, -1) : flat(x);
-        };
-        const Tensor q = joined(query, query_rope);
-        const Tensor k = joined(key, key_rope);
-        const Tensor v = flat(value);
+        const Tensor q = flat_tokens(query, query_rope);
+        const Tensor k = flat_tokens(key, key_rope);
+        const Tensor v = flat_tokens(value);
         const IntList chosen = integers_of(indices);
         const IntList table = block_table.defined() ? integers_of(block_table) : IntList();
-        const Tensor results = full(flat(query).sizes(), Scalar{0.0}, DType::float32);
+        const Tensor results = full(flat_tokens(query).sizes(), Scalar{0.0}, DType::float32);
         const std::vector<Sequence> all = sequences();
         for (Int b = 0; b < static_cast<Int>(all.size()); ++b) {
             for (Int i = 0; i < all[as_index(b)].queries; ++i) {

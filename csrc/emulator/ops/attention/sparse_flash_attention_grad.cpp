@@ -53,15 +53,9 @@ struct SparseBackward {
 Tensor zeros_like(const Tensor& x) { return full(x.sizes(), Scalar{0.0}, DType::float32); }
 
 SparseGradients sparse_gradients(const SparseFlashAttention& attention, const Tensor& dy) {
-    const auto flat = [](const Tensor& x) {
-        return x.to_float().reshape({-1, x.size(-2), x.size(-1)});
-    };
-    const auto joined = [&](const Tensor& x, const Tensor& rope) {
-        return rope.defined() ? aten("cat", TensorList{flat(x), flat(rope)}, -1) : flat(x);
-    };
-    const SparseBackward backward{attention, joined(attention.query, attention.query_rope),
-                                  joined(attention.key, attention.key_rope), flat(attention.value),
-                                  flat(dy)};
+    const SparseBackward backward{attention, flat_tokens(attention.query, attention.query_rope),
+                                  flat_tokens(attention.key, attention.key_rope),
+                                  flat_tokens(attention.value), flat_tokens(dy)};
     const SparseGradients sums{zeros_like(backward.query), zeros_like(backward.key),
                                zeros_like(backward.value)};
     const IntList chosen = integers_of(attention.indices);

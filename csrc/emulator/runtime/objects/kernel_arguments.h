@@ -34,7 +34,7 @@ KernelArguments* create_arguments(void* function);
 int place_arguments(void* function, void* handle);
 /// The list, or null, with an error noted, if the handle is not one of a binary that is loaded.
 KernelArguments* find_arguments(const void* handle);
-/// Forget the lists of functions whose binary is no longer loaded.
+/// Delete the argument lists of functions whose binary has been unloaded.
 void drop_dead_arguments();
 
 // Each returns 0 or a code, with an error noted.
