@@ -96,18 +96,20 @@ def load_library(
         if "torch" in spec.bound_to:
             import torch  # noqa: F401 - loads the libraries that this one is linked against
 
+        handle = None
         if spec.binding == "ctypes":
             loaded: Any = _load_ctypes(library, alias)
+            handle = loaded._handle
         elif spec.binding == "python":
             loaded = _load_python(spec.name, library, alias)
         else:
-            loaded = _load_torch(spec, library, alias, functions)
+            loaded, handle = _load_torch(spec, library, alias, functions)
     except (OSError, ImportError, RuntimeError) as error:
         reason = str(error.__cause__ or error).replace(alias, str(library.path))
         raise LoadError(spec.name, library.path, reason) from error
     if library.identity not in _aliases:
         _aliases[library.identity] = alias
-        _show_real_path(alias, library.path)
+        _show_real_path(alias, library.path, handle)
     return loaded
 
 
@@ -116,7 +118,7 @@ def functions_of(module: Any) -> tuple[str, ...]:
     return module._functions if isinstance(module, OpModule) else ()
 
 
-def _show_real_path(alias: str, path: Path) -> None:
+def _show_real_path(alias: str, path: Path, handle: int | None) -> None:
     """Enter the real path in the loader's list, which debuggers and stack traces print.
 
     A later ``dlopen`` of the path then finds this library. The name is allocated with ``strdup``,
@@ -128,7 +130,8 @@ def _show_real_path(alias: str, path: Path) -> None:
         return
     strdup = ctypes.pythonapi.strdup
     strdup.restype, strdup.argtypes = ctypes.c_void_p, [ctypes.c_char_p]
-    handle = ctypes.CDLL(alias, os.RTLD_NOLOAD | os.RTLD_NOW)._handle
+    if handle is None:  # Python opened it
+        handle = ctypes.CDLL(alias, os.RTLD_NOLOAD | os.RTLD_NOW)._handle
     # The handle points to a link_map, whose second field is l_name (<link.h>).
     l_name = ctypes.c_void_p.from_address(handle + ctypes.sizeof(ctypes.c_void_p))
     l_name.value = strdup(os.fsencode(path))
@@ -159,8 +162,8 @@ def _load_ctypes(library: OpenLibrary, alias: str) -> Any:
 
 def _load_torch(
     spec: Loadable, library: OpenLibrary, alias: str, functions: Iterable[str] | None
-) -> OpModule:
-    """Load a library that registers functions with torch.
+) -> tuple[OpModule, int]:
+    """Load a library that registers functions with torch; return its module and handle.
 
     ``torch.ops.load_library`` would resolve the alias, and so open whatever has the path now.
     """
@@ -168,11 +171,11 @@ def _load_torch(
 
     import torch
 
-    ctypes.CDLL(alias)
+    handle = ctypes.CDLL(alias)._handle
     torch.ops.loaded_libraries.add(str(library.path))
     namespace = getattr(torch.ops, spec.namespace)
     names = _functions(spec, library) if functions is None else functions
-    return OpModule(spec.name, library.path, namespace, names)
+    return OpModule(spec.name, library.path, namespace, names), handle
 
 
 def _functions(spec: Loadable, library: OpenLibrary) -> list[str]:

@@ -198,7 +198,8 @@ def _precompiled(plan: Plan, work: Path, on_progress: ProgressListener | None) -
     state = os.statvfs(work)
     if state.f_bavail * state.f_frsize < _ROOM_FOR_HEADER:
         return None
-    spec = precompiled.header_spec(plan.spec, plan.toolchain.compiler().family)
+    compiler = plan.toolchain.compiler()
+    spec = precompiled.header_spec(plan.spec, compiler.family, compiler.version)
     recipe = key_of.recipe(spec, plan.toolchain)
     local = tuple(layer for layer in plan.layers if not layer.shipped)
     header_plan = Plan(spec, plan.toolchain, recipe, local, plan.build_var, plan.package)

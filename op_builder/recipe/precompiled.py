@@ -31,6 +31,8 @@ _HARMLESS = r"(?:torch|ATen|c10|pybind11)/.+|Python\.h|[a-z_]+|[a-z]+\.h"
 # Clang then records no times, which a touch would change, and keeps the content of the one header
 # in the working folder, which is gone when it is used.
 _LASTING = ("-Xclang", "-fno-pch-timestamp", "-Xclang", "-fmodules-embed-all-files")
+# Templates are then instantiated once, in the header: an op compiles in 9 CPU seconds, not in 26.
+_INSTANTIATED, _INSTANTIATED_SINCE = "-fpch-instantiate-templates", 11
 _EARLIER_INCLUDES = ("-include", "-imacros", "-include-pch")
 # The folders that the compiler searches by itself end with one of these.
 _TRIPLE = r"(?:[\w.-]+-linux[\w-]*/)?"
@@ -87,7 +89,7 @@ def begins_with_header(text: str) -> bool:
     return False
 
 
-def header_spec(spec: BuildSpec, family: str) -> BuildSpec:
+def header_spec(spec: BuildSpec, family: str, version: str) -> BuildSpec:
     """Return what the precompiled header for the sources of ``spec`` consists of.
 
     Clang requires torch's headers at the absolute paths that they had when they were precompiled,
@@ -96,11 +98,14 @@ def header_spec(spec: BuildSpec, family: str) -> BuildSpec:
     Args:
         spec: An op that can use the header.
         family: The family of the compiler.
+        version: Its version, as ``13.2.1``.
     """
     folders = tuple(path for path in spec.include_dirs if path.partition("/")[0] in _ROOTS)
     lasting: tuple[str, ...] = ()
     if family == "clang":
         lasting = (*_LASTING, *(f"-I{spec.resolve(path)}" for path in folders))
+        if int(version.partition(".")[0]) >= _INSTANTIATED_SINCE:
+            lasting = (_INSTANTIATED, *lasting)
     return BuildSpec(
         name=_NAME,
         binding=HEADER,

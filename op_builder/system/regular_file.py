@@ -8,6 +8,8 @@ import stat
 import sys
 from pathlib import Path
 
+# A larger buffer would be new memory each time; most files that are read are smaller.
+_CHUNK = 64 << 10
 _FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK  # a named pipe opens at once
 
 
@@ -42,7 +44,7 @@ def read_descriptor(descriptor: int, limit: int) -> bytes:
     """Return the content of an open file from its position on, at most ``limit`` bytes."""
     chunks: list[bytes] = []
     left = limit
-    while left > 0 and (chunk := os.read(descriptor, min(left, 1 << 20))):
+    while left > 0 and (chunk := os.read(descriptor, min(left, _CHUNK))):
         chunks.append(chunk)
         left -= len(chunk)
     return b"".join(chunks)

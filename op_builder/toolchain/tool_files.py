@@ -36,6 +36,9 @@ _GCC_SELECTED = re.compile(r"^Selected GCC installation: (/.+)$", re.MULTILINE)
 _LOADED = r"(?m)(?:=> |^\s*)(/\S.*?) \(0x"
 _LOADER_SETTINGS = ("/etc/ld.so.cache", "/etc/ld.so.preload")
 _HEAD_BYTES = 4096
+# A path or a name in a script, which may be a command.
+_SCRIPT_WORD = re.compile(rb"[\w./+-]+")
+_LONGEST_SCRIPT = 1_000_000
 
 
 @dataclass
@@ -92,6 +95,7 @@ def find_tools(command: Sequence[str], environ: Mapping[str, str], family: str) 
     else:
         _add_program("as", command, environ, folders, found)
         _add_clang_linker(command, environ, folders, found)
+    _add_behind_scripts(environ, found)
     _add_libraries(environ, found)
     found.files = list(dict.fromkeys(found.files))
     found.absent = list(dict.fromkeys(map(_shortest_missing, found.absent)))
@@ -202,6 +206,42 @@ def _add_clang_linker(
     plugin = f"{os.path.dirname(found.programs['driver'])}/{_CLANG_PLUGIN}"  # noqa: PTH120
     if os.path.isfile(plugin):  # noqa: PTH113
         found.add("lto plugin", os.path.normpath(plugin))
+
+
+def _add_behind_scripts(environ: Mapping[str, str], found: ToolFiles) -> None:
+    """Record what a script that stands for the assembler or the linker may run.
+
+    Which words of its text are commands is unknown, so all that name a program count. The driver
+    itself says what is behind a script that is the compiler's command.
+    """
+    waiting = [path for role, path in found.programs.items() if role not in ("command", "driver")]
+    known = {*found.programs.values()}
+    while waiting:
+        script = waiting.pop()
+        if not is_script(script):
+            continue
+        text = Path(script).read_bytes()[:_LONGEST_SCRIPT]
+        for word in sorted({os.fsdecode(word) for word in _SCRIPT_WORD.findall(text)}):
+            path = _command_named(word, script, environ, found)
+            if path is not None and path not in known:
+                known.add(path)
+                found.add(f"behind {os.path.basename(script)}: {word}", path)  # noqa: PTH119
+                waiting.append(path)
+
+
+def _command_named(
+    word: str, script: str, environ: Mapping[str, str], found: ToolFiles
+) -> str | None:
+    """Return the program that a word in a script runs, if any, with the paths tried before it."""
+    if os.sep in word:  # what follows a variable is looked for beside the script
+        paths = [word, f"{os.path.dirname(script)}/{word}"]  # noqa: PTH120
+    else:
+        paths = [f"{folder}/{word}" for folder in search_path(environ)]
+    for tried, path in enumerate(paths):
+        if path.startswith(os.sep) and os.access(path, os.X_OK) and os.path.isfile(path):  # noqa: PTH113
+            found.absent += paths[:tried] if os.sep not in word else []
+            return path
+    return None
 
 
 def _add_clang_settings(verbose: str, found: ToolFiles) -> None:

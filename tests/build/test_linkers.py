@@ -97,7 +97,7 @@ def test_every_input_of_a_linker_is_known(
     calls = " + ".join(f"{10**place} * {name}()" for place, name in enumerate(NAMES))
     source = SOURCE.format(declarations=declarations, calls=calls)
     link_with(sandbox, *chosen, *flags, source=source)
-    built = sandbox.load(**environ)
+    built = load(sandbox, **environ)
     linked = json.loads((built.entry / "manifest.json").read_text(encoding="utf-8"))["linked"]
     script = tmp_path / "my libraries" / "libscripted.so"
 
@@ -105,9 +105,9 @@ def test_every_input_of_a_linker_is_known(
     assert {str(file) for file in files} <= {os.path.normpath(path) for path in linked}
     assert "libc.so" in {Path(path).name for path in linked}  # glibc's is a script, too
     assert "warning" not in (built.entry / "build.log").read_text(encoding="utf-8")
-    assert sandbox.load(**environ).processes == ()
+    assert load(sandbox, **environ).processes == ()
     script.write_text(f'INPUT("{script.parent}/other.a")', encoding="utf-8")
-    assert sandbox.load(**environ).value == 1121
+    assert load(sandbox, **environ).value == 1121
 
 
 @pytest.mark.parametrize("linker", ["gold", "lld"])

@@ -105,6 +105,32 @@ def test_a_program_replaced_in_place_with_the_same_version_is_another_key(
     assert sandbox.compiles == 2
 
 
+@pytest.mark.parametrize("program", ["as", "ld"])
+@pytest.mark.parametrize("way", ["path", "name", "folder", "script"])
+def test_a_program_behind_a_script_that_stands_for_another_is_keyed(
+    sandbox: Sandbox, tmp_path: Path, program: str, way: str
+) -> None:
+    """Nix and Spack install the assembler and the linker as scripts."""
+    behind = altered(real(program), tmp_path / "behind/the-real-one")
+    called = {
+        "path": str(behind),
+        "name": behind.name,
+        "folder": f'"$(dirname "$0")/../{behind.parent.name}/{behind.name}"',
+        "script": str(make_program(tmp_path / "second", f'#!/bin/sh\nexec {behind} "$@"\n')),
+    }[way]
+    make_program(tmp_path / "bin" / program, f'#!/bin/sh\nexec {called} "$@"\n')
+    place = {"PATH": f"{tmp_path / 'bin'}:{behind.parent}:{os.environ['PATH']}", **relocated()}
+    first = sandbox.load(**place)
+    altered(real(program), behind, b"\0")
+    replaced = sandbox.load(**place)
+    altered(real(program), behind)
+    restored = sandbox.load(**place)
+
+    assert (first.value, replaced.value) == (42, 42)
+    assert replaced.entry != first.entry
+    assert restored.entry == first.entry
+
+
 def test_another_assembler_first_on_path_is_another_key_and_leaves_the_first_alone(
     sandbox: Sandbox, tmp_path: Path
 ) -> None:

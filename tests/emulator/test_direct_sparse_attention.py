@@ -83,3 +83,11 @@ CHECKED = ("aclnnLightningIndexer", "aclnnSparseFlashAttentionGrad")
 @pytest.mark.parametrize("name", CASES)
 def test_an_indexer_agrees_with_its_formula(name):
     check(name.partition(":")[0], *CASES[name](Operands()))
+
+
+@pytest.mark.parametrize(("place", "name"), [(-3, "preTokens"), (-2, "nextTokens")])
+def test_a_window_of_tokens_is_refused(place, name):
+    inputs, results = indexed(Operands())
+    inputs[place] = 2
+    with pytest.raises(RuntimeError, match=name):
+        check("aclnnLightningIndexer", inputs, results)

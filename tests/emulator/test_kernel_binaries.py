@@ -45,6 +45,21 @@ def function(binary, name):
 
 x = torch.arange(1024, dtype=torch.float32).npu()
 
+class Option(ctypes.Structure):  # aclrtLaunchKernelAttr
+    _fields_ = [("id", ctypes.c_uint32), ("value", ctypes.c_uint32 * 4)]
+
+class Options(ctypes.Structure):  # aclrtLaunchKernelCfg
+    _fields_ = [("attrs", ctypes.POINTER(Option)), ("count", ctypes.c_size_t)]
+
+def with_option(handle, number, value):
+    options = Options(ctypes.pointer(Option(number, (value, 0, 0, 0))), 1)
+    z = torch.zeros_like(x)
+    arguments = struct.pack("<QQfI", x.data_ptr(), z.data_ptr(), 2.0, 256)
+    stream = c_void_p(torch.npu.current_stream().npu_stream)
+    code = acl.aclrtLaunchKernelV2(
+        handle, 4, arguments, ctypes.c_size_t(len(arguments)), byref(options), stream)
+    return "launched" if code == 0 and torch.equal(z.cpu(), 2 * x.cpu()) else message(code)
+
 def launched(handle, factor, with_host_args=True):
     z = torch.zeros_like(x)
     packed = struct.pack("<QQfI", x.data_ptr(), z.data_ptr(), factor, 256)
@@ -75,6 +90,11 @@ assert acl.aclrtBinaryLoadFromData(data, ctypes.c_size_t(len(data)), None, byref
 of_second = function(second, "scaled")
 results["from_data"] = torch.equal(launched(of_second, 4.0), 4 * plain)
 
+for name, number, value in [
+    ("schedule", 1, 1), ("odd_schedule", 1, 7), ("no_dynamic_ub", 2, 0), ("dynamic_ub", 2, 4096),
+    ("no_offset", 4, 0), ("offset", 4, 3), ("timeout", 7, 5), ("unknown_option", 99, 0),
+]:
+    results[name] = with_option(handle, number, value)
 missing = c_void_p()
 results["no_such_kernel"] = message(acl.aclrtBinaryGetFunction(binary, b"other", byref(missing)))
 short = ctypes.create_string_buffer(8)
@@ -112,6 +132,13 @@ def test_a_loaded_kernel_runs(results: dict[str, object], case: str) -> None:
     assert results[case] is True
 
 
+@pytest.mark.parametrize("case", ["schedule", "no_dynamic_ub", "no_offset", "timeout"])
+def test_an_option_that_cannot_change_the_result_is_accepted(
+    results: dict[str, object], case: str
+) -> None:
+    assert results[case] == "launched"
+
+
 @pytest.mark.parametrize(
     ("case", "message"),
     [
@@ -120,6 +147,10 @@ def test_a_loaded_kernel_runs(results: dict[str, object], case: str) -> None:
         ("not_a_binary", "is not a binary that bisheng of the emulated CANN has linked"),
         ("no_function", "the function must be a handle of aclrtBinaryGetFunction"),
         ("function_of_unloaded", "and its binary loaded"),
+        ("odd_schedule", "schemMode must be 0 or 1, got 7"),
+        ("dynamic_ub", "a dynUBufSize other than 0 is not emulated"),
+        ("offset", "a blockDimOffset other than 0 is not emulated"),
+        ("unknown_option", "the launch attribute 99 is not emulated"),
         ("no_image", "the image must be a result of aclrtCreateBinary"),
         ("unloaded_twice", "the binary must be a handle of aclrtBinaryLoad"),
     ],

@@ -24,6 +24,8 @@ elif "-v" in words:
     print("COLLECT_GCC=" + sys.argv[0])
 elif "-dumpmachine" in words:
     print("x86_64-test-linux")
+elif "-###" in words and "-shared" in words:
+    print(' "' + {tools!r} + '/ld" "-shared"')
 elif "-###" in words:
     print(' "/usr/lib/cc1plus" "-E" "/dev/null" "-march=znver4" -mavx512f "--param" "l1=32"')
 elif words[-1].startswith("-print-prog-name="):

@@ -71,7 +71,7 @@ def test_sources_and_flags_that_exclude_it(tmp_path: Path) -> None:
 
 
 def test_ops_that_differ_in_what_the_header_does_not_read_share_one(tmp_path: Path) -> None:
-    first = header_spec(spec(tmp_path), "gcc")
+    first = header_spec(spec(tmp_path), "gcc", "12.2.0")
     other = header_spec(
         spec(
             tmp_path,
@@ -81,22 +81,34 @@ def test_ops_that_differ_in_what_the_header_does_not_read_share_one(tmp_path: Pa
             bound_to={"torch": "2.13.0", "python": ".so"},
         ),
         "gcc",
+        "12.2.0",
     )
     assert first == other
     assert first.include_dirs == ("torch/include", "python")
-    assert header_spec(spec(tmp_path, cxx_flags=("-O2",)), "gcc") != first
-    assert header_spec(spec(tmp_path, bound_to={"torch": "2", "python": ".so"}), "gcc") != first
+    assert header_spec(spec(tmp_path, cxx_flags=("-O2",)), "gcc", "12.2.0") != first
+    assert (
+        header_spec(spec(tmp_path, bound_to={"torch": "2", "python": ".so"}), "gcc", "12.2.0")
+        != first
+    )
 
 
 def test_clang_has_one_for_each_place_of_torch(tmp_path: Path) -> None:
     """Its precompiled headers contain the absolute paths of headers."""
-    place = header_spec(spec(tmp_path), "clang")
+    place = header_spec(spec(tmp_path), "clang", "19.1.7")
 
     assert f"-I{spec(tmp_path).roots['torch']}/include" in place.cxx_flags
     assert by_root(place, f"{place.roots['torch']}/include/torch/all.h") == (
         "torch/include/torch/all.h"
     )
     assert by_root(place, "/usr/include/torch/all.h") == "/usr/include/torch/all.h"
+
+
+@pytest.mark.parametrize(("version", "known"), [("10.0.1", False), ("11.0.0", True)])
+def test_only_a_clang_that_knows_the_flag_instantiates_templates_in_it(
+    tmp_path: Path, version: str, known: bool
+) -> None:
+    flags = header_spec(spec(tmp_path), "clang", version).cxx_flags
+    assert ("-fpch-instantiate-templates" in flags) == known
 
 
 def test_the_ninja_file_names_it_for_the_sources_that_use_it(tmp_path: Path) -> None:
@@ -108,7 +120,7 @@ def test_the_ninja_file_names_it_for_the_sources_that_use_it(tmp_path: Path) -> 
     for family, flag in (("gcc", "-include"), ("clang", "-include-pch")):
         rendered = ninja.render_toolchain(["c++"], [], precompiled=header_flags(family))
         assert f"torch_extension = {flag} precompiled/" in rendered
-    assert "c++-header" in ninja.render(header_spec(spec(tmp_path), "gcc"))
+    assert "c++-header" in ninja.render(header_spec(spec(tmp_path), "gcc", "12.2.0"))
 
 
 @pytest.mark.parametrize(

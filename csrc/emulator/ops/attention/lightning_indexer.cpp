@@ -66,11 +66,12 @@ struct LightningIndexer {
 
 }  // namespace
 
-// preTokens and nextTokens have one value. Slots without a key hold -1.
+// Slots without a key hold -1.
 ACLNN_CHECKED(aclnnLightningIndexer, Tensor query, Tensor key, Tensor weights,
               Optional<Tensor> actualSeqLengthsQuery, Optional<Tensor> actualSeqLengthsKey,
               Optional<Tensor> blockTable, String layoutQuery, String layoutKey, Int sparseCount,
-              Int sparseMode, Unused<Int>, Unused<Int>, bool returnValues, Out sparseIndices,
+              Int sparseMode, REFUSED_UNLESS(INT64_MAX, Int, preTokens),
+              REFUSED_UNLESS(INT64_MAX, Int, nextTokens), bool returnValues, Out sparseIndices,
               Optional<Out> sparseValues) {
     const LightningIndexer indexer = {
         {query, key, Tensor(), Tensor(), blockTable, actualSeqLengthsQuery, actualSeqLengthsKey,

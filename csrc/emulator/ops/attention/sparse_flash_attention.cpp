@@ -7,11 +7,10 @@ using namespace ascend_emulator;
     Tensor query, Tensor key, Tensor value, Tensor sparseIndices, Optional<Tensor> blockTable, \
         Optional<Tensor> actualSeqLengthsQuery, Optional<Tensor> actualSeqLengthsKv,           \
         Optional<Tensor> queryRope, Optional<Tensor> keyRope
-// preTokens and nextTokens have one value.
 #define SPARSE_ATTRIBUTES                                                                        \
     double scaleValue, Int sparseBlockSize, String layoutQuery, String layoutKv, Int sparseMode, \
-        Unused<Int>, Unused<Int>, Int attentionMode, bool returnSoftmaxLse, Out attentionOut,    \
-        Unused<Out>, Unused<Out>
+        REFUSED_UNLESS(INT64_MAX, Int, preTokens), REFUSED_UNLESS(INT64_MAX, Int, nextTokens),   \
+        Int attentionMode, bool returnSoftmaxLse, Out attentionOut, Unused<Out>, Unused<Out>
 #define SPARSE_ATTENTION                                               \
     {                                                                  \
         const SparseFlashAttention attention = {query,                 \

@@ -90,13 +90,14 @@ void store_parts(const Tensor& sum, const Tensor& like, const Out& out, const Ou
 
 }  // namespace
 
-// The gradient computes the results of the forward pass again. preTokens and nextTokens have one
-// value, and the order of additions is always the same.
+// The gradient computes the results of the forward pass again. The order of additions is always the
+// same.
 ACLNN_CHECKED(aclnnSparseFlashAttentionGrad, Tensor query, Tensor key, Tensor value,
               Tensor sparseIndices, Tensor gradOut, Unused<Tensor>, Unused<Tensor>, Unused<Tensor>,
               Optional<Tensor> actualSeqLengthsQuery, Optional<Tensor> actualSeqLengthsKv,
               Optional<Tensor> queryRope, Optional<Tensor> keyRope, double scaleValue,
-              Int sparseBlockSize, String layout, Int sparseMode, Unused<Int>, Unused<Int>,
+              Int sparseBlockSize, String layout, Int sparseMode,
+              REFUSED_UNLESS(INT64_MAX, Int, preTokens), REFUSED_UNLESS(INT64_MAX, Int, nextTokens),
               Unused<bool>, Out dQuery, Out dKey, Out dValue, Optional<Out> dQueryRope,
               Optional<Out> dKeyRope) {
     const SparseFlashAttention attention = {query,

@@ -5,6 +5,7 @@
 #include "emulator/runtime/api/entry.h"
 #include "emulator/runtime/objects/error.h"
 #include "emulator/runtime/objects/kernel_binary.h"
+#include "emulator/runtime/objects/launch_options.h"
 
 using namespace ascend_emulator;
 
@@ -102,7 +103,7 @@ aclError aclrtKernelArgsFinalize(aclrtArgsHandle list) try {
 ACL_CATCH
 
 aclError aclrtLaunchKernelWithConfig(aclrtFuncHandle function, uint32_t blocks, aclrtStream stream,
-                                     aclrtLaunchKernelCfg* /*options*/, aclrtArgsHandle list,
+                                     aclrtLaunchKernelCfg* options, aclrtArgsHandle list,
                                      void* /*reserve*/) try {
     ACL_ENTER();
     KernelArguments* const found = find_arguments(list);
@@ -112,6 +113,9 @@ aclError aclrtLaunchKernelWithConfig(aclrtFuncHandle function, uint32_t blocks, 
     if (found->function != function) {
         return fail(ACL_ERROR_RT_PARAM_INVALID,
                     "argsHandle must be one of aclrtKernelArgsInit for this function");
+    }
+    if (const int refused = check_launch_options(options)) {
+        return refused;
     }
     return launch(*found, blocks, stream);
 }

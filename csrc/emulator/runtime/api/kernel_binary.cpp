@@ -5,6 +5,7 @@
 #include "emulator/runtime/api/entry.h"
 #include "emulator/runtime/objects/error.h"
 #include "emulator/runtime/objects/kernel_arguments.h"
+#include "emulator/runtime/objects/launch_options.h"
 
 namespace ascend_emulator {
 namespace {
@@ -114,21 +115,27 @@ aclError aclrtLaunchKernel(aclrtFuncHandle function, uint32_t blocks, const void
 ACL_CATCH
 
 aclError aclrtLaunchKernelV2(aclrtFuncHandle function, uint32_t blocks, const void* arguments,
-                             size_t bytes, aclrtLaunchKernelCfg* /*options*/,
+                             size_t bytes, aclrtLaunchKernelCfg* options,
                              aclrtStream stream) try {
     ACL_ENTER();
     ACL_REQUIRE(function);
+    if (const int refused = check_launch_options(options)) {
+        return refused;
+    }
     return launch(function, blocks, arguments, bytes, stream);
 }
 ACL_CATCH
 
 aclError aclrtLaunchKernelWithHostArgs(aclrtFuncHandle function, uint32_t blocks,
-                                       aclrtStream stream, aclrtLaunchKernelCfg* /*options*/,
+                                       aclrtStream stream, aclrtLaunchKernelCfg* options,
                                        void* arguments, size_t bytes,
                                        aclrtPlaceHolderInfo* placeholders,
                                        size_t placeholder_count) try {
     ACL_ENTER();
     ACL_REQUIRE(function);
+    if (const int refused = check_launch_options(options)) {
+        return refused;
+    }
     if (placeholder_count == 0) {
         return launch(function, blocks, arguments, bytes, stream);
     }
@@ -143,10 +150,13 @@ aclError aclrtLaunchKernelWithHostArgs(aclrtFuncHandle function, uint32_t blocks
 ACL_CATCH
 
 aclError aclrtLaunchKernelWithArgsArray(void* function, uint32_t blocks, aclrtStream stream,
-                                        aclrtLaunchKernelCfg* /*options*/, void** arguments) try {
+                                        aclrtLaunchKernelCfg* options, void** arguments) try {
     ACL_ENTER();
     ACL_REQUIRE(function);
     if (const int refused = check_function(function)) {
+        return refused;
+    }
+    if (const int refused = check_launch_options(options)) {
         return refused;
     }
     return launch_with_array(function, blocks, arguments, stream);
