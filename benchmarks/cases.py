@@ -91,7 +91,22 @@ class CallCase:
     target_s: float | None = None
 
 
-Case = StepCase | LoadCase | CallCase
+@dataclass(frozen=True)
+class CompileCase:
+    """The sources of a build, or the headers that they include, each compiled by itself.
+
+    :mod:`compile_times` measures the CPU time of ``cpu_adam`` or, with ``npu``, of all NPU ops.
+    """
+
+    selector: str
+    name: str
+    npu: bool
+    headers: bool
+    target: str = "none"
+    target_s: float | None = None
+
+
+Case = StepCase | LoadCase | CallCase | CompileCase
 
 _AT_THE_LIMIT = "at least 0.97"
 _OFFLOAD = "limit 0.91, peer 1.4"
@@ -175,13 +190,17 @@ def kernel_cases(quick: bool = False) -> list[Case]:
 
 
 def build_cases(quick: bool = False) -> list[Case]:
-    """Return cold builds, of one op and of all that a machine with an NPU needs."""
+    """Return cold builds of one op and of all that a machine with an NPU needs; their parts."""
     del quick
     return [
         LOAD_CASES[0],
         LoadCase("build-cpu", "cold build, all CPU optimizers", "none"),
         LoadCase("build-npu", "cold build, all NPU ops", "at most 20 s", 20.0),
         LoadCase("build-emulator", "cold build of the emulator", "at most 45 s", 45.0),
+        CompileCase("files-cpu", "CPU time, files of cpu_adam", npu=False, headers=False),
+        CompileCase("headers-cpu", "CPU time, headers of cpu_adam", npu=False, headers=True),
+        CompileCase("files-npu", "CPU time, files of the NPU ops", npu=True, headers=False),
+        CompileCase("headers-npu", "CPU time, headers of the NPU ops", npu=True, headers=True),
     ]
 
 

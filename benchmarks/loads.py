@@ -18,17 +18,15 @@ from typing import Any
 import ascend_ops
 from op_builder import envs
 from op_builder.errors import AscendOpsError, CommandError
-from op_builder.ops.acl_runtime import AclRuntimeBuilder
-from op_builder.ops.aclnn import AclnnBuilder
 from op_builder.ops.cpu_optimizer import CPUOptimizerBuilder
 from op_builder.ops.emulator import EMULATOR_LIBRARIES
-from op_builder.ops.npu_family import NPUFamilyBuilder
 from op_builder.registry import ALL_OPS
 from op_builder.system import process
 
 from .cases import LoadCase
 from .implementation import DEEPSPEED, OURS, TORCH
 from .measure import LEAST_RUNS, AbsentError, Sampler, interleave
+from .npu_builders import is_npu_op
 from .peers import NOT_BUILT, PEER_TIMEOUT_S, why_absent
 from .records import Counts
 from .steps import Samples
@@ -192,9 +190,7 @@ def _import(setting: Setting) -> tuple[Samples, Counts]:
 
 
 def _build_npu(setting: Setting) -> tuple[Samples, Counts]:
-    kinds = (AclnnBuilder, AclRuntimeBuilder, NPUFamilyBuilder)
-    names = [cls.NAME for cls in ALL_OPS if issubclass(cls, kinds)]
-    return _build(names, setting)
+    return _build([cls.NAME for cls in ALL_OPS if is_npu_op(cls)], setting)
 
 
 def _build_cpu(setting: Setting) -> tuple[Samples, Counts]:

@@ -1,4 +1,4 @@
-"""A report as plots: steps relative to the limit, a roofline, sizes, loads."""
+"""A report as plots: steps relative to the limit, a roofline, sizes, loads, parts of builds."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from .build_plot import build_parts
 from .cases import OPTIMIZERS, format_count, format_seconds
 from .implementation import OURS
 from .limit import BLOCKED, PLAIN
@@ -20,7 +21,8 @@ def draw(report: Report, folder: Path) -> list[Path]:
 
     steps = [record for record in report.records if record.is_step and record.selector != "sizes"]
     sizes = [record for record in report.records if record.selector in ("sizes", "fp32")]
-    loads = [record for record in report.records if not record.is_step]
+    loads = [record for record in report.records if not record.is_step and not record.is_part]
+    parts = [record for record in report.records if record.is_part]
     written = []
     what = "Optimizer" if report.bench == OPTIMIZERS else "AdamW"
     with mpl.rc_context(STYLE):
@@ -34,6 +36,8 @@ def draw(report: Report, folder: Path) -> list[Path]:
             written.append(save(_sizes(sizes), report, folder / f"{report.bench}-sizes.png"))
         if loads:
             written.append(save(_loads(loads), report, folder / f"{report.bench}-loads.png"))
+        if parts:
+            written.append(save(build_parts(parts), report, folder / f"{report.bench}-files.png"))
     return written
 
 

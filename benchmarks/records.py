@@ -19,7 +19,7 @@ from op_builder.errors import AscendOpsError
 from op_builder.toolchain import Toolchain, cpu_info
 from op_builder.version import __version__
 
-from .cases import Case, StepCase
+from .cases import Case, CompileCase, StepCase
 from .implementation import OURS, is_ours
 from .limit import PLAIN
 from .measure import Spread, relative_speed, spread
@@ -74,6 +74,11 @@ class Record:
     def is_step(self) -> bool:
         """Return whether the record belongs to an optimizer step, not to a load."""
         return self.bytes is not None
+
+    @property
+    def is_part(self) -> bool:
+        """Return whether the record belongs to one file or header of a build."""
+        return self.selector.startswith(("files-", "headers-"))
 
 
 @dataclass(frozen=True)
@@ -147,6 +152,8 @@ def records_of(
     """Return one record per implementation, in the order of ``samples``, with ``counts``."""
     limit = samples.get(PLAIN)
     peers = [name for name in samples if not is_ours(name) and not name.startswith(PLAIN)]
+    if isinstance(case, CompileCase):  # files are not compared with each other
+        peers = []
     best_peer = min(peers, key=lambda name: spread(samples[name]).median, default=None)
     records = []
     for name, taken in samples.items():

@@ -8,7 +8,8 @@ from typing import Protocol
 
 from ascend_ops import emulator
 
-from .cases import EMULATOR, KERNELS, ON_AN_NPU, OPTIMIZERS, CallCase, Case, StepCase
+from .cases import EMULATOR, KERNELS, ON_AN_NPU, OPTIMIZERS, CallCase, Case, CompileCase, StepCase
+from .compile_times import measure_compile, parts, rounds
 from .cross_instructions import TARGETS, cross_counts
 from .implementation import OURS
 from .instructions import NotCountedError
@@ -61,6 +62,9 @@ def run(bench: str, cases: Sequence[Case], quick: bool, listener: Listener | Non
             samples, counts = _step(bench, case, quick, listener)
         elif isinstance(case, CallCase):
             samples, counts = _call(bench, case, quick, listener), {}
+        elif isinstance(case, CompileCase):
+            listener.begin(case, parts(case) * rounds(quick))
+            samples, counts = measure_compile(case, quick, listener.sampled), {}
         else:
             listener.begin(case, runs(case, quick))
             samples, counts = measure_load(case, quick, listener.sampled)
