@@ -211,8 +211,8 @@ def _add_clang_linker(
 def _add_behind_scripts(environ: Mapping[str, str], found: ToolFiles) -> None:
     """Record what a script that stands for the assembler or the linker may run.
 
-    Which words of its text are commands is unknown, so all that name a program count. The driver
-    itself says what is behind a script that is the compiler's command.
+    Which words of its text are commands is unknown, so all that name a program count, except for
+    its interpreter. The driver itself says what is behind a script that is the compiler's command.
     """
     waiting = [path for role, path in found.programs.items() if role not in ("command", "driver")]
     known = {*found.programs.values()}
@@ -220,7 +220,7 @@ def _add_behind_scripts(environ: Mapping[str, str], found: ToolFiles) -> None:
         script = waiting.pop()
         if not is_script(script):
             continue
-        text = Path(script).read_bytes()[:_LONGEST_SCRIPT]
+        text = Path(script).read_bytes()[:_LONGEST_SCRIPT].partition(b"\n")[2]
         for word in sorted({os.fsdecode(word) for word in _SCRIPT_WORD.findall(text)}):
             path = _command_named(word, script, environ, found)
             if path is not None and path not in known:
