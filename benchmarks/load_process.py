@@ -73,13 +73,19 @@ class _TorchLoader:
         return types.SimpleNamespace(__file__=library)
 
 
+def _runs_ninja(arguments: tuple[Any, ...]) -> bool:
+    """Return whether a process is ninja, or the supervisor that starts it."""
+    words = arguments[1] if len(arguments) > 1 and isinstance(arguments[1], list) else arguments
+    return any(os.path.basename(str(word)) == "ninja" for word in words)  # noqa: PTH119
+
+
 def _count_events() -> dict[str, int]:
     counts = {"subprocesses": 0, "locks": 0, "compiles": 0}
 
     def hook(event: str, arguments: tuple[Any, ...]) -> None:
         if event in _PROCESS_EVENTS:
             counts["subprocesses"] += 1
-            counts["compiles"] += os.path.basename(str(arguments[0])) == "ninja"  # noqa: PTH119
+            counts["compiles"] += _runs_ninja(arguments)
         elif event in _LOCK_EVENTS:
             counts["locks"] += 1
 

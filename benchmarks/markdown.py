@@ -47,8 +47,8 @@ def section(report: Report) -> str:
     if absent:
         reasons = {f"- {a.case}, {a.impl}: {_first_line(a.reason)}" for a in absent}
         lines += ["", "Not measured:", "", *sorted(reasons)]
-    lines += ["", *(f"{line}  " for line in circumstances(report).splitlines())]
-    return "\n".join(lines).rstrip() + "\n"
+    lines += ["", "\\\n".join(circumstances(report).splitlines())]
+    return "\n".join(lines) + "\n"
 
 
 def _options(report: Report) -> str:

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,9 @@ from op_builder.recipe.spec import Unit
 from op_builder.registry import ALL_OPS
 from op_builder.report.compile_commands import compile_commands
 
+ROOT = Path(__file__).resolve().parents[1]
+_CONFIGURATION = ".clang-tidy"
+
 
 def check(unit: str, database: str) -> tuple[str, int, str]:
     """Return the file, and clang-tidy's exit code and output for it."""
@@ -28,16 +33,39 @@ def check(unit: str, database: str) -> tuple[str, int, str]:
     return unit, done.returncode, done.stdout
 
 
-def write_unit(plan: Plan, unit: Unit, commands: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """Write a file that includes the sources of a unit, and return its compile command."""
-    files = [plan.spec.resolve(path) for path in unit.includes]
-    # An include of a .cpp file is a finding of its own.
-    text = "".join(f'#include "{file}"  // NOLINT(bugprone-suspicious-include)\n' for file in files)
-    written = folder / f"{plan.spec.name}_{unit.path}"
-    written.write_text(text, encoding="utf-8")
-    command = commands[files[0]]
-    arguments = [str(written) if word == files[0] else word for word in command["arguments"]]
-    return {**command, "file": str(written), "arguments": arguments}
+def copy_configurations(folder: Path) -> None:
+    """Copy each configuration to the same place in a folder: it holds for the files below it."""
+    for file in (ROOT / _CONFIGURATION, *(ROOT / "csrc").rglob(_CONFIGURATION)):
+        copy = folder / file.relative_to(ROOT)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(file, copy)
+
+
+def configured_in(file: str) -> Path:
+    """Return the folder of the configuration of a file, relative to the root."""
+    return next(
+        folder.relative_to(ROOT)
+        for folder in Path(file).parents
+        if (folder / _CONFIGURATION).exists()
+    )
+
+
+def write_units(
+    plan: Plan, unit: Unit, commands: dict[str, Any], folder: Path
+) -> Iterator[dict[str, Any]]:
+    """Write files that include the sources of a unit, and yield their compile commands."""
+    groups: dict[Path, list[str]] = {}
+    for path in unit.includes:
+        file = plan.spec.resolve(path)
+        groups.setdefault(configured_in(file), []).append(file)
+    for place, files in groups.items():
+        # An include of a .cpp file is a finding of its own.
+        lines = [f'#include "{file}"  // NOLINT(bugprone-suspicious-include)\n' for file in files]
+        written = folder / place / f"{plan.spec.name}_{unit.path}"
+        written.write_text("".join(lines), encoding="utf-8")
+        command = commands[files[0]]
+        arguments = [str(written) if word == files[0] else word for word in command["arguments"]]
+        yield {**command, "file": str(written), "arguments": arguments}
 
 
 def database(plans: list[Plan], folder: Path) -> list[dict[str, Any]]:
@@ -47,7 +75,7 @@ def database(plans: list[Plan], folder: Path) -> list[dict[str, Any]]:
         commands = {entry["file"]: entry for entry in json.loads(compile_commands([plan]))}
         for unit in plan.spec.units:
             if unit.includes:
-                units.append(write_unit(plan, unit, commands, folder))
+                units += write_units(plan, unit, commands, folder)
             else:
                 alone.append(commands[plan.spec.resolve(unit.path)])
     return [*units, *alone]
@@ -57,6 +85,7 @@ def main() -> int:
     """Print the findings; return 1 if there are any."""
     plans = [builder.plan() for builder in (cls() for cls in ALL_OPS) if builder.is_compatible()]
     with tempfile.TemporaryDirectory() as folder:
+        copy_configurations(Path(folder))
         entries = database(plans, Path(folder))
         Path(folder, "compile_commands.json").write_text(json.dumps(entries), encoding="utf-8")
         checked = list(dict.fromkeys(entry["file"] for entry in entries))

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from benchmarks import cases
 from benchmarks.arrays import Arrays
 from benchmarks.cases import StepCase
 from benchmarks.cross_instructions import TARGETS, Counter, Target
@@ -64,6 +65,19 @@ def test_the_command_measures_writes_and_draws(tmp_path: Path) -> None:
     assert sorted(path.name for path in folder.iterdir()) == ["adam-loads.png", "adam-steps.png"]
     assert "QUICK RUN" in done.stdout
     assert str(file) in done.stdout
+
+
+def test_a_compile_is_counted_behind_its_supervisor() -> None:
+    program = Path(cases.__file__).with_name("load_process.py")
+    done = subprocess.run(
+        [sys.executable, str(program), "ascend_ops", "count"],
+        env={**os.environ, "PYTHONPATH": str(program.parents[1])},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout.splitlines()[-1])["compiles"] == 1
 
 
 def test_a_warm_load_is_counted_and_standard_output_is_only_json() -> None:
