@@ -311,6 +311,7 @@ def _environment(caches: Path) -> dict[str, str]:
         envs.CACHE_DIR.name: str(caches / "ascend_ops"),
         envs.LOCK_DIR.name: str(caches / "locks"),
         "TORCH_EXTENSIONS_DIR": str(caches / "torch_extensions"),
+        "TORCH_NO_COMPILER_WRAPPER": "1",  # torch's loader would use ccache, and not be cold
         "PYTHONDONTWRITEBYTECODE": "",  # an install has .pyc files
         "TORCH_DEVICE_BACKEND_AUTOLOAD": "0",
         "DS_ACCELERATOR": "cpu",

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
-from benchmarks import peers
+from benchmarks import loads, peers
 from benchmarks.arrays import Arrays
 from benchmarks.cases import StepCase
 from benchmarks.implementation import AbsentError, DisagreementError, Implementation, Step
@@ -86,3 +90,18 @@ def test_implementations_work_on_the_same_memory() -> None:
     peer("torch fused", STEP).stepper(STEP, arrays)()
     after = [arrays.params[0], *(states[0] for states in arrays.states)]
     assert not any(torch.equal(old, new) for old, new in zip(before, after, strict=True))
+
+
+def test_the_loader_of_torch_uses_no_ccache_that_is_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its second cold load took 0.3 s."""
+    (tmp_path / "ccache").write_text("#!/bin/sh\n", encoding="utf-8")
+    (tmp_path / "ccache").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    wrapped = "from torch.utils.cpp_extension import _wrap_compiler as w; print(w('c++'))"
+    command = [sys.executable, "-c", wrapped]
+    printed = subprocess.run(
+        command, env=loads._environment(tmp_path), capture_output=True, text=True, check=True
+    ).stdout
+    assert printed.split() == ["['c++']"]
