@@ -46,7 +46,7 @@ setup(
         "ascend_ops.benchmarks": ["**/*.h", "**/*.cpp", "**/*.asc"],
         "op_builder": ["py.typed", "*.pyi", "**/*.json", "recipe/*.h"],
         "op_builder.csrc": ["**/*.h", "**/*.cpp", "**/*.inc", "**/*.asc"],
-        "ascend_ops": ["py.typed", "*.pyi", "emulator/*.txt"],
+        "ascend_ops": ["py.typed", "*.pyi", "emulator/*.txt", "emulator/cmake/**/*.cmake*"],
     },
     ext_modules=extensions,
     cmdclass={"build_ext": BuildOps, "bdist_wheel": OpWheel},

@@ -295,6 +295,9 @@ LD_LIBRARY_PATH: Variable[str] = Variable(
 PYTHONPATH: Variable[str] = Variable(
     "PYTHONPATH", str, "", "paths", "where the Python of a new process searches for modules first"
 )
+CMAKE_PREFIX_PATH: Variable[str] = Variable(
+    "CMAKE_PREFIX_PATH", str, "", "paths", "where CMake searches for packages, such as CANN's ASC"
+)
 
 #: The emulator's C++ code reads the other variables of this prefix; docs/emulator.md lists them.
 EMULATOR_PREFIX = "ASCEND_EMULATOR_"

@@ -20,7 +20,7 @@ from op_builder.ops.emulator import EMULATOR_LIBRARIES
 from op_builder.system import file_identity
 from op_builder.toolchain.torch_install import find_torch, find_torch_npu
 
-from . import cann_layout
+from . import cann_layout, cmake_modules
 from .cann_layout import write_cann
 
 if TYPE_CHECKING:
@@ -66,8 +66,12 @@ class EmulatedCann:
         }
 
     def child_environment(self, environ: Mapping[str, str]) -> dict[str, str]:
-        """Return ``environ`` for a new process whose loader finds the libraries, and npu-smi."""
-        folders = {envs.LD_LIBRARY_PATH: self.library_dir, envs.SEARCH_PATH: self.root / "bin"}
+        """Return ``environ`` for a new process that finds libraries, programs, CMake modules."""
+        folders = {
+            envs.LD_LIBRARY_PATH: self.library_dir,
+            envs.SEARCH_PATH: self.root / "bin",
+            envs.CMAKE_PREFIX_PATH: self.root / cmake_modules.PREFIX,
+        }
         paths = {
             variable.name: os.pathsep.join(filter(None, [str(folder), variable.get(environ)]))
             for variable, folder in folders.items()

@@ -13,6 +13,7 @@ from op_builder.ops.emulator import ACL_HEADERS, HCCL_HEADERS
 from op_builder.ops.own_op import OwnOp
 from op_builder.system import file_identity, process
 
+from . import cmake_modules
 from .aclnn_headers import write_headers
 from .declarations import read_declarations
 from .kernel_headers import write_kernel_headers
@@ -86,9 +87,10 @@ def digest() -> str:
     headers = sorted(_own_headers().rglob("*.h"))
     modules = sorted(Path(__file__).parent.glob("*_headers.*"))
     compiler = sorted(Path(__file__).with_name("bisheng").glob("*.py"))
-    files = [*headers, *modules, *compiler, Path(__file__)]
-    files.append(Path(__file__).with_name("declarations.py"))
-    parts = [str(_PACKAGE), process.interpreter(), *map(file_identity.digest_file, files)]
+    files = [*headers, *modules, *compiler, *cmake_modules.module_sources(), Path(__file__)]
+    files += map(Path(__file__).with_name, ("cmake_modules.py", "declarations.py"))
+    parts = [str(_PACKAGE), process.interpreter(), cmake_modules.socs()]
+    parts += map(file_identity.digest_file, files)
     return file_identity.digest_bytes("\n".join(parts).encode())
 
 
@@ -140,6 +142,7 @@ def write_cann(
     _write(npu_smi, _NPU_SMI.format(**quoted))
     npu_smi.chmod(0o755)
     _write_msprof(folder)
+    cmake_modules.write_cmake_modules(folder)
     _write_compiler_program(folder / "bin" / "bisheng", "driver", root)
     _write_compiler_program(folder / "bin" / "ld.lld", "linker", root)
 
@@ -194,7 +197,8 @@ def _link_other_paths(folder: Path) -> None:
 def _set_env(root: Path, variables: Mapping[str, str]) -> str:
     """Return the script with which a shell uses the emulated CANN."""
     lines = [f"export {name}={shlex.quote(value)}" for name, value in variables.items()]
-    for name, part in (("LD_LIBRARY_PATH", "lib64"), ("PATH", "bin")):
+    parts = {"LD_LIBRARY_PATH": "lib64", "PATH": "bin", "CMAKE_PREFIX_PATH": "lib64/cmake"}
+    for name, part in parts.items():
         path = shlex.quote(str(root / part))
         lines.append(f"export {name}={path}${{{name}:+:${name}}}")
     return "# Use this emulated CANN in a shell: . set_env.sh\n" + "\n".join(lines) + "\n"

@@ -23,12 +23,14 @@ CALL = "::aicore::launcher([=](auto... arguments) { %s(arguments...); }, "
         ("-O2 --npu-arch=dav-2201 -mllvm -enable-hiipu-vf-loop-unroll k.asc", 2201, ["k.asc"]),
         ("-std=c++17 -c host.cpp -o host.o", 2201, []),
         ("--cce-fatobj-link -shared k.o -o k.so", 2201, []),
+        ("-Xaicore-start -O2 -Xaicore-end -Xhost-start -g -Xhost-end k.asc", 2201, ["k.asc"]),
     ],
 )
 def test_a_command_line_is_understood(line: str, arch: int, kernels: list[str]) -> None:
     parsed = parse(line.split())
     assert (parsed.arch, [str(path) for path in parsed.kernels]) == (arch, kernels)
-    assert not [flag for flag in parsed.compile_flags if flag.startswith(("--cce", "--npu"))]
+    device_flags = ("--cce", "--npu", "-Xaicore", "-Xhost")
+    assert not [flag for flag in parsed.compile_flags if flag.startswith(device_flags)]
 
 
 def test_automatic_synchronisation_can_be_off() -> None:
@@ -40,13 +42,14 @@ def test_automatic_synchronisation_can_be_off() -> None:
     ("line", "stops"),
     [
         ("--cce-aicore-only k.asc -o k.o", "-c"),  # ld.lld makes the binary
+        ("--aicore-only k.asc -o k.o", "-c"),  # its name in CANN 9
         ("--cce-aicore-only -shared k.asc -o k.so", ""),
         ("k.asc -o k", ""),
     ],
 )
 def test_kernels_alone_are_compiled_to_an_object(line: str, stops: str) -> None:
     parsed = parse(line.split())
-    assert (parsed.device_only, parsed.stops) == ("--cce-aicore-only" in line, stops)
+    assert (parsed.device_only, parsed.stops) == ("aicore-only" in line, stops)
 
 
 @pytest.mark.parametrize(
@@ -129,13 +132,18 @@ def test_a_matmul_object_uses_both_kinds_of_cores() -> None:
 
 def test_the_entry_points_of_a_binary() -> None:
     source = """
+    #include "kernel_operator.h"
+    namespace a::b { __global__ void nested(int n) { } }
+    inline namespace v1 { __global__ void versioned(int n) { } }
+    #define BRACE \\
+        {
     extern "C" __global__ __aicore__ void first(GM_ADDR x) { if (x) { } }
     namespace ops { namespace { __global__ __vector__ void second(int n) { } } }
     template <class T> __global__ __aicore__ void generic(T n) { }
     __global__ __aicore__ void declared(int n);
     // __global__ void commented(int n) { }
     """
-    assert entry_points(source) == ["first", "ops::second"]
+    assert entry_points(source) == ["a::b::nested", "v1::versioned", "first", "ops::second"]
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,11 @@ _ARCH_OPTIONS = ("--npu-arch=", "--cce-aicore-arch=", "--cce-soc-version=", "--n
 # Options of the device's code generator, which a host compiler has nothing for.
 _DEVICE_PREFIXES = ("--cce-", "--asc-", "--gcc-toolchain", "--sysroot", "--target=")
 _DEVICE_OPTIONS = frozenset(["--enable-asc", "-cce-enable-plugin", "-dc"])
+# What stands between them is for the device or for the host; here one compiler takes both.
+_DEVICE_OPTIONS |= frozenset(["-Xaicore-start", "-Xaicore-end", "-Xhost-start", "-Xhost-end"])
+_DEVICE_ONLY = ("--cce-aicore-only", "--aicore-only")
 _NAME_EXPRESSION = "--aicore-name-expression="
+_LAUNCH_FUNCTIONS = "--aicore-launch-functions="
 _LANGUAGES = frozenset(["asc", "cce"])
 _WITH_VALUE = frozenset(["-o", "-I", "-D", "-U", "-L", "-l", "-include", "-isystem", "-MF", "-MT"])
 _WITH_VALUE |= frozenset(["-MQ", "-iquote", "-idirafter", "-Xlinker", "-T", "-u"])
@@ -35,9 +39,11 @@ class CommandLine:
         arch: ``__NPU_ARCH__``.
         auto_sync: Whether the compiler inserts synchronisation (``--cce-auto-sync``).
         device_only: Whether only kernels are compiled, for a binary that a program loads
-            (``--cce-aicore-only``).
+            (``--cce-aicore-only``, or ``--aicore-only``).
         name_expressions: Kernels that the binary must name by these expressions, for ``aclrtc``
             (``--aicore-name-expression=``, an option of the emulated ``bisheng`` only).
+        launch_headers: The folder for headers of functions that launch the kernels, or None for no
+            such functions (``--aicore-launch-functions=``, of the emulated ``bisheng`` only).
         compile_flags: Flags for the host compiler.
         link_flags: Flags for linking.
     """
@@ -50,6 +56,7 @@ class CommandLine:
     auto_sync: bool = True
     device_only: bool = False
     name_expressions: list[str] = field(default_factory=list)
+    launch_headers: Path | None = None
     compile_flags: list[str] = field(default_factory=list)
     link_flags: list[str] = field(default_factory=list)
 
@@ -84,7 +91,9 @@ def parse(arguments: Sequence[str]) -> CommandLine:
             line.auto_sync = argument != "--cce-auto-sync=off"
         elif argument.startswith(_NAME_EXPRESSION):
             line.name_expressions.append(argument.removeprefix(_NAME_EXPRESSION))
-        elif argument == "--cce-aicore-only":
+        elif argument.startswith(_LAUNCH_FUNCTIONS):
+            line.launch_headers = Path(argument.removeprefix(_LAUNCH_FUNCTIONS))
+        elif argument in _DEVICE_ONLY:
             line.device_only = True
         elif argument.startswith("--run-mode"):
             line.compile_flags.append("-DASCENDC_CPU_DEBUG" if argument.endswith("cpu") else "")

@@ -15,33 +15,14 @@ from op_builder.system import process
 from .command_line import CommandLine, UsageError, parse
 from .host_compiler import host_compiler, no_compiler
 from .kernels import Kernels, entry_points, find_kernels
+from .launch_functions import launch_functions, workspace_of, write_headers
 from .launches import LaunchSyntaxError, rewrite
 from .missing import advice
 from .precompiled import precompiled_header
+from .preprocessed import KEEP_KERNELS, own_text
 
 #: Where the emulated CANN keeps what kernels include.
 HEADERS = "include"
-#: Libraries of CANN that a program may be linked against, and that an emulated one may lack.
-_CANN_LIBRARIES = frozenset(
-    [
-        "ascendcl",
-        "runtime",
-        "tiling_api",
-        "platform",
-        "c_sec",
-        "register",
-        "graph_base",
-        "nnopbase",
-        "opapi",
-        "profapi",
-        "ascendc_runtime",
-        "error_manager",
-        "ascendalog",
-        "mmpa",
-        "ascend_dump",
-        "acl_rtc",
-    ]
-)
 _NEW_STANDARDS = frozenset(["20", "2a", "23", "2b", "26", "2c"])
 _INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*"([^"\n]+)"[^\n]*$', re.MULTILINE)
 _VERSION = (
@@ -86,14 +67,19 @@ class Driver:
         texts = _texts(kernel, line, self._cann / HEADERS)
         kernels = find_kernels(texts.values())
         source = _rewritten(kernel, texts, kernels)
-        if line.device_only:
-            source += _entries(texts, kernels, line.name_expressions)
         rewritten.write_text(source, encoding="utf-8")
         flags = self._flags(line, kernels)
         header = precompiled_header(self._cann / HEADERS, self._compiler, flags)
         first = [] if header is None else [f"-I{header.parent}", "-Winvalid-pch"]
         command = [self._compiler, *first, "-include", "kernel_operator.h", *flags]
-        command += [f"-iquote{kernel.resolve().parent}", line.stops or "-c", str(rewritten)]
+        command += [f"-iquote{kernel.resolve().parent}"]
+        if line.device_only or line.launch_headers is not None:
+            preprocessed = self._preprocessed(command, rewritten)
+            if preprocessed is None:
+                return 1
+            source += _appended(line, kernels, preprocessed)
+            rewritten.write_text(source, encoding="utf-8")
+        command += [line.stops or "-c", str(rewritten)]
         to_stdout = line.stops == "-E" and line.output is None
         messages: list[str] = []
         target = str(rewritten.with_suffix(".i") if to_stdout else built)
@@ -102,8 +88,17 @@ class Driver:
             sys.stderr.write(advice("\n".join(messages)))
         if to_stdout and code == 0:
             sys.stdout.write(rewritten.with_suffix(".i").read_text(encoding="utf-8"))
-        _name_source_in_depfile(line, built, rewritten, kernel)
+        _name_sources_in_depfile(line, built, rewritten, [kernel, *texts])
         return code
+
+    def _preprocessed(self, command: Sequence[str], source: Path) -> str | None:
+        """Return the project's own lines after the preprocessor, or None if it fails."""
+        output = source.with_suffix(".ii")
+        messages: list[str] = []
+        if _run([*command, KEEP_KERNELS, "-E", str(source), "-o", str(output)], messages) != 0:
+            sys.stderr.write(advice("\n".join(messages)))
+            return None
+        return own_text(output.read_text(encoding="utf-8"), self._cann)
 
     def _flags(self, line: CommandLine, kernels: Kernels) -> list[str]:
         return [
@@ -129,9 +124,8 @@ class Driver:
     def _link(self, line: CommandLine, inputs: Sequence[str]) -> int:
         libraries = self._cann / "lib64"
         output = [] if line.output is None else ["-o", str(line.output)]
-        kept = [name for name in inputs if not _is_absent(name, libraries)]
         command = [self._compiler, *line.compile_flags, f"-I{self._cann / HEADERS}"]
-        command += [*line.link_flags, *kept, *output, f"-L{libraries}"]
+        command += [*line.link_flags, *inputs, *output, f"-L{libraries}"]
         command += ["-Wl,--push-state,--as-needed", "-lascendc_emulated", "-lascendcl"]
         command += ["-Wl,--pop-state"]
         return _run(command)
@@ -200,20 +194,42 @@ def _is_rewritten(text: str) -> bool:
     return "<<<" in text or "[aicore]" in text
 
 
-def _entries(texts: dict[Path, str], kernels: Kernels, expressions: Sequence[str]) -> str:
+def _appended(line: CommandLine, kernels: Kernels, preprocessed: str) -> str:
+    """Return code to compile behind a source, and write the headers that it belongs to.
+
+    It names the kernels of a binary, and defines functions that launch kernels.
+    """
+    entries = _entries(preprocessed, kernels, line.name_expressions) if line.device_only else []
+    if line.launch_headers is None:
+        return "\n" + "".join(entries)
+    functions = launch_functions(preprocessed)
+    macros = [flag[2:].partition("=")[0] for flag in line.compile_flags if flag[:2] == "-D"]
+    try:
+        definitions = [
+            function.definition(
+                kernels.types.get(function.name, kernels.default), workspace_of(function, macros)
+            )
+            for function in functions
+        ]
+    except ValueError as error:
+        raise UsageError(f"error: {error}") from error
+    write_headers(functions, line.launch_headers)
+    return "\n" + "".join([*entries, *definitions])
+
+
+def _entries(preprocessed: str, kernels: Kernels, expressions: Sequence[str]) -> list[str]:
     """Return code that names the kernels of a binary, for programs that load it.
 
     A kernel of ``expressions``, for example ``ops::add<half>``, is named by the whole expression.
     """
-    found = dict.fromkeys(name for text in texts.values() for name in entry_points(text))
-    names = {name.rpartition("::")[2]: name for name in found}
+    names = {name.rpartition("::")[2]: name for name in entry_points(preprocessed)}
     names.update({expression: expression for expression in expressions})
     entries = []
     for number, (name, kernel) in enumerate(names.items()):
         own = kernel.partition("<")[0].rpartition("::")[2].strip()
         kind = kernels.types.get(own, kernels.default)
         entries.append(f'AICORE_ENTRY({number}, "{name}", {kind}, {kernel})\n')
-    return "\n" + "".join(entries)
+    return entries
 
 
 def _standard(flags: Sequence[str]) -> str:
@@ -239,21 +255,18 @@ def _pass_macros(arch: int, cores: int) -> list[str]:
     return macros
 
 
-def _is_absent(name: str, libraries: Path) -> bool:
-    """Return whether an input is a library of CANN that the emulated one does not have."""
-    library = name[2:] if name.startswith("-l") else ""
-    return library in _CANN_LIBRARIES and not (libraries / f"lib{library}.so").exists()
-
-
-def _name_source_in_depfile(line: CommandLine, built: Path, rewritten: Path, kernel: Path) -> None:
-    """Let a dependency file name the source instead of its rewritten copy."""
+def _name_sources_in_depfile(
+    line: CommandLine, built: Path, rewritten: Path, sources: Sequence[Path]
+) -> None:
+    """Let a dependency file name the source and the headers in it instead of the rewritten copy."""
     if not {"-MD", "-MMD"}.intersection(line.compile_flags):
         return
     flags = line.compile_flags
     depfile = Path(flags[flags.index("-MF") + 1]) if "-MF" in flags else built.with_suffix(".d")
     if depfile.is_file():
         text = depfile.read_text(encoding="utf-8")
-        depfile.write_text(text.replace(str(rewritten), str(kernel)), encoding="utf-8")
+        names = dict.fromkeys(str(source).replace(" ", "\\ ") for source in sources)
+        depfile.write_text(text.replace(str(rewritten), " ".join(names)), encoding="utf-8")
 
 
 def main(cann: Path, arguments: Sequence[str]) -> int:

@@ -45,6 +45,7 @@ _KERNEL = re.compile(
 )
 _TASK_TYPE = re.compile(r"KERNEL_TASK_TYPE_DEFAULT\s*\(\s*(\w+)\s*\)")
 _MIX = re.compile(r"__mix__\s*\(\s*1\s*,\s*([12])\s*\)")
+_DIRECTIVE = re.compile(r"^[ \t]*#(?:[^\n]*\\\n)*[^\n]*", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -96,17 +97,29 @@ def entry_points(text: str) -> list[str]:
         >>> entry_points("namespace ops { __global__ void add(int n) { } }")
         ['ops::add']
     """
-    found: list[str] = []
+    return list(dict.fromkeys(name for name, _ in kernel_definitions(text)))
+
+
+def kernel_definitions(text: str) -> list[tuple[str, str]]:
+    """Return the qualified names of the kernels that ``text`` defines, with their declarations.
+
+    Example:
+        >>> from ascend_ops.emulator.bisheng.kernels import kernel_definitions
+        >>> kernel_definitions("__global__ void add(int n) { }")
+        [('add', '__global__ void add ( int n )')]
+    """
+    found: list[tuple[str, str]] = []
     scopes: list[str | None] = []  # names of namespaces; None for other braces
     statement: list[str] = []
-    for part in tokens_of(text):
-        if part.isspace() or part.startswith(("//", "/*", "#")):
+    for part in tokens_of(_DIRECTIVE.sub("", text)):
+        if part.isspace() or part.startswith(("//", "/*")):
             continue
         if part == "{":
             declaration = " ".join(statement)
             name = _defined_kernel(declaration)
             if name and "template" not in statement and None not in scopes:
-                found.append("::".join([*(scope for scope in scopes if scope), name]))
+                qualified = "::".join([*(scope for scope in scopes if scope), name])
+                found.append((qualified, declaration))
             scopes.append(_scope_name(statement))
             statement = []
         elif part in ("}", ";"):
@@ -115,7 +128,7 @@ def entry_points(text: str) -> list[str]:
             statement = []
         else:
             statement.append(part)
-    return list(dict.fromkeys(found))
+    return found
 
 
 def _defined_kernel(declaration: str) -> str:
@@ -125,8 +138,9 @@ def _defined_kernel(declaration: str) -> str:
 
 def _scope_name(statement: list[str]) -> str | None:
     """Return the namespace that a brace opens, "" if it opens none but is transparent, or None."""
-    if statement[:1] == ["namespace"]:
-        return statement[1] if len(statement) > 1 else ""
+    words = statement[1:] if statement[:1] == ["inline"] else statement
+    if words[:1] == ["namespace"]:
+        return "".join(words[1:])
     return "" if statement[:1] == ["extern"] and len(statement) == 2 else None
 
 

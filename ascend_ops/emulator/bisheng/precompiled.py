@@ -10,7 +10,8 @@ from op_builder.errors import CommandError
 from op_builder.system import file_identity, process
 
 _HEADER = "kernel_operator.h"
-# Flags that name files or outputs, or macros of the kernel's own: the header does not see them.
+# Flags that name files or outputs, or macros of the kernel's own, which the header does not see. It
+# sees NDEBUG and macros of the standard library: GCC ignores a precompiled header without them.
 _WITH_VALUE = ("-MF", "-MT", "-MQ", "-include", "-isystem", "-iquote", "-idirafter", "-I", "-D")
 
 
@@ -51,7 +52,7 @@ def _flags_that_matter(flags: Sequence[str]) -> list[str]:
     for flag in iterator:
         if flag in _WITH_VALUE:
             next(iterator, None)
-        elif flag.startswith(("-DAICORE_", "-D__")) or not flag.startswith(
+        elif flag.startswith(("-DAICORE_", "-D_", "-DNDEBUG")) or not flag.startswith(
             ("-I", "-D", "-U", "-M", "-W")
         ):
             kept.append(flag)

@@ -13,6 +13,7 @@
 #include "ascendc/functions_of_numbers.h"
 #include "ascendc/hccl.h"
 #include "ascendc/launch.h"
+#include "ascendc/launch_function.h"
 #include "ascendc/library.h"
 #include "ascendc/list_tensor.h"
 #include "ascendc/move.h"
