@@ -12,7 +12,7 @@ from op_builder.cann.npu_arch import ARCHS
 MODULES = Path("compiler", "tikcpp", "ascendc_kernel_cmake")
 #: The folder to name in CMAKE_PREFIX_PATH, as CANN's set_env.sh does.
 PREFIX = Path("lib64", "cmake")
-_CPU_LIBRARY = "tikicpulib-config.cmake"
+_PACKAGES = ("ASCConfig.cmake", "tikicpulib-config.cmake")
 
 #: Libraries of CANN that projects link and whose functions are in the headers here, or that only
 #: CANN's own code calls. An empty archive serves `-l`, and no program finds it at run time.
@@ -60,12 +60,9 @@ def socs() -> str:
 def write_cmake_modules(folder: Path) -> None:
     """Write the modules into the emulated CANN at ``folder``, and the archives that they link."""
     modules = folder / MODULES
-    shutil.copytree(_sources(), modules, ignore=shutil.ignore_patterns(_CPU_LIBRARY))
+    shutil.copytree(_sources(), modules)
     (modules / "socs.cmake").write_text(socs(), encoding="utf-8")
     (modules.parent / "tikcfw").symlink_to(Path("..", "..", "include"))
-    cpu_library = folder / "tools" / "tikicpulib" / "lib" / "cmake"
-    cpu_library.mkdir(parents=True)
-    shutil.copy(_sources() / _CPU_LIBRARY, cpu_library)
     _link_other_places(folder)
     for name in EMPTY_ARCHIVES:
         (folder / "lib64" / f"lib{name}.a").write_bytes(b"!<arch>\n")
@@ -85,4 +82,8 @@ def _link_other_places(folder: Path) -> None:
     (samples / "cmake").symlink_to(Path("..", "..", "..", MODULES))
     prefix = folder / PREFIX
     prefix.mkdir()
-    (prefix / "ASCConfig.cmake").symlink_to(Path("..", "..", MODULES, "ASCConfig.cmake"))
+    for name in _PACKAGES:
+        (prefix / name).symlink_to(Path("..", "..", MODULES, name))
+    cpu_library = folder / "tools" / "tikicpulib" / "lib"
+    cpu_library.mkdir(parents=True)
+    (cpu_library / "cmake").symlink_to(Path("..", "..", "..", PREFIX))

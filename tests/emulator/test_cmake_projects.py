@@ -158,7 +158,12 @@ WRONG = {
         "CMAKE_ASC_RUN_MODE must be npu, got",
     ),
     "cpu_library": (
-        "find_package(tikicpulib REQUIRED PATHS $ENV{ASCEND_HOME_PATH}/tools/tikicpulib/lib/cmake)",
+        "find_package(tikicpulib REQUIRED)",
+        "tikicpulib, CANN's library that runs kernels on the CPU, is not in the emulated CANN",
+    ),
+    "cpu_library_by_its_folder": (
+        "find_package(tikicpulib REQUIRED NO_DEFAULT_PATH PATHS "
+        "$ENV{ASCEND_HOME_PATH}/tools/tikicpulib/lib/cmake)",
         "tikicpulib, CANN's library that runs kernels on the CPU, is not in the emulated CANN",
     ),
     "object_library": (

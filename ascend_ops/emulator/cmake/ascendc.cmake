@@ -14,5 +14,12 @@ endif()
 ascendc_check_run_mode(RUN_MODE)
 ascendc_set_soc("${SOC_VERSION}")
 enable_language(ASC)
+
+# What host programs link beside the library, in CANN's samples.
+if(NOT TARGET host_intf_pub)
+  add_library(host_intf_pub INTERFACE)
+  target_include_directories(host_intf_pub INTERFACE "${ASCEND_CANN_PACKAGE_PATH}/include")
+  target_link_directories(host_intf_pub INTERFACE "${ASCEND_CANN_PACKAGE_PATH}/lib64")
+endif()
 # As with CANN's file, programs find libraries by LD_LIBRARY_PATH.
 set(CMAKE_SKIP_RPATH TRUE)
