@@ -95,6 +95,8 @@ def test_the_wheel_holds_the_op_and_is_bound_to_no_python(wheel: Path) -> None:
     assert sum(name.endswith("cpu_adam.so") for name in names) == 1
     assert any(name == "op_builder/csrc/cpu/adam/adam.cpp" for name in names)
     assert any(name == "ascend_ops/benchmarks/__init__.py" for name in names)
+    modules = {Path(name).name for name in names if name.startswith("ascend_ops/emulator/cmake/")}
+    assert {"ascendc.cmake", "CMakeASCCompiler.cmake.in"} <= modules
     assert not any(name.startswith(("tests/", "op_builder/prebuilt/staging")) for name in names)
 
 
