@@ -212,7 +212,7 @@ def _add_behind_scripts(environ: Mapping[str, str], found: ToolFiles) -> None:
     """Record what a script that stands for the assembler or the linker may run.
 
     Which words of its text are commands is unknown, so all that name a program count, except for
-    its interpreter. The driver itself says what is behind a script that is the compiler's command.
+    its interpreter. What is behind a compiler that is a script is known from its driver.
     """
     waiting = [path for role, path in found.programs.items() if role not in ("command", "driver")]
     known = {*found.programs.values()}
