@@ -22,12 +22,14 @@ def outside_environment(**variables: str) -> dict[str, str]:
     return {**kept, **variables}
 
 
-def run(code: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    """Run a program on the emulated NPU, as a user starts it."""
+def run(
+    code: str, *, options: tuple[str, ...] = (), **variables: str
+) -> subprocess.CompletedProcess[str]:
+    """Run a program on the emulated NPU, as a user starts it, with options of ``emulate``."""
     environ = {**os.environ, "TORCH_DEVICE_BACKEND_AUTOLOAD": "1", **variables}
-    command = [sys.executable, "-c", "from ascend_ops.cli.main import run; run()", "emulate", "--"]
+    command = [sys.executable, "-c", "from ascend_ops.cli.main import run; run()", "emulate"]
     return subprocess.run(
-        [*command, sys.executable, "-c", textwrap.dedent(code)],
+        [*command, *options, "--", sys.executable, "-c", textwrap.dedent(code)],
         env=environ,
         capture_output=True,
         text=True,

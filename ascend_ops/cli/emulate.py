@@ -33,6 +33,14 @@ def emulate(
         str | None,
         typer.Option(help="Write a Chrome trace to this file; %p stands for the process id."),
     ] = None,
+    kernel_trace: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="Write a modelled timeline of kernels in Ascend C, per core and pipe, to this "
+            "file. It is computed from assumed costs: not a measurement, and not NPU speed.",
+        ),
+    ] = None,
     coverage: Annotated[
         bool,
         typer.Option("--coverage", help="Show which functions of CANN are emulated."),
@@ -49,7 +57,14 @@ def emulate(
     lists the ASCEND_EMULATOR_ variables for further options.
     """
     _check(command, json, coverage, output)
-    options = _variables(DEVICES=devices, SOC=soc, RACES=int(races) or None, TRACE_FILE=trace)
+    _check_traces(command, {"--trace": trace, "--kernel-trace": kernel_trace})
+    options = _variables(
+        DEVICES=devices,
+        SOC=soc,
+        RACES=int(races) or None,
+        TRACE_FILE=trace,
+        KERNEL_TRACE=kernel_trace,
+    )
     environ = {**envs.process_environment(), **options}
     cann = _built(environ)
     if command:
@@ -71,6 +86,17 @@ def _check(command: list[str] | None, json: bool, coverage: bool, output: Path |
         )
     if output is not None and (json or not coverage):
         raise typer.BadParameter("--output requires --coverage, and cannot be used with --json")
+
+
+def _check_traces(command: list[str] | None, traces: Mapping[str, str | None]) -> None:
+    """Refuse an empty file name, and a trace without a program."""
+    for option, file in traces.items():
+        if file == "":
+            raise typer.BadParameter(f"{option} must be a file, got ''")
+        if file is not None and not command:
+            raise typer.BadParameter(
+                f"{option} requires a program, as in `emulate {option} FILE -- python train.py`"
+            )
 
 
 def _variables(**options: object) -> dict[str, str]:

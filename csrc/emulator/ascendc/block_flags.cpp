@@ -25,7 +25,9 @@ void Launch::set_block_flag(Core& core, int block, int event, Site site) {
     while (flag.set) {  // until the wait before has taken it
         wait_in_block(fiber, site);
     }
-    flag = {true, tell(fiber)};
+    core.stall("IBSet", site, flag.taken);
+    flag.set = true;
+    flag.told = tell(fiber, Pipe::all);
     wake_blocks();
 }
 
@@ -35,9 +37,11 @@ void Launch::wait_block_flag(Core& core, int block, int event, Site site) {
     while (!flag.set) {
         wait_in_block(fiber, site);
     }
-    learn(fiber, flag.clock);
+    learn(fiber, flag.told);
+    core.stall("IBWait", site, flag.told.time);
     flag.set = false;
     core.barrier(Pipe::all);
+    flag.taken = core.time(Pipe::all);
     wake_blocks();
 }
 

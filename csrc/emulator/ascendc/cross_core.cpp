@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "emulator/ascendc/core_clock.h"
+#include "emulator/ascendc/costs.h"
 #include "emulator/ascendc/launch.h"
 #include "emulator/ascendc/shadow.h"
 
@@ -58,12 +59,13 @@ bool Launch::release_sync() {
     if (!std::all_of(group.begin(), group.end(), waits)) {
         return false;
     }
-    CoreClock all(fibers_.size(), 0);
+    Told all{CoreClock(fibers_.size(), 0)};
     for (Fiber* fiber : group) {
-        join(all, tell(*fiber));
+        join(all, tell(*fiber, Pipe::all));
     }
     for (Fiber* fiber : group) {
         learn(*fiber, all);
+        fiber->core->stall("SyncAll", fiber->site, all.time + sync_all_cycles());
         fiber->state = Fiber::State::ready;
     }
     return true;
@@ -77,7 +79,7 @@ void Launch::deliver(int id, const std::vector<Fiber*>& from, const std::vector<
             return;
         }
     }
-    CoreClock all(fibers_.size(), 0);
+    Told all{CoreClock(fibers_.size(), 0)};
     for (Fiber* fiber : from) {
         join(all, fiber->outbox[id].front());
         fiber->outbox[id].pop_front();
@@ -96,13 +98,13 @@ void Launch::deliver(int id, const std::vector<Fiber*>& from, const std::vector<
     }
 }
 
-void Launch::set_flag(Core& core, int mode, int id, Site site) {
+void Launch::set_flag(Core& core, int mode, Pipe pipe, int id, Site site) {
     if (id < 0 || id >= flag_ids) {
         core.end("flag", "CrossCoreSetFlag: the flag id must be 0 to 15, got " + std::to_string(id),
                  site);
     }
     Fiber& fiber = *fibers_[core.index];
-    fiber.outbox[id].push_back(tell(fiber));
+    fiber.outbox[id].push_back(tell(fiber, pipe));
     const bool cube = core.is_cube();
     if (mode == 0) {
         deliver(id, cores_of_kind(cube), cores_of_kind(cube), site);
@@ -132,8 +134,9 @@ void Launch::wait_flag(Core& core, int id, Site site) {
         give_way(fiber);
     }
     learn(fiber, fiber.inbox[id].front());
+    core.stall("CrossCoreWaitFlag", site, fiber.inbox[id].front().time);
     fiber.inbox[id].pop_front();
-    core.barrier(Pipe::all);
+    core.tell_all_pipes();
 }
 
 }  // namespace aicore

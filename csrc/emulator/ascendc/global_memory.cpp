@@ -5,6 +5,7 @@
 #include "ascendc/types.h"
 #include "emulator/ascendc/launch.h"
 #include "emulator/ascendc/shadow.h"
+#include "emulator/ascendc/timeline.h"
 #include "emulator/interface/services.h"
 
 namespace aicore {
@@ -77,6 +78,9 @@ void* Launch::global(Core& core, const Instruction& instruction, const void* add
                                                   : std::to_string(bytes - (live->end - begin)) +
                                                         " lie behind the end of the allocation");
         core.end("bounds", what, instruction.site);
+    }
+    if (core.timeline != nullptr) {
+        core.timeline->access_global(instruction, host, bytes, writes);
     }
     if (!checks) {
         return host;

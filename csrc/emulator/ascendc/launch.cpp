@@ -52,6 +52,7 @@ Launch::Launch(const KernelLaunch& kernel, void* stream)
     : auto_sync(kernel.auto_sync),
       checks(ascend_emulator::services().options().kernel_checks),
       kernel_(kernel),
+      trace_(KernelTrace::begin(kernel.name, kernel.blocks, kernel.auto_sync)),
       stream_(stream) {
     instructions_.push_back({"", Pipe::s, {"", 0}});
 }
@@ -81,6 +82,7 @@ void Launch::make_cores() {
             fiber->core->tiling_key = kernel_.tiling_key;
             fiber->core->launch = this;
             fiber->core->index = static_cast<std::uint32_t>(fibers_.size());
+            fiber->core->timeline = trace_ == nullptr ? nullptr : trace_->add(*fiber->core);
             fibers_.push_back(std::move(fiber));
         }
     }
@@ -143,6 +145,9 @@ std::string Launch::run() {
     while (run_ready() || release_sync()) {
     }
     report_deadlock();
+    if (trace_ != nullptr) {
+        trace_->write();
+    }
     if (checks) {
         check_spans();
         check_lines();
@@ -242,8 +247,8 @@ void Core::clean_cache(const void* address) { launch->clean_cache(*this, address
 
 void Core::sync_all(bool vector_only, Site site) { launch->sync_all(*this, vector_only, site); }
 
-void Core::set_cross_core_flag(int mode, Pipe /*pipe*/, int id, Site site) {
-    launch->set_flag(*this, mode, id, site);
+void Core::set_cross_core_flag(int mode, Pipe pipe, int id, Site site) {
+    launch->set_flag(*this, mode, pipe, id, site);
 }
 
 void Core::wait_cross_core_flag(int id, Site site) { launch->wait_flag(*this, id, site); }

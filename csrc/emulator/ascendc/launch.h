@@ -16,6 +16,7 @@
 #include "ascendc/core.h"
 #include "ascendc/kernel_launch.h"
 #include "emulator/ascendc/data_cache.h"
+#include "emulator/ascendc/kernel_trace.h"
 
 namespace aicore {
 
@@ -35,10 +36,17 @@ struct Span {
     bool cached;  // by scalar code, through the data cache of the core
 };
 
+/// What a core tells others, and when, in the timeline.
+struct Told {
+    CoreClock clock;
+    std::uint64_t time = 0;
+};
+
 /// A flag of IBSet, by the block and the event that it names.
 struct BlockFlag {
     bool set = false;
-    CoreClock clock;
+    Told told;
+    std::uint64_t taken = 0;  // when the last wait took it, in the timeline
 };
 
 /// A range of live global memory, by host addresses.
@@ -58,10 +66,10 @@ struct Fiber {
     std::unique_ptr<char[]> stack;
     std::unique_ptr<Core> core;
 
-    CoreClock clock;                               // what the core knows
-    std::vector<CoreClock> known;                  // the same, after each wait
-    std::array<std::deque<CoreClock>, 16> inbox;   // flags that were set for it
-    std::array<std::deque<CoreClock>, 16> outbox;  // flags that wait for the others' to be set
+    CoreClock clock;                          // what the core knows
+    std::vector<CoreClock> known;             // the same, after each wait
+    std::array<std::deque<Told>, 16> inbox;   // flags that were set for it
+    std::array<std::deque<Told>, 16> outbox;  // flags that wait for the others' to be set
 };
 
 class Launch {
@@ -79,7 +87,7 @@ class Launch {
     void clean_cache(const Core& core, const void* address);
     void report(const Core& core, const char* kind, const std::string& what, Site site);
     void sync_all(Core& core, bool vector_only, Site site);
-    void set_flag(Core& core, int mode, int id, Site site);
+    void set_flag(Core& core, int mode, Pipe pipe, int id, Site site);
     void wait_flag(Core& core, int id, Site site);
     void set_block_flag(Core& core, int block, int event, Site site);
     void wait_block_flag(Core& core, int block, int event, Site site);
@@ -109,6 +117,7 @@ class Launch {
     std::string describe(const Fiber& fiber) const;
 
     const KernelLaunch& kernel_;
+    const std::unique_ptr<KernelTrace> trace_;  // or null
     void* const stream_;
     std::vector<std::unique_ptr<Fiber>> fibers_;
     ucontext_t scheduler_{};

@@ -4,6 +4,7 @@
 #include "ascendc/core.h"
 #include "emulator/ascendc/launch.h"
 #include "emulator/ascendc/shadow.h"
+#include "emulator/ascendc/timeline.h"
 
 namespace aicore {
 namespace {
@@ -25,24 +26,42 @@ std::string flag_name(Pipe source, Pipe destination, int id) {
 
 const char* name_of(Pipe pipe) { return pipe_names[index_of(pipe)]; }
 
-Clock Core::snapshot(Pipe pipe) const {
+Clock Core::known_by(Pipe pipe) const {
     Clock clock = known_[index_of(pipe)];
-    clock[index_of(pipe)] = issued_[index_of(pipe)];
+    clock.ended[index_of(pipe)] = issued_.ended[index_of(pipe)];
     return clock;
 }
 
-void Core::wait_for(Pipe pipe, const Clock& clock) {
+Clock Core::snapshot(Pipe pipe) const {
+    Clock clock = known_by(pipe);
+    clock.time = time(pipe);
+    return clock;
+}
+
+void Core::learn(Pipe pipe, const Clock& clock) {
     Clock& known = known_[index_of(pipe)];
     for (int other = 0; other < pipe_count; ++other) {
-        known[other] = std::max(known[other], clock[other]);
+        known.ended[other] = std::max(known.ended[other], clock.ended[other]);
+    }
+}
+
+void Core::wait_for(Pipe pipe, const Clock& clock) {
+    learn(pipe, clock);
+    if (timeline != nullptr) {
+        timeline->wait(pipe, clock.time);
     }
 }
 
 void Core::barrier(Pipe pipe) {
     if (pipe != Pipe::all) {
-        known_[index_of(pipe)][index_of(pipe)] = issued_[index_of(pipe)];
-        return;
+        known_[index_of(pipe)].ended[index_of(pipe)] = issued_.ended[index_of(pipe)];
+        return;  // in the timeline a pipe runs one instruction after another anyway
     }
+    tell_all_pipes();
+    follow(Pipe::all, Pipe::all);
+}
+
+void Core::tell_all_pipes() {
     for (Clock& known : known_) {
         known = issued_;
     }
@@ -133,7 +152,7 @@ void Core::check_end() {
 /// Whether `pipe` may rely on instruction `number` of pipe `before` having ended.
 bool Core::is_ordered(Pipe pipe, int before, std::uint32_t number) {
     const int own = index_of(pipe);
-    if (known_[own][before] >= number || (before == own && pipe != Pipe::v)) {
+    if (known_[own].ended[before] >= number || (before == own && pipe != Pipe::v)) {
         return true;  // a pipe other than V runs its instructions one after another
     }
     if (!launch->auto_sync) {
@@ -146,7 +165,7 @@ bool Core::is_ordered(Pipe pipe, int before, std::uint32_t number) {
                          before == index_of(Pipe::m) || before == index_of(Pipe::mte1) ||
                          before == index_of(Pipe::fix);
     if (vector_to_vector || (scalar && !on_cube)) {
-        wait_for(pipe, snapshot(static_cast<Pipe>(before)));
+        learn(pipe, known_by(static_cast<Pipe>(before)));
         return true;
     }
     return false;
@@ -197,6 +216,9 @@ void Core::access(const Instruction& instruction, std::uint32_t address, std::ui
                 " bytes behind the end of " + name_of(space),
             instruction.site);
     }
+    if (timeline != nullptr) {
+        timeline->access(instruction, space, address, bytes, writes);
+    }
     if (!launch->checks) {
         return;
     }
@@ -204,7 +226,7 @@ void Core::access(const Instruction& instruction, std::uint32_t address, std::ui
         check_buffer(instruction, address, bytes, *buffer, generation);
     }
     const Access access{static_cast<std::uint8_t>(index_of(instruction.pipe)),
-                        ++issued_[index_of(instruction.pipe)], launch->remember(instruction),
+                        ++issued_.ended[index_of(instruction.pipe)], launch->remember(instruction),
                         writes};
     const std::uint32_t last = (address + static_cast<std::uint32_t>(bytes) - 1) / granule;
     std::uint32_t unwritten = 0;

@@ -29,6 +29,8 @@ struct Options {
     bool banner = true;
     bool trace = false;
     std::string trace_file;
+    std::string kernel_trace;
+    long kernel_trace_events = 1'000'000;
     long log_level = 4;  // aclAppLog prints messages from this level on; 4 prints none
 
     std::string home;  // set by ascend_ops.emulator for its own use

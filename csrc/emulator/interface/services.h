@@ -72,6 +72,9 @@ class Services {
     /// Add `change` to the number of live handles, which is checked for leaks at exit.
     virtual void count_handle(HandleKind kind, int change) = 0;
     virtual const Options& options() = 0;
+    /// Write events to the kernel trace, each of which ends in a comma and a line end; false, with
+    /// a message on standard error, if it cannot be written.
+    virtual bool write_kernel_trace(const std::string& events) = 0;
 };
 
 inline Services& services() {

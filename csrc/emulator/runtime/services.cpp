@@ -12,6 +12,7 @@
 #include "emulator/runtime/objects/memory.h"
 #include "emulator/runtime/objects/stream.h"
 #include "emulator/runtime/objects/window.h"
+#include "emulator/trace/kernel_file.h"
 
 namespace ascend_emulator {
 namespace {
@@ -64,6 +65,9 @@ class RuntimeServices : public Services {
         ascend_emulator::count_handle(kind, change);
     }
     const Options& options() override { return ascend_emulator::options(); }
+    bool write_kernel_trace(const std::string& events) override {
+        return ascend_emulator::write_kernel_trace(events);
+    }
 };
 
 }  // namespace

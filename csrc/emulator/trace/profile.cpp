@@ -13,7 +13,7 @@
 #include <set>
 #include <vector>
 
-#include "emulator/trace/trace.h"
+#include "emulator/interface/json.h"
 
 namespace ascend_emulator {
 namespace {

@@ -19,7 +19,4 @@ void trace_task(const char* name, int device, int stream,
 /// End the Chrome trace, if one was begun; it does not contain later tasks.
 void end_trace();
 
-/// Escape `text` for use in a JSON string.
-std::string json_escaped(const std::string& text);
-
 }  // namespace ascend_emulator

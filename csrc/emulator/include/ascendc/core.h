@@ -35,11 +35,15 @@ struct Instruction {
     const char* name;
     Pipe pipe;
     Site site;
-    bool bypasses_cache = false;  // scalar code that accesses global memory itself
+    bool bypasses_cache = false;       // scalar code that accesses global memory itself
+    mutable std::uint32_t number = 0;  // in the timeline of the core; 0: not there yet
 };
 
-/// For each pipe, how many of its instructions have ended as far as one pipe knows.
-using Clock = std::array<std::uint32_t, pipe_count>;
+/// What has ended as far as one pipe knows.
+struct Clock {
+    std::array<std::uint32_t, pipe_count> ended{};  // for each pipe, how many of its instructions
+    std::uint64_t time = 0;                         // when, in the timeline of the core
+};
 
 /// On-chip memory that TPipe::InitBuffer assigned to a queue or a TBuf.
 struct Buffer {
@@ -67,6 +71,7 @@ struct VectorMask {
 };
 
 class Launch;
+class CoreTimeline;
 
 // NOLINTNEXTLINE(clang-analyzer-optin.performance.Padding): grouped by meaning, and few exist
 class Core {
@@ -118,6 +123,8 @@ class Core {
     void set_flag(Pipe source, Pipe destination, int id, Site site);
     void wait_flag(Pipe source, Pipe destination, int id, Site site);
     void barrier(Pipe pipe);
+    /// Let each pipe know what all have done, without a wait in the timeline.
+    void tell_all_pipes();
     int take_event(Pipe source, Pipe destination, Site site);
     int peek_event(Pipe source, Pipe destination) const;
     void give_event(Pipe source, Pipe destination, int id, Site site);
@@ -132,6 +139,27 @@ class Core {
     void clean_cache(const void* address);
     /// Write to global memory as the atomic mode wants.
     void store_global(void* to, const void* values, std::uint64_t bytes, Element element) const;
+
+    // The timeline, if there is one. The accesses above are noted in it as well.
+    /// Note how often the vector unit repeats an instruction.
+    void add_repeats(const Instruction& instruction, std::uint64_t repeats) {
+        if (timeline != nullptr && repeats != 0) {
+            note_steps(instruction, repeats);
+        }
+    }
+    /// Note that the cube unit multiplies m x k by k x n elements of `bytes` each.
+    void add_product(const Instruction& instruction, std::uint64_t m, std::uint64_t n,
+                     std::uint64_t k, std::uint64_t bytes) {
+        if (timeline != nullptr) {
+            note_product(instruction, m, n, k, bytes);
+        }
+    }
+    /// Let the next instruction of a pipe begin when another pipe has ended its own.
+    void follow(Pipe pipe, Pipe before);
+    /// When a pipe has ended what it was given so far.
+    std::uint64_t time(Pipe pipe) const;
+    /// Let scalar code wait for another core until `time`.
+    void stall(const char* name, Site site, std::uint64_t time);
 
     // Cores of a launch.
     void sync_all(bool vector_only, Site site);
@@ -158,7 +186,8 @@ class Core {
     bool is_cube() const { return cube_; }
 
     Launch* launch = nullptr;
-    std::uint32_t index = 0;  // among the cores of the launch
+    CoreTimeline* timeline = nullptr;  // or null
+    std::uint32_t index = 0;           // among the cores of the launch
 
     struct Shadow;
 
@@ -169,6 +198,11 @@ class Core {
         Site site{"", 0};
     };
 
+    void note_steps(const Instruction& instruction, std::uint64_t steps);
+    void note_product(const Instruction& instruction, std::uint64_t m, std::uint64_t n,
+                      std::uint64_t k, std::uint64_t bytes);
+    Clock known_by(Pipe pipe) const;
+    void learn(Pipe pipe, const Clock& clock);
     void check_buffer(const Instruction& instruction, std::uint32_t address, std::uint64_t bytes,
                       const Buffer& buffer, std::uint32_t generation);
     /// An access as the shadow keeps it.

@@ -117,22 +117,18 @@ void multiply_fractal(C* result, const A* first, const B* second, std::uint32_t 
     }
 }
 
-}  // namespace aicore
-
-namespace AscendC {
-
 /// `c = a @ b` or `c += a @ b` on fractals.
 template <class C, class A, class B>
-void Mmad(const LocalTensor<C>& dst, const LocalTensor<A>& fm, const LocalTensor<B>& filter,
-          const MmadParams& params, aicore::Site site = aicore::Site::here()) {
-    const aicore::Instruction instruction{"Mmad", aicore::Pipe::m, site};
-    aicore::core->require(params.m <= 4095 && params.n <= 4095 && params.k <= 4095, "range",
-                          "Mmad: m, n and k must be at most 4095", site);
+void multiply(const Instruction& instruction, const LocalTensor<C>& dst, const LocalTensor<A>& fm,
+              const LocalTensor<B>& filter, const AscendC::MmadParams& params) {
+    core->require(params.m <= 4095 && params.n <= 4095 && params.k <= 4095, "range",
+                  "Mmad: m, n and k must be at most 4095", instruction.site);
     constexpr std::uint32_t k0 = 32 / sizeof(A);
-    const std::uint32_t rows = aicore::fractals(params.m, 16);
-    const std::uint32_t columns = aicore::fractals(params.n, 16);
-    const std::uint32_t depth = aicore::fractals(params.k, k0);
+    const std::uint32_t rows = fractals(params.m, 16);
+    const std::uint32_t columns = fractals(params.n, 16);
+    const std::uint32_t depth = fractals(params.k, k0);
     const std::uint64_t result_bytes = std::uint64_t{rows} * columns * 256 * sizeof(C);
+    core->add_product(instruction, params.m, params.n, params.k, sizeof(A));
     fm.use(instruction, 0, std::uint64_t{rows} * depth * 512, false);
     filter.use(instruction, 0, std::uint64_t{columns} * depth * 512, false);
     if (!params.cmatrixInitVal) {
@@ -146,13 +142,23 @@ void Mmad(const LocalTensor<C>& dst, const LocalTensor<A>& fm, const LocalTensor
                 std::fill_n(result, 256, C(0));
             }
             for (std::uint32_t step = 0; step < depth; ++step) {
-                aicore::multiply_fractal<C, A, B, k0>(
-                    result, fm.data() + (row * depth + step) * 16 * k0,
-                    filter.data() + (step * columns + column) * 16 * k0,
-                    std::min(k0, params.k - step * k0));
+                multiply_fractal<C, A, B, k0>(result, fm.data() + (row * depth + step) * 16 * k0,
+                                              filter.data() + (step * columns + column) * 16 * k0,
+                                              std::min(k0, params.k - step * k0));
             }
         }
     }
+}
+
+}  // namespace aicore
+
+namespace AscendC {
+
+/// `c = a @ b` or `c += a @ b` on fractals.
+template <class C, class A, class B>
+void Mmad(const LocalTensor<C>& dst, const LocalTensor<A>& fm, const LocalTensor<B>& filter,
+          const MmadParams& params, aicore::Site site = aicore::Site::here()) {
+    aicore::multiply({"Mmad", aicore::Pipe::m, site}, dst, fm, filter, params);
 }
 
 /// `c = a @ b + bias`, with the bias of each column in BT.
@@ -173,7 +179,7 @@ void Mmad(const LocalTensor<C>& dst, const LocalTensor<A>& fm, const LocalTensor
     }
     MmadParams adds = params;
     adds.cmatrixInitVal = false;
-    Mmad(dst, fm, filter, adds, site);
+    aicore::multiply(instruction, dst, fm, filter, adds);
 }
 
 // HF32 rounds operands in fp32 on a device; the emulated cube unit keeps them.

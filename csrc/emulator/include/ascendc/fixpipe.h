@@ -176,11 +176,13 @@ void fixpipe(const Instruction& instruction, const LocalTensor<U>& from,
     }
 }
 
+inline Instruction fixpipe_at(Site site) { return {"Fixpipe", Pipe::fix, site}; }
+
 template <class T, class U>
-void fixpipe_out(Site site, const AscendC::GlobalTensor<T>& to, const LocalTensor<U>& from,
-                 const FixpipeParamsV220& params, const std::uint64_t* factors, bool to_nz) {
-    const Instruction instruction{"Fixpipe", Pipe::fix, site};
-    check_fixpipe<T, U>(params, factors != nullptr, site);
+void fixpipe_out(const Instruction& instruction, const AscendC::GlobalTensor<T>& to,
+                 const LocalTensor<U>& from, const FixpipeParamsV220& params,
+                 const std::uint64_t* factors, bool to_nz) {
+    check_fixpipe<T, U>(params, factors != nullptr, instruction.site);
     fixpipe<T>(instruction, from, params, factors, to_nz,
                [&](std::uint64_t offset, const T* values, std::uint32_t count) {
                    void* const target = core->global(
@@ -190,10 +192,10 @@ void fixpipe_out(Site site, const AscendC::GlobalTensor<T>& to, const LocalTenso
                });
 }
 template <class T, class U>
-void fixpipe_in(Site site, const LocalTensor<T>& to, const LocalTensor<U>& from,
-                const FixpipeParamsV220& params, const std::uint64_t* factors, bool to_nz) {
-    const Instruction instruction{"Fixpipe", Pipe::fix, site};
-    check_fixpipe<T, U>(params, factors != nullptr, site);
+void fixpipe_in(const Instruction& instruction, const LocalTensor<T>& to,
+                const LocalTensor<U>& from, const FixpipeParamsV220& params,
+                const std::uint64_t* factors, bool to_nz) {
+    check_fixpipe<T, U>(params, factors != nullptr, instruction.site);
     fixpipe<T>(instruction, from, params, factors, to_nz,
                [&](std::uint64_t offset, const T* values, std::uint32_t count) {
                    to.use(instruction, offset, count * sizeof(T), true);
@@ -203,10 +205,10 @@ void fixpipe_in(Site site, const LocalTensor<T>& to, const LocalTensor<U>& from,
 
 /// The factors of each column, which lie in L1.
 template <class S>
-const std::uint64_t* factors_in(const LocalTensor<S>& workspace, const FixpipeParamsV220& params,
-                                Site site) {
+const std::uint64_t* factors_in(const Instruction& instruction, const LocalTensor<S>& workspace,
+                                const FixpipeParamsV220& params) {
     static_assert(sizeof(S) == 8, "Fixpipe: cbufWorkspace must be a tensor of uint64_t");
-    workspace.use({"Fixpipe", Pipe::fix, site}, 0, std::uint64_t{params.nSize} * 8, false);
+    workspace.use(instruction, 0, std::uint64_t{params.nSize} * 8, false);
     return reinterpret_cast<const std::uint64_t*>(workspace.data());
 }
 
@@ -217,27 +219,31 @@ namespace AscendC {
 template <class T, class U, const FixpipeConfig& config = CFG_ROW_MAJOR>
 void Fixpipe(const GlobalTensor<T>& dst, const LocalTensor<U>& src, const FixpipeParamsV220& params,
              aicore::Site site = aicore::Site::here()) {
-    aicore::fixpipe_out(site, dst, src, params, nullptr, config.format == CO2Layout::NZ);
+    aicore::fixpipe_out(aicore::fixpipe_at(site), dst, src, params, nullptr,
+                        config.format == CO2Layout::NZ);
 }
 template <class T, class U, const FixpipeConfig& config = CFG_ROW_MAJOR, class S>
 void Fixpipe(const GlobalTensor<T>& dst, const LocalTensor<U>& src,
              const LocalTensor<S>& cbufWorkspace, const FixpipeParamsV220& params,
              aicore::Site site = aicore::Site::here()) {
-    aicore::fixpipe_out(site, dst, src, params, aicore::factors_in(cbufWorkspace, params, site),
+    const aicore::Instruction instruction = aicore::fixpipe_at(site);
+    aicore::fixpipe_out(instruction, dst, src, params,
+                        aicore::factors_in(instruction, cbufWorkspace, params),
                         config.format == CO2Layout::NZ);
 }
 /// L0C to L1, always in the format NZ on dav-2201.
 template <class T, class U, const FixpipeConfig& config = CFG_NZ>
 void Fixpipe(const LocalTensor<T>& dst, const LocalTensor<U>& src, const FixpipeParamsV220& params,
              aicore::Site site = aicore::Site::here()) {
-    aicore::fixpipe_in(site, dst, src, params, nullptr, true);
+    aicore::fixpipe_in(aicore::fixpipe_at(site), dst, src, params, nullptr, true);
 }
 template <class T, class U, const FixpipeConfig& config = CFG_NZ, class S>
 void Fixpipe(const LocalTensor<T>& dst, const LocalTensor<U>& src,
              const LocalTensor<S>& cbufWorkspace, const FixpipeParamsV220& params,
              aicore::Site site = aicore::Site::here()) {
-    aicore::fixpipe_in(site, dst, src, params, aicore::factors_in(cbufWorkspace, params, site),
-                       true);
+    const aicore::Instruction instruction = aicore::fixpipe_at(site);
+    aicore::fixpipe_in(instruction, dst, src, params,
+                       aicore::factors_in(instruction, cbufWorkspace, params), true);
 }
 
 }  // namespace AscendC
@@ -314,13 +320,14 @@ template <class T, class U>
 void DataCopy(const GlobalTensor<T>& dst, const LocalTensor<U>& src,
               const DataCopyCO12DstParams& params, aicore::Site site = aicore::Site::here()) {
     const aicore::FixpipeParamsV220 made = aicore::params_of(params);
-    aicore::fixpipe_out(site, dst, src, made, aicore::factors_of(made), !params.nz2ndEn);
+    aicore::fixpipe_out(aicore::fixpipe_at(site), dst, src, made, aicore::factors_of(made),
+                        !params.nz2ndEn);
 }
 template <class T, class U>
 void DataCopy(const LocalTensor<T>& dst, const LocalTensor<U>& src,
               const DataCopyCO12DstParams& params, aicore::Site site = aicore::Site::here()) {
     const aicore::FixpipeParamsV220 made = aicore::params_of(params);
-    aicore::fixpipe_in(site, dst, src, made, aicore::factors_of(made), true);
+    aicore::fixpipe_in(aicore::fixpipe_at(site), dst, src, made, aicore::factors_of(made), true);
 }
 
 }  // namespace AscendC

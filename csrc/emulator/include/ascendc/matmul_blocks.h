@@ -128,6 +128,9 @@ class MatmulBlocks {
             values_.assign(std::size_t{block_.rows} * block_.columns, Wide(0));
             add_bias(reads, product.bias);
         }
+        const aicore::Instruction multiplies{"Matmul", aicore::Pipe::m, site};
+        aicore::core->follow(aicore::Pipe::m, aicore::Pipe::mte2);
+        aicore::core->add_product(multiplies, block_.rows, block_.columns, depth, sizeof(A));
         aicore::add_product(first_.data(), second_.data(), values_.data(), block_.rows,
                             block_.columns, depth);
     }
@@ -207,6 +210,7 @@ class MatmulBlocks {
             to.place == aicore::Matrix<C>::Place::global ? aicore::Pipe::fix : aicore::Pipe::mte2,
             site};
         const std::vector<C> values = converted(reads);
+        aicore::core->follow(writes.pipe, aicore::Pipe::m);
         const aicore::Atomic before = aicore::core->atomic;
         aicore::core->atomic = static_cast<aicore::Atomic>(atomic);
         aicore::write_block(writes, to, stored, at, values.data());

@@ -145,6 +145,7 @@ inline Lanes lanes_of(const Instruction& instruction, bool set, std::uint64_t ma
                       std::to_string(repeats),
                   instruction.site);
     }
+    core->add_repeats(instruction, lanes.repeats);
     return lanes;
 }
 

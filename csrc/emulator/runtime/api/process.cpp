@@ -16,6 +16,7 @@
 #include "emulator/runtime/api/entry.h"
 #include "emulator/runtime/objects/error.h"
 #include "emulator/runtime/objects/process_state.h"
+#include "emulator/trace/kernel_file.h"
 #include "emulator/trace/trace.h"
 
 namespace ascend_emulator {
@@ -30,6 +31,7 @@ void report_at_exit() {
     report_leaks();
     report_missed_faults();
     end_trace();
+    end_kernel_trace();
     if (options().races) {
         std::fprintf(stderr, "[emulated NPU] %ld races were reported\n", race_count());
     }
@@ -40,7 +42,7 @@ std::string why_options_are_bad() {
     if (problem.empty()) {
         parse_faults(options().fault, &problem);
     }
-    return problem;
+    return problem.empty() ? why_no_kernel_trace() : problem;
 }
 
 void print_banner() {

@@ -6,6 +6,7 @@
 
 #include "acl/acl_rt.h"
 #include "emulator/checks/live_handles.h"
+#include "emulator/interface/json.h"
 #include "emulator/runtime/objects/error.h"
 #include "emulator/runtime/objects/stream.h"
 #include "emulator/trace/trace.h"
