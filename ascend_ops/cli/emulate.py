@@ -38,7 +38,8 @@ def emulate(
         typer.Option(
             metavar="FILE",
             help="Write a modelled timeline of kernels in Ascend C, per core and pipe, to this "
-            "file. It is computed from assumed costs: not a measurement, and not NPU speed.",
+            "file; %p stands for the process id. It is computed from assumed costs: not a "
+            "measurement, and not NPU speed.",
         ),
     ] = None,
     coverage: Annotated[

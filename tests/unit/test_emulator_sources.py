@@ -41,6 +41,21 @@ def test_the_interface_of_all_libraries_includes_none_of_their_headers() -> None
         assert [name for name in included if not name.startswith("emulator/interface/")] == [], file
 
 
+def test_the_library_functions_of_kernels_have_costs_in_the_timeline() -> None:
+    """A function that a macro for several instructions defines is not one instruction."""
+    costs = (EMULATOR / "ascendc" / "costs.cpp").read_text(encoding="utf-8")
+    table = costs[costs.index("library_functions[]") :]
+    names = set(" ".join(re.findall(r'"([^"]*)"', table[: table.index("};")])).split())
+    headers = "".join(
+        header.read_text(encoding="utf-8")
+        for header in sorted((EMULATOR / "include" / "ascendc").glob("*.h"))
+    )
+    macros = r"^AICORE_(?:FUNCTION|FUNCTION_OF_TWO|FUNCTION_TO|REDUCE_AXIS)\((\w+),"
+    defined = set(re.findall(macros, headers, re.MULTILINE)) - {"NAME"}
+    assert defined - names == set()
+    assert {name for name in names - defined if f'{{"{name}", ' not in headers} == set()
+
+
 @pytest.mark.parametrize("folder", ["runtime", "hccl", "single_op"])
 def test_objects_and_c_entry_points_are_apart(folder: str) -> None:
     for file in (EMULATOR / folder / "objects").glob("*.cpp"):

@@ -105,14 +105,15 @@ struct Passes {
 constexpr Passes library_functions[] = {
     {2,
      " Ceil Floor Trunc Round Frac Rint Sum Mean BroadCast Clamp Xor BitwiseAnd BitwiseOr "
-     "BitwiseXor BitwiseNot LogicalAnd LogicalOr LogicalXor LogicalNot DropOut Pad UnPad "
-     "ReduceSum ReduceMax ReduceMin AscendQuant AscendDequant AscendAntiQuant "},
+     "BitwiseXor BitwiseNot LogicalAnd LogicalOr LogicalXor LogicalNot ReGlu DropOut Pad UnPad "
+     "ReduceSum ReduceMax ReduceMin ReduceProd ReduceMean ReduceAny ReduceAll AscendQuant "
+     "AscendDequant AscendAntiQuant "},
     {4,
      " Sign Log Log2 Log10 Sigmoid Silu Swish SwiGLU FasterGelu Hypot IsFinite IsInf IsNan Fmod "
-     "Transpose CumSum "},
+     "CumSum "},
     {8,
-     " Tanh Sinh Cosh Asinh Acosh Atanh Erf Erfc Gelu Power SoftMax SimpleSoftMax SoftmaxGrad "
-     "LayerNorm RmsNorm "},
+     " Tanh Sinh Cosh Asinh Acosh Atanh Erf Erfc Gelu GeGLU Power SoftMax SimpleSoftMax "
+     "SoftmaxGrad LayerNorm RmsNorm "},
     {16, " Sin Cos Tan Asin Acos Atan Lgamma SoftmaxFlashV2 LayerNormGrad TopK "},
 };
 

@@ -71,6 +71,9 @@ std::string header() {
                         ",\"costs\":{" + costs_as_json() + "}");
 }
 
+/// The row of a pipe. No other process has a thread of that number, and none has the number 0.
+int thread_of(Pipe pipe, int process) { return process * 10 + static_cast<int>(pipe); }
+
 /// Whole nanoseconds, so that an event does not seem to end behind the begin of the next.
 std::uint64_t nanoseconds(std::uint64_t cycles) { return cycles * 1000 / cycles_per_microsecond(); }
 
@@ -91,7 +94,7 @@ std::string line_of(const TimelineEvent& event, int process, std::uint64_t offse
     const std::uint64_t end = nanoseconds(offset + event.end);
     std::string text =
         R"({"name":")" + json_escaped(event.name) + R"(","ph":"X","pid":)" +
-        std::to_string(process) + ",\"tid\":" + std::to_string(static_cast<int>(event.pipe)) +
+        std::to_string(process) + ",\"tid\":" + std::to_string(thread_of(event.pipe, process)) +
         ",\"ts\":" + microseconds(begin) + ",\"dur\":" + microseconds(end - begin) +
         R"(,"args":{"line":")" + json_escaped(file_of(event.site.file)) + ":" +
         std::to_string(event.site.line) + R"(","begin_cycle":)" + std::to_string(event.begin) +
@@ -118,7 +121,7 @@ std::string rows_of(const CoreTimeline& timeline, int process) {
         ++place;
         if (std::any_of(events.begin(), events.end(),
                         [&](const TimelineEvent& event) { return event.pipe == pipe; })) {
-            const int thread = static_cast<int>(pipe);
+            const int thread = thread_of(pipe, process);
             text += metadata("thread_name", process, thread, named(name_of(pipe)));
             text += metadata("thread_sort_index", process, thread, sorted(place));
         }
