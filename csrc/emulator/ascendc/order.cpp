@@ -34,7 +34,9 @@ Clock Core::known_by(Pipe pipe) const {
 
 Clock Core::snapshot(Pipe pipe) const {
     Clock clock = known_by(pipe);
-    clock.time = time(pipe);
+    if (timeline != nullptr) {
+        clock.time = timeline->time(pipe);
+    }
     return clock;
 }
 
