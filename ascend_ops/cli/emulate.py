@@ -16,6 +16,20 @@ from ..dispatch.loading import build_progress
 from ..emulator import EmulatedCann, emulated_cann
 from .output import JsonFlag, print_json, print_table, print_text
 
+_TraceFile = Annotated[
+    str | None,
+    typer.Option(help="Write a Chrome trace to this file; %p stands for the process id."),
+]
+_KernelTraceFile = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FILE",
+        help="Write a modelled timeline of kernels in Ascend C, per core and pipe, to this file; "
+        "%p stands for the process id. It is computed from assumed costs: not a measurement, and "
+        "not NPU speed.",
+    ),
+]
+
 
 def emulate(
     command: Annotated[
@@ -29,19 +43,8 @@ def emulate(
     races: Annotated[
         bool, typer.Option("--races", help="Report memory accesses that no stream or event orders.")
     ] = False,
-    trace: Annotated[
-        str | None,
-        typer.Option(help="Write a Chrome trace to this file; %p stands for the process id."),
-    ] = None,
-    kernel_trace: Annotated[
-        str | None,
-        typer.Option(
-            metavar="FILE",
-            help="Write a modelled timeline of kernels in Ascend C, per core and pipe, to this "
-            "file; %p stands for the process id. It is computed from assumed costs: not a "
-            "measurement, and not NPU speed.",
-        ),
-    ] = None,
+    trace: _TraceFile = None,
+    kernel_trace: _KernelTraceFile = None,
     coverage: Annotated[
         bool,
         typer.Option("--coverage", help="Show which functions of CANN are emulated."),
@@ -59,13 +62,8 @@ def emulate(
     """
     _check(command, json, coverage, output)
     _check_traces(command, {"--trace": trace, "--kernel-trace": kernel_trace})
-    options = _variables(
-        DEVICES=devices,
-        SOC=soc,
-        RACES=int(races) or None,
-        TRACE_FILE=trace,
-        KERNEL_TRACE=kernel_trace,
-    )
+    files = {"TRACE_FILE": trace, "KERNEL_TRACE": kernel_trace}
+    options = _variables(DEVICES=devices, SOC=soc, RACES=int(races) or None, **files)
     environ = {**envs.process_environment(), **options}
     cann = _built(environ)
     if command:
