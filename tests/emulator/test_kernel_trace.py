@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import itertools
 import json
 import re
@@ -56,13 +57,16 @@ class Trace:
         ]
 
 
-def traced(kernels: Path, *names: str, **variables: str) -> Trace:
+def traced(kernels: Path, *names: str, code: int = 0, **variables: str) -> Trace:
+    """Return the trace of kernels, each of which ends with `code`."""
     path = kernels.parent / "trace.json"
     path.unlink(missing_ok=True)
     options = {"ASCEND_EMULATOR_KERNEL_TRACE": str(path), **variables}
     done = after_set_env(" ".join([str(kernels), *names]), kernels.parent, **options)
     assert done.returncode == 0, done.stderr
-    assert [line.rstrip() for line in done.stdout.splitlines()] == [f"{n}: code 0" for n in names]
+    found = [line.rstrip() for line in done.stdout.splitlines() if ": code " in line]
+    assert [line[: line.index(": code ")] for line in found] == list(names)
+    assert all(f": code {code}" in line for line in found), found
     return Trace(path)
 
 
@@ -193,6 +197,33 @@ def test_vector_cores_wait_for_the_cube_core_of_their_block(kernels: Path, check
     for core in cores[1:]:
         assert trace.on("S", core) == [("CrossCoreWaitFlag", 0, stored)]
         assert trace.on("MTE2", core) == [("DataCopy", stored + ISSUE, LOAD + 1024 // GLOBAL_RATE)]
+
+
+def test_a_kernel_that_cannot_go_on_has_the_timeline_until_there(kernels: Path) -> None:
+    trace = traced(kernels, "stopped", code=507015)
+    assert trace.on("MTE2", "stopped") == [("DataCopy", ISSUE, LOAD + 4096 // GLOBAL_RATE)]
+    assert trace.launches[0]["events"] == 1
+
+
+def test_the_costs_are_those_of_the_soc(kernels: Path, tmp_path: Path) -> None:
+    faster = traced(kernels, "tiny", ASCEND_EMULATOR_SOC="Ascend910B1")
+    assert faster.events[0]["args"]["costs"]["cycles_per_us"] == 1850
+    inference = program("timeline.asc", tmp_path, "--npu-arch=dav-2002")
+    trace = traced(inference, "tiny", ASCEND_EMULATOR_SOC="Ascend310P3")
+    assert trace.events[0]["args"]["costs"]["cycles_per_us"] == 1060
+    assert trace.on("MTE2") == [("DataCopy", ISSUE, LOAD + -(-4096 // 17))]
+
+
+def test_two_processes_do_not_write_into_one_file(kernels: Path) -> None:
+    path = kernels.parent / "shared.json"
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        done = after_set_env(
+            f"{kernels} tiny tiny", kernels.parent, ASCEND_EMULATOR_KERNEL_TRACE=str(path)
+        )
+    assert done.stderr.count(f"is not traced: another process writes {path}") == 1
+    assert "tiny: code 0" in done.stdout
+    assert path.read_bytes() == b""
 
 
 def test_launches_follow_one_another(kernels: Path) -> None:

@@ -17,7 +17,7 @@ std::string with_process(std::string name) {
 }
 
 /// Open and lock the file; null, with a message on standard error, if it cannot be written.
-std::FILE* open_alone(const std::string& path, const char* traced) {
+std::FILE* open_alone(const std::string& path) {
     const int descriptor = open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
     if (descriptor < 0) {
         std::fprintf(stderr, "[emulated NPU] trace file %s cannot be written: %m\n", path.c_str());
@@ -25,9 +25,9 @@ std::FILE* open_alone(const std::string& path, const char* traced) {
     }
     if (flock(descriptor, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
         std::fprintf(stderr,
-                     "[emulated NPU] %s %d is not traced: another process writes %s. Use %%p "
+                     "[emulated NPU] process %d is not traced: another process writes %s. Use %%p "
                      "in the name for one file per process.\n",
-                     traced, getpid(), path.c_str());
+                     getpid(), path.c_str());
         close(descriptor);
         return nullptr;
     }
@@ -41,8 +41,8 @@ std::FILE* open_alone(const std::string& path, const char* traced) {
 
 }  // namespace
 
-ChromeFile::ChromeFile(const std::string& name, const char* traced)
-    : path_(with_process(name)), file_(open_alone(path_, traced)) {
+ChromeFile::ChromeFile(const std::string& name)
+    : path_(with_process(name)), file_(open_alone(path_)) {
     write("[\n");
 }
 

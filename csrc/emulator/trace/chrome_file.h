@@ -9,9 +9,9 @@ namespace ascend_emulator {
 
 class ChromeFile {
   public:
-    /// Create the file, whose name is `name` with the process id for %p. `traced` names what is not
-    /// traced if another process writes the file, for a message on standard error.
-    ChromeFile(const std::string& name, const char* traced);
+    /// Create the file, whose name is `name` with the process id for %p. If it cannot be written,
+    /// or another process writes it, a message on standard error tells why.
+    explicit ChromeFile(const std::string& name);
 
     bool is_open() const { return file_ != nullptr; }
     /// Write events, each of which ends in a comma and a line end.

@@ -24,7 +24,7 @@ bool write_kernel_trace(const std::string& events) {
     KernelFile& found = kernel_file();
     const std::lock_guard<std::mutex> lock(found.mutex);
     if (found.file == nullptr) {
-        found.file = new ChromeFile(options().kernel_trace, "kernels of process");
+        found.file = new ChromeFile(options().kernel_trace);
     }
     found.file->write(events);
     return found.file->is_open();

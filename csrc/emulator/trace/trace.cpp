@@ -28,7 +28,7 @@ std::string metadata(const char* kind, int thread, const std::string& arguments)
 
 class ChromeTrace {
   public:
-    explicit ChromeTrace(const std::string& name) : file_(name, "process") {
+    explicit ChromeTrace(const std::string& name) : file_(name) {
         file_.write(metadata("clock_sync", 0, "") + ",\n");
     }
 
