@@ -39,6 +39,11 @@ _HEAD_BYTES = 4096
 # A path or a name in a script, which may be a command.
 _SCRIPT_WORD = re.compile(rb"[\w./+-]+")
 _LONGEST_SCRIPT = 1_000_000
+# What a shell does itself, although programs of these names may be installed.
+_SHELL_WORDS = (
+    "alias bg cd command echo eval exec exit export false fc fg getopts hash jobs kill printf pwd "
+    "read return set shift test times trap true type ulimit umask unalias unset wait"
+)
 
 
 @dataclass
@@ -221,7 +226,8 @@ def _add_behind_scripts(environ: Mapping[str, str], found: ToolFiles) -> None:
         if not is_script(script):
             continue
         text = Path(script).read_bytes()[:_LONGEST_SCRIPT].partition(b"\n")[2]
-        for word in sorted({os.fsdecode(word) for word in _SCRIPT_WORD.findall(text)}):
+        words = {os.fsdecode(word) for word in _SCRIPT_WORD.findall(text)}
+        for word in sorted(words.difference(_SHELL_WORDS.split())):
             path = _command_named(word, script, environ, found)
             if path is not None and path not in known:
                 known.add(path)

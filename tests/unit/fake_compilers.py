@@ -60,7 +60,7 @@ class FakeToolbox:
         tools.mkdir(exist_ok=True)
         for tool in ("as", "ld", "cc1plus"):
             if not (tools / tool).exists():
-                self.script(tools / tool, f"echo 'GNU {tool} 2.40'")
+                self.script(tools / tool, 'echo "GNU ${0##*/} 2.40"')
         text = _SCRIPT.format(
             python=sys.executable,
             log=str(self.folder / "calls.log"),

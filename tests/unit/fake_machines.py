@@ -203,7 +203,7 @@ class FakeMachine:
     def compiler(self, major: int) -> None:
         """Install a g++ of a version; a shell script, since a probe starts it ten times."""
         for tool in ("as", "ld", "cc1plus"):
-            self.script(f"/usr/bin/tools/{tool}", f"echo 'GNU {tool} 2.40'")
+            self.script(f"/usr/bin/tools/{tool}", 'echo "GNU ${0##*/} 2.40"')
         self.script("/usr/bin/g++", GXX.format(major=major, tools=self.bin / "tools"))
 
     def wheel(self, name: str, version: str, code: str, tag: str = "py3-none-any") -> Path:
