@@ -38,14 +38,15 @@ def _scores(
 def _importance(
     probabilities: Tensor, key_heads: int, per_block: int, per_key: int, blocks: int
 ) -> Tensor:
-    """Return ``[Sq, Nkv, blocks]``: the sum of P[per_block j - m - n] over m and n.
+    """Return ``[Sq, Nkv, blocks]``: the sum of P[per_block (j + 1) - m - n] over m and n.
 
-    It is computed as the sum over the query heads of a key head, times a matrix that counts how
-    often each key belongs to each block.
+    CANN's kernel counts blocks from 1 in the paper's formula and keys from 0. The sum is computed
+    over the query heads of a key head, times a matrix that counts how often each key belongs to
+    each block.
     """
     _, heads, queries, keys = probabilities.shape
     of_head = probabilities[0].reshape(key_heads, heads // key_heads, queries, keys).sum(1)
-    block = torch.arange(blocks, device=probabilities.device)[:, None] * per_block
+    block = torch.arange(1, blocks + 1, device=probabilities.device)[:, None] * per_block
     place = torch.arange(keys, device=probabilities.device)
     often = torch.zeros(blocks, keys, dtype=probabilities.dtype, device=probabilities.device)
     for m in range(per_block):
@@ -126,13 +127,13 @@ def nsa_compress_attention(
 ) -> tuple[Tensor, Tensor]:
     """Compute ``softmax(query key^T scale) value`` over compressed keys, and select key blocks.
 
-    The importance of a block of ``select_block_size`` keys for a query is the sum of the
-    probabilities of the compressed keys that overlap it, over the query heads of a key head. The
-    ``select_block_count`` most important blocks are what :func:`ascend_ops.nsa_select_attention`
-    takes. The attention is differentiable in query, key and value; torch computes the gradient.
-    Under autocast the inputs are cast to its dtype. NPU tensors are computed by
-    aclnnNsaCompressAttention on Atlas A2, which takes only the default sizes. Formula: Yuan et al.
-    2025, arXiv:2502.11089.
+    The importance of a block of ``select_block_size`` keys for a query is a sum of the
+    probabilities of the compressed keys that overlap it or follow it, over the query heads of a key
+    head, as CANN's kernel computes it. The ``select_block_count`` most important blocks are what
+    :func:`ascend_ops.nsa_select_attention` takes. The attention is differentiable in query, key and
+    value; torch computes the gradient. Under autocast the inputs are cast to its dtype. NPU tensors
+    are computed by aclnnNsaCompressAttention on Atlas A2, which takes only the default sizes.
+    Formula: Yuan et al. 2025, arXiv:2502.11089.
 
     Args:
         query: ``[T, N, D]``; fp16 or bf16, on the CPU also fp32 and fp64.

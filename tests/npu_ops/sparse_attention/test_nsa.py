@@ -41,7 +41,10 @@ def one_sequence(query, key, value, sees):
 
 
 def importance(query, key, per_block, per_key, blocks):
-    """Return the importance of each block, ``[Sq, Nkv, blocks]``, by the paper's two sums."""
+    """Return the importance of each block, ``[Sq, Nkv, blocks]``, by the paper's two sums.
+
+    As in CANN's kernel and in torch_npu's own test, blocks count from 1 and keys from 0.
+    """
     import torch
 
     queries, heads, dim = query.shape
@@ -53,7 +56,7 @@ def importance(query, key, per_block, per_key, blocks):
         for block in range(blocks):
             for m in range(per_block):
                 for n in range(per_key):
-                    place = per_block * block - m - n
+                    place = per_block * (block + 1) - m - n
                     if 0 <= place < key.shape[0]:
                         found[:, head // group, block] += probabilities[:, place]
     return found

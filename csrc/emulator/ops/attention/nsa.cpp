@@ -1,4 +1,5 @@
 // Native sparse attention: compression, attention over compressed keys, over selected blocks.
+#include "emulator/ops/attention/nsa.h"
 #include "emulator/aclnn/operation.h"
 #include "emulator/ops/attention/flash_attention.h"
 #include "emulator/ops/checks.h"
@@ -76,38 +77,49 @@ void check_selection(const Tensor& query, const Tensor& value, Int block, Int co
                 " and " + std::to_string(count));
 }
 
-/// How much each block of keys matters to a query, [queries, key heads, blocks]: the sum of its
-/// probabilities of the compressed keys that overlap with the block.
-Tensor importance(const AttentionInputs& in, const AttentionResult& result, Int per_block,
-                  Int per_key, Int blocks) {
+/// The probabilities of the compressed keys, [1, query heads, queries, keys].
+Tensor probabilities(const AttentionInputs& in, const AttentionResult& result) {
     const Int group = in.query.size(1) / in.key.size(1);
     const Tensor keys = aten("repeat_interleave.self_int", in.key.to_float(), group, 1);
-    Tensor p = aten("matmul", in.query.to_float(), keys.transpose(2, 3)) * in.scale;
-    p = aten("exp", p - result.max) / result.sum;
-    if (in.mask.defined()) {
-        p = aten("masked_fill.Scalar", p, in.mask.to(DType::boolean), 0.0);
-    }
-    TensorList columns;
-    for (Int j = 0; j < blocks; ++j) {
-        Tensor column = full({1, p.size(1), p.size(2)}, Scalar{0.0}, DType::float32);
-        for (Int m = 0; m < per_block; ++m) {
-            for (Int n = 0; n < per_key; ++n) {
-                const Int index = per_block * j - m - n;
-                if (index >= 0 && index < p.size(3)) {
-                    column = column + aten("select.int", p, Int{3}, index);
-                }
-            }
-        }
-        columns.push_back(column);
-    }
-    const Tensor all = aten("stack", columns, Int{-1});
-    return aten("squeeze.dim", all, Int{0})
-        .reshape({in.key.size(1), group, p.size(2), blocks})
+    const Tensor scores = aten("matmul", in.query.to_float(), keys.transpose(2, 3)) * in.scale;
+    const Tensor p = aten("exp", scores - result.max) / result.sum;
+    return in.mask.defined() ? aten("masked_fill.Scalar", p, in.mask.to(DType::boolean), 0.0) : p;
+}
+
+/// How much each block of keys matters to a query, [queries, key heads, blocks].
+Tensor importance(const AttentionInputs& in, const AttentionResult& result,
+                  const NsaBlocks& blocks) {
+    const Tensor p = probabilities(in, result);
+    const Int key_heads = in.key.size(1);
+    const Int group = p.size(1) / key_heads;
+    return block_importance(p, blocks)
+        .reshape({key_heads, group, p.size(2), blocks.count})
         .sum({1})
         .permute({1, 0, 2});
 }
 
 }  // namespace
+
+namespace ascend_emulator {
+
+Tensor block_importance(const Tensor& p, const NsaBlocks& blocks) {
+    TensorList columns;
+    for (Int j = 1; j <= blocks.count; ++j) {
+        Tensor column = aten("select.int", p, -1, Int{0}) * 0.0;
+        for (Int m = 0; m < blocks.per_block; ++m) {
+            for (Int n = 0; n < blocks.per_key; ++n) {
+                const Int index = blocks.per_block * j - m - n;
+                if (index >= 0 && index < p.size(-1)) {
+                    column = column + aten("select.int", p, -1, index);
+                }
+            }
+        }
+        columns.push_back(column);
+    }
+    return aten("stack", columns, Int{-1});
+}
+
+}  // namespace ascend_emulator
 
 ACLNN_CHECKED(aclnnNsaCompress, Tensor x, Tensor weight, OptionalInts ends, String layout,
               Int block, Int stride, REFUSED(Int, actSeqLenType), Out out) {
@@ -192,8 +204,7 @@ ACLNN_CHECKED(aclnnNsaCompressAttention, Tensor query, Tensor key, Tensor value,
         const AttentionInputs in = of_sequence(query, key, value, s, own, scale);
         const AttentionResult result = attention(in);
         const Int block_end = ends_of_blocks.at(index++);
-        const Tensor scores = importance(in, result, select_block / compress_stride,
-                                         compress_block / compress_stride, block_end - block_begin);
+        const Tensor scores = importance(in, result, {4, 2, block_end - block_begin});
         block_begin = block_end;
         outputs.push_back(tokens(result.output));
         maxima.push_back(tokens(result.max));
