@@ -131,6 +131,35 @@ def mhc_pre_without_residual(t):
     return inputs, [h_in.half(), post + 1e-3, None, None, None, None]
 
 
+def mhc_pre_gradient(t, version, *, has_gamma=True, batched=False):
+    """Autograd's gradients of the forward pass, whose results are inputs of the backward pass."""
+    shape = (2, 3) if batched else (6,)
+    x, phi = t.torch.randn(6, 4, 6).half(), t.torch.randn(24, 24)
+    alpha, bias, gamma = t.torch.rand(3), t.torch.randn(24), t.torch.rand(4, 6)
+    gamma = gamma if has_gamma else t.torch.ones(4, 6)
+    leaves = [v.float().clone().requires_grad_() for v in (x, phi, alpha, bias, gamma)]
+    results = mapped_connection(*leaves)
+    grads = [t.torch.randn(r.shape) for r in results]
+    grads[0] = grads[0].half()
+    t.torch.autograd.backward(results, [g.float() for g in grads])
+    flat = x.float().flatten(1)
+    rms = (flat.square().mean(1) + 1e-6).rsqrt()
+    mix = (flat * gamma.flatten()) @ phi.T
+    pre = (mix[:, :4] * rms[:, None] * alpha[0] + bias[:4]).sigmoid() + 1e-3
+    added = t.torch.randn(6, 4, 6).half() if version == 2 else None
+
+    def shaped(v):
+        return None if v is None else v.view(*shape, *v.shape[1:])
+
+    inputs = [shaped(x), phi, alpha, *map(shaped, grads), shaped(rms), shaped(mix), shaped(pre)]
+    inputs += [shaped(results[1].detach()), gamma if has_gamma else None, shaped(added)]
+    wanted = [leaf.grad for leaf in leaves]
+    wanted[0] = shaped((wanted[0] + (0 if added is None else added.float())).half())
+    if not has_gamma:
+        wanted[4] = t.torch.full((4, 6), 77.0)  # not written
+    return [*inputs, Float(1e-3), *([0] if version == 2 else [])], wanted
+
+
 def sinkhorn(x, iterations, eps):
     x = x.softmax(-1) + eps
     x = x / (x.sum(-2, keepdim=True) + eps)
@@ -202,6 +231,9 @@ CASES = {
     "aclnnMhcPostBackward": hyper_connection_gradient,
     "aclnnMhcPre": mhc_pre,
     "aclnnMhcPreV2": mhc_pre_without_residual,
+    "aclnnMhcPreBackward": lambda t: mhc_pre_gradient(t, 1),
+    "aclnnMhcPreBackward:without gamma": lambda t: mhc_pre_gradient(t, 1, has_gamma=False),
+    "aclnnMhcPreBackwardV2": lambda t: mhc_pre_gradient(t, 2, batched=True),
     "aclnnMoeUpdateExpert": lambda t: updated_experts(t, 0),
     "aclnnMoeUpdateExpert:by token": lambda t: updated_experts(t, 1),
     "aclnnTopKTopPSample": lambda t: top_k_top_p(t, 1),
@@ -241,3 +273,17 @@ def test_a_stream_sleeps_and_goes_on():
     x = torch.ones(4).npu()
     call("aclnnSleep", [1000])
     assert x.cpu().tolist() == [1.0] * 4
+
+
+@pytest.mark.parametrize("inner_precise", [0, 1])
+def test_torch_npu_calls_both_versions_of_the_gradient(inner_precise):
+    import torch
+    import torch_npu
+
+    inputs, wanted = mhc_pre_gradient(Operands(), 2)
+    *tensors, gamma, added = (None if x is None else x.npu() for x in inputs[:12])
+    found = torch_npu.npu_mhc_pre_backward(
+        *tensors, gamma=gamma, hc_eps=1e-3, grad_x_post=added, inner_precise=inner_precise
+    )
+    for got, expected in zip(found, wanted, strict=True):
+        torch.testing.assert_close(got.cpu(), expected, rtol=2e-3, atol=2e-3)

@@ -1,4 +1,4 @@
-"""The indexer of sparse attention, and the gradient of attention to the keys that it chooses."""
+"""The indexer of sparse attention, attention to the keys that it chooses, and its gradient."""
 
 from __future__ import annotations
 
@@ -72,16 +72,57 @@ def test_the_gradients_of_sparse_attention_are_autograds():
         torch.testing.assert_close(out.cpu(), leaf.grad.half(), rtol=2e-3, atol=2e-3)
 
 
+def quantized_cache(t, *, layout="BSND", paged=False, block=1, mode=3):
+    """Two sequences of 3 queries with 4 heads, and of 35 and 20 keys in 656 bytes each."""
+    torch = t.torch
+    keys_of, chosen = [35, 20], 6
+    query = torch.randn(2, 3, 4, 576).half()
+    latent = torch.randint(-128, 128, (2, 48, 1, 512), dtype=torch.int8)
+    rope, scales = torch.randn(2, 48, 1, 64).half(), torch.rand(2, 48, 1, 4) / 32
+    cache = torch.cat([latent, rope.view(torch.int8), scales.view(torch.int8)], -1)
+    value = (latent.float().unflatten(-1, (4, 128)) * scales[..., None]).flatten(-2)
+    key = torch.cat([value, rope.float()], -1)
+    indices = torch.full((2, 3, 1, chosen), -1, dtype=torch.int32)
+    output = torch.zeros(2, 3, 4, 512).half()
+    for b, i in ((b, i) for b in range(2) for i in range(3)):
+        picks = torch.randperm(-(-keys_of[b] // block))[: chosen - i]
+        indices[b, i, 0, : len(picks)] = picks
+        end = keys_of[b] - 3 + i + 1 if mode == 3 else keys_of[b]
+        seen = [block * p + n for p in picks.tolist() for n in range(block) if block * p + n < end]
+        weights = (query[b, i].float() @ key[b, seen, 0].T * 0.05).softmax(-1)
+        output[b, i] = (weights @ value[b, seen, 0]).half()
+    lengths, table, key_layout = [None, torch.tensor(keys_of).int()], None, layout
+    if layout == "TND":
+        query, indices, output = (x.flatten(0, 1) for x in (query, indices, output))
+        cache = torch.cat([cache[b, :n] for b, n in enumerate(keys_of)])
+        lengths = [torch.tensor([3, 6]).int(), torch.tensor([35, 55]).int()]
+    if paged:
+        table, key_layout = torch.tensor([[4, 0, 2], [5, 1, 3]]).int(), "PA_BSND"
+        order = [table.flatten().tolist().index(page) for page in range(6)]
+        cache = cache.reshape(6, 16, 1, 656)[order].contiguous()
+    inputs = [query, cache, cache[..., :512].contiguous(), indices, None, None, table, *lengths]
+    inputs += [0.05, 2, 2, block, layout, key_layout, mode, FAR, FAR, 2, 1, 128, 64]
+    return inputs, [output]
+
+
 CASES = {
+    "aclnnKvQuantSparseFlashAttention": quantized_cache,
+    "aclnnKvQuantSparseFlashAttention:packed": lambda t: quantized_cache(t, layout="TND"),
+    "aclnnKvQuantSparseFlashAttention:paged": lambda t: quantized_cache(
+        t, paged=True, block=4, mode=0
+    ),
     "aclnnLightningIndexer": indexed,
     "aclnnLightningIndexer:paged": lambda t: indexed(t, paged=True),
     "aclnnLightningIndexer:all keys": lambda t: indexed(t, causal=False, count=6),
 }
-CHECKED = ("aclnnLightningIndexer", "aclnnSparseFlashAttentionGrad")
+CHECKED = (
+    *("aclnnKvQuantSparseFlashAttention", "aclnnLightningIndexer"),
+    "aclnnSparseFlashAttentionGrad",
+)
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_an_indexer_agrees_with_its_formula(name):
+def test_a_function_agrees_with_its_formula(name):
     check(name.partition(":")[0], *CASES[name](Operands()))
 
 
@@ -91,3 +132,43 @@ def test_a_window_of_tokens_is_refused(place, name):
     inputs[place] = 2
     with pytest.raises(RuntimeError, match=name):
         check("aclnnLightningIndexer", inputs, results)
+
+
+def test_torch_npu_attends_to_a_quantized_cache():
+    import torch_npu
+
+    t = Operands()
+    inputs, (wanted,) = quantized_cache(t, paged=True, block=4)
+    query, key, value, indices, _, _, table, _, lengths, *_ = map(on_npu, inputs)
+    found = torch_npu.npu_kv_quant_sparse_flash_attention(
+        *(query, key, value, indices, 0.05, 2, 2),
+        **{"block_table": table, "actual_seq_lengths_kv": lengths, "sparse_block_size": 4},
+        **{"layout_kv": "PA_BSND", "attention_mode": 2},
+    )
+    t.torch.testing.assert_close(found.cpu(), wanted, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "message"),
+    [
+        (10, 1, "keyQuantMode and valueQuantMode must be 2"),
+        (12, 3, "sparseBlockSize must be a power of two"),
+        (16, 7, "preTokens must be"),
+        (18, 0, "attentionMode 0 is not emulated"),
+        (19, 0, "quantScaleRepoMode must be 1"),
+        (20, 64, "tileSize must be 128"),
+        (21, 32, "ropeHeadDim must be 64"),
+    ],
+)
+def test_other_ways_of_quantization_are_refused(place, value, message):
+    inputs, outputs = quantized_cache(Operands())
+    inputs[place] = value
+    with pytest.raises(RuntimeError, match=message):
+        check("aclnnKvQuantSparseFlashAttention", inputs, outputs)
+
+
+def test_a_value_that_is_not_the_keys_latent_is_an_error():
+    inputs, outputs = quantized_cache(Operands())
+    inputs[2] = inputs[2] ^ 1
+    with pytest.raises(RuntimeError):
+        check("aclnnKvQuantSparseFlashAttention", inputs, outputs)

@@ -40,4 +40,23 @@ inline void require_one_element(const char* argument, const Tensor& tensor) {
 /// AscendCL: the emulator shares no code with the libraries that run on it.
 inline bool is_ascend950() { return services().options().soc.rfind("Ascend950", 0) == 0; }
 
+/// Refuse the function on an SoC that CANN's documentation does not list for it. Without these
+/// checks a program that only an Ascend 950 can run would pass its tests on any other SoC.
+inline void require_ascend950() {
+    require(is_ascend950(), "the SoC must be an Ascend 950, got " + services().options().soc);
+}
+/// Atlas A2 and A3.
+inline bool is_ascend910b_or_910_93() {
+    const std::string& soc = services().options().soc;
+    return soc.rfind("Ascend910B", 0) == 0 || soc.rfind("Ascend910_93", 0) == 0;
+}
+inline void require_ascend910b_or_910_93() {
+    require(is_ascend910b_or_910_93(),
+            "the SoC must be an Ascend 910B or 910_93, got " + services().options().soc);
+}
+inline void require_ascend910b_910_93_or_950() {
+    require(is_ascend910b_or_910_93() || is_ascend950(),
+            "the SoC must be an Ascend 910B, 910_93 or 950, got " + services().options().soc);
+}
+
 }  // namespace ascend_emulator

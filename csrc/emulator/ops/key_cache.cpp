@@ -2,20 +2,12 @@
 #include "emulator/ops/checks.h"
 #include "emulator/ops/quantization/quantized.h"
 #include "emulator/ops/rms_norm.h"
+#include "emulator/ops/rotary.h"
 #include "emulator/ops/rows.h"
 
 using namespace ascend_emulator;
 
 namespace {
-
-Tensor rotated_half(const Tensor& x) {
-    const TensorList halves = aten_all("chunk", x, 2, -1);
-    return aten("cat", TensorList{-halves[1], halves[0]}, -1);
-}
-
-Tensor embedded(const Tensor& x, const Tensor& cos, const Tensor& sin) {
-    return x * cos.to_float() + rotated_half(x) * sin.to_float();
-}
 
 /// Even elements first, then the odd ones.
 Tensor even_then_odd(const Tensor& x) {
