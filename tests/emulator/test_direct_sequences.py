@@ -76,6 +76,27 @@ def gated_delta_rule(t):
     return inputs, [out.bfloat16()], {4: after.bfloat16()}
 
 
+def chunked_delta_rule(t, *, decays=True, state_dtype=None):
+    """Three sequences, the second one empty; each begins with its own state."""
+    lengths, scale = [2, 0, 3], 0.5
+    q, k = (t.f.normalize(t.torch.randn(5, 2, 4), dim=-1).bfloat16() for _ in range(2))
+    v, beta = t.torch.randn(5, 4, 3).bfloat16(), t.torch.rand(5, 4).bfloat16()
+    state = t.torch.randn(3, 4, 3, 4).to(state_dtype or t.torch.bfloat16)
+    g = -t.torch.rand(5, 4) if decays else None
+    out, after = t.torch.zeros(5, 4, 3), state.float()
+    for b, length in enumerate(lengths):
+        for token in range(sum(lengths[:b]), sum(lengths[:b]) + length):
+            for head in range(4):
+                key, query = (x[token, head // 2].float() for x in (k, q))
+                s = after[b, head] * (math.exp(g[token, head]) if decays else 1)
+                change = beta[token, head].float() * (v[token, head].float() - s @ key)
+                after[b, head] = s = s + t.torch.outer(change, key)
+                out[token, head] = s @ query * scale
+    sizes = t.torch.tensor(lengths, dtype=t.torch.int32)
+    inputs = [q, k, v, beta, state, sizes, g, Float(scale)]
+    return inputs, [out.bfloat16(), after.to(state.dtype)]
+
+
 def hyper_connection(x, residual, out, post):
     streams = []
     for n in range(x.shape[1]):
@@ -224,6 +245,8 @@ CASES = {
     ),
     "aclnnMaskedCausalConv1dBackward": causal_conv_gradient,
     "aclnnRecurrentGatedDeltaRule": gated_delta_rule,
+    "aclnnChunkGatedDeltaRule": chunked_delta_rule,
+    "aclnnChunkGatedDeltaRule:without decay": lambda t: chunked_delta_rule(t, decays=False),
     "aclnnMhcPost": lambda t: (
         list(hyper_connection_operands(t)),
         [hyper_connection(*(x.float() for x in hyper_connection_operands(Operands()))).half()],
@@ -287,3 +310,40 @@ def test_torch_npu_calls_both_versions_of_the_gradient(inner_precise):
     )
     for got, expected in zip(found, wanted, strict=True):
         torch.testing.assert_close(got.cpu(), expected, rtol=2e-3, atol=2e-3)
+
+
+def test_torch_npu_calls_the_chunked_rule():
+    import torch
+    import torch_npu
+
+    inputs, wanted = chunked_delta_rule(Operands())
+    q, k, v, beta, state, lengths, g = (x.npu() for x in inputs[:7])
+    found = torch_npu.npu_chunk_gated_delta_rule(
+        *(q, k, v),
+        **{"beta": beta, "initial_state": state, "actual_seq_lengths": lengths},
+        **{"scale": 0.5, "g": g},
+    )
+    for got, expected in zip(found, wanted, strict=True):
+        torch.testing.assert_close(got.cpu(), expected, rtol=8e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("place", "change", "message"),
+    [
+        (5, lambda x: x + 1, "actualSeqLengths must add up to the number of tokens, 5, got 8"),
+        (5, lambda x: x.long(), "actualSeqLengths must be one-dimensional and int32"),
+        (4, lambda x: x.float(), "initialState must be bfloat16"),
+        (2, lambda x: x.half(), "query, key, value, beta and out must be bfloat16"),
+        (2, lambda x: x[:, :3], "value must have at most 64 heads, a multiple of those of key"),
+        (6, lambda x: x.half(), "gOptional must have one float32 element"),
+    ],
+)
+def test_what_the_chunked_rule_does_not_take_is_refused(place, change, message):
+    import torch
+
+    inputs, outputs = chunked_delta_rule(Operands())
+    inputs[place] = change(inputs[place]).contiguous()
+    if place == 4:
+        outputs[1] = outputs[1].to(torch.float32)
+    with pytest.raises(RuntimeError, match=message):
+        check("aclnnChunkGatedDeltaRule", inputs, outputs)

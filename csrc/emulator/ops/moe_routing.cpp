@@ -71,6 +71,45 @@ void check_range(const IntList& experts, Int count) {
     }
 }
 
+/// The numbers that the second versions take.
+struct RoutingNumbers {
+    Int active_num;
+    Int capacity;
+    Int expert_num;
+    Int drop_pad_mode;
+    Int flag;  // what the counts are: nothing, their cumulative sums, or the counts
+
+    bool pads() const { return drop_pad_mode == 1; }
+    void check(const Tensor& x, const Tensor& expert_idx) const {
+        check_experts(x, expert_idx);
+        require(drop_pad_mode == 0 || pads(),
+                "dropPadMode must be 0 or 1, got " + std::to_string(drop_pad_mode));
+        require(flag >= 0 && flag <= 2,
+                "expertTokensCountOrCumsumFlag must be 0 to 2, got " + std::to_string(flag));
+        require(active_num >= 0, "activeNum must be at least 0, got " + std::to_string(active_num));
+        require((!pads() && flag == 0) || expert_num > 0,
+                "expertNum must be positive, got " + std::to_string(expert_num));
+        require(!pads() || (capacity > 0 && capacity <= x.size(0)),
+                "expertCapacity must be 1 to " + std::to_string(x.size(0)) + ", got " +
+                    std::to_string(capacity));
+    }
+    Routing routing(const IntList& experts) const {
+        const Int largest = experts.empty() ? 0 : *std::max_element(experts.begin(), experts.end());
+        const Int count = pads() || flag != 0 ? expert_num : largest + 1;
+        check_range(experts, count);
+        return Routing(experts, 0, count, pads() ? capacity : 0);
+    }
+    void store_counts(const Routing& routing, bool before_capacity, const Out& counts,
+                      const Out& all) const {
+        if (!pads() && flag != 0) {
+            counts = integer_tensor(flag == 1 ? routing.cumulative_counts() : routing.counts);
+        }
+        if (pads() && before_capacity) {
+            all = integer_tensor(routing.counts);
+        }
+    }
+};
+
 }  // namespace
 
 ACLNN_CHECKED(aclnnMoeInitRouting, Tensor x, Tensor rowIdx, Tensor expertIdx, Int activeNum,
@@ -103,37 +142,20 @@ ACLNN_CHECKED(aclnnMoeInitRoutingV2, Tensor x, Tensor expertIdx, Int activeNum, 
               bool expertTokensBeforeCapacityFlag, Out expandedXOut, Out expandedRowIdxOut,
               Optional<Out> expertTokensCountOrCumsumOut,
               Optional<Out> expertTokensBeforeCapacityOut) {
-    check_experts(x, expertIdx);
-    const bool pads = dropPadMode == 1;
-    const Int flag = expertTokensCountOrCumsumFlag;
-    require(dropPadMode == 0 || pads,
-            "dropPadMode must be 0 or 1, got " + std::to_string(dropPadMode));
-    require(flag >= 0 && flag <= 2,
-            "expertTokensCountOrCumsumFlag must be 0 to 2, got " + std::to_string(flag));
-    require((!pads && flag == 0) || expertNum > 0,
-            "expertNum must be positive, got " + std::to_string(expertNum));
-    require(!pads || (expertCapacity > 0 && expertCapacity <= x.size(0)),
-            "expertCapacity must be 1 to " + std::to_string(x.size(0)) + ", got " +
-                std::to_string(expertCapacity));
-    const IntList experts = integers_of(expertIdx);
-    const Int largest = experts.empty() ? 0 : *std::max_element(experts.begin(), experts.end());
-    const Int count = pads || flag != 0 ? expertNum : largest + 1;
-    check_range(experts, count);
-    const Routing routing(experts, 0, count, pads ? expertCapacity : 0);
+    const RoutingNumbers numbers = {activeNum, expertCapacity, expertNum, dropPadMode,
+                                    expertTokensCountOrCumsumFlag};
+    numbers.check(x, expertIdx);
+    const Routing routing = numbers.routing(integers_of(expertIdx));
     IntList tokens = routing.tokens(top_k_of(expertIdx));
-    if (!pads && activeNum > 0) {
+    if (!numbers.pads() && activeNum > 0) {
         tokens.resize(std::min(tokens.size(), as_index(activeNum)));
     }
     const Tensor expanded = gathered(x, tokens);
-    expandedXOut = pads ? expanded.reshape({expertNum, expertCapacity, x.size(1)}) : expanded;
+    expandedXOut =
+        numbers.pads() ? expanded.reshape({expertNum, expertCapacity, x.size(1)}) : expanded;
     expandedRowIdxOut = integer_tensor(routing.rows);
-    if (!pads && flag != 0) {
-        expertTokensCountOrCumsumOut =
-            integer_tensor(flag == 1 ? routing.cumulative_counts() : routing.counts);
-    }
-    if (pads && expertTokensBeforeCapacityFlag) {
-        expertTokensBeforeCapacityOut = integer_tensor(routing.counts);
-    }
+    numbers.store_counts(routing, expertTokensBeforeCapacityFlag, expertTokensCountOrCumsumOut,
+                         expertTokensBeforeCapacityOut);
 }
 
 namespace {
@@ -229,8 +251,8 @@ struct Expansion {
                 assign_first_rows(expanded_scale, gathered(scale, tokens));
             }
         } else if (mode == static_int8) {
-            const Tensor moved = copied.to_float() * scale.item() + offset.item();
-            assign_first_rows(expanded, shaped(to_int8(moved)));
+            const Tensor moved = x.to_float() * scale.item() + offset.item();
+            assign_first_rows(expanded, shaped(gathered(to_int8(moved), tokens)));
         } else {
             const Tensor wide = copied.to_float();
             const Quantized found = quantized_by_row(
@@ -274,6 +296,53 @@ ACLNN_CHECKED(aclnnMoeInitRoutingV3, Tensor x, Tensor expertIdx, Optional<Tensor
         expertTokensCountOrCumsumOut = integer_tensor(
             expertTokensNumType == cumulative ? routing.cumulative_counts() : routing.counts);
     }
+}
+
+namespace {
+
+void check_quantized_routing(const Tensor& x, const Tensor& scale, const Tensor& offset,
+                             Int expert_num, Int mode) {
+    require_ascend910b_910_93_or_950();
+    require(mode == static_int8 || mode == dynamic_int8,
+            "quantMode must be 0 or 1, got " + std::to_string(mode));
+    for (const Tensor& factor : {scale, offset}) {
+        require(!factor.defined() || factor.dtype() == DType::float32,
+                "scaleOptional and offsetOptional must be float32");
+    }
+    if (mode == static_int8) {
+        require(scale.defined() && scale.numel() == 1 && offset.defined() && offset.numel() == 1,
+                "scaleOptional and offsetOptional must have one element with quantMode 0");
+    } else {
+        if (offset.defined()) {
+            not_emulated("offsetOptional with quantMode 1");
+        }
+        require(!scale.defined() || (scale.dim() == 2 && scale.size(1) == x.size(1) &&
+                                     (scale.size(0) == 1 || scale.size(0) == expert_num)),
+                "scaleOptional must be [1, H] or [expertNum, H] with quantMode 1");
+    }
+}
+
+}  // namespace
+
+ACLNN_CHECKED(aclnnMoeInitRoutingQuantV2, Tensor x, Tensor expertIdx,
+              Optional<Tensor> scaleOptional, Optional<Tensor> offsetOptional, Int activeNum,
+              Int expertCapacity, Int expertNum, Int dropPadMode, Int expertTokensCountOrCumsumFlag,
+              bool expertTokensBeforeCapacityFlag, Int quantMode, Out expandedXOut,
+              Out expandedRowIdxOut, Optional<Out> expertTokensCountOrCumsumOut,
+              Optional<Out> expertTokensBeforeCapacityOut, Optional<Out> dynamicQuantScaleOut) {
+    const RoutingNumbers numbers = {activeNum, expertCapacity, expertNum, dropPadMode,
+                                    expertTokensCountOrCumsumFlag};
+    numbers.check(x, expertIdx);
+    check_quantized_routing(x, scaleOptional, offsetOptional, expertNum, quantMode);
+    const IntList experts = integers_of(expertIdx);
+    const Routing routing = numbers.routing(experts);
+    const Expansion expansion = {x,         scaleOptional, offsetOptional,
+                                 quantMode, expertNum,     numbers.pads() ? expertCapacity : 0,
+                                 activeNum, {0, expertNum}};
+    expansion.run(experts, top_k_of(expertIdx), routing, expandedXOut, dynamicQuantScaleOut);
+    expandedRowIdxOut = integer_tensor(routing.rows);
+    numbers.store_counts(routing, expertTokensBeforeCapacityFlag, expertTokensCountOrCumsumOut,
+                         expertTokensBeforeCapacityOut);
 }
 
 ACLNN(aclnnMoeInitRoutingV2Grad, Tensor gradExpandedX, Tensor expandedRowIdx, Int topK,

@@ -113,3 +113,86 @@ ACLNN(aclnnRecurrentGatedDeltaRule, Tensor query, Tensor key, Tensor value, Tens
         begin += lengths[i];
     }
 }
+
+namespace {
+
+struct ChunkedDelta {
+    Tensor query;
+    Tensor key;
+    Tensor value;
+    Tensor beta;
+    Tensor state;
+    Tensor lengths;
+    Tensor g;
+
+    void check(const Out& out, const Out& final_state) const {
+        require_ascend910b_910_93_or_950();
+        require(query.dim() == 3 && key.sizes() == query.sizes(),
+                "query and key must have the same 3 dimensions");
+        require(value.dim() == 3 && value.size(0) == query.size(0),
+                "value must have 3 dimensions and the tokens of query");
+        const Int heads = value.size(1);
+        require(heads <= 64 && query.size(1) <= 64 && heads % query.size(1) == 0,
+                "value must have at most 64 heads, a multiple of those of key, got " +
+                    std::to_string(heads) + " and " + std::to_string(query.size(1)));
+        require(query.size(2) <= 128 && value.size(2) <= 128,
+                "the head_dims of key and value must be at most 128, got " +
+                    std::to_string(query.size(2)) + " and " + std::to_string(value.size(2)));
+        for (const Tensor& x : {query, key, value, beta, out.tensor}) {
+            require(x.dtype() == DType::bfloat16,
+                    std::string("query, key, value, beta and out must be bfloat16, got ") +
+                        name_of(x.dtype()));
+        }
+        const IntList per_head = {value.size(0), heads};
+        require(beta.sizes() == per_head, "beta must have one element per token and value head");
+        require(!g.defined() || (g.sizes() == per_head && g.dtype() == DType::float32),
+                "gOptional must have one float32 element per token and value head");
+        require(lengths.dim() == 1 && lengths.dtype() == DType::int32,
+                "actualSeqLengths must be one-dimensional and int32");
+        const IntList states = {lengths.size(0), heads, value.size(2), query.size(2)};
+        require(state.sizes() == states && final_state.tensor.sizes() == states,
+                "initialState and finalState must have one state per sequence and value head");
+        const DType dtype = state.dtype();
+        require(dtype == DType::bfloat16 || (dtype == DType::float32 && is_ascend950()),
+                std::string("initialState must be bfloat16, got ") + name_of(dtype));
+        require(final_state.tensor.dtype() == dtype,
+                "finalState must have the dtype of initialState");
+    }
+    IntList sizes() const {
+        const IntList found = integers_of(lengths);
+        Int sum = 0;
+        for (const Int length : found) {
+            require(length >= 0,
+                    "actualSeqLengths must be at least 0, got " + std::to_string(length));
+            sum += length;
+        }
+        require(sum == value.size(0), "actualSeqLengths must add up to the number of tokens, " +
+                                          std::to_string(value.size(0)) + ", got " +
+                                          std::to_string(sum));
+        return found;
+    }
+};
+
+}  // namespace
+
+// Computed token by token: chunks, in which a device computes many tokens at once, change only the
+// rounding.
+ACLNN_CHECKED(aclnnChunkGatedDeltaRule, Tensor query, Tensor key, Tensor value, Tensor beta,
+              Tensor initialState, Tensor actualSeqLengths, Optional<Tensor> gOptional,
+              float scaleValue, Out out, Out finalState) {
+    const ChunkedDelta chunks = {query,    key, value, beta, initialState, actualSeqLengths,
+                                 gOptional};
+    chunks.check(out, finalState);
+    const IntList lengths = chunks.sizes();
+    const GatedDelta rule = {query.to_float() * scaleValue, key.to_float(), value.to_float(),
+                             beta.to_float(), decay_of(gOptional, Tensor(), value, key.size(-1))};
+    Int token = 0;
+    for (std::size_t i = 0; i < lengths.size(); ++i) {
+        const auto index = static_cast<Int>(i);
+        Tensor current = aten("select.int", initialState, 0, index).to_float();
+        for (const Int end = token + lengths[i]; token < end; ++token) {
+            assign(aten("select.int", out.tensor, 0, token), rule.step(current, token));
+        }
+        assign(aten("select.int", finalState.tensor, 0, index), current);
+    }
+}
