@@ -82,6 +82,9 @@ void* Launch::global(Core& core, const Instruction& instruction, const void* add
     if (core.timeline != nullptr) {
         core.timeline->access_global(instruction, host, bytes, writes);
     }
+    if (core.hints) {
+        hint_alignment(instruction, address, bytes, writes);
+    }
     if (!checks) {
         return host;
     }

@@ -41,12 +41,12 @@ std::unique_ptr<Item> take(std::vector<std::unique_ptr<Item>>& idle, Make make) 
     return taken;
 }
 
+}  // namespace
+
 std::string place(Site site) {
     const char* const slash = std::strrchr(site.file, '/');
     return std::string(slash == nullptr ? site.file : slash + 1) + ":" + std::to_string(site.line);
 }
-
-}  // namespace
 
 Launch::Launch(const KernelLaunch& kernel, void* stream)
     : auto_sync(kernel.auto_sync),
@@ -81,6 +81,7 @@ void Launch::make_cores() {
             fiber->core->begin(block, kernel_.blocks, sub_block, vectors, mixed, cube);
             fiber->core->tiling_key = kernel_.tiling_key;
             fiber->core->launch = this;
+            fiber->core->hints = ascend_emulator::services().options().kernel_hints;
             fiber->core->index = static_cast<std::uint32_t>(fibers_.size());
             fiber->core->timeline = trace_ == nullptr ? nullptr : trace_->add(*fiber->core);
             fibers_.push_back(std::move(fiber));

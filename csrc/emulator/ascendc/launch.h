@@ -9,6 +9,7 @@
 #include <memory>
 #include <set>
 #include <string>
+#include <tuple>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -72,6 +73,9 @@ struct Fiber {
     std::array<std::deque<Told>, 16> outbox;  // flags that wait for the others' to be set
 };
 
+/// A place in a source, as messages show it.
+std::string place(Site site);
+
 class Launch {
   public:
     Launch(const KernelLaunch& kernel, void* stream);
@@ -86,6 +90,9 @@ class Launch {
                  std::uint64_t bytes, bool writes);
     void clean_cache(const Core& core, const void* address);
     void report(const Core& core, const char* kind, const std::string& what, Site site);
+    /// Whether the launch has not hinted at this place yet: a loop comes here often.
+    bool is_first_hint(const char* kind, Site site);
+    void hint(const char* kind, const std::string& what, Site site) const;
     void sync_all(Core& core, bool vector_only, Site site);
     void set_flag(Core& core, int mode, Pipe pipe, int id, Site site);
     void wait_flag(Core& core, int id, Site site);
@@ -114,6 +121,8 @@ class Launch {
     std::vector<Fiber*> cores_of_block(std::uint32_t block, bool cube);
     std::vector<Fiber*> cores_of_kind(bool cube);
     const LiveRange* find_live(const void* host);
+    void hint_alignment(const Instruction& instruction, const void* address, std::uint64_t bytes,
+                        bool writes);
     std::string describe(const Fiber& fiber) const;
 
     const KernelLaunch& kernel_;
@@ -133,6 +142,7 @@ class Launch {
     std::unordered_map<std::uint64_t, std::uint32_t> instruction_ids_;
     std::vector<std::string> findings_;  // in the order in which they were found
     std::set<std::string> known_findings_;
+    std::set<std::tuple<const void*, const void*, std::uint32_t>> hinted_;
 };
 
 }  // namespace aicore

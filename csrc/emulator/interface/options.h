@@ -24,6 +24,7 @@ struct Options {
     bool leaks = true;
     bool races = false;
     bool kernel_checks = true;
+    bool kernel_hints = true;
     std::string fault;
 
     bool banner = true;

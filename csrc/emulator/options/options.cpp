@@ -39,6 +39,8 @@ const Row table[] = {
     {"RACES", &Options::races, "1: report accesses that no stream or event orders"},
     {"KERNEL_CHECKS", &Options::kernel_checks,
      "0: do not look for mistakes in kernels written in Ascend C"},
+    {"KERNEL_HINTS", &Options::kernel_hints,
+     "0: do not print what would be slow on a device in kernels written in Ascend C"},
     {"FAULT", &Options::fault, "function:n:code|hang|delay=ms, several joined by ';'"},
     {"BANNER", &Options::banner, "0: do not print at aclInit that the NPU is emulated"},
     {"TRACE", &Options::trace, "1: print each call and task on standard error"},

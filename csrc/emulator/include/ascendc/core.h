@@ -176,6 +176,14 @@ class Core {
             report(kind, what, site);
         }
     }
+    /// Hint at what is slow on a device: operands of a vector instruction in the same bank of UB.
+    /// `target` and `sources` are addresses, `block_stride` is in blocks of 32 bytes.
+    void hint_banks(const Instruction& instruction, std::uint32_t target,
+                    std::uint32_t block_stride, const std::uint32_t* sources, int count) const;
+    /// Hint at a queue with one buffer, if a second one of these bytes fits.
+    void hint_second_buffer(std::uint32_t bytes, Space space, Site site) const;
+    bool hints = false;
+
     /// Report that the kernel cannot go on, and end it.
     [[noreturn]] void end(const char* kind, const std::string& what, Site site);
 

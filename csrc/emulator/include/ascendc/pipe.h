@@ -66,6 +66,7 @@ class TQueBind {
     ~TQueBind() {
         if (std::uncaught_exceptions() == 0 && aicore::core != nullptr) {
             check_freed();
+            hint_second_buffer();
         }
     }
 
@@ -77,6 +78,7 @@ class TQueBind {
             if (buffer.state == State::free) {
                 buffer.state = State::allocated;
                 buffer.site = site;
+                ++uses_;
                 aicore::core->wait_for(filler, buffer.freed);
                 return tensor_of<T>(buffer);
             }
@@ -186,6 +188,7 @@ class TQueBind {
             buffer.site = site;
             ++count_;
         }
+        assigned_ = site;
     }
     int buffer_count() const { return count_; }
 
@@ -236,12 +239,23 @@ class TQueBind {
         }
     }
 
+    /// A queue to or from global memory could be moved while the core computes.
+    void hint_second_buffer() const {
+        constexpr bool moves = source == TPosition::GM || source == TPosition::VECIN ||
+                               source == TPosition::VECOUT || destination == TPosition::GM;
+        if (moves && count_ == 1 && uses_ > 1 && aicore::core->hints) {
+            aicore::core->hint_second_buffer(buffers_[0].bytes, memory, assigned_);
+        }
+    }
+
     aicore::Buffer buffers_[aicore::most_buffers];
     std::uint8_t order_[aicore::most_buffers] = {};
     int count_ = 0;
     int next_ = 0;
     int first_ = 0;
     int queued_ = 0;
+    std::uint32_t uses_ = 0;
+    aicore::Site assigned_{"", 0};  // InitBuffer
 };
 
 /// A queue of one position: what is filled for it is taken at it.

@@ -229,6 +229,15 @@ void use_operand(const Instruction& instruction, const LocalTensor<T>& tensor, O
     }
 }
 
+/// Hint at operands in the same bank of UB.
+template <class To, class... From>
+void hint_banks(const Instruction& instruction, const LocalTensor<To>& to,
+                std::uint32_t block_stride, const LocalTensor<From>&... from) {
+    const std::uint32_t sources[] = {core->address_of(from.data())..., 0};
+    core->hint_banks(instruction, core->address_of(to.data()), block_stride, sources,
+                     static_cast<int>(sizeof...(From)));
+}
+
 /// Compute `to[i] = body(to[i], from[i]...)` for the lanes that are on, a repeat at a time: what a
 /// repeat writes is not seen by itself.
 template <class To, class Body, class... From>
@@ -271,6 +280,9 @@ void with_repeats(const Instruction& instruction, const Lanes& lanes, bool reads
         use_operand(instruction, to, to_operand, lanes, false);
     }
     use_operand(instruction, to, to_operand, lanes, true);
+    if (core->hints) {
+        hint_banks(instruction, to, to_operand.block_stride, from.first...);
+    }
     compute(lanes, to, to_operand, body, from...);
 }
 
@@ -292,6 +304,9 @@ void with_count(const Instruction& instruction, std::int64_t count, bool reads_t
         to.use(instruction, 0, elements * sizeof(To), false);
     }
     to.use(instruction, 0, elements * sizeof(To), true);
+    if (core->hints && elements * sizeof(To) >= 2 * 256) {  // more than one repeat
+        hint_banks(instruction, to, 1, from...);
+    }
     To* const target = to.data();
     [&](const From*... source) {
         for (std::uint64_t index = 0; index < elements; ++index) {
