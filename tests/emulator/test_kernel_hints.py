@@ -52,7 +52,7 @@ def test_a_kernel_without_such_places_has_no_hint() -> None:
         (
             {"SHIFT": 1},
             3,
-            r"\[gm alignment\] DataCopy (reads|writes) global memory from an address",
+            r"\[gm alignment\] DataCopy (reads|writes) global memory from an",
         ),
         ({"GAP": 0}, 1, r"\[bank\] Add reads its operands at 0x0 and 0x2000 of UB.*same bank gro"),
         ({"GAP": 512}, 1, r"\[bank\] Add reads its operands at .* move one of them by 256 bytes"),
