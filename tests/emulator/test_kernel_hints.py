@@ -14,7 +14,7 @@ from op_builder.toolchain.torch_install import find_torch_npu
 pytestmark = pytest.mark.skipif(find_torch_npu() is None, reason="torch_npu is not installed")
 SOURCE = Path(__file__).resolve().parent / "kernels" / "hints.asc"
 # Operands and results in other banks, aligned tiles, two buffers.
-GOOD = {"BUFFERS": 2, "GAP": 256, "SHIFT": 0, "STRIDE": 1}
+GOOD = {"TILE": 1024, "BUFFERS": 2, "GAP": 256, "SHIFT": 0, "STRIDE": 1}
 
 PROGRAM = """
 import json, torch, torch_npu
@@ -22,12 +22,12 @@ from pathlib import Path
 from ascend_ops import compile_kernel
 
 add = compile_kernel(Path({source!r}).read_text(), name="add", constants={constants!r})
-x, y = torch.randn(4200).npu(), torch.randn(4200).npu()
+x, y = torch.randn(8200).npu(), torch.randn(8200).npu()
 z = torch.zeros_like(x)
 for _ in range(3):
     add(x, y, z, blocks=1)
 begin = {constants!r}["SHIFT"]
-tiles = slice(begin, begin + 4096)
+tiles = slice(begin, begin + 4 * {constants!r}["TILE"])
 print(json.dumps(torch.equal(z[tiles].cpu(), (x + y)[tiles].cpu())))
 """
 
@@ -70,8 +70,13 @@ def test_each_kind_is_printed_once_for_its_place(
     assert len(found) == len(places) == count
 
 
+def test_a_second_buffer_that_does_not_fit_is_not_asked_for() -> None:
+    large = {**GOOD, "TILE": 2048, "STRIDE": 16, "BUFFERS": 1}  # 144 KB of 192
+    assert not [line for line in hints(large) if "single buffer" in line]
+
+
 def test_they_can_be_switched_off() -> None:
-    bad = {"BUFFERS": 1, "GAP": 0, "SHIFT": 1, "STRIDE": 1}
+    bad = {**GOOD, "BUFFERS": 1, "GAP": 0, "SHIFT": 1}
     assert hints(bad, ASCEND_EMULATOR_KERNEL_HINTS="0") == []
     assert {re.search(r"\[([a-z ]+)\] ", line.partition("hint")[2])[1] for line in hints(bad)} == {  # type: ignore[index]
         "gm alignment",

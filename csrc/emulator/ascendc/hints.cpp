@@ -48,11 +48,11 @@ bool Launch::is_first_hint(const char* kind, Site site) {
 void Launch::hint(const char* kind, const std::string& what, Site site) const {
     static std::mutex mutex;
     static std::set<std::string> known;
-    const std::string text = "[emulated NPU] hint: kernel " + std::string(kernel_.name) + ": " +
-                             place(site) + ": [" + kind + "] " + what + "\n";
+    const std::string where = "[emulated NPU] hint: kernel " + std::string(kernel_.name) + ": " +
+                              place(site) + ": [" + kind + "] ";
     const std::lock_guard<std::mutex> lock(mutex);
-    if (known.insert(text).second) {
-        std::fputs(text.c_str(), stderr);
+    if (known.insert(where).second) {
+        std::fprintf(stderr, "%s%s\n", where.c_str(), what.c_str());
     }
 }
 
@@ -106,18 +106,28 @@ void Core::hint_banks(const Instruction& instruction, std::uint32_t target,
     }
 }
 
-void Core::hint_second_buffer(std::uint32_t bytes, Space space, Site site) const {
-    const std::uint64_t wanted = std::uint64_t{reserved(space)} + bytes;
-    if (wanted > Core::bytes(space) || !launch->is_first_hint(one_buffer, site)) {
-        return;
+/// All queues with one buffer must have room for a second one.
+void Core::hint_second_buffers() {
+    std::array<std::uint64_t, space_count> wanted{};
+    for (int space = 0; space < space_count; ++space) {
+        wanted[space] = most_reserved_[space];
     }
-    launch->hint(one_buffer,
-                 "InitBuffer of a queue that is used several times, with one buffer: moves wait "
-                 "for the computation; two buffers of " +
-                     std::to_string(bytes) + " bytes fit in " + name_of(space) +
-                     ", which would hold " + std::to_string(wanted) + " of " +
-                     std::to_string(Core::bytes(space)) + " bytes",
-                 site);
+    for (const SingleBuffer& queue : single_buffers_) {
+        wanted[static_cast<int>(queue.space)] += queue.bytes;
+    }
+    for (const auto& [bytes, space, site] : single_buffers_) {
+        const std::uint64_t total = wanted[static_cast<int>(space)];
+        if (total > Core::bytes(space) || !launch->is_first_hint(one_buffer, site)) {
+            continue;
+        }
+        launch->hint(one_buffer,
+                     "InitBuffer of a queue that is used several times, with one buffer: moves "
+                     "wait for the computation; two buffers of " +
+                         std::to_string(bytes) + " bytes fit in " + name_of(space) +
+                         ", which would hold " + std::to_string(total) + " of " +
+                         std::to_string(Core::bytes(space)) + " bytes",
+                     site);
+    }
 }
 
 }  // namespace aicore

@@ -100,6 +100,7 @@ void Launch::enter_fiber() {
     try {
         launch.kernel_.run();
         core->check_end();
+        core->hint_second_buffers();
     } catch (const KernelEnded&) {
         fiber.state = Fiber::State::ended;  // the reason has been reported
     } catch (const std::exception& error) {

@@ -1,6 +1,7 @@
 // On-chip memory of a core: where the spaces lie, and what InitBuffer reserves.
 #include <sys/mman.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 
@@ -82,6 +83,8 @@ std::uint32_t Core::reserve(Space space, std::uint32_t bytes, const char* what, 
             site);
     }
     used = static_cast<std::uint32_t>(wanted);
+    std::uint32_t& most = most_reserved_[static_cast<int>(space)];
+    most = std::max(most, used);
     return address;
 }
 
@@ -116,6 +119,8 @@ void Core::begin(std::uint32_t block_index, std::uint32_t block_count,
     fixpipe_src_stride = 0;
     fixpipe_dst_stride = 0;
     reserved_ = {};
+    most_reserved_ = {};
+    single_buffers_.clear();
     issued_ = {};
     known_ = {};
     flags_ = {};

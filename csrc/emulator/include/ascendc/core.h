@@ -10,6 +10,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <vector>
 
 namespace aicore {
 
@@ -180,8 +181,12 @@ class Core {
     /// `target` and `sources` are addresses, `block_stride` is in blocks of 32 bytes.
     void hint_banks(const Instruction& instruction, std::uint32_t target,
                     std::uint32_t block_stride, const std::uint32_t* sources, int count) const;
-    /// Hint at a queue with one buffer, if a second one of these bytes fits.
-    void hint_second_buffer(std::uint32_t bytes, Space space, Site site) const;
+    /// Note a queue that is used several times with one buffer of these bytes.
+    void note_single_buffer(std::uint32_t bytes, Space space, Site site) {
+        single_buffers_.push_back({bytes, space, site});
+    }
+    /// Hint at such queues when the kernel ends, if second buffers fit.
+    void hint_second_buffers();
     bool hints = false;
 
     /// Report that the kernel cannot go on, and end it.
@@ -200,6 +205,11 @@ class Core {
     struct Shadow;
 
   private:
+    struct SingleBuffer {
+        std::uint32_t bytes;
+        Space space;
+        Site site;
+    };
     struct Flag {
         bool set = false;
         Clock clock{};
@@ -229,6 +239,8 @@ class Core {
     Shadow* shadow_;
     std::uint32_t run_ = 0;  // shadow of another run counts as never accessed
     std::array<std::uint32_t, space_count> reserved_{};
+    std::array<std::uint32_t, space_count> most_reserved_{};
+    std::vector<SingleBuffer> single_buffers_;
     Clock issued_{};
     std::array<Clock, pipe_count> known_{};
     std::array<std::array<std::array<Flag, 8>, pipe_count>, pipe_count> flags_{};

@@ -66,7 +66,7 @@ class TQueBind {
     ~TQueBind() {
         if (std::uncaught_exceptions() == 0 && aicore::core != nullptr) {
             check_freed();
-            hint_second_buffer();
+            note_single_buffer();
         }
     }
 
@@ -240,11 +240,11 @@ class TQueBind {
     }
 
     /// A queue to or from global memory could be moved while the core computes.
-    void hint_second_buffer() const {
+    void note_single_buffer() const {
         constexpr bool moves = source == TPosition::GM || source == TPosition::VECIN ||
                                source == TPosition::VECOUT || destination == TPosition::GM;
         if (moves && count_ == 1 && uses_ > 1 && aicore::core->hints) {
-            aicore::core->hint_second_buffer(buffers_[0].bytes, memory, assigned_);
+            aicore::core->note_single_buffer(buffers_[0].bytes, memory, assigned_);
         }
     }
 
