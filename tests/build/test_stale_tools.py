@@ -87,12 +87,8 @@ def test_an_unchanged_wrapper_script_is_a_hit_without_processes(
     assert (hit.processes, hit.locks) == ((), ())
 
 
-@pytest.mark.parametrize("program", ["g++", "as", "ld"])
-def test_a_program_replaced_in_place_with_the_same_version_is_another_key(
-    sandbox: Sandbox, tmp_path: Path, program: str
-) -> None:
-    file = altered(real(program), tmp_path / "bin" / program)
-    place = {"PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}", **relocated()}
+def replace_and_restore(sandbox: Sandbox, program: str, file: Path, place: dict[str, str]) -> None:
+    """Exchange the copy of a program for one that behaves alike: it leads to another entry."""
     first = sandbox.load(**place)
     altered(real(program), file, b"\0")
     replaced = sandbox.load(**place)
@@ -102,6 +98,15 @@ def test_a_program_replaced_in_place_with_the_same_version_is_another_key(
     assert (first.value, replaced.value) == (42, 42)
     assert replaced.entry != first.entry
     assert restored.entry == first.entry
+
+
+@pytest.mark.parametrize("program", ["g++", "as", "ld"])
+def test_a_program_replaced_in_place_with_the_same_version_is_another_key(
+    sandbox: Sandbox, tmp_path: Path, program: str
+) -> None:
+    file = altered(real(program), tmp_path / "bin" / program)
+    place = {"PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}", **relocated()}
+    replace_and_restore(sandbox, program, file, place)
     assert sandbox.compiles == 2
 
 
@@ -120,15 +125,7 @@ def test_a_program_behind_a_script_that_stands_for_another_is_keyed(
     }[way]
     make_program(tmp_path / "bin" / program, f'#!/bin/sh\nexec {called} "$@"\n')
     place = {"PATH": f"{tmp_path / 'bin'}:{behind.parent}:{os.environ['PATH']}", **relocated()}
-    first = sandbox.load(**place)
-    altered(real(program), behind, b"\0")
-    replaced = sandbox.load(**place)
-    altered(real(program), behind)
-    restored = sandbox.load(**place)
-
-    assert (first.value, replaced.value) == (42, 42)
-    assert replaced.entry != first.entry
-    assert restored.entry == first.entry
+    replace_and_restore(sandbox, program, behind, place)
 
 
 def test_another_assembler_first_on_path_is_another_key_and_leaves_the_first_alone(
