@@ -10,8 +10,9 @@ import json
 import os
 import re
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from op_builder.jit.plan import Plan
 from op_builder.ops.cpu_adam import CPUAdamBuilder
@@ -38,12 +39,12 @@ class Command:
         file: The source.
     """
 
-    def __init__(self, plan: Plan, entry: dict[str, object], flags: Iterable[str]) -> None:
-        self.file = Path(str(entry["file"]))
+    def __init__(self, plan: Plan, entry: Mapping[str, Any], flags: Iterable[str]) -> None:
+        self.file = Path(entry["file"])
         root = Path(plan.spec.roots["source"])
         self.name = " ".join([str(self.file.relative_to(root)), *flags])
-        self._arguments = list(map(str, entry["arguments"]))[: -len(("-c", "file"))]
-        self._folder = Path(str(entry["directory"]))
+        self._arguments = list(entry["arguments"])[:-2]  # the last ones are -c and the file
+        self._folder = Path(entry["directory"])
         self._environ = plan.toolchain.compiler().environ
 
     def compile(self, file: Path, *options: str) -> float:
