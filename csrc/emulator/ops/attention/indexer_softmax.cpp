@@ -51,8 +51,9 @@ void IndexerOperands::check(Int sparse_mode) const {
     }
     check_ends(query_ends, "actualSeqLengthsQuery", query);
     check_ends(key_ends, "actualSeqLengthsKey", key);
-    require(query_ends.values->size() == key_ends.values->size(),
-            "actualSeqLengthsQuery and actualSeqLengthsKey must have one length");
+    require(
+        query_ends.values.value_or(IntList()).size() == key_ends.values.value_or(IntList()).size(),
+        "actualSeqLengthsQuery and actualSeqLengthsKey must have one length");
 }
 
 std::vector<SparseFlashAttention::Sequence> IndexerOperands::sequences() const {
@@ -63,11 +64,13 @@ std::vector<SparseFlashAttention::Sequence> IndexerOperands::sequences() const {
         }
         return all;
     }
+    const IntList ends = query_ends.values.value_or(IntList());
+    const IntList other_ends = key_ends.values.value_or(IntList());
     Int begin = 0;
     Int key_begin = 0;
-    for (std::size_t i = 0; i < query_ends.values->size(); ++i) {
-        const Int end = (*query_ends.values)[i];
-        const Int key_end = (*key_ends.values)[i];
+    for (std::size_t i = 0; i < ends.size(); ++i) {
+        const Int end = ends[i];
+        const Int key_end = other_ends[i];
         all.push_back({begin, end - begin, key_begin, key_end - key_begin});
         begin = end;
         key_begin = key_end;

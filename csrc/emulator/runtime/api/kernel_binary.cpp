@@ -115,8 +115,7 @@ aclError aclrtLaunchKernel(aclrtFuncHandle function, uint32_t blocks, const void
 ACL_CATCH
 
 aclError aclrtLaunchKernelV2(aclrtFuncHandle function, uint32_t blocks, const void* arguments,
-                             size_t bytes, aclrtLaunchKernelCfg* options,
-                             aclrtStream stream) try {
+                             size_t bytes, aclrtLaunchKernelCfg* options, aclrtStream stream) try {
     ACL_ENTER();
     ACL_REQUIRE(function);
     if (const int refused = check_launch_options(options)) {

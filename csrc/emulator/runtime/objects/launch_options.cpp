@@ -14,11 +14,10 @@ int not_emulated(const std::string& what) {
 int check(const aclrtLaunchKernelAttr& option) {
     switch (option.id) {
         case ACL_RT_LAUNCH_KERNEL_ATTR_SCHEM_MODE:
-            return option.value.schemMode <= 1
-                       ? 0
-                       : fail(ACL_ERROR_RT_PARAM_INVALID,
-                              "schemMode must be 0 or 1, got " +
-                                  std::to_string(option.value.schemMode));
+            return option.value.schemMode <= 1 ? 0
+                                               : fail(ACL_ERROR_RT_PARAM_INVALID,
+                                                      "schemMode must be 0 or 1, got " +
+                                                          std::to_string(option.value.schemMode));
         case ACL_RT_LAUNCH_KERNEL_ATTR_DYN_UBUF_SIZE:
             return option.value.dynUBufSize == 0 ? 0 : not_emulated("a dynUBufSize other than 0");
         case ACL_RT_LAUNCH_KERNEL_ATTR_BLOCKDIM_OFFSET:
