@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import shutil
 from collections.abc import Iterable, Mapping
@@ -16,6 +17,7 @@ from ..errors import BuildError, CommandError
 from ..recipe import ninja, torch_target
 from ..recipe.precompiled import FOLDER, HEADER_FILE, header_flags
 from ..recipe.spec import BuildSpec
+from ..system import file_identity
 from ..toolchain.detect import Toolchain
 from ..toolchain.environment import is_known, kept_variables, ninja_environment
 from ..toolchain.jobs import compile_jobs
@@ -196,7 +198,9 @@ def _run(
         lists_linked="linker" in toolchain.compiler(linker_choice(spec.ld_flags)).lists,
         precompiled=header_flags(compiler.family) if (work / FOLDER).is_dir() else "",
     )
-    environ = ninja_environment(toolchain.environ, launcher, compiler.environ)
+    known = toolchain.fingerprint(native=spec.uses_native)
+    identity = file_identity.digest_bytes(json.dumps(known, sort_keys=True).encode())
+    environ = ninja_environment(toolchain.environ, launcher, compiler.environ, identity)
     jobs = compile_jobs(toolchain.environ)
     logger.debug("%s: %d jobs (%s)", spec.name, jobs.count, jobs.reason)
     timeout = envs.BUILD_TIMEOUT.get(toolchain.environ) or None

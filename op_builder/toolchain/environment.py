@@ -21,6 +21,20 @@ LOCALE = {"LC_ALL": "C.UTF-8", "LANGUAGE": ""}
 LAUNCHERS = {"ccache": "CCACHE_", "sccache": "SCCACHE_", "distcc": "DISTCC_", "icecc": "ICECC_"}
 # These replace the compiler, whose content is in the key.
 _REPLACES_COMPILER = ("CCACHE_COMPILER", "CCACHE_PREFIX", "CCACHE_PREFIX_CPP", "ICECC_CXX")
+# Those that store objects must not take one for another: they are told what the key knows of the
+# toolchain, which a wrapper script and its variables can change, and that headers are looked for
+# anew, since one may have appeared earlier on the include path.
+_STORES = {
+    "ccache": {
+        "CCACHE_COMPILERCHECK": "string:{}",
+        "CCACHE_NODIRECT": "1",
+        "CCACHE_NODEPEND": "1",
+        "CCACHE_SLOPPINESS": "",
+        "CCACHE_IGNOREOPTIONS": "",
+        "CCACHE_IGNOREHEADERS": "",
+    },
+    "sccache": {"SCCACHE_C_CUSTOM_CACHE_BUSTER": "{}", "SCCACHE_DIRECT": "false"},
+}
 # The programs that PATH finds are keyed by their content; the locale and TMPDIR decide nothing.
 _NEVER_KEYED = frozenset({envs.SEARCH_PATH.name, envs.TMPDIR.name, *LOCALE})
 _LONGEST_SCRIPT = 1_000_000
@@ -84,7 +98,7 @@ def keyed(compiler: Mapping[str, str]) -> dict[str, str]:
 
 
 def ninja_environment(
-    environ: Mapping[str, str], launcher: Sequence[str], compiler: Mapping[str, str]
+    environ: Mapping[str, str], launcher: Sequence[str], compiler: Mapping[str, str], toolchain: str
 ) -> dict[str, str]:
     """Return the environment of ninja, which launchers and compilers inherit.
 
@@ -92,12 +106,15 @@ def ninja_environment(
         environ: The environment of this process.
         launcher: The launcher's command, if there is one.
         compiler: The environment of the compiler.
+        toolchain: A digest of everything that the key knows of the toolchain.
     """
     if not launcher:
         return dict(compiler)
     if not is_known(launcher):  # another program: it may need any variable
         return {**environ, **compiler}
-    return {**_launcher_variables(environ, launcher), **compiler}
+    store = _STORES.get(Path(launcher[0]).name, {})
+    told = {name: value.format(toolchain) for name, value in store.items()}
+    return {**_launcher_variables(environ, launcher), **told, **compiler}
 
 
 def kept_variables(launcher: Sequence[str], compiler: Mapping[str, str]) -> list[str]:

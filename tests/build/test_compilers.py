@@ -23,6 +23,8 @@ echo "$*" >>"$CXX_LOG"
 exec g++ "$@"
 """
 
+needs_ccache = pytest.mark.skipif(shutil.which("ccache") is None, reason="ccache is not installed")
+
 
 def make_program(path: Path, text: str) -> Path:
     """Create an executable script."""
@@ -118,7 +120,7 @@ def test_compiler_that_was_upgraded_is_another_key(sandbox: Sandbox, tmp_path: P
     assert sandbox.compiles == 2
 
 
-@pytest.mark.skipif(shutil.which("ccache") is None, reason="ccache is not installed")
+@needs_ccache
 @pytest.mark.parametrize(
     "environ",
     [{"ASCEND_OPS_COMPILER_LAUNCHER": "ccache"}, {"CXX": "ccache g++"}],
@@ -146,6 +148,61 @@ def test_ccache_compiles_once_and_reports_every_header(
     assert (hits, int(counts["cache_miss"])) == (1, 1)
     sandbox.edit("include/answer.h", "42", "43")
     assert sandbox.load(**environ).value == 43
+
+
+@pytest.mark.parametrize(
+    ("name", "identity", "settings"),
+    [
+        ("ccache", "CCACHE_COMPILERCHECK", {"CCACHE_NODIRECT=1", "CCACHE_SLOPPINESS="}),
+        ("sccache", "SCCACHE_C_CUSTOM_CACHE_BUSTER", {"SCCACHE_DIRECT=false"}),
+    ],
+)
+def test_a_launcher_that_stores_objects_is_told_what_the_key_knows_of_the_toolchain(
+    sandbox: Sandbox, tmp_path: Path, name: str, identity: str, settings: set[str]
+) -> None:
+    seen = tmp_path / "seen"
+    store = make_program(tmp_path / "bin" / name, f'#!/bin/sh\nenv >>{seen}\nexec "$@"\n')
+    script = '#!/bin/sh\nexec g++ "$@" -UADDEND -DADDEND="${BONUS:-0}"\n'
+    wrapper = str(make_program(tmp_path / "wrapper", script))
+    sandbox.environ["ASCEND_OPS_COMPILER_LAUNCHER"] = str(store)
+    sandbox.environ["CCACHE_SLOPPINESS"] = "file_macro"
+    told = []
+    for bonus in ("1", "2", "1"):
+        sandbox.forget_entries()
+        assert sandbox.load(CXX=wrapper, BONUS=bonus).value == 42 + int(bonus)
+        lines = seen.read_text(encoding="utf-8").splitlines()
+        seen.unlink()
+        told += [line for line in lines if line.startswith(f"{identity}=")]
+        assert settings <= {*lines}
+
+    assert len(told) == 3
+    assert told[0] == told[2] != told[1]
+
+
+@needs_ccache
+def test_ccache_takes_no_object_of_another_toolchain(sandbox: Sandbox, tmp_path: Path) -> None:
+    """It knows the content of a wrapper script, but not the variables that the script reads."""
+    sandbox.environ["ASCEND_OPS_COMPILER_LAUNCHER"] = "ccache"
+    script = '#!/bin/sh\nexec g++ "$@" -UADDEND -DADDEND="${BONUS:-0}"\n'
+    wrapper = str(make_program(tmp_path / "wrapper", script))
+    environ = {"CCACHE_DIR": str(tmp_path / "ccache"), "CXX": wrapper}
+
+    assert [sandbox.load(**environ, BONUS=bonus).value for bonus in ("1", "2", "1")] == [43, 44, 43]
+
+
+@needs_ccache
+@pytest.mark.parametrize("setting", [{}, {"CCACHE_DEPEND": "1", "CCACHE_DIRECT": "1"}])
+def test_ccache_takes_no_object_of_before_a_header_appeared(
+    sandbox: Sandbox, tmp_path: Path, setting: dict[str, str]
+) -> None:
+    """Its direct mode compares the headers that were found, not those that are found now."""
+    sandbox.environ["ASCEND_OPS_COMPILER_LAUNCHER"] = "ccache"
+    environ = {"CCACHE_DIR": str(tmp_path / "ccache"), **setting}
+    first = sandbox.load(**environ)
+    (sandbox.project / "answer.h").write_text("#define ANSWER 43\n", encoding="utf-8")
+    second = sandbox.load(**environ)
+
+    assert [first.value, second.value] == [42, 43]
 
 
 def test_launcher_is_not_part_of_the_key(sandbox: Sandbox) -> None:
