@@ -12,6 +12,8 @@ pytestmark = pytest.mark.skipif(find_torch_npu() is None, reason="torch_npu is n
 # x, y and zeros of 256 floats; what each kernel leaves in z.
 EXPECTED = {
     "softmax": "z = x.view(4, 64).softmax(1).flatten()",
+    "adjust_softmax": "v = x.view(4, 64); top = v.amax(1, keepdim=True); "
+    "z = torch.where(top == top[1], 7.0, v.softmax(1)).flatten()",
     "softmax_in_halves": "a, b = x[:128].view(4, 32), y[:128].view(4, 32); "
     "top = torch.cat([a, b], 1).amax(1, keepdim=True); "
     "e = (b - top).exp(); z[:128] = e.flatten(); "

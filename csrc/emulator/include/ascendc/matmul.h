@@ -25,6 +25,8 @@ class MatmulImpl : private MatmulBlocks<A_TYPE, B_TYPE, C_TYPE, BIAS_TYPE, MM_CF
     using Base::all;
     using Base::asynchronous_;
     using Base::b_;
+    using Base::base_m;
+    using Base::base_n;
     using Base::batch;
     using Base::batch_a_;
     using Base::batch_b_;
@@ -46,8 +48,13 @@ class MatmulImpl : private MatmulBlocks<A_TYPE, B_TYPE, C_TYPE, BIAS_TYPE, MM_CF
     using Base::place;
     using Base::put_block;
     using Base::quantizes_;
+    using Base::require_workspace;
     using Base::result;
+    using Base::step_;
     using Base::tiling_;
+    using Base::wait_for_copy;
+    using Base::wait_for_cube_core;
+    using Base::workspace_;
     static_assert(MM_CB::is_default,
                   "MatmulCallBackFunc is not emulated: the functions get L1 tensors of the cube "
                   "core; see docs/how-to/add-an-ascend-c-function.md");
@@ -125,13 +132,19 @@ class MatmulImpl : private MatmulBlocks<A_TYPE, B_TYPE, C_TYPE, BIAS_TYPE, MM_CF
     void SetSelfDefineData(T /*data*/) {}
     void SetUserDefInfo(std::uint64_t /*tiling*/) {}
     void SetLocalWorkspace(const LocalTensor<std::uint8_t>& /*buffer*/) {}
+    /// Where an asynchronous Iterate leaves its blocks.
     template <class T>
-    void SetWorkspace(__gm__ const T* /*address*/, int /*elements*/) {}
+    void SetWorkspace(__gm__ const T* address, int elements) {
+        workspace_.SetGlobalBuffer(reinterpret_cast<__gm__ C*>(const_cast<__gm__ T*>(address)),
+                                   static_cast<std::uint64_t>(elements) * sizeof(T) / sizeof(C));
+    }
     template <class T>
-    void SetWorkspace(GlobalTensor<T>& /*workspace*/) {}
-    void WaitIterateAll() {}
-    void WaitGetTensorC() {}
-    void WaitIterateBatch() {}
+    void SetWorkspace(GlobalTensor<T>& workspace) {
+        SetWorkspace(workspace.GetPhyAddr(), static_cast<int>(workspace.GetSize()));
+    }
+    void WaitIterateAll() { wait_for_cube_core(); }
+    void WaitGetTensorC() { wait_for_copy(); }
+    void WaitIterateBatch() { wait_for_cube_core(); }
 
     /// Begin again with the first block.
     void End() {
@@ -143,6 +156,10 @@ class MatmulImpl : private MatmulBlocks<A_TYPE, B_TYPE, C_TYPE, BIAS_TYPE, MM_CF
     /// Compute the next block of baseM x baseN; false after the last.
     template <bool sync = true>
     bool Iterate(bool enPartialSum = false, Site site = Site::here()) {
+        static_assert(
+            options.scheduleType != ::ScheduleType::OUTER_PRODUCT,
+            "Iterate with ScheduleType::OUTER_PRODUCT, which gives two blocks at once, is "
+            "not emulated; IterateAll is");
         if constexpr (!sync) {
             asynchronous_ = true;  // GetTensorC computes
             return true;
@@ -159,8 +176,25 @@ class MatmulImpl : private MatmulBlocks<A_TYPE, B_TYPE, C_TYPE, BIAS_TYPE, MM_CF
     template <bool sync = true, bool doPad = false>
     void GetTensorC(const LocalTensor<C>& local, std::uint8_t enAtomic = 0,
                     bool enSequentialWrite = false, Site site = Site::here()) {
+        require_workspace(site);
         advance(site);
-        put_block(result(local), enAtomic, enSequentialWrite, false, site);
+        put_block(result(local), enAtomic, enSequentialWrite || asynchronous_, false, site);
+        if (!asynchronous_) {
+            wait_for_copy();
+        }
+    }
+    /// The block in the workspace of an asynchronous Iterate.
+    template <bool sync = true>
+    GlobalTensor<C> GetTensorC(std::uint8_t enAtomic = 0, bool /*enSequentialWrite*/ = false,
+                               Site site = Site::here()) {
+        static_assert(!sync, "GetTensorC of a workspace is asynchronous: GetTensorC<false>");
+        require_workspace(site);
+        advance(site);
+        const std::uint64_t size = std::uint64_t{base_m()} * base_n();
+        GlobalTensor<C> block = workspace_[step_ * size];
+        block.SetGlobalBuffer(block.GetPhyAddr(0), size);
+        put_block(result(block), enAtomic, true, true, site);
+        return block;
     }
     template <bool sync = true>
     void GetTensorC(const GlobalTensor<C>& gm, const LocalTensor<C>& local,
@@ -169,6 +203,7 @@ class MatmulImpl : private MatmulBlocks<A_TYPE, B_TYPE, C_TYPE, BIAS_TYPE, MM_CF
         advance(site);
         put_block(result(gm), enAtomic, enSequentialWrite, true, site);
         put_block(result(local), enAtomic, enSequentialWrite, false, site);
+        wait_for_copy();
     }
     void AsyncGetTensorC(const LocalTensor<C>& local, Site site = Site::here()) {
         GetTensorC<false>(local, 0, true, site);
@@ -181,11 +216,19 @@ class MatmulImpl : private MatmulBlocks<A_TYPE, B_TYPE, C_TYPE, BIAS_TYPE, MM_CF
                     bool enSequentialWrite = false, bool /*waitIterateAll*/ = false,
                     bool /*fakeMsg*/ = false, Site site = Site::here()) {
         all(result(gm), enAtomic, enSequentialWrite, true, site);
+        if constexpr (sync) {
+            wait_for_cube_core();
+        }
     }
     template <bool sync = true>
     void IterateAll(const LocalTensor<C>& local, std::uint8_t enAtomic = 0,
                     Site site = Site::here()) {
+        wait_for_cube_core();
         all(result(local), enAtomic, false, false, site);
+        if constexpr (sync) {
+            wait_for_cube_core();
+            wait_for_copy();
+        }
     }
 
     /// Multiply the pairs of a batch, which lie one after another as the layouts say.
@@ -195,13 +238,17 @@ class MatmulImpl : private MatmulBlocks<A_TYPE, B_TYPE, C_TYPE, BIAS_TYPE, MM_CF
                       Site site = Site::here()) {
         batch(result(gm), enPartialSum, enAtomic, enSequentialWrite,
               {matrixStrideA, matrixStrideB, matrixStrideC}, site);
+        wait_for_cube_core();
     }
     void IterateBatch(const LocalTensor<C>& local, bool enPartialSum, std::uint8_t enAtomic,
                       bool enSequentialWrite, std::uint32_t matrixStrideA = 0,
                       std::uint32_t matrixStrideB = 0, std::uint32_t matrixStrideC = 0,
                       Site site = Site::here()) {
+        wait_for_cube_core();
         batch(result(local), enPartialSum, enAtomic, enSequentialWrite,
               {matrixStrideA, matrixStrideB, matrixStrideC}, site);
+        wait_for_cube_core();
+        wait_for_copy();
     }
     template <class Number, std::enable_if_t<!std::is_same_v<Number, bool>, bool> = true>
     void IterateBatch(const GlobalTensor<C>& gm, Number batchA, Number batchB,
@@ -212,6 +259,7 @@ class MatmulImpl : private MatmulBlocks<A_TYPE, B_TYPE, C_TYPE, BIAS_TYPE, MM_CF
         SetBatchNum(static_cast<std::int32_t>(batchA), static_cast<std::int32_t>(batchB));
         batch(result(gm), enPartialSum, enAtomic, enSequentialWrite,
               {matrixStrideA, matrixStrideB, matrixStrideC}, site);
+        wait_for_cube_core();
     }
 };
 

@@ -7,6 +7,7 @@
 
 #include "ascendc/fixpipe.h"
 #include "ascendc/kernel_launch.h"
+#include "ascendc/matmul_order.h"
 #include "ascendc/matrix_access.h"
 #include "ascendc/product.h"
 
@@ -42,6 +43,13 @@ class MatmulBlocks {
     using Wide = std::conditional_t<std::is_integral_v<A>, std::int32_t, float>;
     using Site = aicore::Site;
     static constexpr const MatmulConfig& options = aicore::options_of(MM_CFG);
+    static_assert(!options.isPartialOutput && !options.intraBlockPartSum,
+                  "isPartialOutput and intraBlockPartSum of a MatmulConfig are not emulated");
+    static_assert(!options.isEnableChannelSplit ||
+                      (C_TYPE::format == CubeFormat::NZ && std::is_same_v<C, float>),
+                  "isEnableChannelSplit requires a result of float in the format NZ");
+    /// Columns of a group of a result in the format NZ; 0 for the usual number.
+    static constexpr std::uint32_t result_c0 = options.isEnableChannelSplit ? 8 : 0;
 
     using Stored = aicore::Stored;
     /// Elements from one matrix of a batch to the next; 0 if they follow one another.
@@ -99,37 +107,77 @@ class MatmulBlocks {
             begun_ = false;
             return false;
         }
-        const bool down = goes_down_first();
-        const std::uint32_t row = down ? step_ % rows : step_ / columns;
-        const std::uint32_t column = down ? step_ / rows : step_ % columns;
-        block_ = {row * base_m(), column * base_n(),
-                  std::min(base_m(), number(m_) - row * base_m()),
-                  std::min(base_n(), number(n_) - column * base_n())};
+        const aicore::BlockPosition at =
+            aicore::block_at(step_, rows, columns, goes_down_first(), tiling_.stepM, tiling_.stepN);
+        block_ = {at.row * base_m(), at.column * base_n(),
+                  std::min(base_m(), number(m_) - at.row * base_m()),
+                  std::min(base_n(), number(n_) - at.column * base_n())};
         compute({}, adds, site);
         return true;
     }
+    /// Begin to get a block: of an asynchronous Iterate, it is computed here.
     void advance(Site site) {
         if (asynchronous_) {
             next(false, site);
+        } else {
+            wait_for_cube_core();
         }
+    }
+    /// An asynchronous Iterate leaves its blocks in the workspace, one after another.
+    void require_workspace(Site site) const {
+        if (asynchronous_ && asks_cube_core() && workspace_.GetPhyAddr() == nullptr) {
+            aicore::core->end("matmul",
+                              "GetTensorC after Iterate<false> takes the blocks from a workspace; "
+                              "SetWorkspace must come before Iterate<false>",
+                              site);
+        }
+    }
+
+    /// Whether a vector core calls, whose cube core multiplies on a device.
+    static bool asks_cube_core() { return aicore::core->mixed && !aicore::core->is_cube(); }
+    /// Wait for the answer of the cube core. The message to it leaves on MTE3, so MTE3 has ended
+    /// what it was given before.
+    static void wait_for_cube_core() {
+        if (!asks_cube_core()) {
+            return;
+        }
+        const aicore::Clock sent = aicore::core->snapshot(aicore::Pipe::mte3);
+        for (const aicore::Pipe pipe : {aicore::Pipe::s, aicore::Pipe::v, aicore::Pipe::mte2}) {
+            aicore::core->wait_for(pipe, sent);
+        }
+    }
+    /// Let the vector unit wait for what MTE2 has copied to UB.
+    static void wait_for_copy() {
+        aicore::core->wait_for(aicore::Pipe::v, aicore::core->snapshot(aicore::Pipe::mte2));
+    }
+    /// The move of an operand. MTE3 takes it from UB when the vector unit has ended.
+    template <class T>
+    static aicore::Instruction load_of(const aicore::Matrix<T>& from, Site site) {
+        if (!from.is_in_ub()) {
+            return {"Matmul", aicore::Pipe::mte2, site};
+        }
+        aicore::core->wait_for(aicore::Pipe::mte3, aicore::core->snapshot(aicore::Pipe::v));
+        return {"Matmul", aicore::Pipe::mte3, site};
     }
 
     /// The product of the block into values_.
     void compute(const Product& product, bool adds, Site site) {
-        const aicore::Instruction reads{"Matmul", aicore::Pipe::mte2, site};
         const auto depth = number(k_);
         first_.resize(std::size_t{block_.rows} * depth);
         second_.resize(std::size_t{block_.columns} * depth);
-        read<A_TYPE>(reads, a_, {block_.row, 0, block_.rows, depth}, number(org_m_),
+        const aicore::Instruction loads_a = load_of(a_, site);
+        read<A_TYPE>(loads_a, a_, {block_.row, 0, block_.rows, depth}, number(org_m_),
                      number(org_ka_), number(m_), depth, product.a, product.a_row, first_.data());
-        read<B_TYPE>(reads, b_, {0, block_.column, depth, block_.columns}, number(org_kb_),
+        const aicore::Instruction loads_b = load_of(b_, site);
+        read<B_TYPE>(loads_b, b_, {0, block_.column, depth, block_.columns}, number(org_kb_),
                      number(org_n_), depth, number(n_), product.b, product.b_row, second_.data());
         if (!adds) {
             values_.assign(std::size_t{block_.rows} * block_.columns, Wide(0));
-            add_bias(reads, product.bias);
+            add_bias(load_of(bias_, site), product.bias);
         }
         const aicore::Instruction multiplies{"Matmul", aicore::Pipe::m, site};
-        aicore::core->follow(aicore::Pipe::m, aicore::Pipe::mte2);
+        aicore::core->follow(aicore::Pipe::m, loads_a.pipe);
+        aicore::core->follow(aicore::Pipe::m, loads_b.pipe);
         aicore::core->add_product(multiplies, block_.rows, block_.columns, depth, sizeof(A));
         aicore::add_product(first_.data(), second_.data(), values_.data(), block_.rows,
                             block_.columns, depth);
@@ -169,7 +217,8 @@ class MatmulBlocks {
             std::swap(block.rows, block.columns);
         }
         std::uint64_t stride = row_stride != 0 ? row_stride : columns;
-        if (format == CubeFormat::ND_ALIGN) {
+        // A row in UB begins at a block of 32 bytes.
+        if (format == CubeFormat::ND_ALIGN || (from.is_in_ub() && row_stride == 0)) {
             stride = aicore::rounded_up(static_cast<std::uint32_t>(stride), 32 / sizeof(T));
         }
         const CubeFormat kept = format == CubeFormat::NZ ? CubeFormat::NZ : CubeFormat::ND;
@@ -225,14 +274,18 @@ class MatmulBlocks {
         constexpr CubeFormat format =
             C_TYPE::format == CubeFormat::NZ ? CubeFormat::NZ : CubeFormat::ND;
         if (alone) {
-            const std::uint64_t width = row_of(base_n());
-            put(to, atomic, {format, base_m(), base_n(), width, 0},
+            if (to.is_in_ub()) {
+                // The copy to UB fills the tensor, also behind a block at the edge.
+                to.local.use({"Matmul", aicore::Pipe::mte2, site}, 0, to.local.GetLength(), true);
+            }
+            put(to, atomic,
+                {format, block_.rows, block_.columns, row_of(block_.columns), 0, result_c0},
                 {0, 0, block_.rows, block_.columns}, site);
             return;
         }
         const std::uint32_t rows = number(is_global ? org_m_ : m_);
         const std::uint32_t columns = number(is_global ? org_c_ : n_);
-        put(to, atomic, {format, rows, columns, row_of(columns), 0}, block_, site);
+        put(to, atomic, {format, rows, columns, row_of(columns), 0, result_c0}, block_, site);
     }
 
     void all(const aicore::Matrix<C>& to, std::uint8_t atomic, bool alone, bool is_global,
@@ -300,7 +353,7 @@ class MatmulBlocks {
             product.a_row = a.row;
             product.b_row = b.row;
             compute(product, adds, site);
-            put(to, atomic, {format, m, n, c.row, product.c}, block_, site);
+            put(to, atomic, {format, m, n, c.row, product.c, result_c0}, block_, site);
         }
     }
 
@@ -312,6 +365,7 @@ class MatmulBlocks {
     aicore::Matrix<B> b_;
     aicore::Matrix<Bias> bias_;
     aicore::Matrix<std::uint64_t> factors_;
+    GlobalTensor<C> workspace_;
     bool quantizes_ = false;
     bool begun_ = false;
     bool asynchronous_ = false;

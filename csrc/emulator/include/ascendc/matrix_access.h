@@ -22,6 +22,9 @@ struct Matrix {
     T value{};
     bool transposed = false;
 
+    bool is_in_ub() const {
+        return place == Place::local && space_of(local.position()) == Space::ub;
+    }
     /// The elements from `index` on, of which `count` are accessed.
     T* span(const Instruction& instruction, std::uint64_t index, std::uint64_t count,
             bool writes) const {
@@ -40,6 +43,7 @@ struct Stored {
     std::uint32_t columns;
     std::uint64_t row_stride;  // of formats with rows
     std::uint64_t begin;       // index of the first element
+    std::uint32_t c0 = 0;      // columns of a group of the format NZ; 0 for the usual number
 };
 
 /// A part of a matrix.
@@ -109,11 +113,13 @@ void write_block(const Instruction& instruction, const Matrix<T>& to, const Stor
         }
         return;
     }
-    constexpr std::uint32_t c0 = sizeof(T) == 1 ? 32 : 16;
+    constexpr std::uint32_t most = 32;
+    const std::uint32_t usual = sizeof(T) == 1 ? most : 16;
+    const std::uint32_t c0 = stored.c0 != 0 ? stored.c0 : usual;
     const std::uint64_t group_size = std::uint64_t{rounded_up(stored.rows, 16)} * c0;
     for (std::uint32_t first = 0; first < block.columns; first += c0) {
         for (std::uint32_t row = 0; row < block.rows; ++row) {
-            T line[c0] = {};
+            T line[most] = {};
             const std::uint32_t count = std::min(c0, block.columns - first);
             std::copy_n(values + std::uint64_t{row} * block.columns + first, count, line);
             const std::uint32_t column = block.column + first;

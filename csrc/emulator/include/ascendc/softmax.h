@@ -248,6 +248,33 @@ void SimpleSoftMax(const LocalTensor<T>& dst, const LocalTensor<U>& sum,
                                                                           tiling, shape, site);
 }
 
+/// Fill the rows whose maximum has the bits `from` with `to`; whether there is such a row.
+template <class T, class U, bool isDataFormatNZ = false, std::uint8_t stepSizeMode = 0>
+bool AdjustSoftMaxRes(const LocalTensor<T>& softMaxRes, const LocalTensor<U>& maximum,
+                      std::uint32_t from, aicore::Given<T> to, const SoftMaxShapeInfo& shape,
+                      aicore::Site site = aicore::Site::here()) {
+    static_assert(stepSizeMode == 0 || !isDataFormatNZ,
+                  "AdjustSoftMaxRes: with a stepSizeMode, maxTensor must be ND");
+    const aicore::Instruction instruction{"AdjustSoftMaxRes", aicore::Pipe::v, site};
+    const aicore::Rows rows = aicore::rows_of(shape, shape, isDataFormatNZ);
+    constexpr std::uint32_t step = stepSizeMode == 0 ? aicore::RowNumbers<U>::per_row : 1;
+    maximum.use(instruction, 0, std::uint64_t{rows.rows} * step * sizeof(U), false);
+    bool found = false;
+    for (std::uint32_t row = 0; row < rows.rows; ++row) {
+        std::uint32_t bits = 0;
+        std::memcpy(&bits, maximum.data() + row * step, sizeof(U));
+        if (bits == from) {
+            found = true;
+            aicore::put_row(softMaxRes, rows, row,
+                            std::vector<float>(rows.kept, aicore::widen(to)));
+        }
+    }
+    if (found) {
+        aicore::note_rows(instruction, softMaxRes, rows, true);
+    }
+    return found;
+}
+
 /// The logarithm of the softmax.
 template <class T, bool isReuseSource = false, bool isDataFormatNZ = false>
 void LogSoftMax(const LocalTensor<T>& dst, const LocalTensor<T>& sum, const LocalTensor<T>& maximum,

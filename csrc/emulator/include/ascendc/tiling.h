@@ -4,6 +4,25 @@
 #include "ascendc/kernel_launch.h"
 #include "ascendc/tensor.h"
 
+namespace aicore {
+
+template <std::size_t size>
+struct Bytes {
+    std::uint8_t values[size];
+};
+
+}  // namespace aicore
+
+/// A structure with these bytes, as a constant if they are one.
+template <class T>
+constexpr T convert_from_bytes(const std::uint8_t* bytes) {
+    aicore::Bytes<sizeof(T)> copy{};
+    for (std::size_t index = 0; index < sizeof(T); ++index) {
+        copy.values[index] = bytes[index];
+    }
+    return __builtin_bit_cast(T, copy);
+}
+
 #define REGISTER_TILING_DEFAULT(STRUCTURE) using aicore_default_tiling [[maybe_unused]] = STRUCTURE
 #define REGISTER_TILING_FOR_TILINGKEY(expression, STRUCTURE)
 #define REGISTER_NONE_TILING

@@ -2,10 +2,10 @@
 #pragma once
 
 #include <algorithm>
-#include <cmath>
 #include <cstdint>
 
 #include "kernel_tiling/kernel_tiling.h"
+#include "tiling/matmul_division.h"
 #include "tiling/platform/platform_ascendc.h"
 
 namespace matmul_tiling {
@@ -77,7 +77,11 @@ struct MatmulConfigParams {
 class MatmulApiTilingBase {
   public:
     MatmulApiTilingBase() = default;
-    explicit MatmulApiTilingBase(const platform_ascendc::PlatformAscendC& /*platform*/) {}
+    explicit MatmulApiTilingBase(const platform_ascendc::PlatformAscendC& platform) {
+        std::uint64_t bytes = 0;
+        platform.GetCoreMemSize(platform_ascendc::CoreMemType::L0_C, bytes);
+        l0c_bytes_ = static_cast<std::int64_t>(bytes);
+    }
 
     std::int32_t SetAType(TPosition /*position*/, CubeFormat /*format*/, DataType type,
                           bool transposed = false) {
@@ -92,7 +96,8 @@ class MatmulApiTilingBase {
         transposed_b_ = transposed;
         return 0;
     }
-    std::int32_t SetCType(TPosition /*position*/, CubeFormat /*format*/, DataType /*type*/) {
+    std::int32_t SetCType(TPosition position, CubeFormat /*format*/, DataType /*type*/) {
+        result_in_ub_ = position != TPosition::GM;
         return 0;
     }
     std::int32_t SetBiasType(TPosition /*position*/, CubeFormat /*format*/, DataType /*type*/) {
@@ -180,22 +185,36 @@ class MatmulApiTilingBase {
         layouts_.CLayoutInfoS2 = s2;
         return 0;
     }
-    // How a device buffers and moves; the tiling does not depend on it here.
-    std::int32_t SetBufferSpace(std::int32_t /*l1*/ = -1, std::int32_t /*l0c*/ = -1,
+    std::int32_t SetBufferSpace(std::int32_t /*l1*/ = -1, std::int32_t l0c = -1,
                                 std::int32_t /*ub*/ = -1, std::int32_t /*bt*/ = -1) {
+        l0c_bytes_ = l0c > 0 ? l0c : l0c_bytes_;
         return 0;
     }
-    template <class... Limits>
-    std::int32_t SetSingleRange(Limits... /*limits*/) {
+    /// The limits of singleCoreM, N and K.
+    std::int32_t SetSingleRange(std::int32_t max_m = -1, std::int32_t max_n = -1,
+                                std::int32_t max_k = -1, std::int32_t min_m = -1,
+                                std::int32_t min_n = -1, std::int32_t min_k = -1) {
+        limits_[0].least = min_m;
+        limits_[0].most = max_m;
+        limits_[1].least = min_n;
+        limits_[1].most = max_n;
+        limits_[2].least = min_k;
+        limits_[2].most = max_k;
         return 0;
     }
+    /// What singleCoreM, N and K are multiples of.
+    std::int32_t SetAlignSplit(std::int32_t m, std::int32_t n, std::int32_t k) {
+        limits_[0].unit = m;
+        limits_[1].unit = n;
+        limits_[2].unit = k;
+        return 0;
+    }
+    /// CANN does not support limits of baseM, N and K either.
     template <class... Limits>
     std::int32_t SetSplitRange(Limits... /*limits*/) {
         return 0;
     }
-    std::int32_t SetAlignSplit(std::int32_t /*m*/, std::int32_t /*n*/, std::int32_t /*k*/) {
-        return 0;
-    }
+    // How a device buffers and moves; the tiling does not depend on it here.
     std::int32_t SetDoubleBuffer(bool, bool, bool, bool, bool = true, bool = true) { return 0; }
     void SetMatmulConfigParams(const MatmulConfigParams& parameters) {
         if (parameters.traverse != MatrixTraverse::NOSET) {
@@ -220,37 +239,32 @@ class MatmulApiTilingBase {
     std::int32_t GetCoreNum(std::int32_t& cores, std::int32_t& along_m,
                             std::int32_t& along_n) const {
         cores = tiling_.usedCoreNum;
-        along_m = quotient(m_, tiling_.singleCoreM);
-        along_n = quotient(n_, tiling_.singleCoreN);
+        along_m = along_m_;
+        along_n = along_n_;
         return 0;
     }
 
   protected:
-    static std::int32_t quotient(std::int32_t value, std::int32_t divisor) {
-        return divisor <= 0 ? 0 : (value + divisor - 1) / divisor;
-    }
-    static std::int32_t rounded_up(std::int32_t value, std::int32_t unit) {
-        return quotient(value, unit) * unit;
-    }
-
-    /// Divide among `cores`; 0, or -1 if no shape has been set.
+    /// Divide among `cores`; 0, or -1 if there is no shape or SetFixSplit does not fit.
     std::int64_t make(::TCubeTiling& tiling, std::int32_t cores) {
-        if (m_ <= 0 || n_ <= 0 || k_ <= 0) {
-            return -1;
-        }
         tiling_ = layouts_;
         ::TCubeTiling& t = tiling_;
-        t.M = org_m_ > 0 ? org_m_ : m_;
-        t.N = org_n_ > 0 ? org_n_ : n_;
-        t.Ka = org_ka_ > 0 ? org_ka_ : k_;
-        t.Kb = org_kb_ > 0 ? org_kb_ : k_;
+        const std::int32_t m = m_ > 0 ? m_ : org_m_;
+        const std::int32_t n = n_ > 0 ? n_ : org_n_;
+        const std::int32_t k = k_ > 0 ? k_ : org_ka_;
+        if (m <= 0 || n <= 0 || k <= 0) {
+            return -1;
+        }
+        t.M = org_m_ > 0 ? org_m_ : m;
+        t.N = org_n_ > 0 ? org_n_ : n;
+        t.Ka = org_ka_ > 0 ? org_ka_ : k;
+        t.Kb = org_kb_ > 0 ? org_kb_ : k;
         t.isBias = bias_ ? 1 : 0;
-        divide(cores);
-        const std::int32_t k0 = 32 / element_bytes_;
-        t.baseM = base_m_ > 0 ? base_m_ : std::min(128, rounded_up(t.singleCoreM, 16));
-        t.baseN = base_n_ > 0 ? base_n_ : std::min(128, rounded_up(t.singleCoreN, 16));
-        t.baseK =
-            base_k_ > 0 ? base_k_ : std::min(128 / element_bytes_, rounded_up(t.singleCoreK, k0));
+        divide(m, n, k, cores);
+        choose_blocks();
+        if (!blocks_fit()) {
+            return -1;
+        }
         t.stepM = t.stepN = t.stepKa = t.stepKb = 1;
         t.depthA1 = t.depthB1 = 2;
         t.dbL0A = t.dbL0B = 2;
@@ -269,39 +283,41 @@ class MatmulApiTilingBase {
     }
 
   private:
-    void divide(std::int32_t cores) {
+    void divide(std::int32_t m, std::int32_t n, std::int32_t k, std::int32_t cores) {
         ::TCubeTiling& t = tiling_;
-        std::int32_t along_m = 1;
-        std::int32_t along_n = 1;
+        const std::int32_t k0 = 32 / element_bytes_;
+        Division division;
         std::int32_t along_k = 1;
         if (splits_k_) {
-            along_k = std::min(cores, quotient(k_, 32 / element_bytes_));
+            along_k = std::min(cores, quotient(k, k0));
         } else {
-            // As many rows of cores as columns, if the shape has enough of either; rather rows, as
-            // kernels that divide only M rely on.
-            const std::int32_t most_m = quotient(m_, 16);
-            const std::int32_t most_n = quotient(n_, 16);
-            for (std::int32_t rows = 1; rows <= std::min(cores, most_m); ++rows) {
-                const std::int32_t columns = std::min(cores / rows, most_n);
-                const bool more = rows * columns > along_m * along_n;
-                const bool squarer = rows * columns == along_m * along_n &&
-                                     std::abs(rows - columns) <= std::abs(along_m - along_n);
-                if (more || squarer) {
-                    along_m = rows;
-                    along_n = columns;
-                }
-            }
+            division = divided(m, n, base_m_ > 0 ? base_m_ : usual_base_m,
+                               base_n_ > 0 ? base_n_ : usual_base_n(), cores);
         }
-        t.singleCoreM =
-            single_m_ > 0 ? single_m_ : std::min(m_, rounded_up(quotient(m_, along_m), 16));
-        t.singleCoreN =
-            single_n_ > 0 ? single_n_ : std::min(n_, rounded_up(quotient(n_, along_n), 16));
-        t.singleCoreK = single_k_ > 0
-                            ? single_k_
-                            : std::min(k_, rounded_up(quotient(k_, along_k), 32 / element_bytes_));
-        t.usedCoreNum =
-            quotient(m_, t.singleCoreM) * quotient(n_, t.singleCoreN) * quotient(k_, t.singleCoreK);
+        t.singleCoreM = single_m_ > 0 ? single_m_ : limits_[0].part(m, division.along_m, 16);
+        t.singleCoreN = single_n_ > 0 ? single_n_ : limits_[1].part(n, division.along_n, 16);
+        t.singleCoreK = single_k_ > 0 ? single_k_ : limits_[2].part(k, along_k, k0);
+        along_m_ = quotient(m, t.singleCoreM);
+        along_n_ = quotient(n, t.singleCoreN);
+        t.usedCoreNum = along_m_ * along_n_ * quotient(k, t.singleCoreK);
     }
+    void choose_blocks() {
+        ::TCubeTiling& t = tiling_;
+        const std::int32_t k0 = 32 / element_bytes_;
+        t.baseM = base_m_ > 0 ? base_m_ : std::min(usual_base_m, rounded_up(t.singleCoreM, 16));
+        t.baseN = base_n_ > 0 ? base_n_ : std::min(usual_base_n(), rounded_up(t.singleCoreN, 16));
+        t.baseK =
+            base_k_ > 0 ? base_k_ : std::min(128 / element_bytes_, rounded_up(t.singleCoreK, k0));
+    }
+    /// Whether a block fits in L0C, and is not larger than what a core computes.
+    bool blocks_fit() const {
+        const ::TCubeTiling& t = tiling_;
+        return std::int64_t{t.baseM} * t.baseN * 4 <= l0c_bytes_ &&
+               t.baseM <= rounded_up(t.singleCoreM, 16) && t.baseN <= rounded_up(t.singleCoreN, 32);
+    }
+    static constexpr std::int32_t usual_base_m = 128;
+    /// A result in UB has smaller blocks, so that the kernel can hold two.
+    std::int32_t usual_base_n() const { return result_in_ub_ ? 128 : 256; }
 
   protected:
     std::int32_t cores_ = 1;
@@ -312,6 +328,10 @@ class MatmulApiTilingBase {
     bool transposed_b_ = false;
     bool bias_ = false;
     bool splits_k_ = false;
+    bool result_in_ub_ = false;
+    std::int64_t l0c_bytes_ = 128 * 1024;
+    AxisLimits limits_[3];  // of M, N and K
+    std::int32_t along_m_ = 0, along_n_ = 0;
     MatrixTraverse order_ = MatrixTraverse::NOSET;
     std::int32_t m_ = 0, n_ = 0, k_ = 0;
     std::int32_t org_m_ = 0, org_n_ = 0, org_ka_ = 0, org_kb_ = 0;
