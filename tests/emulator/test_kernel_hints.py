@@ -70,7 +70,7 @@ def test_each_kind_is_printed_once_for_its_place(
     assert len(found) == len(places) == count
 
 
-def test_there_is_no_hint_if_second_buffers_do_not_fit() -> None:
+def test_only_second_buffers_that_fit_are_hinted_at() -> None:
     large = {**GOOD, "TILE": 2048, "STRIDE": 16, "BUFFERS": 1}  # 144 KB of 192
     assert not [line for line in hints(large) if "single buffer" in line]
 
