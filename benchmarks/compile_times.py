@@ -7,7 +7,6 @@ two headers that include the same third one both contain it.
 from __future__ import annotations
 
 import json
-import os
 import re
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
@@ -21,7 +20,7 @@ from op_builder.report.compile_commands import compile_commands
 from op_builder.system import process
 
 from .cases import CompileCase
-from .measure import Sampler, interleave
+from .measure import Sampler, cpu_of_children, interleave
 from .npu_builders import is_npu_op
 from .steps import Samples
 
@@ -53,38 +52,35 @@ class Command:
         Raises:
             CommandError: It does not compile.
         """
-        before = os.times()
+        before = cpu_of_children()
         command = [*self._arguments, *options, str(file)]
         process.run(command, cwd=self._folder, env=self._environ, timeout=_TIMEOUT_S)
-        after = os.times()
-        used = after.children_user + after.children_system
-        return used - before.children_user - before.children_system
+        return cpu_of_children() - before
 
     def headers(self) -> list[str]:
         """Return what the source includes, as it is written."""
         return _INCLUDE.findall(self.file.read_text(encoding="utf-8"))
 
 
-def rounds(quick: bool) -> int:
-    """Return how often everything is compiled."""
-    return 1 if quick else ROUNDS
+def measure_compile(
+    case: CompileCase,
+    quick: bool,
+    begin: Callable[[int], None],
+    on_sample: Callable[[str], None],
+) -> Samples:
+    """Return the CPU time of each file, or of each header, of a case.
 
-
-def measure_compile(case: CompileCase, quick: bool, on_sample: Callable[[str], None]) -> Samples:
-    """Return the CPU time of each file, or of each header, of a case."""
+    ``begin`` is called with the number of samples before the first one is taken.
+    """
     commands = _commands(case.npu)
+    rounds = 1 if quick else ROUNDS
     with tempfile.TemporaryDirectory(prefix="ascend_ops-bench-") as scratch:
         make = _header_samplers if case.headers else _file_samplers
         samplers = make(commands, Path(scratch))
-        found = interleave(samplers, rounds(quick), on_sample=on_sample)
+        begin(len(samplers) * rounds)
+        found = interleave(samplers, rounds, on_sample=on_sample)
     slowest = sorted(found, key=lambda name: min(found[name]), reverse=True)
     return Samples({name: found[name] for name in slowest})
-
-
-def parts(case: CompileCase) -> int:
-    """Return how many files or headers a case has."""
-    commands = _commands(case.npu)
-    return len(_users(commands)) if case.headers else len(commands)
 
 
 def _commands(npu: bool) -> list[Command]:

@@ -25,7 +25,7 @@ from op_builder.system import process
 
 from .cases import LoadCase
 from .implementation import DEEPSPEED, OURS, TORCH
-from .measure import LEAST_RUNS, AbsentError, Sampler, interleave
+from .measure import LEAST_RUNS, AbsentError, Sampler, cpu_of_children, interleave
 from .npu_builders import is_npu_op
 from .peers import NOT_BUILT, PEER_TIMEOUT_S, why_absent
 from .records import Counts
@@ -209,14 +209,12 @@ def _build(names: list[str], setting: Setting) -> tuple[Samples, Counts]:
 
     def sample() -> float:
         with _fresh(setting.scratch) as caches:
-            before = os.times()
+            before = cpu_of_children()
             started = time.perf_counter()
             command = [sys.executable, "-c", program, "build", *names]
             process.run(command, env=_environment(caches), timeout=_TIMEOUT_S)
             seconds = time.perf_counter() - started
-            after = os.times()
-        children = (after.children_user, after.children_system)
-        cpu.append(sum(children) - before.children_user - before.children_system)
+            cpu.append(cpu_of_children() - before)
         return seconds
 
     seconds = interleave({OURS: sample}, setting.rounds, on_sample=setting.on_sample)

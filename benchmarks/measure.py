@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import gc
 import math
+import os
 import statistics
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -99,6 +100,12 @@ def repeated(call: Callable[[], object], least_seconds: float) -> Sampler:
         repeats = max(repeats + 1, grown)
         seconds = _time(call, repeats)
     return lambda: _time(call, repeats) / repeats
+
+
+def cpu_of_children() -> float:
+    """Return the CPU time in seconds of all child processes that have ended."""
+    times = os.times()
+    return times.children_user + times.children_system
 
 
 @contextmanager

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Protocol
 
 from ascend_ops import emulator
 
 from .cases import EMULATOR, KERNELS, ON_AN_NPU, OPTIMIZERS, CallCase, Case, CompileCase, StepCase
-from .compile_times import measure_compile, parts, rounds
+from .compile_times import measure_compile
 from .cross_instructions import TARGETS, cross_counts
 from .implementation import OURS
 from .instructions import NotCountedError
@@ -63,8 +64,8 @@ def run(bench: str, cases: Sequence[Case], quick: bool, listener: Listener | Non
         elif isinstance(case, CallCase):
             samples, counts = _call(bench, case, quick, listener), {}
         elif isinstance(case, CompileCase):
-            listener.begin(case, parts(case) * rounds(quick))
-            samples, counts = measure_compile(case, quick, listener.sampled), {}
+            begin = partial(listener.begin, case)
+            samples, counts = measure_compile(case, quick, begin, listener.sampled), {}
         else:
             listener.begin(case, runs(case, quick))
             samples, counts = measure_load(case, quick, listener.sampled)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import shutil
 from collections.abc import Iterable, Mapping
@@ -12,7 +11,7 @@ from typing import Any
 
 from .. import envs
 from ..cache.entry import Digests, Entry, header_digests, link_digests
-from ..cache.key import flag_file_digests, source_digests
+from ..cache.key import canonical, flag_file_digests, source_digests
 from ..errors import BuildError, CommandError
 from ..recipe import ninja, torch_target
 from ..recipe.precompiled import FOLDER, HEADER_FILE, header_flags
@@ -198,8 +197,10 @@ def _run(
         lists_linked="linker" in toolchain.compiler(linker_choice(spec.ld_flags)).lists,
         precompiled=header_flags(compiler.family) if (work / FOLDER).is_dir() else "",
     )
-    known = toolchain.fingerprint(native=spec.uses_native)
-    identity = file_identity.digest_bytes(json.dumps(known, sort_keys=True).encode())
+    identity = ""
+    if is_known(launcher):
+        known = toolchain.fingerprint(native=spec.uses_native)
+        identity = file_identity.digest_bytes(canonical(known))
     environ = ninja_environment(toolchain.environ, launcher, compiler.environ, identity)
     jobs = compile_jobs(toolchain.environ)
     logger.debug("%s: %d jobs (%s)", spec.name, jobs.count, jobs.reason)

@@ -54,6 +54,12 @@ def search_path(environ: Mapping[str, str]) -> list[str]:
     return [folder.rstrip(os.sep) or os.sep for folder in folders if folder.startswith(os.sep)]
 
 
+def script_text(program: str | Path) -> bytes:
+    """Return what a script contains behind ``#!``, or nothing for a binary."""
+    with Path(program).open("rb") as stream:
+        return stream.read(_LONGEST_SCRIPT) if stream.read(2) == b"#!" else b""
+
+
 def script_words(program: str | Path) -> frozenset[str]:
     """Return the words in a script, which may be names of variables; empty for a binary.
 
@@ -62,10 +68,7 @@ def script_words(program: str | Path) -> frozenset[str]:
         >>> script_words("/bin/sh")
         frozenset()
     """
-    with Path(program).open("rb") as stream:
-        if stream.read(2) != b"#!":
-            return frozenset()
-        text = stream.read(_LONGEST_SCRIPT).decode("utf-8", "replace")
+    text = script_text(program).decode("utf-8", "replace")
     return frozenset(re.findall(r"[A-Za-z_]\w*", text)) - _NEVER_KEYED
 
 

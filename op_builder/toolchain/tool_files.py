@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import field
 from pathlib import Path
@@ -19,7 +20,7 @@ from .. import envs
 from ..errors import CommandError
 from ..lazy_dataclass import dataclass
 from ..system import file_identity, process
-from .environment import LAUNCHERS, search_path
+from .environment import LAUNCHERS, script_text, search_path
 
 _GCC_PROGRAMS = ("cc1plus", "collect2", "as", "ld")
 # Clang passes it to GNU ld and gold for link-time optimization.
@@ -38,7 +39,6 @@ _LOADER_SETTINGS = ("/etc/ld.so.cache", "/etc/ld.so.preload")
 _HEAD_BYTES = 4096
 # A path or a name in a script, which may be a command.
 _SCRIPT_WORD = re.compile(rb"[\w./+-]+")
-_LONGEST_SCRIPT = 1_000_000
 # What a shell does itself, although programs of these names may be installed.
 _SHELL_WORDS = (
     "alias bg cd command echo eval exec exit export false fc fg getopts hash jobs kill printf pwd "
@@ -223,9 +223,7 @@ def _add_behind_scripts(environ: Mapping[str, str], found: ToolFiles) -> None:
     known = {*found.programs.values()}
     while waiting:
         script = waiting.pop()
-        if not is_script(script):
-            continue
-        text = Path(script).read_bytes()[:_LONGEST_SCRIPT].partition(b"\n")[2]
+        text = script_text(script).partition(b"\n")[2]
         words = {os.fsdecode(word) for word in _SCRIPT_WORD.findall(text)}
         for word in sorted(words.difference(_SHELL_WORDS.split())):
             path = _command_named(word, script, environ, found)
@@ -240,14 +238,11 @@ def _command_named(
 ) -> str | None:
     """Return the program that a word in a script runs, if any, with the paths tried before it."""
     if os.sep in word:  # what follows a variable is looked for beside the script
-        paths = [word, f"{os.path.dirname(script)}/{word}"]  # noqa: PTH120
-    else:
-        paths = [f"{folder}/{word}" for folder in search_path(environ)]
-    for tried, path in enumerate(paths):
-        if path.startswith(os.sep) and os.access(path, os.X_OK) and os.path.isfile(path):  # noqa: PTH113
-            found.absent += paths[:tried] if os.sep not in word else []
-            return path
-    return None
+        places = [word, f"{os.path.dirname(script)}/{word}"]  # noqa: PTH120
+        return next((place for place in places if place[0] == os.sep and shutil.which(place)), None)
+    if shutil.which(word, path=environ.get(envs.SEARCH_PATH.name, "")) is None:
+        return None  # most words are no program, and must not be looked for on each hit
+    return _search(word, environ, found)
 
 
 def _add_clang_settings(verbose: str, found: ToolFiles) -> None:

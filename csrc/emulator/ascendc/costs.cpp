@@ -128,7 +128,7 @@ std::uint64_t rounded_up(std::uint64_t value, std::uint64_t unit) {
     return (value + unit - 1) / unit;
 }
 
-/// The place with the most bytes, or `usual` if there is none.
+/// The place with the most bytes, or `usual` without any.
 int place_of(const std::array<std::uint64_t, place_count>& bytes, int usual) {
     const auto most = std::max_element(bytes.begin(), bytes.end());
     return *most == 0 ? usual : static_cast<int>(most - bytes.begin());

@@ -42,18 +42,18 @@ std::string in_hex(std::uint32_t address) {
 }  // namespace
 
 bool Launch::is_first_hint(const char* kind, Site site) {
-    return hinted_.emplace(kind, site.file, site.line).second;
+    if (!hinted_.emplace(kind, site.file, site.line).second) {
+        return false;
+    }
+    static std::mutex mutex;
+    static std::set<std::tuple<std::string, std::string, std::string>> known;
+    const std::lock_guard<std::mutex> lock(mutex);
+    return known.emplace(kernel_.name, kind, place(site)).second;
 }
 
 void Launch::hint(const char* kind, const std::string& what, Site site) const {
-    static std::mutex mutex;
-    static std::set<std::string> known;
-    const std::string where = "[emulated NPU] hint: kernel " + std::string(kernel_.name) + ": " +
-                              place(site) + ": [" + kind + "] ";
-    const std::lock_guard<std::mutex> lock(mutex);
-    if (known.insert(where).second) {
-        std::fprintf(stderr, "%s%s\n", where.c_str(), what.c_str());
-    }
+    std::fprintf(stderr, "[emulated NPU] hint: kernel %s: %s: [%s] %s\n", kernel_.name,
+                 place(site).c_str(), kind, what.c_str());
 }
 
 void Launch::hint_alignment(const Instruction& instruction, const void* address,

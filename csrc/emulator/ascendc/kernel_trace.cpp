@@ -5,9 +5,9 @@
 #include <algorithm>
 #include <atomic>
 #include <cstdio>
-#include <cstring>
 #include <mutex>
 
+#include "emulator/ascendc/launch.h"
 #include "emulator/ascendc/shadow.h"
 #include "emulator/ascendc/soc.h"
 #include "emulator/interface/json.h"
@@ -84,11 +84,6 @@ std::string microseconds(std::uint64_t ns) {
     return text;
 }
 
-std::string file_of(const char* path) {
-    const char* const slash = std::strrchr(path, '/');
-    return slash == nullptr ? path : slash + 1;
-}
-
 std::string line_of(const TimelineEvent& event, int process, std::uint64_t offset) {
     const std::uint64_t begin = nanoseconds(offset + event.begin);
     const std::uint64_t end = nanoseconds(offset + event.end);
@@ -96,9 +91,8 @@ std::string line_of(const TimelineEvent& event, int process, std::uint64_t offse
         R"({"name":")" + json_escaped(event.name) + R"(","ph":"X","pid":)" +
         std::to_string(process) + ",\"tid\":" + std::to_string(thread_of(event.pipe, process)) +
         ",\"ts\":" + microseconds(begin) + ",\"dur\":" + microseconds(end - begin) +
-        R"(,"args":{"line":")" + json_escaped(file_of(event.site.file)) + ":" +
-        std::to_string(event.site.line) + R"(","begin_cycle":)" + std::to_string(event.begin) +
-        ",\"cycles\":" + std::to_string(event.end - event.begin);
+        R"(,"args":{"line":")" + json_escaped(place(event.site)) + R"(","begin_cycle":)" +
+        std::to_string(event.begin) + ",\"cycles\":" + std::to_string(event.end - event.begin);
     const auto add = [&](const char* name, std::uint64_t value) {
         if (value != 0) {
             text += std::string(",\"") + name + "\":" + std::to_string(value);

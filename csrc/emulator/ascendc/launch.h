@@ -90,7 +90,7 @@ class Launch {
                  std::uint64_t bytes, bool writes);
     void clean_cache(const Core& core, const void* address);
     void report(const Core& core, const char* kind, const std::string& what, Site site);
-    /// Whether the launch has not hinted at this place yet: a loop comes here often.
+    /// Whether this process has not hinted at this place of the kernel yet.
     bool is_first_hint(const char* kind, Site site);
     void hint(const char* kind, const std::string& what, Site site) const;
     void sync_all(Core& core, bool vector_only, Site site);
@@ -142,7 +142,7 @@ class Launch {
     std::unordered_map<std::uint64_t, std::uint32_t> instruction_ids_;
     std::vector<std::string> findings_;  // in the order in which they were found
     std::set<std::string> known_findings_;
-    std::set<std::tuple<const void*, const void*, std::uint32_t>> hinted_;
+    std::set<std::tuple<const void*, const void*, std::uint32_t>> hinted_;  // loops come here often
 };
 
 }  // namespace aicore

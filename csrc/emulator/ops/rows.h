@@ -21,6 +21,13 @@ inline Tensor integer_tensor(const IntList& values) {
     return aten("clone", tensor_at(const_cast<Int*>(values.data()), {count}, {1}, DType::int64));
 }
 
+/// begin to end - 1.
+inline IntList consecutive(Int begin, Int end) {
+    IntList all(static_cast<std::size_t>(end - begin));
+    std::iota(all.begin(), all.end(), begin);
+    return all;
+}
+
 /// Row rows[i] of x for each i, and zeros for -1 and for rows that x does not have.
 inline Tensor gathered(const Tensor& x, IntList rows) {
     const Int count = x.size(0);

@@ -245,7 +245,7 @@ class MatmulApiTilingBase {
     }
 
   protected:
-    /// Divide among `cores`; 0, or -1 if there is no shape or SetFixSplit does not fit.
+    /// Divide among `cores`: 0, or -1 without a shape, or with a SetFixSplit that does not fit.
     std::int64_t make(::TCubeTiling& tiling, std::int32_t cores) {
         tiling_ = layouts_;
         ::TCubeTiling& t = tiling_;

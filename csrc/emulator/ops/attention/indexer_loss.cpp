@@ -96,16 +96,13 @@ struct IndexerLoss {
     const WideIndexer& indexer;
     const WideTarget& target;
     Tensor losses = full({indexer.query.size(0)}, Scalar{0.0}, DType::float32);
-    Tensor d_query = full(indexer.query.sizes(), Scalar{0.0}, DType::float32);
-    Tensor d_key = full(indexer.key.sizes(), Scalar{0.0}, DType::float32);
-    Tensor d_weights = full(indexer.weights.sizes(), Scalar{0.0}, DType::float32);
+    IndexerGradients gradients{indexer};
 
     /// Add what one query and the keys that it sees give. `predict` turns scores into
     /// probabilities.
     template <typename Predict>
     void add(Int token, const IntList& visible, const Predict& predict) const {
         const Tensor rows = integer_tensor(visible);
-        const auto of = [&](const Tensor& x) { return aten("select.int", x, 0, token); };
         const auto logarithm = [](const Tensor& x) {
             return aten("log", aten("clamp_min", x, Scalar{1e-8}));
         };
@@ -114,18 +111,10 @@ struct IndexerLoss {
         const Tensor predicted = predict(scores.values);
         assign(element_at(losses, token),
                (wanted * (logarithm(wanted) - logarithm(predicted))).sum({0}, true));
-        const Tensor change = predicted - wanted;
-        const Tensor positive = aten("gt.Scalar", scores.products, Scalar{0.0}).to_float();
-        const Tensor inner = of(indexer.weights) * change * positive;
-        assign(of(d_query), aten("matmul", inner, scores.keys));
-        aten("index_add_", d_key, 0, rows,
-             aten("matmul", inner.transpose(0, 1), of(indexer.query)));
-        assign(of(d_weights), (aten("relu", scores.products) * change).sum({1}, true));
+        gradients.add(token, rows, scores, predicted - wanted);
     }
     void store(const Out& query, const Out& key, const Out& weights, const Out& loss) const {
-        query = d_query.reshape(query.tensor.sizes());
-        key = d_key.reshape(key.tensor.sizes());
-        weights = d_weights.reshape(weights.tensor.sizes());
+        gradients.store(query, key, weights);
         loss = losses.sum({0}, true);
     }
 };
@@ -159,8 +148,8 @@ ACLNN_CHECKED(aclnnDenseLightningIndexerGradKLLoss, Tensor query, Tensor key, Te
     for (const auto& one : operands.sequences()) {
         for (Int i = std::max(Int{0}, one.queries - one.keys); i < one.queries; ++i) {
             const Int token = one.begin + i;
-            IntList rows(as_index(one.keys - one.queries + i + 1));
-            std::iota(rows.begin(), rows.end(), one.key_begin);
+            const Int visible = one.keys - one.queries + i + 1;
+            const IntList rows = consecutive(one.key_begin, one.key_begin + visible);
             sum.add(token, rows, [&](const Tensor& scores) {
                 return aten("exp", scores - element_at(largest, token)) / element_at(sums, token);
             });

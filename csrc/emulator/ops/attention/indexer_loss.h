@@ -45,4 +45,23 @@ struct WideIndexer {
     Tensor weights;  // [tokens, heads, 1]
 };
 
+/// The gradients of an indexer's operands in fp32, to which each query adds.
+struct IndexerGradients {
+    explicit IndexerGradients(const WideIndexer& operands)
+        : indexer(operands),
+          query(full(operands.query.sizes(), Scalar{0.0}, DType::float32)),
+          key(full(operands.key.sizes(), Scalar{0.0}, DType::float32)),
+          weights(full(operands.weights.sizes(), Scalar{0.0}, DType::float32)) {}
+
+    /// Add those of a query whose scores of the keys at `rows` have the gradient `change`.
+    void add(Int token, const Tensor& rows, const IndexerScores& scores,
+             const Tensor& change) const;
+    void store(const Out& d_query, const Out& d_key, const Out& d_weights) const;
+
+    const WideIndexer& indexer;
+    Tensor query;
+    Tensor key;
+    Tensor weights;
+};
+
 }  // namespace ascend_emulator

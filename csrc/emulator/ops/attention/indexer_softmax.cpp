@@ -85,6 +85,22 @@ IndexerScores WideIndexer::scores(Int token, const Tensor& rows) const {
     return {keys, products, (aten("relu", products) * of(weights)).sum({0})};
 }
 
+void IndexerGradients::add(Int token, const Tensor& rows, const IndexerScores& scores,
+                           const Tensor& change) const {
+    const auto of = [&](const Tensor& x) { return aten("select.int", x, 0, token); };
+    const Tensor positive = aten("gt.Scalar", scores.products, Scalar{0.0}).to_float();
+    const Tensor inner = of(indexer.weights) * change * positive;
+    assign(of(query), aten("matmul", inner, scores.keys));
+    aten("index_add_", key, 0, rows, aten("matmul", inner.transpose(0, 1), of(indexer.query)));
+    assign(of(weights), (aten("relu", scores.products) * change).sum({1}, true));
+}
+
+void IndexerGradients::store(const Out& d_query, const Out& d_key, const Out& d_weights) const {
+    d_query = query.reshape(d_query.tensor.sizes());
+    d_key = key.reshape(d_key.tensor.sizes());
+    d_weights = weights.reshape(d_weights.tensor.sizes());
+}
+
 // Sparse mode 3 has no window, so preTokens and nextTokens do not matter.
 ACLNN_CHECKED(aclnnDenseLightningIndexerSoftmaxLse, Tensor queryIndex, Tensor keyIndex,
               Tensor weights, OptionalInts actualSeqLengthsQuery, OptionalInts actualSeqLengthsKey,
@@ -105,8 +121,8 @@ ACLNN_CHECKED(aclnnDenseLightningIndexerSoftmaxLse, Tensor queryIndex, Tensor ke
     const Tensor sums = full({indexer.query.size(0)}, Scalar{0.0}, DType::float32);
     for (const auto& one : all) {
         for (Int i = 0; i < one.queries; ++i) {
-            IntList rows(as_index(one.keys - one.queries + i + 1));
-            std::iota(rows.begin(), rows.end(), one.key_begin);
+            const Int visible = one.keys - one.queries + i + 1;
+            const IntList rows = consecutive(one.key_begin, one.key_begin + visible);
             const Tensor scores = indexer.scores(one.begin + i, integer_tensor(rows)).values;
             const Tensor top = aten("amax", scores, IntList{0}, true);
             assign(element_at(largest, one.begin + i), top);

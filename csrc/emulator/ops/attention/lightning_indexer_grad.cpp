@@ -1,5 +1,5 @@
 // The gradient of the scores that the indexer of sparse attention gave the keys it chose, in fp32.
-#include "emulator/ops/attention/sparse_flash_attention.h"
+#include "emulator/ops/attention/indexer_loss.h"
 
 using namespace ascend_emulator;
 
@@ -51,13 +51,9 @@ struct IndexerGradient {
     }
 
     void run(const Out& d_query, const Out& d_key, const Out& d_weights) const {
-        const Tensor query = flat_tokens(layout.query);
-        const Tensor key = layout.key.to_float().reshape({-1, 128});
-        const Tensor weight = weights.to_float().reshape({-1, 64, 1});
+        const WideIndexer indexer({layout.query, layout.key, weights, {}, {}, ""});
+        const IndexerGradients gradients(indexer);
         const Tensor grad = dy.to_float().reshape({-1, width()});
-        const Tensor sum_query = full(query.sizes(), Scalar{0.0}, DType::float32);
-        const Tensor sum_key = full(key.sizes(), Scalar{0.0}, DType::float32);
-        const Tensor sum_weight = full(weight.sizes(), Scalar{0.0}, DType::float32);
         const IntList chosen = integers_of(layout.indices);
         for (const auto& one : layout.sequences()) {
             for (Int i = 0; i < one.queries; ++i) {
@@ -66,22 +62,13 @@ struct IndexerGradient {
                 if (rows.empty()) {
                     continue;
                 }
-                const auto of = [&](const Tensor& x) { return aten("select.int", x, 0, token); };
                 const Tensor places = integer_tensor(rows);
-                const Tensor keys = aten("index_select", key, 0, places);
-                const Tensor products = aten("matmul", of(query), keys.transpose(0, 1));
-                const Tensor own = of(grad).narrow(0, static_cast<Int>(rows.size()));
-                const Tensor inner =
-                    of(weight) * own * aten("gt.Scalar", products, Scalar{0.0}).to_float();
-                assign(of(sum_query), aten("matmul", inner, keys));
-                aten("index_add_", sum_key, 0, places,
-                     aten("matmul", inner.transpose(0, 1), of(query)));
-                assign(of(sum_weight), (aten("relu", products) * own).sum({1}, true));
+                const Tensor own =
+                    aten("select.int", grad, 0, token).narrow(0, static_cast<Int>(rows.size()));
+                gradients.add(token, places, indexer.scores(token, places), own);
             }
         }
-        d_query = sum_query.reshape(d_query.tensor.sizes());
-        d_key = sum_key.reshape(d_key.tensor.sizes());
-        d_weights = sum_weight.reshape(d_weights.tensor.sizes());
+        gradients.store(d_query, d_key, d_weights);
     }
 };
 

@@ -23,12 +23,6 @@ IntList Paged::slots(Int sequence, const IntList& positions) const {
     return found;
 }
 
-IntList consecutive(Int begin, Int end) {
-    IntList all(as_index(end - begin));
-    std::iota(all.begin(), all.end(), begin);
-    return all;
-}
-
 void check_multiple_of_16(const char* name, Int value, Int most) {
     require(value > 0 && value <= most && value % 16 == 0,
             std::string(name) + " must be a multiple of 16 up to " + std::to_string(most) +

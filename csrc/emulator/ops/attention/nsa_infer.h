@@ -27,9 +27,6 @@ struct Paged {
     Tensor pages_of(Int sequence) const { return aten("select.int", table, 0, sequence); }
 };
 
-/// begin to end - 1.
-IntList consecutive(Int begin, Int end);
-
 /// The query tokens of each sequence.
 struct ServedQueries {
     Tensor query;  // [tokens, heads, D], [batch, tokens, heads, D] or [batch, tokens, heads * D]
