@@ -241,7 +241,7 @@ def _command_named(
         places = [word, f"{os.path.dirname(script)}/{word}"]  # noqa: PTH120
         return next((place for place in places if place[0] == os.sep and shutil.which(place)), None)
     if shutil.which(word, path=environ.get(envs.SEARCH_PATH.name, "")) is None:
-        return None  # most words are no program, and must not be looked for on each hit
+        return None  # as for most words, which a hit must not look for again
     return _search(word, environ, found)
 
 
