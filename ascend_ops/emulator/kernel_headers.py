@@ -44,6 +44,7 @@ _FORWARDED: tuple[tuple[str, str], ...] = (
         adv_api/quantization/quantize.h
         adv_api/reduce/reduce.h adv_api/reduce/sum.h adv_api/sort/sort.h adv_api/sort/topk.h
         adv_api/activation/sigmoid.h adv_api/normalization/layernorm.h
+        platform/platform_infos_def.h toolchain/slog.h
         ascendc/host_api/tiling/template_argument.h tiling/template_argument.h
         utils/tiling/template_argument.h
         """,

@@ -107,6 +107,41 @@ def test_a_matrix_product_on_the_cube(tmp_path: Path) -> None:
     assert done.stdout == "code 0, wrong 0 \n", done.stderr
 
 
+TYPES = """
+#include "kernel_operator.h"
+#if ORIG_DTYPE_X != DT_BF16 || ORIG_DTYPE_X == DT_FLOAT16 || FORMAT_X != FORMAT_FRACTAL_NZ
+#error "another type"
+#endif
+"""
+# The host's enumerators have the names of the macros.
+TILING = """
+#include "kernel_operator.h"
+#include "tiling/tiling_api.h"
+constexpr auto type = matmul_tiling::DataType::DT_FLOAT16;
+static_assert(static_cast<int>(type) == 1);
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "dtype", "message"),
+    [
+        (TYPES, "DT_BF16", ""),
+        (TYPES, "DT_FLOAT16", "another type"),
+        (TYPES, "DT_FLOAT", "another type"),
+        (TILING, "DT_BF16", ""),
+    ],
+)
+def test_kernels_of_ops_compare_their_dtypes(
+    tmp_path: Path, text: str, dtype: str, message: str
+) -> None:
+    (tmp_path / "types.cpp").write_text(text, encoding="utf-8")
+    names = f"-DORIG_DTYPE_X={dtype} -DFORMAT_X=FORMAT_FRACTAL_NZ"
+    command = f"bisheng -x cce --npu-arch=dav-2201 -O1 {names} -c types.cpp -o types.o"
+    done = after_set_env(command, tmp_path)
+    assert (done.returncode == 0) == (message == ""), done.stderr
+    assert message in done.stderr
+
+
 PROJECT = """
 import ctypes, sys
 import torch, torch_npu

@@ -34,6 +34,16 @@ EXPECTED = {
     "broadcast": "z[:64] = x[:8].repeat_interleave(8)",
     "sorted": "z[:64] = x[:64].sort(descending=True).values",
     "accumulate": "z = 3 * (x + y)",
+    "applied": "z = (x * y + 0.5).abs().ceil()",
+    "sorted_until_one_ends": "s = lambda v: v.sort(descending=True).values; "
+    "a, b = s(x[:32]), s(x[32:64])[:8]; n = int((a >= b[7]).sum()); "
+    "m = s(torch.cat([a[:n], b])); z[:32] = torch.cat([m, torch.zeros(32)])[:32]; "
+    "z[200:202] = z[204:206] = torch.tensor([float(n), 8])",
+    "sum_of_register": "z[:2] = x.sum()",
+    "widened_product": "z = x.half().float() * y.half().float() + x",
+    "own_quotients": "z[:3] = torch.tensor([11.0, 2, 8])",
+    "image": "z = (torch.cat([torch.full((2, 16), 3.0), x.view(16, 16)[:14]]) "
+    "@ y.view(16, 16).t()).flatten()",
 }
 
 

@@ -33,6 +33,11 @@ def test_a_command_line_is_understood(line: str, arch: int, kernels: list[str]) 
     assert not [flag for flag in parsed.compile_flags if flag.startswith(device_flags)]
 
 
+@pytest.mark.parametrize(("line", "language"), [("-x cce a", "cce"), ("-xasc a", "asc"), ("a", "")])
+def test_the_language_of_a_command_line_is_kept(line: str, language: str) -> None:
+    assert parse(line.split()).language == language
+
+
 def test_automatic_synchronisation_can_be_off() -> None:
     assert parse(["--cce-auto-sync", "a.asc"]).auto_sync
     assert not parse(["--cce-auto-sync=off", "a.asc"]).auto_sync
@@ -168,6 +173,8 @@ def test_other_errors_get_no_advice() -> None:
 
 def test_the_attribute_that_aicore_stands_for_is_dropped() -> None:
     assert rewrite("__inline__ [aicore] void f();", {}, "vector") == "__inline__  void f();"
+    assert rewrite("inline [ host, aicore ] void f();", {}, "vector") == "inline  void f();"
+    assert rewrite("[host] { aicore(); };", {}, "vector") == "[host] { aicore(); };"
 
 
 def test_a_binary_can_name_a_template_of_kernels() -> None:

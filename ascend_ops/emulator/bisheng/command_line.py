@@ -36,6 +36,7 @@ class CommandLine:
         inputs: Other inputs, in their order: host sources, objects, libraries.
         output: The file of ``-o``, or None.
         stops: ``-c``, ``-E`` or ``-S``; "" links.
+        language: That of the last ``-x``, such as ``asc``; "" if there is none.
         arch: ``__NPU_ARCH__``.
         auto_sync: Whether the compiler inserts synchronisation (``--cce-auto-sync``).
         device_only: Whether only kernels are compiled, for a binary that a program loads
@@ -52,6 +53,7 @@ class CommandLine:
     inputs: list[str] = field(default_factory=list)
     output: Path | None = None
     stops: str = ""
+    language: str = ""
     arch: int = 2201
     auto_sync: bool = True
     device_only: bool = False
@@ -99,6 +101,7 @@ def parse(arguments: Sequence[str]) -> CommandLine:
             line.compile_flags.append("-DASCENDC_CPU_DEBUG" if argument.endswith("cpu") else "")
         elif not _is_device_option(argument):
             _take(line, argument, iterator, language)
+    line.language = language
     line.compile_flags = [flag for flag in line.compile_flags if flag]
     if line.device_only and not line.stops and "-shared" not in line.link_flags:
         line.stops = "-c"  # ld.lld makes the binary

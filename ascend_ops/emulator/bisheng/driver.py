@@ -16,7 +16,7 @@ from .command_line import CommandLine, UsageError, parse
 from .host_compiler import host_compiler, no_compiler
 from .kernels import Kernels, entry_points, find_kernels
 from .launch_functions import launch_functions, workspace_of, write_headers
-from .launches import LaunchSyntaxError, rewrite
+from .launches import AICORE_ATTRIBUTE, LaunchSyntaxError, rewrite
 from .missing import advice
 from .precompiled import precompiled_header
 from .preprocessed import KEEP_KERNELS, own_text
@@ -109,6 +109,7 @@ class Driver:
             f"-D__NPU_ARCH__={line.arch}",
             f"-DAICORE_AUTO_SYNC={int(line.auto_sync)}",
             f"-DAICORE_CORES={kernels.cores}",
+            *(["-DAICORE_CCE"] if line.language == "cce" else []),  # see dtype_numbers.h
             *_pass_macros(line.arch, kernels.cores),
         ]
 
@@ -191,7 +192,7 @@ def _rewritten(kernel: Path, texts: dict[Path, str], kernels: Kernels) -> str:
 
 def _is_rewritten(text: str) -> bool:
     """Return whether a header must be rewritten, and therefore put in the place of its include."""
-    return "<<<" in text or "[aicore]" in text
+    return "<<<" in text or AICORE_ATTRIBUTE.search(text) is not None
 
 
 def _appended(line: CommandLine, kernels: Kernels, preprocessed: str) -> str:

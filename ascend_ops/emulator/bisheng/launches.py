@@ -19,8 +19,8 @@ _TOKEN = re.compile(
     r"|<<<|>>>|::|\#\#|[A-Za-z_]\w*|\s+|.",
     re.DOTALL,
 )
-#: The attribute that __aicore__ stands for, which some kernels write out.
-_AICORE = re.compile(r"\[\s*aicore\s*\]")
+#: The attribute that __aicore__ stands for, which some kernels write out, also with `host`.
+AICORE_ATTRIBUTE = re.compile(r"\[\s*(?:host\s*,\s*)?aicore\s*\]")
 _OPENING, _CLOSING = "([{", ")]}"
 
 
@@ -63,7 +63,7 @@ def rewrite(text: str, types: Mapping[str, str], default: str) -> str:
     out: list[str] = []
     open_launches: list[tuple[int, int]] = []  # depth of brackets, line
     depth, line = 0, 1
-    for part in tokens_of(_AICORE.sub("", text)):
+    for part in tokens_of(AICORE_ATTRIBUTE.sub("", text)):
         if part == "<<<":
             begin = _kernel_begin(out)
             if begin is None:

@@ -110,9 +110,13 @@ void Core::begin(std::uint32_t block_index, std::uint32_t block_count,
     compare_mask = {};
     kept = 0;
     reduced = 0;
+    merged = {};
     control = 0;
     padding = 0;
     has_padding = false;
+    image_padding = 0;
+    image_size = {};
+    image_pads = {};
     fixpipe_factor = 0;
     fixpipe_factors = 0;
     fixpipe_matrices = 1;

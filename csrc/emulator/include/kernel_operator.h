@@ -7,6 +7,7 @@
 #include "ascendc/buffer_pool.h"
 #include "ascendc/cube.h"
 #include "ascendc/debug.h"
+#include "ascendc/dtype_numbers.h"
 #include "ascendc/entry.h"
 #include "ascendc/fixpipe.h"
 #include "ascendc/functions.h"

@@ -96,11 +96,15 @@ class Core {
     Atomic atomic = Atomic::none;
     float dequantization_scale = 1.0F;
     std::array<std::uint64_t, 2> compare_mask{};
-    std::uint64_t kept = 0;     // elements that the last GatherMask kept
-    std::uint64_t reduced = 0;  // the bits of the last ReduceSum
-    std::uint64_t control = 0;  // SetCtrlSpr
-    std::uint64_t padding = 0;  // SetPadValue
+    std::uint64_t kept = 0;                 // elements that the last GatherMask kept
+    std::uint64_t reduced = 0;              // the bits of the last ReduceSum
+    std::array<std::uint16_t, 4> merged{};  // elements of each list that the last MrgSort took
+    std::uint64_t control = 0;              // SetCtrlSpr
+    std::uint64_t padding = 0;              // SetPadValue
     bool has_padding = false;
+    std::uint64_t image_padding = 0;            // SetLoadDataPaddingValue
+    std::array<std::uint16_t, 2> image_size{};  // SetFmatrix: height and width
+    std::array<std::uint8_t, 4> image_pads{};
     std::uint64_t fixpipe_factor = 0;    // SetFixpipePreQuantFlag
     std::uint32_t fixpipe_factors = 0;   // the address of SetFixPipeConfig's tensor
     std::uint16_t fixpipe_matrices = 1;  // SetFixpipeNz2ndFlag

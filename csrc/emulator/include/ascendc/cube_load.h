@@ -84,6 +84,26 @@ struct IsResetLoad3dConfig {
 };
 constexpr IsResetLoad3dConfig IS_RESER_LOAD3D_DEFAULT_CONFIG{true, true};
 
+enum class FmatrixMode : std::uint8_t { FMATRIX_LEFT = 0, FMATRIX_RIGHT = 1 };
+constexpr std::int32_t PAD_SIZE = 4;
+
+/// The image that LoadData (3D) takes if its configuration leaves out what its parameters say.
+inline void SetFmatrix(std::uint16_t l1H, std::uint16_t l1W, const std::uint8_t padList[4],
+                       const FmatrixMode& fmatrixMode, aicore::Site site = aicore::Site::here()) {
+    aicore::core->require(l1H >= 1 && l1H <= 32767 && l1W >= 1 && l1W <= 32767, "range",
+                          "SetFmatrix: l1H and l1W must be 1 to 32767", site);
+    aicore::core->require(fmatrixMode == FmatrixMode::FMATRIX_LEFT, "range",
+                          "SetFmatrix: fmatrixMode must be FMATRIX_LEFT", site);
+    aicore::core->image_size = {l1H, l1W};
+    std::copy_n(padList, PAD_SIZE, aicore::core->image_pads.begin());
+}
+/// What LoadData (3D) takes outside of the image if its configuration leaves out padValue.
+template <class T>
+void SetLoadDataPaddingValue(T padValue) {
+    aicore::core->image_padding = 0;
+    std::memcpy(&aicore::core->image_padding, &padValue, sizeof padValue);
+}
+
 template <class T>
 struct InitConstValueParams {
     InitConstValueParams() = default;
@@ -181,6 +201,21 @@ class Windows {
     int across_;
 };
 
+/// The parameters, with what the configuration takes from SetFmatrix and SetLoadDataPaddingValue.
+template <class T>
+AscendC::LoadData3DParamsV2<T> with_registers(AscendC::LoadData3DParamsV2<T> params,
+                                              bool sets_image, bool sets_padding) {
+    if (!sets_image) {
+        params.l1H = core->image_size[0];
+        params.l1W = core->image_size[1];
+        std::copy_n(core->image_pads.begin(), AscendC::PAD_SIZE, params.padList);
+    }
+    if (!sets_padding) {
+        std::memcpy(&params.padValue, &core->image_padding, sizeof params.padValue);
+    }
+    return params;
+}
+
 }  // namespace aicore
 
 namespace AscendC {
@@ -188,8 +223,11 @@ namespace AscendC {
 /// L1 to L0A or L0B: the windows of an image (im2col), from (mStartPt, kStartPt) on.
 template <class T, const IsResetLoad3dConfig& config = IS_RESER_LOAD3D_DEFAULT_CONFIG>
 void LoadData(const LocalTensor<T>& dst, const LocalTensor<T>& src,
-              const LoadData3DParamsV2<T>& params, aicore::Site site = aicore::Site::here()) {
+              const LoadData3DParamsV2<T>& loadDataParams,
+              aicore::Site site = aicore::Site::here()) {
     const aicore::Instruction instruction{"LoadData (3D)", aicore::Pipe::mte1, site};
+    const LoadData3DParamsV2<T> params =
+        aicore::with_registers<T>(loadDataParams, config.isSetFMatrix, config.isSetPadding);
     dst.require_aligned(instruction, 512);
     constexpr std::uint32_t c0 = 32 / sizeof(T);
     const bool to_b = aicore::space_of(dst.position()) == aicore::Space::l0b;

@@ -20,6 +20,10 @@
             },                                                                                    \
             src);                                                                                 \
     }                                                                                             \
+    template <class T, bool isReuseSource = false, template <class> class Tensor>                 \
+    void NAME(const Tensor<T>& dst, const Tensor<T>& src, std::uint32_t count) {                  \
+        NAME<T, isReuseSource>(dst, src, count, aicore::through_pointer);                         \
+    }                                                                                             \
     template <class T, bool isReuseSource = false>                                                \
     void NAME(const LocalTensor<T>& dst, const LocalTensor<T>& src,                               \
               const LocalTensor<std::uint8_t>& /*sharedTmpBuffer*/, std::uint32_t count,          \

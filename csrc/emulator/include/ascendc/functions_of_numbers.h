@@ -74,6 +74,34 @@ void Power(const LocalTensor<T>& dst, const aicore::Given<T>& src0, const LocalT
         },
         src1);
 }
+template <class T, bool isReuseSource = false>
+void Power(const LocalTensor<T>& dst, const aicore::Given<T>& src0, const LocalTensor<T>& src1,
+           std::uint32_t count, aicore::Site site = aicore::Site::here()) {
+    Power<T>(dst, src0, src1, {}, count, site);
+}
+template <class T, bool isReuseSource = false>
+void Power(const LocalTensor<T>& dst, const aicore::Given<T>& src0, const LocalTensor<T>& src1,
+           aicore::Site site = aicore::Site::here()) {
+    Power<T>(dst, src0, src1, {}, src1.GetSize(), site);
+}
+template <class T, bool isReuseSource = false>
+void Power(const LocalTensor<T>& dst, const aicore::Given<T>& src0, const LocalTensor<T>& src1,
+           const LocalTensor<std::uint8_t>& sharedTmpBuffer,
+           aicore::Site site = aicore::Site::here()) {
+    Power<T>(dst, src0, src1, sharedTmpBuffer, src1.GetSize(), site);
+}
+template <class T, bool isReuseSource = false>
+void Power(const LocalTensor<T>& dst, const LocalTensor<T>& src0, const LocalTensor<T>& src1,
+           const LocalTensor<std::uint8_t>& /*sharedTmpBuffer*/,
+           aicore::Site site = aicore::Site::here()) {
+    Power<T>(dst, src0, src1, src0.GetSize(), site);
+}
+template <class T, bool isReuseSource = false>
+void Power(const LocalTensor<T>& dst, const LocalTensor<T>& src0, const aicore::Given<T>& src1,
+           const LocalTensor<std::uint8_t>& /*sharedTmpBuffer*/,
+           aicore::Site site = aicore::Site::here()) {
+    Power<T>(dst, src0, src1, src0.GetSize(), site);
+}
 
 template <class T, bool isReuseSource = false>
 void ClampMax(const LocalTensor<T>& dst, const LocalTensor<T>& src,

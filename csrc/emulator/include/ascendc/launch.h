@@ -63,7 +63,7 @@ class Launcher {
 
 template <class Kernel, class L2Control>
 Launcher<Kernel> launcher(Kernel kernel, const char* name, KernelType type, std::uint32_t blocks,
-                          L2Control /*l2_control*/, void* stream) {
+                          L2Control /*l2_control*/, void* stream = nullptr) {
     return {std::move(kernel), name, type, blocks, stream};
 }
 

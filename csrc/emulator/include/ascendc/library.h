@@ -134,6 +134,23 @@ void Select(const LocalTensor<T>& dst, aicore::Given<T> src0, const LocalTensor<
         site, dst, mask, info, [&](std::uint32_t) { return src0; },
         [&](std::uint32_t at) { return src1.data()[at]; });
 }
+/// Its name in older versions of CANN.
+template <class T, class U, bool isReuseMask = true>
+void SelectWithBytesMask(const LocalTensor<T>& dst, const LocalTensor<T>& src0,
+                         aicore::Given<T> src1, const LocalTensor<U>& mask,
+                         const LocalTensor<std::uint8_t>& sharedTmpBuffer,
+                         const SelectWithBytesMaskShapeInfo& info,
+                         aicore::Site site = aicore::Site::here()) {
+    Select<T, U, isReuseMask>(dst, src0, src1, mask, sharedTmpBuffer, info, site);
+}
+template <class T, class U, bool isReuseMask = true>
+void SelectWithBytesMask(const LocalTensor<T>& dst, aicore::Given<T> src0,
+                         const LocalTensor<T>& src1, const LocalTensor<U>& mask,
+                         const LocalTensor<std::uint8_t>& sharedTmpBuffer,
+                         const SelectWithBytesMaskShapeInfo& info,
+                         aicore::Site site = aicore::Site::here()) {
+    Select<T, U, isReuseMask>(dst, src0, src1, mask, sharedTmpBuffer, info, site);
+}
 
 template <class T, std::int32_t dim, std::int32_t axis, bool isReuseSource = false>
 void Broadcast(const LocalTensor<T>& dst, const LocalTensor<T>& src,

@@ -35,8 +35,8 @@ void begin_matmuls(AscendC::TPipe* pipe, Object& object, Rest&&... rest) {
 }
 template <class Object, class Next, class... Rest>
 void begin_with(AscendC::TPipe* pipe, Object& object, Next&& next, Rest&&... rest) {
-    using Given = std::decay_t<Next>;
-    if constexpr (std::is_pointer_v<Given> || std::is_null_pointer_v<Given>) {
+    // Not std::is_pointer, which a pointer with __restrict__ is not.
+    if constexpr (requires { static_cast<const TCubeTiling*>(next); }) {
         object.Init(static_cast<const TCubeTiling*>(next), pipe);
         begin_matmuls(pipe, std::forward<Rest>(rest)...);
     } else {

@@ -55,10 +55,21 @@ template <class Value, class Divisor, std::enable_if_t<std::is_integral_v<Value>
 constexpr auto Ceil(Value value, Divisor divisor) {
     return (value + divisor - 1) / divisor;
 }
-template <class Value, class Divisor>
-constexpr auto CeilDiv(Value value, Divisor divisor) {
-    return Ceil(value, divisor);
+/// The same; a kernel's own CeilDiv of two numbers is preferred to this one.
+template <class... Values>
+constexpr auto CeilDiv(Values... values) {
+    return Ceil(values...);
 }
+/// The next multiple of a unit; a kernel's own CeilAlign is preferred to this one.
+template <class... Values>
+constexpr auto CeilAlign(Values... values) {
+    return [](auto value, auto unit) { return Ceil(value, unit) * unit; }(values...);
+}
+
+// The bits of what is not finite in fp32.
+constexpr std::uint32_t F32_INF = 0x7F800000;
+constexpr std::uint32_t F32_NEG_INF = 0xFF800000;
+constexpr std::uint32_t F32_NAN = 0x7FC00000;
 constexpr std::uint32_t AlignUp(std::uint32_t value, std::uint32_t unit) {
     return DivCeil(value, unit) * unit;
 }
@@ -203,6 +214,8 @@ using std::is_reference_v;
 using std::is_rvalue_reference;
 using std::is_rvalue_reference_v;
 using std::is_same;
+template <class T, class U>
+using IsSame = std::is_same<T, U>;
 using std::is_same_v;
 using std::is_scalar;
 using std::is_scalar_v;

@@ -115,10 +115,13 @@ void Sort32(const LocalTensor<T>& dst, const LocalTensor<T>& src0,
 
 /// Merge up to four sorted lists of pairs; with several repeats, the lists of a repeat follow those
 /// of the repeat before.
-template <class T, bool isExhaustedSuspension = false>
+template <class T>
 void MrgSort(const LocalTensor<T>& dst, const MrgSortSrcList<T>& sources, const MrgSort4Info& info,
              aicore::Site site = aicore::Site::here()) {
     const aicore::Instruction instruction{"MrgSort", aicore::Pipe::v, site};
+    aicore::core->require(
+        info.validBit == 3 || info.validBit == 7 || info.validBit == 15, "range",
+        "MrgSort: validBit must be 3, 7 or 15, the lists that are merged from the first on", site);
     const LocalTensor<T>* const lists[4] = {&sources.src1, &sources.src2, &sources.src3,
                                             &sources.src4};
     std::uint64_t per_repeat = 0;
@@ -145,6 +148,37 @@ void MrgSort(const LocalTensor<T>& dst, const MrgSortSrcList<T>& sources, const 
                         aicore::ranked_bytes);
             written += aicore::ranked_bytes;
         }
+        for (int list = 0; list < 4; ++list) {
+            const bool takes_part = (info.validBit >> list & 1) != 0;
+            aicore::core->merged[list] = static_cast<std::uint16_t>(
+                takes_part ? info.elementLengths[list] - merged[list].left : 0);
+        }
+    }
+}
+
+/// How many pairs of each list the MrgSort before has merged.
+inline void GetMrgSortResult(std::uint16_t& mrgSortList1, std::uint16_t& mrgSortList2,
+                             std::uint16_t& mrgSortList3, std::uint16_t& mrgSortList4) {
+    const auto& merged = aicore::core->merged;
+    mrgSortList1 = merged[0];
+    mrgSortList2 = merged[1];
+    mrgSortList3 = merged[2];
+    mrgSortList4 = merged[3];
+}
+
+/// The form of the library: `sortedNum` gets how many pairs of each list were merged, if the merge
+/// ends with the first list that is empty.
+template <class T, bool isExhaustedSuspension = false>
+void MrgSort(const LocalTensor<T>& dst, const MrgSortSrcList<T>& sortList,
+             const std::uint16_t elementCountList[4], std::uint32_t sortedNum[4],
+             std::uint16_t validBit, std::int32_t repeatTime,
+             aicore::Site site = aicore::Site::here()) {
+    MrgSort(dst, sortList,
+            MrgSort4Info(elementCountList, isExhaustedSuspension, validBit,
+                         static_cast<std::uint16_t>(repeatTime)),
+            site);
+    if constexpr (isExhaustedSuspension) {
+        std::copy_n(aicore::core->merged.begin(), 4, sortedNum);
     }
 }
 

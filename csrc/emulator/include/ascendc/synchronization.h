@@ -181,3 +181,5 @@ constexpr std::int32_t g_coreType = AscendC::AIC;
 #endif
 #define ASCEND_IS_AIV (g_coreType == ::AscendC::AIV)
 #define ASCEND_IS_AIC (g_coreType == ::AscendC::AIC)
+#define ASCEND_IS_NOT_AIV (g_coreType != ::AscendC::AIV)
+#define ASCEND_IS_NOT_AIC (g_coreType != ::AscendC::AIC)

@@ -30,6 +30,9 @@
 #define __forceinline__ inline
 #define __disable_kernel_type_autoinfer__
 #define __tiling_data_ptr__
+#define __in_pipe__(pipe)
+#define __out_pipe__(pipe)
+#define __inout_pipe__(pipe)
 #define __no_simd_vf_fusion__
 // NOLINTEND(bugprone-reserved-identifier)
 

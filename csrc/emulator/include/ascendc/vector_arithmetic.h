@@ -56,12 +56,23 @@ void unary(const Instruction& instruction, bool set, bool reads_to, const LocalT
         aicore::with_count({#NAME, aicore::Pipe::v, site}, count, READS_TO, dst,                   \
                            aicore::NAME##Body<T>(), src0, src1);                                   \
     }                                                                                              \
+    template <class T, template <class> class Tensor>                                              \
+    void NAME(const Tensor<T>& dst, const Tensor<T>& src0, const Tensor<T>& src1,                  \
+              const std::int32_t& count) {                                                         \
+        NAME(dst, src0, src1, count, aicore::through_pointer);                                     \
+    }                                                                                              \
     template <class T, bool isSetMask = true, class Mask>                                          \
     void NAME(const LocalTensor<T>& dst, const LocalTensor<T>& src0, const LocalTensor<T>& src1,   \
               Mask mask, std::uint8_t repeatTime, const BinaryRepeatParams& repeatParams,          \
               aicore::Site site = aicore::Site::here()) {                                          \
         aicore::binary({#NAME, aicore::Pipe::v, site}, isSetMask, READS_TO, dst, src0, src1, mask, \
                        repeatTime, repeatParams, aicore::NAME##Body<T>());                         \
+    }                                                                                              \
+    template <class T, bool isSetMask = true, class Mask, template <class> class Tensor>           \
+    void NAME(const Tensor<T>& dst, const Tensor<T>& src0, const Tensor<T>& src1, Mask mask,       \
+              std::uint8_t repeatTime, const BinaryRepeatParams& repeatParams) {                   \
+        NAME<T, isSetMask>(dst, src0, src1, mask, repeatTime, repeatParams,                        \
+                           aicore::through_pointer);                                               \
     }                                                                                              \
     }
 
@@ -83,12 +94,21 @@ void unary(const Instruction& instruction, bool set, bool reads_to, const LocalT
         aicore::with_count({#NAME, aicore::Pipe::v, site}, count, false, dst,                  \
                            aicore::NAME##Body<T>(), src);                                      \
     }                                                                                          \
+    template <class T, template <class> class Tensor>                                          \
+    void NAME(const Tensor<T>& dst, const Tensor<T>& src, const std::int32_t& count) {         \
+        NAME(dst, src, count, aicore::through_pointer);                                        \
+    }                                                                                          \
     template <class T, bool isSetMask = true, class Mask>                                      \
     void NAME(const LocalTensor<T>& dst, const LocalTensor<T>& src, Mask mask,                 \
               std::uint8_t repeatTime, const UnaryRepeatParams& repeatParams,                  \
               aicore::Site site = aicore::Site::here()) {                                      \
         aicore::unary({#NAME, aicore::Pipe::v, site}, isSetMask, false, dst, src, mask,        \
                       repeatTime, repeatParams, aicore::NAME##Body<T>());                      \
+    }                                                                                          \
+    template <class T, bool isSetMask = true, class Mask, template <class> class Tensor>       \
+    void NAME(const Tensor<T>& dst, const Tensor<T>& src, Mask mask, std::uint8_t repeatTime,  \
+              const UnaryRepeatParams& repeatParams) {                                         \
+        NAME<T, isSetMask>(dst, src, mask, repeatTime, repeatParams, aicore::through_pointer); \
     }                                                                                          \
     }
 
@@ -113,12 +133,23 @@ void unary(const Instruction& instruction, bool set, bool reads_to, const LocalT
         aicore::with_count({#NAME, aicore::Pipe::v, site}, count, READS_TO, dst,                 \
                            aicore::NAME##Body<T>(scalar), src);                                  \
     }                                                                                            \
+    template <class T, bool isSetMask = true, template <class> class Tensor>                     \
+    void NAME(const Tensor<T>& dst, const Tensor<T>& src, const aicore::Given<T>& scalar,        \
+              const std::int32_t& count) {                                                       \
+        NAME<T, isSetMask>(dst, src, scalar, count, aicore::through_pointer);                    \
+    }                                                                                            \
     template <class T, bool isSetMask = true, class Mask>                                        \
     void NAME(const LocalTensor<T>& dst, const LocalTensor<T>& src,                              \
               const aicore::Given<T>& scalar, Mask mask, std::uint8_t repeatTime,                \
               const UnaryRepeatParams& repeatParams, aicore::Site site = aicore::Site::here()) { \
         aicore::unary({#NAME, aicore::Pipe::v, site}, isSetMask, READS_TO, dst, src, mask,       \
                       repeatTime, repeatParams, aicore::NAME##Body<T>(scalar));                  \
+    }                                                                                            \
+    template <class T, bool isSetMask = true, class Mask, template <class> class Tensor>         \
+    void NAME(const Tensor<T>& dst, const Tensor<T>& src, const aicore::Given<T>& scalar,        \
+              Mask mask, std::uint8_t repeatTime, const UnaryRepeatParams& repeatParams) {       \
+        NAME<T, isSetMask>(dst, src, scalar, mask, repeatTime, repeatParams,                     \
+                           aicore::through_pointer);                                             \
     }                                                                                            \
     }
 
@@ -128,7 +159,6 @@ AICORE_BINARY(Mul, false, AICORE_NUMBERS, x* y)
 AICORE_BINARY(Div, false, AICORE_FLOATS, x / y)
 AICORE_BINARY(Max, false, AICORE_NUMBERS, x > y || x != x ? x : y)
 AICORE_BINARY(Min, false, AICORE_NUMBERS, x < y || x != x ? x : y)
-AICORE_BINARY(MulAddDst, true, AICORE_FLOATS, x* y + z)
 AICORE_BINARY(FusedMulAdd, true, AICORE_FLOATS, x* z + y)
 AICORE_BINARY(FusedMulAddRelu, true, AICORE_FLOATS, std::max(x* z + y, decltype(x)(0)))
 AICORE_BINARY(AddRelu, false, AICORE_NUMBERS, std::max<decltype(x + y)>(x + y, 0))
@@ -162,6 +192,17 @@ auto axpy_body(From scalar) {
     };
 }
 
+/// `x * y + z`, where the destination may be wider than the sources.
+template <class To, class From>
+auto mul_add_body() {
+    static_assert(
+        is_one_of<From, half, float> && (std::is_same_v<To, From> || std::is_same_v<To, float>),
+        "MulAddDst has no instruction for these types");
+    return [](To old, From first, From second) {
+        return static_cast<To>(widen(first) * widen(second) + widen(old));
+    };
+}
+
 /// A shift; one to the right rounds half a unit up if `rounds`.
 template <class T>
 auto shift_body(bool left, T bits, bool rounds = false) {
@@ -187,6 +228,20 @@ void Axpy(const LocalTensor<T>& dst, const LocalTensor<U>& src, const aicore::Gi
           aicore::Site site = aicore::Site::here()) {
     aicore::unary({"Axpy", aicore::Pipe::v, site}, isSetMask, true, dst, src, mask, repeatTime,
                   repeatParams, aicore::axpy_body<T, U>(scalar));
+}
+
+template <class T, class U>
+void MulAddDst(const LocalTensor<T>& dst, const LocalTensor<U>& src0, const LocalTensor<U>& src1,
+               const std::int32_t& count, aicore::Site site = aicore::Site::here()) {
+    aicore::with_count({"MulAddDst", aicore::Pipe::v, site}, count, true, dst,
+                       aicore::mul_add_body<T, U>(), src0, src1);
+}
+template <class T, class U, bool isSetMask = true, class Mask>
+void MulAddDst(const LocalTensor<T>& dst, const LocalTensor<U>& src0, const LocalTensor<U>& src1,
+               Mask mask, std::uint8_t repeatTime, const BinaryRepeatParams& repeatParams,
+               aicore::Site site = aicore::Site::here()) {
+    aicore::binary({"MulAddDst", aicore::Pipe::v, site}, isSetMask, true, dst, src0, src1, mask,
+                   repeatTime, repeatParams, aicore::mul_add_body<T, U>());
 }
 
 template <class T, bool isSetMask = true>

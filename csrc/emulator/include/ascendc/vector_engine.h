@@ -89,6 +89,11 @@ namespace aicore {
 
 using AscendC::LocalTensor;
 
+/// The place of a call through a pointer to an instruction, whose line is not known. A kernel that
+/// passes an instruction as a template argument takes its address: such forms have no place as a
+/// parameter, and their operands are of `Tensor<T>`, so that a call by name prefers the others.
+constexpr Site through_pointer{"a call through a pointer", 0};
+
 /// The type in which an instruction computes: fp32 for the types of 16 bits, rounded once at the
 /// end.
 template <class T>

@@ -236,6 +236,7 @@ void ReduceSum(const LocalTensor<T>& dst, const LocalTensor<T>& src,
             aicore::combined<T>(values, static_cast<std::uint32_t>(taken), aicore::Adding{})));
     }
     dst.data()[0] = static_cast<T>(total);
+    aicore::core->reduced = 0;
     std::memcpy(&aicore::core->reduced, dst.data(), sizeof(T));
 }
 /// The result of the ReduceSum before.
@@ -244,6 +245,11 @@ T GetReduceRepeatSumSpr() {
     T sum{};
     std::memcpy(&sum, &aicore::core->reduced, sizeof sum);
     return sum;
+}
+/// Its older name, which without a type returns the bits.
+template <class T = std::uint64_t>
+T GetAccVal() {
+    return GetReduceRepeatSumSpr<T>();
 }
 
 #define AICORE_REDUCE(NAME, BETTER)                                                             \

@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "ascendc/without_dtype_numbers.h"
 #include "kernel_tiling/kernel_tiling.h"
 #include "tiling/platform/platform_ascendc.h"
 

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstdint>
 
+#include "ascendc/without_dtype_numbers.h"
 #include "kernel_tiling/kernel_tiling.h"
 #include "tiling/matmul_division.h"
 #include "tiling/platform/platform_ascendc.h"
