@@ -142,6 +142,37 @@ def test_kernels_of_ops_compare_their_dtypes(
     assert message in done.stderr
 
 
+# What only the device's compiler takes is in a header that another header includes.
+HEADERS = {
+    "library/macros.h": "#define BOTH inline [host, aicore]",
+    "library/plain.h": "inline int plain(int x) { return x; }",
+    "library/twice.h": '#include "macros.h"\n#include "plain.h"\n'
+    "BOTH int twice(int x) { return plain(2 * x); }",
+    "kernel.asc": """
+#include "kernel_operator.h"
+#if 0
+#include "library/twice.h"
+#endif
+#include "library/twice.h"
+#include "library/plain.h"
+extern "C" __global__ __aicore__ void kernel(GM_ADDR x) { AscendC::printf("%d", twice(2)); }
+void launch(uint8_t* x) { kernel<<<1, 0>>>(x); }
+""",
+}
+
+
+def test_a_header_inside_a_header_is_rewritten(tmp_path: Path) -> None:
+    (tmp_path / "library").mkdir()
+    for name, text in HEADERS.items():
+        (tmp_path / name).write_text(f"#pragma once\n{text}\n", encoding="utf-8")
+    command = "bisheng -x asc --npu-arch=dav-2201 -O1 -w -MD -MF kernel.d -c kernel.asc -o kernel.o"
+    done = after_set_env(command, tmp_path)
+    assert done.returncode == 0, done.stderr
+    named = (tmp_path / "kernel.d").read_text(encoding="utf-8").replace("\\\n", " ").split()
+    assert {str(tmp_path / name) for name in HEADERS if name != "kernel.asc"} <= set(named)
+    assert not [name for name in named if "/bisheng-" in name]
+
+
 PROJECT = """
 import ctypes, sys
 import torch, torch_npu

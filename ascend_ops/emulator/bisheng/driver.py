@@ -64,10 +64,9 @@ class Driver:
         return folder / f"{number}.o"
 
     def _compile(self, line: CommandLine, kernel: Path, built: Path, rewritten: Path) -> int:
-        texts = _texts(kernel, line, self._cann / HEADERS)
+        texts, includes = _texts(kernel, line, self._cann / HEADERS)
         kernels = find_kernels(texts.values())
-        source = _rewritten(kernel, texts, kernels)
-        rewritten.write_text(source, encoding="utf-8")
+        _write_rewritten(kernel, texts, includes, kernels, rewritten)
         flags = self._flags(line, kernels)
         header = precompiled_header(self._cann / HEADERS, self._compiler, flags)
         first = [] if header is None else [f"-I{header.parent}", "-Winvalid-pch"]
@@ -77,8 +76,8 @@ class Driver:
             preprocessed = self._preprocessed(command, rewritten)
             if preprocessed is None:
                 return 1
-            source += _appended(line, kernels, preprocessed)
-            rewritten.write_text(source, encoding="utf-8")
+            with rewritten.open("a", encoding="utf-8") as source:
+                source.write(_appended(line, kernels, preprocessed))
         command += [line.stops or "-c", str(rewritten)]
         to_stdout = line.stops == "-E" and line.output is None
         messages: list[str] = []
@@ -143,11 +142,17 @@ def _run(command: Sequence[str], messages: list[str] | None = None) -> int:
     return process.stream(command, show)[0]
 
 
-def _texts(kernel: Path, line: CommandLine, own: Path) -> dict[Path, str]:
-    """Return the source and the headers that it includes by name, except CANN's in ``own``."""
+def _texts(
+    kernel: Path, line: CommandLine, own: Path
+) -> tuple[dict[Path, str], dict[tuple[Path, str], Path]]:
+    """Return the source and the headers that it includes by name, except CANN's in ``own``.
+
+    Also return which header each of these files means by each name.
+    """
     folders = [Path(flag[2:]) for flag in line.compile_flags if flag.startswith("-I")]
     folders = [folder for folder in folders if folder.resolve() != own.resolve()]
     texts: dict[Path, str] = {}
+    includes: dict[tuple[Path, str], Path] = {}
     waiting = [kernel]
     while waiting:
         path = waiting.pop()
@@ -158,15 +163,31 @@ def _texts(kernel: Path, line: CommandLine, own: Path) -> dict[Path, str]:
                 (folder / name for folder in (path.parent, *folders) if (folder / name).is_file()),
                 None,
             )
+            if found is None:
+                continue
             # Resolved, since headers that include one another by `..` have no shortest name.
-            if found is not None and found.resolve() not in texts:
+            includes[path, name] = found.resolve()
+            if found.resolve() not in texts:
                 waiting.append(found.resolve())
-    return texts
+    return texts, includes
 
 
-def _rewritten(kernel: Path, texts: dict[Path, str], kernels: Kernels) -> str:
-    """Return the source with its launches rewritten, and headers that launch put in its place."""
-    inlined: set[Path] = set()
+def _write_rewritten(
+    kernel: Path,
+    texts: dict[Path, str],
+    includes: dict[tuple[Path, str], Path],
+    kernels: Kernels,
+    target: Path,
+) -> None:
+    """Write the source with its launches rewritten to ``target``, and headers that need it beside.
+
+    Every other header that these headers include by name is named by its whole path, since it is
+    not beside them.
+    """
+    placed = sorted(_placed(texts, includes) - {kernel, kernel.resolve()})
+    copies = {
+        path: target.with_name(f"{target.stem}_{number}.h") for number, path in enumerate(placed)
+    }
 
     def of(path: Path) -> str:
         try:
@@ -175,23 +196,28 @@ def _rewritten(kernel: Path, texts: dict[Path, str], kernels: Kernels) -> str:
             raise UsageError(f"{path}:{error.line}: error: {error}") from error
 
         def include(match: re.Match[str]) -> str:
-            for other, other_text in texts.items():
-                is_named = other.name == Path(match[1]).name and other != kernel
-                if is_named and _is_rewritten(other_text):
-                    if other in inlined:
-                        return ""
-                    inlined.add(other)
-                    line = text.count("\n", 0, match.start()) + 2
-                    return f'{of(other)}\n#line {line} "{path}"'
-            return match[0]
+            other = includes.get((path, match[1]))
+            if other is None or (path == kernel and other not in copies):
+                return match[0]
+            return f'#include "{copies.get(other, other)}"'
 
         return f'#line 1 "{path}"\n{_INCLUDE.sub(include, text)}'
 
-    return of(kernel)
+    for path, copy in copies.items():
+        copy.write_text(of(path), encoding="utf-8")
+    target.write_text(of(kernel), encoding="utf-8")
+
+
+def _placed(texts: dict[Path, str], includes: dict[tuple[Path, str], Path]) -> set[Path]:
+    """Return the files that must be rewritten, and those that include one of them."""
+    placed = {path for path, text in texts.items() if _is_rewritten(text)}
+    while more := {path for (path, _), other in includes.items() if other in placed} - placed:
+        placed |= more
+    return placed
 
 
 def _is_rewritten(text: str) -> bool:
-    """Return whether a header must be rewritten, and therefore put in the place of its include."""
+    """Return whether a text has what only the device's compiler takes."""
     return "<<<" in text or AICORE_ATTRIBUTE.search(text) is not None
 
 
@@ -259,13 +285,15 @@ def _pass_macros(arch: int, cores: int) -> list[str]:
 def _name_sources_in_depfile(
     line: CommandLine, built: Path, rewritten: Path, sources: Sequence[Path]
 ) -> None:
-    """Let a dependency file name the source and the headers in it instead of the rewritten copy."""
+    """Let a dependency file name the source and its headers instead of the rewritten copies."""
     if not {"-MD", "-MMD"}.intersection(line.compile_flags):
         return
     flags = line.compile_flags
     depfile = Path(flags[flags.index("-MF") + 1]) if "-MF" in flags else built.with_suffix(".d")
     if depfile.is_file():
         text = depfile.read_text(encoding="utf-8")
+        copies = re.escape(str(rewritten.with_suffix(""))) + r"_\d+\.h"
+        text = re.sub(rf"(\s|\\\n)*{copies}", "", text)  # `sources` has them
         names = dict.fromkeys(str(source).replace(" ", "\\ ") for source in sources)
         depfile.write_text(text.replace(str(rewritten), " ".join(names)), encoding="utf-8")
 
