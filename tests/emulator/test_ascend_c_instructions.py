@@ -42,6 +42,8 @@ EXPECTED = {
     "sum_of_register": "z[:2] = x.sum()",
     "widened_product": "z = x.half().float() * y.half().float() + x",
     "own_quotients": "z[:3] = torch.tensor([11.0, 2, 8])",
+    "moved_by_address": "z = x",
+    "transposed_by_address": "z[:128] = x[:128].view(16, 8).t().flatten()",
     "image": "z = (torch.cat([torch.full((2, 16), 3.0), x.view(16, 16)[:14]]) "
     "@ y.view(16, 16).t()).flatten()",
 }

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "ascendc/buffer_pool.h"
+#include "ascendc/by_address.h"
 #include "ascendc/cube.h"
 #include "ascendc/debug.h"
 #include "ascendc/dtype_numbers.h"
