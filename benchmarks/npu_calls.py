@@ -25,6 +25,11 @@ _DRAINING = f"{OURS}, draining the queue"
 _TORCH_NPU = "torch_npu"
 _CALLS_PER_SAMPLE = {
     "rms-norm": 200,
+    "add-rms-norm": 200,
+    "layer-norm": 200,
+    "gelu": 200,
+    "swiglu": 200,
+    "rotary": 200,
     "flash-attention": 50,
     "fused-adamw": 1,
     "fused-adamw-torch": 1,
@@ -80,6 +85,70 @@ def _rms_norm() -> dict[str, Call]:
     return _agreeing({OURS: ours, _DRAINING: draining, _TORCH_NPU: theirs})
 
 
+def _half(*shape: int) -> torch.Tensor:
+    return torch.randn(shape, dtype=torch.float16).to("npu")
+
+
+def _add_rms_norm() -> dict[str, Call]:
+    import torch_npu  # type: ignore[import-not-found,import-untyped,unused-ignore]
+
+    from ascend_ops import add_rms_norm
+
+    x, residual, weight = _half(4, 64), _half(4, 64), _half(64)
+    return _agreeing(
+        {
+            OURS: lambda: add_rms_norm(x, residual, weight, 1e-6)[0],
+            _TORCH_NPU: lambda: torch_npu.npu_add_rms_norm(x, residual, weight, 1e-6)[0],
+        }
+    )
+
+
+def _layer_norm() -> dict[str, Call]:
+    from ascend_ops import layer_norm
+
+    x, weight, bias = _half(4, 64), _half(64), _half(64)
+    theirs = torch.nn.functional.layer_norm
+    return _agreeing(
+        {
+            OURS: lambda: layer_norm(x, (64,), weight, bias),
+            _TORCH_NPU: lambda: theirs(x, (64,), weight, bias),
+        }
+    )
+
+
+def _gelu() -> dict[str, Call]:
+    from ascend_ops import gelu
+
+    x = _half(4, 64)
+    theirs = torch.nn.functional.gelu
+    return _agreeing(
+        {OURS: lambda: gelu(x, "tanh"), _TORCH_NPU: lambda: theirs(x, approximate="tanh")}
+    )
+
+
+def _swiglu() -> dict[str, Call]:
+    import torch_npu  # type: ignore[import-not-found,import-untyped,unused-ignore]
+
+    from ascend_ops import swiglu
+
+    x = _half(4, 128)
+    return _agreeing({OURS: lambda: swiglu(x), _TORCH_NPU: lambda: torch_npu.npu_swiglu(x)})
+
+
+def _rotary() -> dict[str, Call]:
+    import torch_npu  # type: ignore[import-not-found,import-untyped,unused-ignore]
+
+    from ascend_ops import rotary_embedding
+
+    x, cos, sin = _half(1, 2, 4, 64), _half(1, 1, 4, 64), _half(1, 1, 4, 64)
+    return _agreeing(
+        {
+            OURS: lambda: rotary_embedding(x, cos, sin),
+            _TORCH_NPU: lambda: torch_npu.npu_rotary_mul(x, cos, sin),
+        }
+    )
+
+
 def _flash_attention() -> dict[str, Call]:
     import torch_npu  # type: ignore[import-not-found,import-untyped,unused-ignore]
 
@@ -117,6 +186,11 @@ def _agreeing(calls: dict[str, Call]) -> dict[str, Call]:
 
 _CONTENDERS: dict[str, Callable[[], dict[str, Call]]] = {
     "rms-norm": _rms_norm,
+    "add-rms-norm": _add_rms_norm,
+    "layer-norm": _layer_norm,
+    "gelu": _gelu,
+    "swiglu": _swiglu,
+    "rotary": _rotary,
     "flash-attention": _flash_attention,
     "fused-adamw": steps_beside_the_loop,
     "fused-adamw-torch": steps_beside_torch,

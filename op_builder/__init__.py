@@ -42,6 +42,7 @@ _EXPORTS = {
     ".ops.cpu_adagrad": ("CPUAdagradBuilder",),
     ".ops.cpu_adam": ("CPUAdamBuilder",),
     ".ops.cpu_lion": ("CPULionBuilder",),
+    ".ops.direct_call": ("DirectCallBuilder",),
     ".ops.flash_attention": ("FlashAttentionBuilder",),
     ".ops.fused_optimizers": ("FusedOptimizersBuilder",),
     ".ops.kernel_queue": ("KernelQueueBuilder",),

@@ -11,6 +11,7 @@ from .ops.block_sparse_attention import BlockSparseAttentionBuilder
 from .ops.cpu_adagrad import CPUAdagradBuilder
 from .ops.cpu_adam import CPUAdamBuilder
 from .ops.cpu_lion import CPULionBuilder
+from .ops.direct_call import DirectCallBuilder
 from .ops.flash_attention import FlashAttentionBuilder
 from .ops.fused_optimizers import FusedOptimizersBuilder
 from .ops.kernel_queue import KernelQueueBuilder
@@ -36,6 +37,7 @@ __all__ = [
     "CPUAdamBuilder",
     "CPULionBuilder",
     "CPUOpBuilder",
+    "DirectCallBuilder",
     "FlashAttentionBuilder",
     "FusedOptimizersBuilder",
     "KVCacheBuilder",

@@ -23,6 +23,7 @@ from .ops.block_sparse_attention import BlockSparseAttentionBuilder
 from .ops.cpu_adagrad import CPUAdagradBuilder
 from .ops.cpu_adam import CPUAdamBuilder
 from .ops.cpu_lion import CPULionBuilder
+from .ops.direct_call import DirectCallBuilder
 from .ops.emulator import EMULATOR_LIBRARIES
 from .ops.family_kernels import KERNEL_BUILDERS
 from .ops.flash_attention import FlashAttentionBuilder
@@ -57,6 +58,7 @@ ALL_OPS: tuple[type[OpBuilder], ...] = (
     AsyncIOBuilder,
     MoeBuilder,
     KernelQueueBuilder,
+    DirectCallBuilder,
     *KERNEL_BUILDERS,
     *EMULATOR_LIBRARIES,
 )

@@ -77,6 +77,7 @@ _gelu_op = NPUOp(
     backward=_gradient,
     setup_context=_setup,
     sharding=_sharding,
+    direct_outputs=1,
 )
 
 
@@ -106,6 +107,9 @@ def gelu(x: Tensor, approximate: str = "none") -> Tensor:
         >>> gelu(torch.tensor([-1.0, 0.0, 1.0]))
         tensor([-0.1587,  0.0000,  0.8413])
     """
+    direct: Tensor | None = _gelu_op.direct(x, approximate)
+    if direct is not None:
+        return direct
     check_gelu(x, approximate)
     y: Tensor = _gelu_op(x, approximate)
     return y

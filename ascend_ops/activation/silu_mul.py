@@ -57,12 +57,16 @@ _silu_mul_op = NPUOp(
     backward=_gradient,
     setup_context=_setup,
     sharding=_sharding,
+    direct_outputs=1,
 )
 
 
 @public_op
 def swiglu_of_two(gate: Tensor, up: Tensor) -> Tensor:
     """Return ``silu(gate) * up``; :func:`ascend_ops.swiglu` calls it for two tensors."""
+    direct: Tensor | None = _silu_mul_op.direct(gate, up)
+    if direct is not None:
+        return direct
     check_silu_mul(gate, up)
     y: Tensor = _silu_mul_op(gate, up)
     return y

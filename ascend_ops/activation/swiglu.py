@@ -63,6 +63,7 @@ _swiglu_op = NPUOp(
     backward=_gradient,
     setup_context=_setup,
     sharding=_sharding,
+    direct_outputs=1,
 )
 
 
@@ -119,6 +120,9 @@ def _is_dimension(value: Any) -> bool:
 
 @public_op
 def _swiglu_of_halves(x: Tensor, dim: int = -1) -> Tensor:
+    direct: Tensor | None = _swiglu_op.direct(x, dim)
+    if direct is not None:
+        return direct
     check_swiglu(x, dim)
     y: Tensor = _swiglu_op(x.contiguous(), dim)
     return y

@@ -149,6 +149,9 @@ def flash_attention(
         and not is_compiling()
     ):
         rest = _checked_once(query, key, value, options)
+        direct: Tensor | None = _flash_op.direct(query, key, value, *rest)
+        if direct is not None:
+            return direct
         output: Tensor = _flash_op(query, key, value, *rest)[0]
         return output
     extras = _Extras(dropout_p, attn_mask, window, prefix, alibi_slopes, sinks, softcap)

@@ -160,6 +160,7 @@ flash_op = NPUOp(
     _flash_attention,
     backward=_gradient,
     setup_context=_setup,
+    direct_outputs=1,
 )
 _general_backward_op = NPUOp(
     f"flash_attention_reference_backward(Tensor grad, {_INPUTS}, {_STATISTICS}, {_ATTRIBUTES}, "

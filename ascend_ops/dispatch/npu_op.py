@@ -11,7 +11,7 @@ import json
 import threading
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -22,6 +22,7 @@ from op_builder.builder import OpBuilder
 from op_builder.errors import AscendOpsError
 
 from .derivatives import once_differentiable, refuse_tangents, refusing_tangents
+from .direct_call import DirectCall
 from .loading import load
 from .sharding import ShardingRule, add_rule, register_waiting, replicated_only
 
@@ -76,6 +77,7 @@ class _Kernels:
     problem: str
     is_ascend950: bool = False
     functions: dict[str, tuple[str, tuple[str, ...]]] | None = None
+    addresses: dict[str, int] = field(default_factory=dict)
 
     @classmethod
     def of(cls, builder: type[OpBuilder]) -> _Kernels:
@@ -88,7 +90,10 @@ class _Kernels:
             kernel["op"]: (kernel["function"], tuple(kernel["candidates"]))
             for kernel in report["kernels"]
         }
-        return cls(report["problem"], report["is_ascend950"], functions)
+        addresses = {
+            kernel["op"]: kernel["address"] for kernel in report["kernels"] if kernel["function"]
+        }
+        return cls(report["problem"], report["is_ascend950"], functions, addresses)
 
     def implementation(self, op: str) -> Implementation:
         if self.functions is None:
@@ -112,13 +117,19 @@ def _reason(lacking: Sequence[str]) -> str:
 
 
 class Family:
-    """The ops of one builder, whose kernels are loaded together."""
+    """The ops of one builder, whose kernels are loaded together.
+
+    Attributes:
+        builder: the builder of their kernels.
+        direct_calls: the direct calls of those ops that have them, by name.
+    """
 
     def __init__(self, builder: type[OpBuilder]) -> None:
         self.builder = builder
         self._lock = threading.RLock()
         self._stubs: torch.library.Library | None = None
         self._names: list[str] = []
+        self.direct_calls: dict[str, DirectCall] = {}
         self._kernels: _Kernels | None = None
 
     @property
@@ -126,12 +137,14 @@ class Family:
         """The names of its ops."""
         return tuple(self._names)
 
-    def add(self, name: str) -> None:
+    def add(self, name: str, direct_call: DirectCall | None) -> None:
         """Make the first NPU call of the op ``name`` load the family."""
         with self._lock:
             self._names.append(name)
+            if direct_call is not None:
+                self.direct_calls[name] = direct_call
             if self._kernels is not None:  # an op of another module has loaded them
-                _warn_of_fallback(self._kernels.implementation(name))
+                self._announce(name, self._kernels)
                 return
             if self._stubs is None:
                 self._stubs = torch.library.Library(NAMESPACE, "IMPL")
@@ -165,8 +178,14 @@ class Family:
                     self._stubs = None
                 self._kernels = _Kernels.of(self.builder)
                 for name in self._names:
-                    _warn_of_fallback(self._kernels.implementation(name))
+                    self._announce(name, self._kernels)
             return self._kernels
+
+    def _announce(self, name: str, kernels: _Kernels) -> None:
+        """Make an op's calls direct if it has a kernel, or warn that it has none."""
+        _warn_of_fallback(kernels.implementation(name))
+        if name in self.direct_calls and name in kernels.addresses:
+            self.direct_calls[name].bind(kernels.addresses[name])
 
 
 def _warn_of_fallback(implementation: Implementation) -> None:
@@ -232,6 +251,7 @@ class NPUOp:
             op, because it would lower the products of a reference implementation.
         sharding: how DTensor may split the call over the ranks; None for not at all: the op refuses
             DTensors that are not replicated.
+        direct_outputs: how many outputs :meth:`direct` returns; 0 if the op is not called directly.
         tags: further tags of the op.
     """
 
@@ -246,6 +266,7 @@ class NPUOp:
         twice_differentiable: bool = False,
         autocast: str | None = None,
         sharding: ShardingRule | None = None,
+        direct_outputs: int = 0,
         tags: Sequence[torch.Tag] = (),
     ) -> None:
         self.name = schema.partition("(")[0]
@@ -265,9 +286,10 @@ class NPUOp:
         self._tensors = _tensor_positions(self.overload)
         add_rule(self.overload, sharding or replicated_only(self.name))
         self.reference = reference
+        self._direct_call = DirectCall(self.overload, direct_outputs) if direct_outputs else None
         if builder is not None:
             self.family = family_of(builder)
-            self.family.add(self.name)
+            self.family.add(self.name, self._direct_call)
 
     def function(self) -> str:
         """Return the op's aclnn function, or "" for the fallback; loads the family."""
@@ -288,7 +310,24 @@ class NPUOp:
         ):
             return self.overload(*arguments)
         with torch._C._AutoDispatchBelowAutograd():
-            return self._call(*arguments)
+            result = self._call(*arguments)
+        if self._direct_call is not None:
+            self._direct_call.remember(*arguments)
+        return result
+
+    def direct(self, *arguments: Any) -> Any:
+        """Return the first outputs of a call that needs neither checks nor torch's dispatcher.
+
+        Returns:
+            The outputs, as ``direct_outputs`` says. None if the arguments have to be checked and
+            given to :meth:`__call__`, which remembers them: those of the first call with their
+            dtypes, shapes, strides, devices and numbers, and any that torch has to see, for a
+            gradient, a transform, autocast, a mode, a profiler, or since they are not plain NPU
+            tensors.
+        """
+        if torch.compiler.is_compiling() or forward_ad._current_level >= 0:
+            return None
+        return self._direct_call.call(*arguments)  # type: ignore[union-attr]
 
     def _needs_gradient(self, arguments: Sequence[Any]) -> bool:
         for position in self._tensors:  # a generator costs three times as much

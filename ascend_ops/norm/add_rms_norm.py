@@ -56,6 +56,7 @@ _add_rms_norm_op = NPUOp(
     setup_context=_setup,
     autocast="float32",
     sharding=_sharding,
+    direct_outputs=3,
 )
 
 
@@ -97,6 +98,9 @@ def add_rms_norm(
         >>> add_rms_norm(x, residual, weight=torch.ones(2))
         (tensor([[0.8485, 1.1314]]), tensor([[3., 4.]]))
     """
+    direct = _add_rms_norm_op.direct(x, residual, weight, eps) if casting_mode == "gemma" else None
+    if direct is not None:
+        return direct[0], direct[2]
     check_add_rms_norm(x, residual, weight, eps)
     if rounds_before_weight(casting_mode):
         normed, _, total = _add_rms_norm_op(x, residual, unit_weight(weight), eps)

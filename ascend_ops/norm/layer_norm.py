@@ -108,6 +108,7 @@ _layer_norm_op = NPUOp(
     setup_context=_setup,
     autocast="float32",
     sharding=_sharding,
+    direct_outputs=1,
 )
 
 
@@ -145,6 +146,9 @@ def layer_norm(
         >>> layer_norm(torch.tensor([[1.0, 2.0, 3.0, 4.0]]), (4,))
         tensor([[-1.3416, -0.4472,  0.4472,  1.3416]])
     """
+    direct: Tensor | None = _layer_norm_op.direct(x, normalized_shape, weight, bias, eps)
+    if direct is not None:
+        return direct
     shape = list(normalized_shape)
     check_norm(x, shape, eps, weight, bias)
     y: Tensor = _layer_norm_op(x, shape, weight, bias, eps)[0]

@@ -78,6 +78,7 @@ _rms_norm_op = NPUOp(
     setup_context=_setup,
     autocast="float32",
     sharding=_sharding,
+    direct_outputs=1,
 )
 
 
@@ -115,6 +116,9 @@ def rms_norm(
         >>> rms_norm(torch.tensor([[3.0, 4.0]]), weight=torch.ones(2))
         tensor([[0.8485, 1.1314]])
     """
+    direct: Tensor | None = _rms_norm_op.direct(x, weight, eps) if casting_mode == "gemma" else None
+    if direct is not None:
+        return direct
     check_norm(x, weight.shape, eps, weight)
     if rounds_before_weight(casting_mode):
         return times_weight(_rms_norm_op(x, unit_weight(weight), eps)[0], weight)

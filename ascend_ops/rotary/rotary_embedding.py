@@ -117,6 +117,7 @@ _rotary_op = NPUOp(
     backward=_gradient,
     setup_context=_setup,
     sharding=_sharding,
+    direct_outputs=1,
 )
 
 
@@ -160,6 +161,9 @@ def rotary_embedding(x: Tensor, cos: Tensor, sin: Tensor, mode: str = "half") ->
         tensor([[ 1.0000,  1.0000],
                 [-0.3012,  1.3818]])
     """
+    direct: Tensor | None = _rotary_op.direct(x, cos, sin, MODES.get(mode))
+    if direct is not None:
+        return direct
     check_rotary(x, cos, sin, mode)
     size = cos.shape[-1]
     rotated = x if size == x.shape[-1] else x[..., :size]

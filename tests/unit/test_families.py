@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 NPU_SOURCES = ROOT / "csrc" / "npu"
 FAMILY_BUILDERS = [cls for cls in ALL_OPS if issubclass(cls, NPUFamilyBuilder)]
 OPTIMIZER_BUILDERS = [cls for cls in ALL_OPS if issubclass(cls, CPUOptimizerBuilder)]
-SHARED_BY_FAMILIES = "call"  # a folder of csrc/npu that is not a family
+SHARED_BY_FAMILIES = {"call", "direct_call"}  # folders of csrc/npu that are not families
 CPU_OPTIMIZERS = "cpu_optimizers"
 KERNELS = "kernels"  # compiles the user's kernels; it has no op of its own
 
@@ -43,7 +43,7 @@ def families() -> list[str]:
     folders = {folder.name for folder in NPU_SOURCES.iterdir() if folder.is_dir()}
     packages = {module.split(".")[1] for module in ascend_ops._EXPORTS}
     declared = {builder.FAMILY for builder in FAMILY_BUILDERS}
-    others = {SHARED_BY_FAMILIES, CPU_OPTIMIZERS, KERNELS}
+    others = {*SHARED_BY_FAMILIES, CPU_OPTIMIZERS, KERNELS}
     return sorted((folders | packages | declared) - others)
 
 

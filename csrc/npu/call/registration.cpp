@@ -40,7 +40,8 @@ std::string json_object(const Kernel& kernel) {
     const Function& function = kernel.function();
     return "{\"op\": " + json_string(kernel.op) +
            ", \"function\": " + json_string(function.name()) +
-           ", \"candidates\": " + json_array(function.candidates(), json_string) + "}";
+           ", \"candidates\": " + json_array(function.candidates(), json_string) +
+           ", \"address\": " + std::to_string(reinterpret_cast<std::uintptr_t>(kernel.boxed)) + "}";
 }
 
 }  // namespace

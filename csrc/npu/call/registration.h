@@ -35,7 +35,8 @@ inline void register_kernels(torch::stable::detail::StableLibrary& library,
 ///      "is_ascend950": false,
 ///      "kernels": [{"op": "rms_norm",
 ///                   "function": "aclnnRmsNorm",     "" if no candidate is available
-///                   "candidates": ["aclnnRmsNorm"]}]}
+///                   "candidates": ["aclnnRmsNorm"],
+///                   "address": 140737488355328}]}   of the boxed kernel
 ASCEND_OPS_EXPORT std::string implementations(const std::vector<Kernel>& kernels);
 
 }  // namespace ascend_ops::aclnn

@@ -1,0 +1,55 @@
+"""Calls of an NPU kernel without torch's dispatcher, if nothing observes them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from op_builder.errors import AscendOpsError
+from op_builder.ops.direct_call import DirectCallBuilder
+
+from .loading import load
+
+logger = logging.getLogger(__name__)
+
+
+def _nothing(*arguments: Any) -> None:
+    """Take the place of a function that is not bound."""
+
+
+class DirectCall:
+    """The direct calls of one op, which ``csrc/npu/direct_call`` executes.
+
+    Args:
+        overload: the op.
+        outputs: how many of the kernel's outputs a call returns.
+
+    Attributes:
+        call: takes the op's arguments. Returns the first output, or a tuple of several; None if
+            the dispatcher has to see the call, or if no call with arguments of the same dtypes,
+            shapes, strides, devices and numbers is remembered.
+        remember: takes arguments that have passed the op's checks.
+    """
+
+    def __init__(self, overload: torch._ops.OpOverload, outputs: int) -> None:
+        self.call: Callable[..., Any] = _nothing
+        self.remember: Callable[..., None] = _nothing
+        self._schema = overload._schema
+        self._outputs = outputs
+
+    def bind(self, address: int) -> None:
+        """Set the functions, for a boxed kernel at ``address``; without their library, do nothing.
+
+        Nothing is lost then but time: every call goes through the dispatcher.
+        """
+        try:
+            library = load(DirectCallBuilder)
+        except AscendOpsError as error:
+            logger.info("%s goes through torch's dispatcher: %s", self._schema.name, error)
+            return
+        types = tuple(str(argument.type) for argument in self._schema.arguments)
+        functions = library.bind(address, types, len(self._schema.returns), self._outputs)
+        self.call, self.remember = functions
