@@ -308,7 +308,7 @@ class OpBuilder:
         flags = self.source_flags()
         sources = tuple(Source(path, tuple(flags.get(path, ()))) for path in self.sources())
         if self.BINDING == "torch_extension" or (self.BINDING == "python" and self.uses_torch()):
-            return with_precompiled(self.source_root(), sources, self.cxx_args())
+            sources = with_precompiled(self.source_root(), sources, self.cxx_args())
         if self.SOURCES_PER_UNIT == 1:
             return sources
         from .recipe.units import in_units

@@ -6,6 +6,7 @@ and templates that they share.
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import shutil
@@ -83,7 +84,12 @@ def database(plans: list[Plan], folder: Path) -> list[dict[str, Any]]:
 
 def main() -> int:
     """Print the findings; return 1 if there are any."""
-    plans = [builder.plan() for builder in (cls() for cls in ALL_OPS) if builder.is_compatible()]
+    names = [cls.NAME for cls in ALL_OPS]
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("ops", nargs="*", choices=[[], *names], metavar="op", help="only these ops")
+    ops = parser.parse_args().ops or names
+    builders = [cls() for cls in ALL_OPS if cls.NAME in ops]
+    plans = [builder.plan() for builder in builders if builder.is_compatible()]
     with tempfile.TemporaryDirectory() as folder:
         copy_configurations(Path(folder))
         entries = database(plans, Path(folder))

@@ -7,8 +7,9 @@ from pathlib import Path
 import cache_entries
 import pytest
 
+from op_builder import CPUOpBuilder
 from op_builder.recipe.ninja import object_name, render, unit_text
-from op_builder.recipe.spec import BuildSpec, Source
+from op_builder.recipe.spec import BINDINGS, BuildSpec, Source
 from op_builder.recipe.units import in_units
 
 PLAIN = [Source(f"folder/{name}.cpp") for name in "abcde"]
@@ -51,3 +52,27 @@ def test_the_ninja_file_contains_what_a_unit_includes(tmp_path: Path) -> None:
 def test_a_unit_needs_room_for_a_source() -> None:
     with pytest.raises(ValueError, match="SOURCES_PER_UNIT must be at least 1, got 0"):
         in_units(PLAIN, 0)
+
+
+@pytest.mark.parametrize("binding", BINDINGS)
+@pytest.mark.parametrize("uses_torch", [False, True])
+def test_ops_of_all_bindings_have_units(tmp_path: Path, binding: str, uses_torch: bool) -> None:
+    class TogetherBuilder(CPUOpBuilder):
+        NAME = "together"
+        BUILD_VAR = "DS_BUILD_TOGETHER"
+        BINDING = binding
+        SOURCES_PER_UNIT = 2
+
+        def sources(self) -> list[str]:
+            return ["a.cpp", "b.cpp"]
+
+        def source_root(self) -> Path:
+            return tmp_path
+
+        def uses_torch(self) -> bool:
+            return uses_torch
+
+    for name in ("a.cpp", "b.cpp"):
+        (tmp_path / name).write_text("#include <cstdint>\n")
+    units = TogetherBuilder().plan().spec.units
+    assert [unit.path for unit in units] == ["unit_0.cpp"]

@@ -224,11 +224,11 @@ StableIValue to_stable(Kind kind, PyObject* argument) {
         case Kind::number:
             return from(PyFloat_AS_DOUBLE(argument));
         case Kind::integer:
-            return from(integer_of(argument).value());
+            return from(integer_of(argument).value_or(0));
         case Kind::boolean:
             return from(argument == Py_True);
         case Kind::integers:
-            return from(integers_of(argument).value());
+            return from(integers_of(argument).value_or(std::vector<std::int64_t>()));
         case Kind::optional_integers:
             return argument == Py_None ? from(std::nullopt) : from(integers_of(argument));
         case Kind::text:

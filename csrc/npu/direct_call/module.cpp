@@ -8,9 +8,9 @@
 
 #include <algorithm>
 #include <exception>
-#include <memory>
 #include <stdexcept>
 #include <unordered_set>
+#include <utility>
 
 #include "npu/direct_call/arguments.h"
 #include "npu/direct_call/observers.h"
@@ -165,23 +165,21 @@ PyObject* bind(PyObject* /*module*/, PyObject* arguments) {
         0) {
         return nullptr;
     }
-    std::unique_ptr<Op> op;
+    std::vector<Kind> kinds;
     try {
-        op.reset(new Op{reinterpret_cast<decltype(Op::kernel)>(address),
-                        kinds_of(types),
-                        outputs,
-                        wanted,
-                        {},
-                        {}});
+        kinds = kinds_of(types);
     } catch (const std::exception& error) {
         PyErr_SetString(PyExc_ValueError, error.what());
         return nullptr;
     }
-    PyObject* const capsule = PyCapsule_New(op.get(), capsule_name, destroy);
+    // NOLINTNEXTLINE(performance-no-int-to-ptr): Python passes the address on
+    auto* const kernel = reinterpret_cast<decltype(Op::kernel)>(address);
+    auto* const op = new Op{kernel, std::move(kinds), outputs, wanted, {}, {}};
+    PyObject* const capsule = PyCapsule_New(op, capsule_name, destroy);
     if (capsule == nullptr) {
+        delete op;
         return nullptr;
     }
-    static_cast<void>(op.release());
     PyObject* const functions = Py_BuildValue("(NN)", PyCFunction_New(&call_method, capsule),
                                               PyCFunction_New(&remember_method, capsule));
     Py_DECREF(capsule);
