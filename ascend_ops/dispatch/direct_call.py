@@ -25,26 +25,32 @@ class DirectCall:
 
     Args:
         overload: the op.
-        outputs: how many of the kernel's outputs a call returns.
+        outputs: how many of the kernel's outputs :attr:`call` returns.
 
     Attributes:
         call: takes the op's arguments. Returns the first output, or a tuple of several; None if
             the dispatcher has to see the call, or if no call with arguments of the same dtypes,
             shapes, strides, devices and numbers is remembered.
-        remember: takes arguments that have passed the op's checks.
+        call_checked: takes arguments that have passed the op's checks. Returns what the op returns,
+            or None if the dispatcher has to see the call.
+        remember: takes arguments that have passed the checks, for :attr:`call`.
     """
 
     def __init__(self, overload: torch._ops.OpOverload, outputs: int) -> None:
         self.call: Callable[..., Any] = _nothing
+        self.call_checked: Callable[..., Any] = _nothing
         self.remember: Callable[..., None] = _nothing
         self._schema = overload._schema
         self._outputs = outputs
 
     def bind(self, address: int) -> None:
-        """Set the functions, for a boxed kernel at ``address``; without their library, do nothing.
+        """Set the functions, for a boxed kernel at ``address``.
 
-        Nothing is lost then but time: every call goes through the dispatcher.
+        An op that writes to its arguments has none, since the dispatcher counts such changes. Nor
+        have others if the library cannot be loaded: then every call goes through the dispatcher.
         """
+        if self._schema.is_mutable:
+            return
         try:
             library = load(DirectCallBuilder)
         except AscendOpsError as error:
@@ -52,4 +58,4 @@ class DirectCall:
             return
         types = tuple(str(argument.type) for argument in self._schema.arguments)
         functions = library.bind(address, types, len(self._schema.returns), self._outputs)
-        self.call, self.remember = functions
+        self.call, self.call_checked, self.remember = functions

@@ -121,7 +121,7 @@ class Family:
 
     Attributes:
         builder: the builder of their kernels.
-        direct_calls: the direct calls of those ops that have them, by name.
+        direct_calls: the direct calls of its ops, by name.
     """
 
     def __init__(self, builder: type[OpBuilder]) -> None:
@@ -137,12 +137,11 @@ class Family:
         """The names of its ops."""
         return tuple(self._names)
 
-    def add(self, name: str, direct_call: DirectCall | None) -> None:
+    def add(self, name: str, direct_call: DirectCall) -> None:
         """Make the first NPU call of the op ``name`` load the family."""
         with self._lock:
             self._names.append(name)
-            if direct_call is not None:
-                self.direct_calls[name] = direct_call
+            self.direct_calls[name] = direct_call
             if self._kernels is not None:  # an op of another module has loaded them
                 self._announce(name, self._kernels)
                 return
@@ -184,7 +183,7 @@ class Family:
     def _announce(self, name: str, kernels: _Kernels) -> None:
         """Make an op's calls direct if it has a kernel, or warn that it has none."""
         _warn_of_fallback(kernels.implementation(name))
-        if name in self.direct_calls and name in kernels.addresses:
+        if name in kernels.addresses:
             self.direct_calls[name].bind(kernels.addresses[name])
 
 
@@ -251,7 +250,8 @@ class NPUOp:
             op, because it would lower the products of a reference implementation.
         sharding: how DTensor may split the call over the ranks; None for not at all: the op refuses
             DTensors that are not replicated.
-        direct_outputs: how many outputs :meth:`direct` returns; 0 if the op is not called directly.
+        direct_outputs: how many outputs :meth:`direct` returns; 0 if the checks of the op read more
+            than dtypes, shapes, strides, devices and numbers.
         tags: further tags of the op.
     """
 
@@ -286,7 +286,8 @@ class NPUOp:
         self._tensors = _tensor_positions(self.overload)
         add_rule(self.overload, sharding or replicated_only(self.name))
         self.reference = reference
-        self._direct_call = DirectCall(self.overload, direct_outputs) if direct_outputs else None
+        self._direct_call = DirectCall(self.overload, direct_outputs)
+        self._remembers = direct_outputs > 0
         if builder is not None:
             self.family = family_of(builder)
             self.family.add(self.name, self._direct_call)
@@ -301,19 +302,21 @@ class NPUOp:
         register_waiting()
         if forward_ad._current_level >= 0:  # within torch.autograd.forward_ad, or torch.func.jvp
             refuse_tangents(self.name, arguments)
+        if torch.compiler.is_compiling():
+            return self.overload(*arguments)
+        result = self._direct_call.call_checked(*arguments)
+        if result is not None:
+            if self._remembers:
+                self._direct_call.remember(*arguments)
+            return result
         # torch's Python autograd kernel costs as much as the rest of the call: skip it if no
-        # gradient is needed and neither torch.compile nor a functorch transform is active.
+        # gradient is needed and no functorch transform is active.
         if (
-            torch.compiler.is_compiling()
-            or (torch.is_grad_enabled() and self._needs_gradient(arguments))
-            or torch._C._functorch.peek_interpreter_stack() is not None
-        ):
+            torch.is_grad_enabled() and self._needs_gradient(arguments)
+        ) or torch._C._functorch.peek_interpreter_stack() is not None:
             return self.overload(*arguments)
         with torch._C._AutoDispatchBelowAutograd():
-            result = self._call(*arguments)
-        if self._direct_call is not None:
-            self._direct_call.remember(*arguments)
-        return result
+            return self._call(*arguments)
 
     def direct(self, *arguments: Any) -> Any:
         """Return the first outputs of a call that needs neither checks nor torch's dispatcher.
@@ -327,7 +330,7 @@ class NPUOp:
         """
         if torch.compiler.is_compiling() or forward_ad._current_level >= 0:
             return None
-        return self._direct_call.call(*arguments)  # type: ignore[union-attr]
+        return self._direct_call.call(*arguments)
 
     def _needs_gradient(self, arguments: Sequence[Any]) -> bool:
         for position in self._tensors:  # a generator costs three times as much

@@ -84,17 +84,17 @@ void run(const Op& op, std::vector<StableIValue>& stack) {
     op.kernel(stack.data(), op.kinds.size(), op.outputs);
 }
 
-/// Return the first output, or a tuple of all.
-PyObject* take_outputs(const Op& op, const std::vector<StableIValue>& stack) {
-    PyObject* const all = PyTuple_New(static_cast<Py_ssize_t>(op.wanted));
+/// Return the first output, or a tuple of the first `wanted`.
+PyObject* take_outputs(const Op& op, const std::vector<StableIValue>& stack, std::uint64_t wanted) {
+    PyObject* const all = PyTuple_New(static_cast<Py_ssize_t>(wanted));
     for (std::uint64_t i = 0; i < op.outputs; ++i) {
-        if (all == nullptr || i >= op.wanted) {
+        if (all == nullptr || i >= wanted) {
             torch::stable::Tensor(torch::stable::detail::to<AtenTensorHandle>(stack[i]));
         } else {
             PyTuple_SET_ITEM(all, static_cast<Py_ssize_t>(i), take_output(stack[i]));
         }
     }
-    if (all == nullptr || op.wanted > 1) {
+    if (all == nullptr || wanted > 1) {
         return all;
     }
     PyObject* const first = PyTuple_GET_ITEM(all, 0);
@@ -103,22 +103,34 @@ PyObject* take_outputs(const Op& op, const std::vector<StableIValue>& stack) {
     return first;
 }
 
-PyObject* call(PyObject* capsule, PyObject* const* arguments, Py_ssize_t count) {
-    Op& op = op_of(capsule);
-    if (!describe(op, arguments, count) || op.checked.count(op.signature) == 0) {
-        Py_RETURN_NONE;
-    }
+PyObject* call_kernel(const Op& op, PyObject* const* arguments, std::uint64_t wanted) {
     try {
         std::vector<StableIValue> stack(std::max<std::size_t>(op.kinds.size(), op.outputs));
         for (std::size_t i = 0; i < op.kinds.size(); ++i) {
             stack[i] = to_stable(op.kinds[i], arguments[i]);
         }
         run(op, stack);
-        return take_outputs(op, stack);
+        return take_outputs(op, stack, wanted);
     } catch (...) {
         torch::translate_exception_to_python(std::current_exception());
         return nullptr;
     }
+}
+
+PyObject* call(PyObject* capsule, PyObject* const* arguments, Py_ssize_t count) {
+    Op& op = op_of(capsule);
+    if (!describe(op, arguments, count) || op.checked.count(op.signature) == 0) {
+        Py_RETURN_NONE;
+    }
+    return call_kernel(op, arguments, op.wanted);
+}
+
+PyObject* call_checked(PyObject* capsule, PyObject* const* arguments, Py_ssize_t count) {
+    Op& op = op_of(capsule);
+    if (!describe(op, arguments, count)) {
+        Py_RETURN_NONE;
+    }
+    return call_kernel(op, arguments, op.outputs);
 }
 
 PyObject* remember(PyObject* capsule, PyObject* const* arguments, Py_ssize_t count) {
@@ -132,13 +144,21 @@ PyObject* remember(PyObject* capsule, PyObject* const* arguments, Py_ssize_t cou
     Py_RETURN_NONE;
 }
 
-PyMethodDef call_method{
-    "call", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(&call)), METH_FASTCALL,
-    "Return what the kernel returns; None if the dispatcher has to see the call, or if no call "
-    "with this signature is remembered."};
-PyMethodDef remember_method{"remember",
-                            reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(&remember)),
-                            METH_FASTCALL, "Remember that these arguments passed the checks."};
+using FastCall = PyObject* (*)(PyObject*, PyObject* const*, Py_ssize_t);
+
+PyMethodDef method(const char* name, FastCall function, const char* description) {
+    return {name, reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(function)),
+            METH_FASTCALL, description};
+}
+
+PyMethodDef methods[] = {
+    method("call", call,
+           "Return the kernel's first outputs; None if the dispatcher has to see the call, or if "
+           "no call with this signature is remembered."),
+    method("call_checked", call_checked,
+           "Return all of the kernel's outputs; None if the dispatcher has to see the call."),
+    method("remember", remember, "Remember that these arguments passed the checks."),
+};
 
 void destroy(PyObject* capsule) { delete &op_of(capsule); }
 
@@ -180,16 +200,17 @@ PyObject* bind(PyObject* /*module*/, PyObject* arguments) {
         delete op;
         return nullptr;
     }
-    PyObject* const functions = Py_BuildValue("(NN)", PyCFunction_New(&call_method, capsule),
-                                              PyCFunction_New(&remember_method, capsule));
+    PyObject* const functions =
+        Py_BuildValue("(NNN)", PyCFunction_New(&methods[0], capsule),
+                      PyCFunction_New(&methods[1], capsule), PyCFunction_New(&methods[2], capsule));
     Py_DECREF(capsule);
     return functions;
 }
 
 PyMethodDef module_methods[] = {
     {"bind", bind, METH_VARARGS,
-     "bind(address, types, outputs, wanted) -> (call, remember): the functions of one op, whose "
-     "boxed kernel has this address."},
+     "bind(address, types, outputs, wanted) -> (call, call_checked, remember): the functions of "
+     "one op, whose boxed kernel has this address."},
     {nullptr, nullptr, 0, nullptr},
 };
 
