@@ -144,9 +144,9 @@ def grouped_quant(t, version):
     return [t.x, ends, "rint", *numbers], grouped(t, t.x, "float8_e4m3fn", **how)
 
 
-def dequantized(t, dtype, axis):
+def dequantized(t, dtype, axis, sizes=(70, 96)):
     _, scale = quantized(t, t.x, dtype, axis)
-    exact = (t.torch.randint(-3, 4, (70, 96)) * 2).float()  # members of both formats
+    exact = (t.torch.randint(-3, 4, sizes) * 2).float()  # members of both formats
     factors = (scale.value.movedim(axis - 1, -2).flatten(-2).double() - 127).exp2().float()
     factors = factors.repeat_interleave(32, -1)[..., : t.x.shape[axis]].movedim(-1, axis)
     # 2 * 3 is the largest magnitude, so that the scale of 6 * 2^e is 2^e.

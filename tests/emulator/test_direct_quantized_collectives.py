@@ -82,6 +82,19 @@ def all_to_all(t, rank, group, version):
     return [*inputs, None, None, None, None, group, *mode, *numbers], [own.half()]
 
 
+def rows_then_product(t, rank, group, version):
+    """Rows of all ranks become columns, which are quantized with smooth scales."""
+    rows = t.torch.cat([x.view(RANKS, -1, 6)[rank] for x in t.x], 1)
+    smooth, bias, weight = t.torch.rand(12).half() + 0.5, t.torch.randn(8), t.torch.cat(t.b)
+    wide = rows.float() * smooth.float()
+    factor = wide.abs().amax(1, keepdim=True) / 127
+    exact = (wide / factor).round().double() @ weight.double()
+    mode = ["aiv"] if version == 2 else []
+    inputs = [t.x[rank], weight.T.contiguous(), bias, smooth, t.channel, None, None, None]
+    outputs = [(exact.float() * t.channel * factor + bias).half(), rows]
+    return [*inputs, group, *mode, None, 7, 2, 0, -1, 2, 0, False, True], outputs
+
+
 def experts(t):
     """Return the weights of all experts of all ranks, and each rank's tokens by destination."""
     weights = [t.torch.randn(EXPERTS, 6, 5).half() for _ in range(RANKS)]
@@ -132,6 +145,8 @@ CASES = {
     "aclnnWeightQuantMatmulAllReduceV2": (weight_all_reduce, 2),
     "aclnnQuantMatmulAlltoAll": (all_to_all, 1),
     "aclnnQuantMatmulAlltoAllV2": (all_to_all, 2),
+    "aclnnAlltoAllQuantMatmul": (rows_then_product, 1),
+    "aclnnAlltoAllQuantMatmulV2": (rows_then_product, 2),
     "aclnnAlltoAllvGroupedMatMul": (to_experts, 1),
     "aclnnAlltoAllvGroupedMatMulV2": (to_experts, 2),
     "aclnnGroupedMatMulAlltoAllv": (from_experts, 1),

@@ -81,6 +81,31 @@ def quantized_feed(t, inputs):
 
 
 #: The inputs of a function and its expected outputs, which follow the inputs.
+def experts_in_blocks(t):
+    """The weights are their blocks in the order of FRACTAL_NZ, and the result has smooth scales."""
+    x, weight = t.integers(5, 16), t.integers(2, 16, 64)
+    scale, smooth = t.factors(2, 64), t.torch.rand(2, 32) + 0.5
+    blocks = weight.view(2, 1, 16, 2, 32).permute(0, 3, 1, 2, 4).contiguous()
+    products = [
+        t.product(x[rows], weight[i]) * scale[i] for i, rows in enumerate((slice(2), slice(2, 5)))
+    ]
+    counts = t.torch.tensor([2, 3])
+    gated = t.swiglu(t.torch.cat(products) * t.token[:, None]) * smooth.repeat_interleave(counts, 0)
+    inputs = [x, [blocks], [scale], None, None, t.token, smooth, counts, 0, 0, 0, 1, None]
+    return inputs, dynamic(t, gated)
+
+
+def experts_with_scales_of_groups(t):
+    """int4 weights with a scale for each 4 rows."""
+    scale = t.factors(2, 2, 16)
+    weight = t.experts4.float() * scale.repeat_interleave(4, 1)
+    correction = 8 * weight.sum(1)
+    products = [t.a[:2].float() @ weight[0], t.a[2:].float() @ weight[1]]
+    y = t.torch.cat(products) * t.token[:, None]
+    inputs = [t.a, [t.packed32(t.experts4)], [t.encoded(scale)], [correction], None, t.token, None]
+    return [*inputs, t.torch.tensor([2, 3]), 1, 0, 0, 1, None], dynamic(t, t.swiglu(y))
+
+
 CASES = {
     "aclnnQuantMatmulV2": lambda t: (
         [t.a, t.b, t.bias, t.encoded(t.scale), False, False],
@@ -198,6 +223,8 @@ CASES = {
         ],
         dynamic(t, t.swiglu(grouped(t) * t.token[:, None])),
     ),
+    "aclnnGroupedMatmulSwigluQuantWeightNzV2:blocks": experts_in_blocks,
+    "aclnnGroupedMatmulSwigluQuantWeightNzV2:scales of groups": experts_with_scales_of_groups,
     "aclnnGroupedMatmulFinalizeRouting": lambda t: (
         [
             *(t.a, t.experts, t.scales, None, t.token, t.torch.tensor([2, 5]), None, t.row[:5]),
@@ -248,7 +275,11 @@ CASES = {
 def test_a_quantized_product_agrees_with_its_formula(name):
     t = Operands()
     inputs, wanted = CASES[name](t)
-    check(name, inputs, wanted if wanted is not None else [quantized_feed(t, inputs)])
+    check(
+        name.partition(":")[0],
+        inputs,
+        wanted if wanted is not None else [quantized_feed(t, inputs)],
+    )
 
 
 def test_a_product_is_added_to_a_gradient():
@@ -288,7 +319,7 @@ def test_a_factor_that_does_not_fit_is_refused(experts, scales, message):
 
 #: All functions that this file checks.
 CHECKED = (
-    *CASES,
+    *dict.fromkeys(name.partition(":")[0] for name in CASES),
     "aclnnQuantBatchMatmulInplaceAdd",
     "aclnnQuantGroupedMatmulInplaceAdd",
 )

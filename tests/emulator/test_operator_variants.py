@@ -46,6 +46,14 @@ def cases():
             torch.repeat_interleave(x, torch.ones_like(i[:, 0]) * 2, dim=0),
         ],
         "matrices": lambda i, x: [torch.inverse(x[:4, :4] + 9 * torch.eye(4).to(x.device))],
+        "broadcast into a tensor": lambda i, x: [
+            torch.empty_like(x).copy_(x[0]),
+            torch.empty_like(x).copy_(x[:, :1]),
+        ],
+        "sign of complex numbers": lambda i, x: [
+            torch.view_as_real(torch.sgn(torch.complex(x, x)))
+        ],
+        "renorm": lambda i, x: [torch.renorm(x, 2, 0, 0.5), x.clone().renorm_(1, -1, 0.5)],
         "slogdet": lambda i, x: list(torch.linalg.slogdet(x[:4, :4])),
         "padding": lambda i, x: [
             f.pad(x.view(1, 1, 4, 6), (1, 2, 1, 2), mode="reflect"),
@@ -141,3 +149,22 @@ def test_permutations_and_normals_have_their_properties():
     drawn = torch.normal(3.0, deviations).cpu()
     assert abs(drawn.mean() - 3) < 0.1
     assert abs(drawn.std() - 2) < 0.1
+
+
+def test_renorm_counts_elements_with_the_norm_zero():
+    import torch
+
+    x = torch.tensor([[1.0, 0.0, 3.0, 5.0], [0.0, 2.0, 0.0, 0.0]])
+    wanted = x * torch.tensor([[2 / 3], [1.0]])
+    torch.testing.assert_close(torch.renorm(x.npu(), 0, 0, 2).cpu(), wanted)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_random_integers_of_half_precision_stay_below_their_bound(dtype):
+    import torch
+
+    x = torch.empty(4000, dtype=getattr(torch, dtype)).npu()
+    for low, high in ((0, 42), (-5000, 32752), (0, 4097)):
+        found = x.random_(low, high).cpu().float()
+        assert low <= found.min() < low + 0.1 * (high - low)
+        assert high - 0.1 * (high - low) < found.max() < high

@@ -281,3 +281,18 @@ def test_multi_tensor_operators():
     grads[0][0, 0] = float("inf")
     torch._amp_foreach_non_finite_check_and_unscale_(grads, found, torch.tensor([0.5]).npu())
     assert found.item() == 1
+
+
+def test_lengths_of_queries_with_one_token_have_no_effect():
+    import torch
+    import torch_npu
+
+    torch.manual_seed(0)
+    query, key, value = (torch.randn(2, 2, n, 64).half().npu() for n in (1, 9, 9))
+    with_lengths, without = (
+        torch_npu.npu_fused_infer_attention_score(
+            query, key, value, num_heads=2, input_layout="BNSD", scale=0.125, **lengths
+        )[0]
+        for lengths in ({"actual_seq_lengths": [100, 3]}, {})
+    )
+    assert torch.equal(with_lengths, without)

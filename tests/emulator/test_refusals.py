@@ -9,7 +9,7 @@ import subprocess
 import sys
 
 import pytest
-from aclnn_call import Scalar, call
+from aclnn_call import Integer, Scalar, call
 from limits import HANG_SECONDS
 
 pytestmark = pytest.mark.npu
@@ -224,6 +224,31 @@ def test_phase_one_refuses_an_output_of_another_shape(name):
         call(name, *inputs(x, y), torch.zeros([3, *shape], dtype=dtype).npu(), *cube)
     assert str(raised.value).startswith("161002")
     assert f"out must have shape {shape}, got {[3, *shape]}" in str(raised.value)
+
+
+#: The other inputs of functions that change integers in place, and whether the result fits.
+IN_PLACE = {
+    "aclnnInplaceSub": (lambda x: [x * 0.5, Scalar(1)], False),
+    "aclnnInplaceAdds": (lambda x: [Scalar(0.5), Scalar(1)], False),
+    "aclnnInplaceMul": (lambda x: [x * 0.5], False),
+    "aclnnInplaceGtTensor": (lambda x: [x * 0.5], True),
+    "aclnnInplaceAdd": (lambda x: [x > 1, Integer(1)], True),
+}
+
+
+@pytest.mark.parametrize("name", IN_PLACE)
+def test_phase_one_refuses_a_result_that_does_not_fit_in_place(name):
+    import torch
+
+    others, fits = IN_PLACE[name]
+    x = torch.arange(3).npu()
+    if fits:
+        call(name, x, *others(x))
+        return
+    with pytest.raises(
+        RuntimeError, match=r"^161002.*can't be cast to the desired output type Lon"
+    ):
+        call(name, x, *others(x))
 
 
 def test_phase_one_refuses_an_index_of_another_dtype():

@@ -127,6 +127,16 @@ def cases():
             lambda t, w, b: torch_npu.npu_layer_norm_eval(t, (6,), w, b, 1e-5),
             lambda t, w, b: functional.layer_norm(t, (6,), w, b, 1e-5),
         ),
+        "StrideAdd": (
+            (randn(2, 8, 3), randn(2, 8, 3)),
+            lambda a, b: torch_npu.npu_stride_add(a, b, 0, 0, 1),
+            lambda a, b: functional.pad(a + b, (0, 0, 0, 8)),
+        ),
+        "NPUAllocFloatStatus": (
+            (x,),
+            torch_npu.npu_alloc_float_status,
+            lambda _: torch.zeros(8),
+        ),
         "GIoU": (
             (rand(4, 9) + 0.5, rand(4, 9) + 0.5),
             lambda a, b: torch_npu.npu_giou(a, b, True, False, 0).reshape(-1),
@@ -152,6 +162,8 @@ NAMES = {
     "Conv3D": False,
     "DeepNorm": True,
     "LayerNormV3": False,
+    "StrideAdd": False,
+    "NPUAllocFloatStatus": False,
     "GIoU": True,
 }
 
@@ -245,3 +257,46 @@ def test_signs_survive_packing_and_masks_keep_their_share():
     kept = torch_npu.dropout_with_byte_mask(torch.ones(10000).npu(), 0.25, True).cpu()
     assert sorted(kept.unique().tolist()) == pytest.approx([0.0, 1 / 0.75])
     assert 7200 < int((kept > 0).sum()) < 7800
+
+
+@npu
+def test_functions_that_torch_npu_calls_if_it_compiles():
+    import torch
+    import torch_npu
+
+    torch.manual_seed(0)
+    torch_npu.npu.set_compile_mode(jit_compile=True)
+    x = torch.randn(4, 6)
+    for function in (torch.softmax, torch.log_softmax):
+        torch.testing.assert_close(function(x.npu(), 1).cpu(), function(x, 1))
+
+
+@npu
+def test_indices_become_rows_with_one_value():
+    import torch
+    import torch_npu
+
+    index = torch.tensor([[0, 2], [3, 1]])
+    found = torch_npu.npu_one_hot(index.npu().int(), -1, 3, 5, -1).cpu()
+    wanted = torch.where(index[..., None] == torch.arange(3), 5.0, -1.0)
+    torch.testing.assert_close(found, wanted)
+
+
+@npu
+@pytest.mark.parametrize("nesterov", [False, True])
+def test_adam_takes_the_powers_of_its_factors(nesterov):
+    import torch
+    import torch_npu
+
+    torch.manual_seed(0)
+    var, m, v, grad = (torch.rand(4, 6) for _ in range(4))
+    found = [each.npu() for each in (var, m, v)]
+    numbers = (0.9**3, 0.99**3, 0.1, 0.9, 0.99, 1e-6)
+    torch_npu.npu_apply_adam(*numbers, grad.npu(), False, nesterov, out=tuple(found))
+    m = 0.9 * m + 0.1 * grad
+    v = 0.99 * v + 0.01 * grad * grad
+    step = 0.9 * m + 0.1 * grad if nesterov else m
+    corrected = 0.1 * (1 - 0.99**3) ** 0.5 / (1 - 0.9**3)
+    var = var - corrected * step / (v.sqrt() + 1e-6)
+    for ours, wanted in zip(found, (var, m, v), strict=True):
+        torch.testing.assert_close(ours.cpu(), wanted, rtol=1e-4, atol=1e-5)

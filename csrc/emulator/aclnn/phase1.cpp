@@ -110,7 +110,10 @@ Problem why_refused(const Operation& operation, const Arguments& arguments) {
     }
     const MatchedSchema& schema = matched_schema(operation, arguments);
     if (schema.is_pointwise) {
-        return why_not_broadcast(operation, arguments);
+        problem = why_not_broadcast(operation, arguments);
+        return problem.text.empty() ? Problem{Problem::no_parameter, invalid_argument,
+                                              why_dtypes_do_not_fit(operation, arguments)}
+                                    : problem;
     }
     const auto shape =
         schema.shape_rule == nullptr ? std::nullopt : schema.shape_rule(operation, arguments);

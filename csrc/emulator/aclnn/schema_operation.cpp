@@ -53,7 +53,61 @@ const MatchedSchema& matched(const Operation& operation, const std::vector<Value
     return *known;
 }
 
+/// How far promotion of dtypes reaches: bool, integers, floating-point and complex numbers.
+int category_of(DType dtype) {
+    switch (dtype) {
+        case DType::boolean:
+            return 0;
+        case DType::complex32:
+        case DType::complex64:
+        case DType::complex128:
+            return 3;
+        default:
+            return is_integral(dtype) ? 1 : 2;
+    }
+}
+
+int category_of(const Captured& captured) {
+    if (const auto* tensor = std::get_if<TensorDescriptionPtr>(&captured)) {
+        return *tensor == nullptr ? 0 : category_of((*tensor)->dtype());
+    }
+    const auto* scalar = std::get_if<Scalar>(&captured);
+    return scalar == nullptr ? 0 : static_cast<int>(scalar->value.index());
+}
+
+/// Whether a row changes its first input in place, and another input may not fit into it.
+bool needs_a_cast(const Operation& operation, const Arguments& arguments) {
+    if (operation.count == 0 || operation.kinds[0] != ParameterKind::in_out ||
+        operation.parameters != nullptr) {
+        return false;
+    }
+    const std::vector<Captured>& values = arguments.values();
+    const int own = category_of(values.front());
+    return std::any_of(values.begin() + 1, values.end(),
+                       [&](const Captured& value) { return category_of(value) > own; });
+}
+
 }  // namespace
+
+std::string why_dtypes_do_not_fit(const Operation& operation, const Arguments& arguments) {
+    if (!needs_a_cast(operation, arguments)) {
+        return "";
+    }
+    Operands operands = operands_of(operation, arguments);
+    for (Value& value : operands.inputs) {
+        if (auto* tensor = std::get_if<Tensor>(&value); tensor != nullptr && tensor->defined()) {
+            *tensor = full(tensor->dim() == 0 ? IntList{} : IntList{0}, Scalar{std::int64_t{1}},
+                           tensor->dtype());
+        }
+    }
+    try {
+        (void)matched(operation, operands.inputs).call.run(operands.inputs);
+    } catch (const std::exception& error) {
+        const std::string message = error.what();
+        return message.substr(0, message.find('\n'));  // without ATen's stack
+    }
+    return "";
+}
 
 MatchedSchema::MatchedSchema(const Operation& operation, const std::vector<Value>& inputs)
     : call(operation.name, operation.schema, inputs),

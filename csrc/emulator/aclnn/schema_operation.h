@@ -17,4 +17,8 @@ struct MatchedSchema {
 
 const MatchedSchema& matched_schema(const Operation& operation, const Arguments& arguments);
 
+/// Why ATen refuses the dtypes of a pointwise row that changes its first input in place, or "". It
+/// runs the row on tensors without elements if an input's dtype does not fit into the first one's.
+std::string why_dtypes_do_not_fit(const Operation& operation, const Arguments& arguments);
+
 }  // namespace ascend_emulator

@@ -1,5 +1,7 @@
 // The products of experts that several ranks hold, fused with the exchange of their tokens. Counts
 // are [ranks, experts per rank], rank by rank.
+#include "emulator/ops/quantization/mx.h"
+#include "emulator/ops/quantization/quantized.h"
 #include "emulator/ops/ranks.h"
 #include "emulator/ops/rows.h"
 #include "emulator/ops/slices.h"
@@ -88,12 +90,17 @@ void check_shared(const Tensor& x, const Tensor& weight) {
     require(x.defined() == weight.defined(), "mmX and mmWeight must be given together");
 }
 
-void exchange_and_multiply(const ExpertCounts& counts, const Tensor& x, const Tensor& weight,
-                           bool transposes, const Out& y, const Out& permuted) {
+/// The rows for this rank's experts, in the order of experts.
+Tensor received_rows(const ExpertCounts& counts, const Tensor& x) {
     check_rows(x, counts.sent);
     const Tensor found =
         counts.ranks.all_to_all(x, counts.per_rank(counts.sent), counts.per_rank(counts.received));
-    const Tensor ordered = rows_at(found, counts.order_of_experts(counts.received));
+    return rows_at(found, counts.order_of_experts(counts.received));
+}
+
+void exchange_and_multiply(const ExpertCounts& counts, const Tensor& x, const Tensor& weight,
+                           bool transposes, const Out& y, const Out& permuted) {
+    const Tensor ordered = received_rows(counts, x);
     y = expert_products(ordered, weight, transposes, counts.per_expert(counts.received));
     permuted = ordered;
 }
@@ -142,3 +149,106 @@ MULTIPLY_AND_EXCHANGE
 ACLNN_CHECKED(aclnnGroupedMatMulAlltoAllvV2, EXPERT_OPERANDS, Unused<String>, EXPERT_COUNTS, Out y,
               Optional<Out> mmY)
 MULTIPLY_AND_EXCHANGE
+
+namespace {
+
+/// Operands of a product in blocks of 32 along k.
+struct MxOperands {
+    Tensor x;
+    Tensor x_scale;
+    Tensor weight;
+    Tensor weight_scale;
+
+    void check(const char* names, Int x_mode, Int weight_mode) const {
+        if (x_mode != 6 || weight_mode != 6) {
+            not_emulated(std::string(names) + " in the quantization modes " +
+                         std::to_string(x_mode) + " and " + std::to_string(weight_mode));
+        }
+        require(is_float8(x.dtype()) && is_float8(weight.dtype()),
+                std::string(names) + " must be float8, got " + name_of(x.dtype()) + " and " +
+                    name_of(weight.dtype()));
+        require(x_scale.defined() && weight_scale.defined(),
+                std::string("the scales of ") + names + " must be given");
+    }
+    /// The operands in float32, which their scales leave exact.
+    Tensor wide_x() const { return from_mx(x, x_scale, -1, 32); }
+    Tensor wide_weight(bool transposes) const {
+        return from_mx(weight, weight_scale, transposes ? -1 : -2, 32);
+    }
+};
+
+struct QuantizedExperts {
+    MxOperands routed;
+    MxOperands shared;
+
+    void check(Int x_mode, Int weight_mode, Int shared_x_mode, Int shared_weight_mode) const {
+        require_ascend950();
+        routed.check("gmmX and gmmWeight", x_mode, weight_mode);
+        check_shared(shared.x, shared.weight);
+        if (shared.x.defined()) {
+            shared.check("mmX and mmWeight", shared_x_mode, shared_weight_mode);
+        }
+    }
+    void multiply_shared(bool transposes, const Out& y) const {
+        if (shared.x.defined()) {
+            shared_expert(shared.wide_x(), shared.wide_weight(transposes), transposes, y);
+        }
+    }
+};
+
+void exchange_bytes(const ExpertCounts& counts, const Tensor& x, const Out& permuted) {
+    const Tensor bytes = aten("view.dtype", x.contiguous(), DType::uint8);
+    permuted = aten("view.dtype", received_rows(counts, bytes), x.dtype());
+}
+
+}  // namespace
+
+#define QUANTIZED_EXPERTS                                                           \
+    Tensor gmmX, Tensor gmmWeight, Tensor gmmXScale, Tensor gmmWeightScale,         \
+        REFUSED(Tensor, sendCountsTensor), REFUSED(Tensor, recvCountsTensor),       \
+        Optional<Tensor> mmX, Optional<Tensor> mmWeight, Optional<Tensor> mmXScale, \
+        Optional<Tensor> mmWeightScale
+#define QUANTIZATION_MODES \
+    Int gmmXQuantMode, Int gmmWeightQuantMode, Int mmXQuantMode, Int mmWeightQuantMode
+#define CHECKED_EXPERTS                                                                \
+    const QuantizedExperts experts{{gmmX, gmmXScale, gmmWeight, gmmWeightScale},       \
+                                   {mmX, mmXScale, mmWeight, mmWeightScale}};          \
+    experts.check(gmmXQuantMode, gmmWeightQuantMode, mmXQuantMode, mmWeightQuantMode); \
+    const ExpertCounts counts(group, epWorldSize, sendCounts, recvCounts, gmmWeight);
+#define QUANTIZED_EXCHANGE_AND_MULTIPLY                                                         \
+    {                                                                                           \
+        CHECKED_EXPERTS                                                                         \
+        exchange_and_multiply(counts, experts.routed.wide_x(),                                  \
+                              experts.routed.wide_weight(transGmmWeight), transGmmWeight, gmmY, \
+                              Out());                                                           \
+        experts.multiply_shared(transMmWeight, mmY);                                            \
+        if (permuteOutFlag) {                                                                   \
+            exchange_bytes(counts, gmmX, permuteOut);                                           \
+        }                                                                                       \
+    }
+#define QUANTIZED_MULTIPLY_AND_EXCHANGE                                                       \
+    {                                                                                         \
+        CHECKED_EXPERTS                                                                       \
+        multiply_and_exchange(counts, experts.routed.wide_x(),                                \
+                              experts.routed.wide_weight(transGmmWeight), transGmmWeight, y); \
+        experts.multiply_shared(transMmWeight, mmY);                                          \
+    }
+// groupSize follows from the modes, and the dtype of communication from its mode.
+#define QUANTIZED_COMMUNICATION REFUSED(Int, commQuantMode), Unused<Int>, Unused<Int>
+
+ACLNN_CHECKED(aclnnAlltoAllvQuantGroupedMatMul, QUANTIZED_EXPERTS, QUANTIZATION_MODES, String group,
+              EXPERT_COUNTS, Unused<Int>, bool permuteOutFlag, Out gmmY, Optional<Out> mmY,
+              Optional<Out> permuteOut)
+QUANTIZED_EXCHANGE_AND_MULTIPLY
+ACLNN_CHECKED(aclnnAlltoAllvQuantGroupedMatMulV2, QUANTIZED_EXPERTS, QUANTIZATION_MODES,
+              String group, Unused<String>, EXPERT_COUNTS, Unused<Int>, bool permuteOutFlag,
+              Out gmmY, Optional<Out> mmY, Optional<Out> permuteOut)
+QUANTIZED_EXCHANGE_AND_MULTIPLY
+ACLNN_CHECKED(aclnnQuantGroupedMatMulAlltoAllv, QUANTIZED_EXPERTS, REFUSED(Tensor, commQuantScale),
+              QUANTIZATION_MODES, QUANTIZED_COMMUNICATION, String group, EXPERT_COUNTS, Out y,
+              Optional<Out> mmY)
+QUANTIZED_MULTIPLY_AND_EXCHANGE
+ACLNN_CHECKED(aclnnQuantGroupedMatMulAlltoAllvV2, QUANTIZED_EXPERTS,
+              REFUSED(Tensor, commQuantScale), QUANTIZATION_MODES, QUANTIZED_COMMUNICATION,
+              String group, Unused<String>, EXPERT_COUNTS, Out y, Optional<Out> mmY)
+QUANTIZED_MULTIPLY_AND_EXCHANGE

@@ -15,11 +15,6 @@ void check_sum(const String& reduce_op) {
     require(reduce_op == "sum", "reduceOp must be sum, got " + reduce_op);
 }
 
-void check_axes(const OptionalInts& axes, const IntList& only) {
-    require(!axes.values || axes.values->empty() || *axes.values == only,
-            "alltoAllAxes must be empty or " + text_of(only));
-}
-
 Tensor turned(const Tensor& x, bool transposes) { return transposes ? x.transpose(0, 1) : x; }
 
 /// Sum the parts that all ranks have for this one: x is [size * rows, columns].
@@ -35,18 +30,6 @@ void gather_matmul(const String& group, const Tensor& x1, const Tensor& x2, cons
     const Tensor all = Ranks(group).all_gather(x1).reshape({-1, x1.size(1)});
     output = product(all, x2, bias);
     gathered = all;
-}
-
-/// Columns of each rank become rows: [rows, size * n] to [size * rows, n].
-Tensor columns_to_ranks(const Ranks& ranks, const Tensor& x) {
-    const Tensor parts = x.reshape({x.size(0), ranks.size(), -1}).permute({1, 0, 2});
-    return ranks.all_to_all(parts).reshape({-1, x.size(1) / ranks.size()});
-}
-
-/// Rows of each rank become columns: [size * rows, n] to [rows, size * n].
-Tensor ranks_to_columns(const Ranks& ranks, const Tensor& x) {
-    const Tensor parts = ranks.all_to_all(x.reshape({ranks.size(), -1, x.size(1)}));
-    return parts.permute({1, 0, 2}).reshape({parts.size(1), -1});
 }
 
 }  // namespace
@@ -96,26 +79,26 @@ ACLNN_CHECKED(aclnnAllGatherMatmulV2, MATMUL_OPERANDS, SCALES, Unused<Int>, Stri
 
 ACLNN_CHECKED(aclnnMatmulAlltoAll, MATMUL_OPERANDS, OptionalInts alltoAllAxes, String group,
               REFUSED(bool, transposeX1), bool transposeX2, Out output) {
-    check_axes(alltoAllAxes, {-1, -2});
-    output = columns_to_ranks(Ranks(group), product(x1, turned(x2, transposeX2), bias));
+    check_exchange_axes(alltoAllAxes, {-1, -2});
+    output = Ranks(group).columns_to_ranks(product(x1, turned(x2, transposeX2), bias));
 }
 ACLNN_CHECKED(aclnnMatmulAlltoAllV2, MATMUL_OPERANDS, OptionalInts alltoAllAxes, String group,
               Unused<String>, REFUSED(bool, transposeX1), bool transposeX2, Out output) {
-    check_axes(alltoAllAxes, {-1, -2});
-    output = columns_to_ranks(Ranks(group), product(x1, turned(x2, transposeX2), bias));
+    check_exchange_axes(alltoAllAxes, {-1, -2});
+    output = Ranks(group).columns_to_ranks(product(x1, turned(x2, transposeX2), bias));
 }
 ACLNN_CHECKED(aclnnAlltoAllMatmul, MATMUL_OPERANDS, OptionalInts alltoAllAxes, String group,
               REFUSED(bool, transposeX1), bool transposeX2, Out output, Optional<Out> alltoAllOut) {
-    check_axes(alltoAllAxes, {-2, -1});
-    const Tensor found = ranks_to_columns(Ranks(group), x1);
+    check_exchange_axes(alltoAllAxes, {-2, -1});
+    const Tensor found = Ranks(group).ranks_to_columns(x1);
     output = product(found, turned(x2, transposeX2), bias);
     alltoAllOut = found;
 }
 ACLNN_CHECKED(aclnnAlltoAllMatmulV2, MATMUL_OPERANDS, OptionalInts alltoAllAxes, String group,
               Unused<String>, REFUSED(bool, transposeX1), bool transposeX2, Out output,
               Optional<Out> alltoAllOut) {
-    check_axes(alltoAllAxes, {-2, -1});
-    const Tensor found = ranks_to_columns(Ranks(group), x1);
+    check_exchange_axes(alltoAllAxes, {-2, -1});
+    const Tensor found = Ranks(group).ranks_to_columns(x1);
     output = product(found, turned(x2, transposeX2), bias);
     alltoAllOut = found;
 }

@@ -64,7 +64,7 @@ ATEN(aclnnNanToNum,                "nan_to_num",          Tensor, float, float, 
 ATEN(aclnnNeScalar,                "ne.Scalar",           Tensor, Scalar, Out)
 ATEN(aclnnNeTensor,                "ne.Tensor",           Tensor, Tensor, Out)
 ATEN(aclnnSWhere, "where.self", Tensor, Tensor, Tensor, Out)
-ATEN(aclnnSign,                    "sign",                Tensor, Out)
+ATEN(aclnnSign,                    "sgn",                Tensor, Out)
 ATEN(aclnnSignbit,                 "signbit",             Tensor, Out)
 ATEN(aclnnLeftShift,              "bitwise_left_shift.Tensor",  Tensor, Tensor, Out)
 ATEN(aclnnRightShift,             "bitwise_right_shift.Tensor", Tensor, Tensor, Out)

@@ -15,7 +15,6 @@ ATEN(aclnnCdist,           "cdist",            Tensor, Tensor, float, Int, Out)
 ATEN(aclnnDot,             "dot",              Tensor, Tensor, Out)
 ATEN(aclnnInplaceAddmm,   "addmm_",   InOut, Tensor, Tensor, Scalar, Scalar, CubeMathType)
 ATEN(aclnnInplaceAddr,     "addr_",            InOut, Tensor, Tensor, Scalar, Scalar)
-ATEN(aclnnInplaceRenorm,   "renorm_",          InOut, Scalar, Int, Scalar)
 ATEN(aclnnInverse,         "inverse",          Tensor, Out)
 ATEN(aclnnLinalgCholesky,  "linalg_cholesky",  Tensor, bool, Out)
 ATEN(aclnnLinalgCross,     "linalg_cross",     Tensor, Tensor, Int, Out)
@@ -24,12 +23,39 @@ ATEN(aclnnMatmulWeightNz,  "matmul",           Tensor, Tensor, Out, CubeMathType
 ATEN(aclnnMm,              "mm",               Tensor, Tensor, Out, CubeMathType)
 ATEN(aclnnMv,             "mv",       Tensor, Tensor, Out, CubeMathType)
 ATEN(aclnnPdist,           "pdist",            Tensor, float, Out)
-ATEN(aclnnRenorm,          "renorm",           Tensor, Scalar, Int, Scalar, Out)
 ATEN(aclnnSlogdet,         "slogdet",          Tensor, Out, Out)
 ATEN(aclnnTrace,           "trace",            Tensor, Out)
 ATEN(aclnnTriangularSolve, "triangular_solve", Tensor, Tensor, bool, bool, bool, Out, Out)
 ATEN(aclnnAddbmm,          "addbmm",   Tensor, Tensor, Tensor, Scalar, Scalar, Out, CubeMathType)
 // clang-format on
+
+namespace {
+
+/// Each part along `dim` with a norm of at most max_norm. ATen has it for a positive p; if p is 0,
+/// the norm is the number of elements that are not zero.
+Tensor renormed(const Tensor& x, const Scalar& p, Int dim, const Scalar& max_norm) {
+    if (p.to_double() != 0) {
+        return aten("renorm", x, p, dim, max_norm);
+    }
+    IntList others;
+    for (Int i = 0; i < x.dim(); ++i) {
+        if (i != (dim < 0 ? dim + x.dim() : dim)) {
+            others.push_back(i);
+        }
+    }
+    const Tensor norm = aten("ne.Scalar", x, 0).to_float().sum(others, true);
+    const Tensor factor = aten("div.Tensor", full({}, max_norm, DType::float32), norm + 1e-7);
+    return x.to_float() * aten("clamp_max", factor, 1.0);
+}
+
+}  // namespace
+
+ACLNN_LIKE(aclnnRenorm, "renorm", Tensor self, Scalar p, Int dim, Scalar maxNorm, Out out) {
+    out = renormed(self, p, dim, maxNorm);
+}
+ACLNN_LIKE(aclnnInplaceRenorm, "renorm_", InOut self, Scalar p, Int dim, Scalar maxNorm) {
+    self = renormed(self.tensor, p, dim, maxNorm);
+}
 
 // Here alpha comes before beta.
 ACLNN(aclnnAddmv, Tensor self, Tensor matrix, Tensor vector, Scalar alpha, Scalar beta, Out out,

@@ -1,5 +1,8 @@
 // Random numbers. The caller passes a Philox seed and offset. A CPU generator that is seeded from
 // both gives the same numbers each time, but not a device's.
+#include <algorithm>
+#include <cstdlib>
+
 #include "emulator/aclnn/operation.h"
 #include "emulator/ops/attention/packed_mask.h"
 #include "emulator/ops/checks.h"
@@ -84,12 +87,32 @@ ACLNN(aclnnInplaceUniformTensor, InOut self, double from, double to, Tensor seed
       UInt more) {
     aten("uniform_", self.tensor, from, to, seed_in(seed, offset, static_cast<Int>(more)));
 }
+namespace {
+
+/// Draw integers from `from` to `to - 1`. Half precision would round the largest ones up to `to`,
+/// so that the bound is the largest integer below `to` that the dtype represents.
+void fill_with_integers_below(const Tensor& self, Int from, Int to, const Seed& seed) {
+    const bool is_half = self.dtype() == DType::float16 || self.dtype() == DType::bfloat16;
+    if (is_half && to > from + 1) {
+        const Int digits = self.dtype() == DType::float16 ? 11 : 8;
+        Int spacing = 1;
+        while (std::abs(to - 1) / spacing >= Int{1} << digits) {
+            spacing *= 2;
+        }
+        const Int over = ((to - 1) % spacing + spacing) % spacing;
+        to = std::max(from + 1, to - over);
+    }
+    aten("random_.from", self, from, to, seed);
+}
+
+}  // namespace
+
 ACLNN(aclnnInplaceRandom, InOut self, Int from, Int to, Int seed, Int offset) {
-    aten("random_.from", self.tensor, from, to, Seed(seed, offset));
+    fill_with_integers_below(self.tensor, from, to, Seed(seed, offset));
 }
 ACLNN(aclnnInplaceRandomTensor, InOut self, Int from, Int to, Tensor seed, Tensor offset,
       Int more) {
-    aten("random_.from", self.tensor, from, to, seed_in(seed, offset, more));
+    fill_with_integers_below(self.tensor, from, to, seed_in(seed, offset, more));
 }
 namespace {
 

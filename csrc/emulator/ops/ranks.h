@@ -52,6 +52,20 @@ class Ranks {
         return found;
     }
 
+    /// Columns of each rank become rows: [rows, size * n] to [size * rows, n].
+    Tensor columns_to_ranks(const Tensor& x) const {
+        const Tensor parts = x.reshape({x.size(0), size_, -1}).permute({1, 0, 2});
+        return all_to_all(parts).reshape({-1, x.size(1) / size_});
+    }
+    /// Rows of each rank become columns: [size * rows, n] to [rows, size * n].
+    Tensor ranks_to_columns(const Tensor& x) const {
+        require(x.size(0) % size_ == 0,
+                "the rows of x1 must be a multiple of the number of ranks, " +
+                    std::to_string(size_) + ", got " + std::to_string(x.size(0)));
+        const Tensor parts = all_to_all(x.reshape({size_, -1, x.size(1)}));
+        return parts.permute({1, 0, 2}).reshape({parts.size(1), -1});
+    }
+
   private:
     static std::size_t bytes_of(Int elements, const Tensor& x) {
         return static_cast<std::size_t>(elements * element_size(x.dtype()));
@@ -80,5 +94,11 @@ class Ranks {
     Int size_ = 0;
     Int rank_ = 0;
 };
+
+/// alltoAllAxes, if it is given.
+inline void check_exchange_axes(const OptionalInts& axes, const IntList& only) {
+    require(!axes.values || axes.values->empty() || *axes.values == only,
+            "alltoAllAxes must be empty or " + text_of(only));
+}
 
 }  // namespace ascend_emulator

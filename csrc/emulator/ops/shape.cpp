@@ -32,7 +32,13 @@ ACLNN_CHECKED(aclnnInplaceFillTensor, InOut self, Tensor value) {
     aten("fill_.Tensor", self.tensor, value.reshape({}));
 }
 ACLNN(aclnnInplaceOne, InOut self) { aten("fill_.Scalar", self.tensor, 1); }
-ACLNN(aclnnInplaceCopy, InOut self, Tensor source) { self = source; }
+ACLNN(aclnnInplaceCopy, InOut self, Tensor source) {
+    if (source.numel() == self.tensor.numel()) {
+        self = source;
+    } else {
+        self.fill(source);
+    }
+}
 ACLNN(aclnnCast, Tensor self, DType dtype, Out out) {
     (void)dtype;  // the output has it
     out = self;

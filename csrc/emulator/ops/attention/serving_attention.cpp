@@ -24,6 +24,8 @@ struct Sequence {
 
 std::vector<Sequence> sequences_of(const ServingAttention& a, const Rows& query, const Cache& key) {
     const bool ragged = a.layout == "TND";
+    const bool has_lengths =
+        !a.query_lengths.empty() && !(a.needs_no_length_of_one && query.length == 1);
     const Int count = ragged ? static_cast<Int>(a.query_lengths.size()) : query.sequences;
     require(!ragged || (key.paged() && count > 0 && a.query_lengths.back() == query.length),
             "layout TND must come with a block table and with query lengths that end at T, " +
@@ -38,7 +40,7 @@ std::vector<Sequence> sequences_of(const ServingAttention& a, const Rows& query,
         if (ragged) {
             one = {begin, a.query_lengths[as_index(i)] - begin, 0};
             begin = a.query_lengths[as_index(i)];
-        } else if (!a.query_lengths.empty()) {
+        } else if (has_lengths) {
             one.queries = a.query_lengths[as_index(a.query_lengths.size() == 1 ? 0 : i)];
         }
         if (!a.key_lengths.empty()) {

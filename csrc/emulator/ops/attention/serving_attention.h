@@ -17,6 +17,8 @@ struct ServingAttention {
     Tensor mask;         // 1 is masked out
     Tensor block_table;  // makes key and value paged
     Ints query_lengths;  // cumulative in layout TND
+    /// Whether the lengths of queries with one token have no effect, except in layout TND.
+    bool needs_no_length_of_one = false;
     Ints key_lengths;
     Int heads = 0;
     Int key_heads = 0;

@@ -83,6 +83,7 @@ void fused_infer(bool wants_950, const Tensor& query, const Tensors& key, const 
     attention.key_rope = rope.key;
     attention.block_table = block_table;
     attention.query_lengths = lengths.queries;
+    attention.needs_no_length_of_one = true;
     attention.key_lengths = lengths.keys;
     attention.sparse_mode = with.sparse_mode;
     attention.block_size = with.block_size;

@@ -49,27 +49,6 @@ void weight_all_reduce(const Tensor& x1, const Tensor& x2, const Tensor& bias, c
     all_reduce(group, product, x3, output);
 }
 
-void check_all_to_all(const Tensor& x1, const Tensor& x2, const Tensor& x1_scale,
-                      const Tensor& x2_scale, const OptionalInts& axes, Int comm_mode) {
-    check_int8(x1, x2);
-    require(!axes.values || axes.values->empty() || *axes.values == IntList{-1, -2},
-            "alltoAllAxes must be empty or [-1, -2]");
-    require(comm_mode == 0, "commQuantMode must be 0, got " + std::to_string(comm_mode));
-    require(x1_scale.numel() == x1.size(0), "x1Scale must have one element per row of x1");
-    require(x2_scale.dim() == 1, "x2Scale must have one element per column of the product");
-}
-
-void product_to_ranks(const Tensor& x1, const Tensor& x2, const Tensor& bias,
-                      const Tensor& x1_scale, const Tensor& x2_scale, const String& group,
-                      bool transposes, const Out& output) {
-    const Ranks ranks(group);
-    const Tensor product =
-        dequantized_product(quantized_operand(x1), quantized_operand(x2, transposes),
-                            {x1_scale, x2_scale, {}, {}, bias});
-    const Tensor parts = product.reshape({product.size(0), ranks.size(), -1}).permute({1, 0, 2});
-    output = ranks.all_to_all(parts).reshape({-1, product.size(1) / ranks.size()});
-}
-
 }  // namespace
 
 // How the work is divided, and what does the communication.
@@ -113,22 +92,4 @@ ACLNN_CHECKED(aclnnWeightQuantMatmulAllReduceV2, Tensor x1, Tensor x2, Optional<
               Int antiquantGroupSize, Out output) {
     weight_all_reduce(x1, x2, bias, antiquantScale, antiquantOffset, x3, group, reduceOp,
                       antiquantGroupSize, output);
-}
-
-// The modes of quantization follow from the scales, and the dtype of communication from its mode.
-#define ALL_TO_ALL_OPERANDS                                                               \
-    Tensor x1, Tensor x2, Optional<Tensor> bias, Tensor x1Scale, Tensor x2Scale,          \
-        REFUSED(Tensor, commScale), REFUSED(Tensor, x1Offset), REFUSED(Tensor, x2Offset), \
-        OptionalInts alltoAllAxes, String group
-#define ALL_TO_ALL_NUMBERS                                                             \
-    Unused<Int>, Unused<Int>, Int commQuantMode, Unused<Int>, REFUSED(Int, groupSize), \
-        REFUSED(bool, transposeX1), bool transposeX2, Out output
-
-ACLNN_CHECKED(aclnnQuantMatmulAlltoAll, ALL_TO_ALL_OPERANDS, ALL_TO_ALL_NUMBERS) {
-    check_all_to_all(x1, x2, x1Scale, x2Scale, alltoAllAxes, commQuantMode);
-    product_to_ranks(x1, x2, bias, x1Scale, x2Scale, group, transposeX2, output);
-}
-ACLNN_CHECKED(aclnnQuantMatmulAlltoAllV2, ALL_TO_ALL_OPERANDS, Unused<String>, ALL_TO_ALL_NUMBERS) {
-    check_all_to_all(x1, x2, x1Scale, x2Scale, alltoAllAxes, commQuantMode);
-    product_to_ranks(x1, x2, bias, x1Scale, x2Scale, group, transposeX2, output);
 }

@@ -27,10 +27,20 @@ Tensor part(const TensorList& all, Int index) {
     return all.size() == 1 ? part(all.front(), index) : all.at(static_cast<std::size_t>(index));
 }
 
+/// A matrix [k, n]. The functions WeightNz also take its blocks as a tensor of format ND,
+/// [n / c0, k / 16, 16, c0].
+Tensor without_blocks(const Tensor& matrix) {
+    if (matrix.dim() != 4) {
+        return matrix;
+    }
+    return matrix.permute({1, 2, 0, 3})
+        .reshape({matrix.size(1) * matrix.size(2), matrix.size(0) * matrix.size(3)});
+}
+
 /// (x @ weight) * scale * x_scale for the rows of a group.
 Tensor scaled_product(const Tensor& x, const Expert& expert, const Tensor& x_scale) {
     const Tensor left = quantized_operand(x);
-    const Tensor right = quantized_operand(expert.weight);
+    const Tensor right = without_blocks(quantized_operand(expert.weight));
     if (x.dtype() == DType::int8 && expert.weight.dtype() != DType::int8) {
         require(expert.correction.defined(),
                 "the matrix 8 * sum(weight * scale) must be given for int8 by int4");
@@ -46,6 +56,7 @@ struct SwigluQuant {
     TensorList weight;
     TensorList weight_scale;
     TensorList correction;
+    Tensor smooth;  // [experts, n / 2] or [experts]
 
     void run(const Tensor& x, const Tensor& x_scale, const Tensor& group_list, Int list_type,
              const Out& y, const Out& y_scale) const {
@@ -58,7 +69,9 @@ struct SwigluQuant {
                                 part(correction, group.index)},
                                rows(x_scale, group.begin, group.end));
             const TensorList halves = aten_all("chunk", product, 2, -1);
-            parts.push_back(aten("silu", halves[0]) * halves[1]);
+            const Tensor gated = aten("silu", halves[0]) * halves[1];
+            parts.push_back(smooth.defined() ? gated * part(smooth, group.index).to_float()
+                                             : gated);
         }
         const DynamicQuantized found = quantize_rows(aten("cat", parts, 0), y.tensor.dtype());
         store_quantized(first_rows(y, rows_in(groups)), found.values);
@@ -69,22 +82,27 @@ struct SwigluQuant {
 }  // namespace
 
 // bias is the correction for int8 by int4.
-#define SWIGLU_QUANT(NAME)                                                                        \
-    ACLNN(NAME, Tensor x, Tensor weight, Optional<Tensor> bias, REFUSED(Tensor, offset),          \
-          Tensor weight_scale, Tensor x_scale, Tensor group_list, Out y, Out y_scale,             \
-          Unused<Out>) {                                                                          \
-        SwigluQuant{{weight}, {weight_scale}, {bias}}.run(x, x_scale, group_list, 0, y, y_scale); \
+#define SWIGLU_QUANT(NAME)                                                                  \
+    ACLNN(NAME, Tensor x, Tensor weight, Optional<Tensor> bias, REFUSED(Tensor, offset),    \
+          Tensor weight_scale, Tensor x_scale, Tensor group_list, Out y, Out y_scale,       \
+          Unused<Out>) {                                                                    \
+        SwigluQuant{{weight}, {weight_scale}, {bias}, {}}.run(x, x_scale, group_list, 0, y, \
+                                                              y_scale);                     \
     }
 SWIGLU_QUANT(aclnnGroupedMatmulSwigluQuant)
 SWIGLU_QUANT(aclnnGroupedMatmulSwigluQuantWeightNZ)
+// dequantMode 0 and 1, a scale per channel or per group, follow from the shape of the scale.
 // dequantDtype and tuningConfig are hints.
-#define SWIGLU_QUANT_V2(NAME)                                                                     \
-    ACLNN(NAME, Tensor x, Tensors weight, Tensors weight_scale, Optional<Tensors> correction,     \
-          REFUSED(Tensor, bias), Tensor x_scale, REFUSED(Tensor, smoothScale), Tensor group_list, \
-          REFUSED(Int, dequantMode), Unused<Int>, REFUSED(Int, quantMode), Int list_type,         \
-          Unused<Ints>, Out y, Out y_scale) {                                                     \
-        SwigluQuant{weight, weight_scale, correction}.run(x, x_scale, group_list, list_type, y,   \
-                                                          y_scale);                               \
+#define SWIGLU_QUANT_V2(NAME)                                                                      \
+    ACLNN_CHECKED(NAME, Tensor x, Tensors weight, Tensors weight_scale,                            \
+                  Optional<Tensors> correction, REFUSED(Tensor, bias), Tensor x_scale,             \
+                  Optional<Tensor> smooth_scale, Tensor group_list, Int dequant_mode, Unused<Int>, \
+                  REFUSED(Int, quantMode), Int list_type, Unused<Ints>, Out y, Out y_scale) {      \
+        if (dequant_mode != 0 && dequant_mode != 1) {                                              \
+            not_emulated("dequantMode " + std::to_string(dequant_mode));                           \
+        }                                                                                          \
+        SwigluQuant{weight, weight_scale, correction, smooth_scale}.run(x, x_scale, group_list,    \
+                                                                        list_type, y, y_scale);    \
     }
 SWIGLU_QUANT_V2(aclnnGroupedMatmulSwigluQuantV2)
 SWIGLU_QUANT_V2(aclnnGroupedMatmulSwigluQuantWeightNzV2)

@@ -223,9 +223,28 @@ void MxQuantization::run_squares(const Tensor& x, const Out& y, const Out& row_s
     store_exponents(column_scale, paired(per_column).transpose(-2, -3));
 }
 
+void MxQuantization::run_two_levels(const Tensor& x, DType dtype, const Out& y,
+                                    const Out& outer_scale, const Out& scale) const {
+    constexpr Int outer_block = 512;
+    const Tensor largest = largest_of_blocks(x, outer_block);
+    const Tensor outer = largest / mx_format(dst_type).max;
+    const Tensor quotients = x / repeated_blocks(outer, -1, outer_block, x.size(-1));
+    // A block of zeros has the scale 0, and its quotients are not numbers.
+    const Tensor zeros =
+        repeated_blocks(aten("eq.Scalar", largest, 0), -1, outer_block, x.size(-1));
+    const Tensor finite = aten("masked_fill.Scalar", quotients, zeros, Scalar{0.0});
+    run(finite.to(dtype).to_float(), -1, y, scale);
+    outer_scale = outer;
+}
+
 Tensor from_mx(const Tensor& x, const Tensor& scale, Int axis, Int block) {
     const Tensor values = x.dtype() == DType::float4_e2m1 ? float4_values(x) : x.to_float();
     const Int dim = axis < 0 ? axis + values.dim() : axis;
+    const Int pairs = blocks_in(values.size(dim), 2 * block);
+    require(scale.dim() == values.dim() + 1 && scale.size(dim) == pairs,
+            "the scales of sizes " + text_of(values.sizes()) + " must have " +
+                std::to_string(pairs) + " pairs of blocks in dimension " + std::to_string(dim) +
+                ", got sizes " + text_of(scale.sizes()));
     const Tensor bytes = aten("view.dtype", scale.contiguous(), DType::uint8);
     const Tensor last = bytes.transpose(dim, values.dim() - 1);
     IntList sizes = last.sizes();
@@ -234,6 +253,14 @@ Tensor from_mx(const Tensor& x, const Tensor& scale, Int axis, Int block) {
     const Tensor factors =
         repeated_blocks(scales_of(last.reshape(sizes)), -1, block, values.size(dim));
     return values * factors.transpose(dim, -1);
+}
+
+Tensor mx_product(const Tensor& x1, const Tensor& x1_scale, const Tensor& x2,
+                  const Tensor& x2_scale, bool transposes) {
+    constexpr Int block = 32;
+    const Tensor right = from_mx(x2, x2_scale, transposes ? -1 : -2, block);
+    return aten("matmul", from_mx(x1, x1_scale, -1, block),
+                transposes ? right.transpose(-1, -2) : right);
 }
 
 }  // namespace ascend_emulator

@@ -28,6 +28,11 @@ struct MxQuantization {
     void run_squares(const Tensor& x, const Out& y, const Out& row_scale,
                      const Out& column_scale) const;
 
+    /// The same with a float32 scale for each 512 elements before: x divided by it is rounded to
+    /// `dtype` and quantized along the last axis.
+    void run_two_levels(const Tensor& x, DType dtype, const Out& y, const Out& outer_scale,
+                        const Out& scale) const;
+
     /// The exponents that a device stores, from 0 to 255, of magnitudes in float32.
     Tensor exponents(const Tensor& largest) const;
     /// Store the quotients of x and 2^(exponent - 127).
@@ -36,5 +41,11 @@ struct MxQuantization {
 
 /// The values of a float4 or float8 tensor times their scales, in float32.
 Tensor from_mx(const Tensor& x, const Tensor& scale, Int axis, Int block);
+
+/// x1 @ x2 in float32, with blocks of 32 along k: x1 [.., m, k], x1_scale [.., m, pairs, 2], x2
+/// [.., k, n], x2_scale [.., pairs, n, 2]; if `transposes`, x2 [.., n, k] and x2_scale
+/// [.., n, pairs, 2].
+Tensor mx_product(const Tensor& x1, const Tensor& x1_scale, const Tensor& x2,
+                  const Tensor& x2_scale, bool transposes);
 
 }  // namespace ascend_emulator

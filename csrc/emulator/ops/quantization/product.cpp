@@ -8,10 +8,6 @@
 namespace ascend_emulator {
 namespace {
 
-bool is_float8(const Tensor& x) {
-    return x.dtype() == DType::float8_e4m3fn || x.dtype() == DType::float8_e5m2;
-}
-
 bool is_integer(const Tensor& x) { return x.dtype() == DType::int32; }
 
 Int ceil_div(Int a, Int b) { return (a + b - 1) / b; }
@@ -38,7 +34,8 @@ Tensor quantized_operand(const Tensor& x, bool transposed) {
 }
 
 Tensor exact_product(const Tensor& x1, const Tensor& x2) {
-    const DType wide = is_float8(x1) || is_float8(x2) ? DType::float32 : DType::float64;
+    const DType wide =
+        is_float8(x1.dtype()) || is_float8(x2.dtype()) ? DType::float32 : DType::float64;
     return aten("matmul", x1.to(wide), x2.to(wide));
 }
 

@@ -116,12 +116,22 @@ Range range_of(DType dtype) {
     }
 }
 
+bool is_float8(DType dtype) { return dtype == DType::float8_e4m3fn || dtype == DType::float8_e5m2; }
+
 void check_quantized_dtype(const char* name, DType dtype) {
     const bool is_narrow = dtype == DType::int8 || dtype == DType::int4 || dtype == DType::int32;
-    const bool is_float8 = dtype == DType::float8_e4m3fn || dtype == DType::float8_e5m2;
     require(
-        is_narrow || (is_ascend950() && is_float8),
+        is_narrow || (is_ascend950() && is_float8(dtype)),
         std::string(name) + " must be int8, int4 or int32 (packed int4), got " + name_of(dtype));
+}
+
+Tensor quantized_values(const Tensor& x, DType dtype, const std::string& mode) {
+    const Range range = range_of(dtype);
+    // If a row is zero, its scale is zero too, and the quotient is not a number.
+    const Tensor finite = aten("nan_to_num", x, 0.0, range.max, range.min);
+    const Tensor values =
+        aten("clamp", is_float8(dtype) ? finite : round_by(finite, mode), range.min, range.max);
+    return values.to(dtype == DType::int4 || dtype == DType::int32 ? DType::int8 : dtype);
 }
 
 void store_quantized(const Out& y, const Tensor& x, const std::string& mode) {
@@ -129,12 +139,7 @@ void store_quantized(const Out& y, const Tensor& x, const std::string& mode) {
         return;
     }
     const DType dtype = y.tensor.dtype();
-    const Range range = range_of(dtype);
-    const bool is_integer = dtype != DType::float8_e4m3fn && dtype != DType::float8_e5m2;
-    // Where a row is zero its scale is zero too, and the quotient is not a number.
-    const Tensor finite = aten("nan_to_num", x, 0.0, range.max, range.min);
-    const Tensor values =
-        aten("clamp", is_integer ? round_by(finite, mode) : finite, range.min, range.max);
+    const Tensor values = quantized_values(x, dtype, mode);
     if (dtype != DType::int4 && dtype != DType::int32) {
         y = values;
         return;

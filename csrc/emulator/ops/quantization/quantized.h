@@ -36,8 +36,14 @@ struct Range {
 /// int32 stands for packed int4.
 Range range_of(DType dtype);
 
+bool is_float8(DType dtype);
+
 /// The 910B and the 910_93 quantize to int8 and int4; refuse what only an Ascend 950 has.
 void check_quantized_dtype(const char* name, DType dtype);
+
+/// x rounded and clamped to `dtype`, unpacked: int4 is int8 in its range. What is not a number is
+/// 0.
+Tensor quantized_values(const Tensor& x, DType dtype, const std::string& mode = "round");
 
 /// Round x, clamp it to the range of y's dtype, and store it. An int32 y receives packed int4.
 void store_quantized(const Out& y, const Tensor& x, const std::string& mode = "round");

@@ -87,3 +87,10 @@ SINGLE_OP(AxpyV2) {
     operands.accept_attributes({});
     operands.output(0) = operands.input(0) + operands.input(1) * operands.input(2);
 }
+
+// Nothing -> memory for flags of overflow. The functions that read and clear them are absent.
+SINGLE_OP(NPUAllocFloatStatus) {
+    operands.accept_attributes({});
+    const Out flags = operands.output(0);
+    flags = full(flags.tensor.sizes(), Scalar{0.0}, flags.tensor.dtype());
+}

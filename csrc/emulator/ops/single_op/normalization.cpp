@@ -74,3 +74,18 @@ SINGLE_OP(SyncBatchNormBackwardElemt) {
                           centered * rstd * rstd * operands.input(6).to_float()) *
                          rstd * operands.input(4).to_float();
 }
+
+namespace {
+
+// x -> y, along one dimension
+void softmax(const SingleOpOperands& operands, const char* schema) {
+    operands.accept_attributes({"axes", "half_to_float"});
+    const IntList axes = operands.ints("axes");
+    require(axes.size() == 1, "axes must be one dimension, got " + text_of(axes));
+    operands.output(0) = aten(schema, operands.input(0).to_float(), axes[0], false);
+}
+
+}  // namespace
+
+SINGLE_OP(SoftmaxV2) { softmax(operands, "_softmax"); }
+SINGLE_OP(LogSoftmaxV2) { softmax(operands, "_log_softmax"); }

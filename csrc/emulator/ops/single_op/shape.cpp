@@ -126,14 +126,19 @@ SINGLE_OP(ArgMaxGrad) {
              operands.input(2).to(x.dtype()).reshape(rows));
 }
 
-// x1, x2 -> y: x1 + x2 in the first channels, which start at each offset.
+// x1, x2 -> y: x1 + x2 in the first channels, which start at each offset. Blocks of channels that
+// the inputs do not fill hold zeros.
 SINGLE_OP(StrideAdd) {
     operands.accept_attributes({"x1_c1_offset", "x2_c1_offset", "c1_len"});
     constexpr Int block = 16;  // channels
     const Int length = static_cast<Int>(operands.number("c1_len")) * block;
     const auto part = [&](std::size_t index, const char* offset) {
         const Int first = static_cast<Int>(operands.number(offset)) * block;
-        return aten("slice.Tensor", operands.input(index), Int{1}, first, first + length);
+        const Tensor x = operands.input(index);
+        IntList padding(static_cast<std::size_t>(2 * (x.dim() - 1)), 0);
+        padding.back() = std::max(Int{0}, first + length - x.size(1));
+        return aten("slice.Tensor", aten("constant_pad_nd", x, padding, Scalar{0.0}), Int{1}, first,
+                    first + length);
     };
     operands.output(0) = part(0, "x1_c1_offset") + part(1, "x2_c1_offset");
 }
@@ -144,4 +149,16 @@ SINGLE_OP(AsStrided) {
     operands.output(0) = aten("as_strided", operands.input(0), operands.input_ints(1),
                               operands.input_ints(2), operands.input_ints(3).at(0))
                              .contiguous();
+}
+
+// x, value of its indices, value elsewhere -> y, with a dimension of `depth` more
+SINGLE_OP(OneHotD) {
+    operands.accept_attributes({"axis", "depth"});
+    const Out y = operands.output(0);
+    const Int given = static_cast<Int>(operands.number("axis", -1));
+    const Int axis = given < 0 ? given + y.tensor.dim() : given;
+    const Tensor places = aten("arange", Scalar{static_cast<Int>(operands.number("depth"))});
+    const Tensor hits = aten("eq.Tensor", aten("unsqueeze", operands.input(0), -1), places);
+    y = aten("where.self", aten("movedim.int", hits, Int{-1}, axis), operands.input(1),
+             operands.input(2));
 }
