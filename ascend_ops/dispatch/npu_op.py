@@ -322,11 +322,11 @@ class NPUOp:
         """Return the first outputs of a call that needs neither checks nor torch's dispatcher.
 
         Returns:
-            The outputs, as ``direct_outputs`` says. None if the arguments have to be checked and
-            given to :meth:`__call__`, which remembers them: those of the first call with their
-            dtypes, shapes, strides, devices and numbers, and any that torch has to see, for a
-            gradient, a transform, autocast, a mode, a profiler, or since they are not plain NPU
-            tensors.
+            The first ``direct_outputs`` outputs. None if the arguments have to be checked and given
+            to :meth:`__call__`, which remembers them: those of the first call with their dtypes,
+            shapes, strides, devices and numbers. Also None if torch has to see the call, for a
+            gradient, a transform, autocast, a mode, a profiler, or a tensor that is not a plain NPU
+            tensor.
         """
         if torch.compiler.is_compiling() or forward_ad._current_level >= 0:
             return None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import subprocess
 import sys
 from pathlib import Path
 
@@ -95,36 +97,50 @@ def test_the_parts_name_folders_that_exist() -> None:
 
 
 @pytest.fixture
-def idle_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A part that uses no CPU time at all for some seconds hangs; one that starts does not."""
-    monkeypatch.setattr(run_all, "IDLE_S", 4.0)
-    monkeypatch.setattr(run_all, "BUSY_S", 1e-3)
+def ready(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """Make a part hang from the moment it creates the returned file, however slowly it starts."""
+    file = tmp_path / "ready"
+    busy = itertools.count(1)
+    monkeypatch.setattr(run_all, "IDLE_S", 0.3)
+    monkeypatch.setattr(run_all, "BUSY_S", 0.5)
+    monkeypatch.setattr(run_all, "_cpu_time", lambda _: 0.0 if file.exists() else next(busy))
+    return file
 
 
-@pytest.mark.usefixtures("idle_at_once")
 def test_a_part_that_hangs_is_interrupted_and_the_next_one_runs(
-    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], ready: Path
 ) -> None:
-    waits = "import time\ntry: time.sleep(600)\nexcept KeyboardInterrupt: print('interrupted')\n"
+    waits = f"""
+import pathlib, time
+ready = pathlib.Path({str(ready)!r})
+try:
+    ready.touch()
+    time.sleep(600)
+except KeyboardInterrupt:
+    ready.unlink()
+    print("interrupted")
+raise SystemExit(2)
+"""
     status, lines = _main(
-        monkeypatch,
-        capfd,
-        Part("waits", _program(f"{waits}raise SystemExit(2)")),
-        Part("last", _program("print('here')")),
+        monkeypatch, capfd, Part("waits", _program(waits)), Part("last", _program("print('here')"))
     )
     assert status == 1
     assert {"interrupted", "here"} <= {*lines}
-    assert [line for line in lines if "did nothing" in line] == ["did nothing for 4 s: SIGINT"]
+    assert [line for line in lines if "did nothing" in line] == ["did nothing for 0.3 s: SIGINT"]
     summary = lines[lines.index("=== summary") + 1 :]
     assert ["FAILED (2)" in line for line in summary[:2]] == [True, False]
 
 
-@pytest.mark.usefixtures("idle_at_once")
 def test_a_part_that_ignores_the_interrupt_is_killed(
-    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], ready: Path
 ) -> None:
     monkeypatch.setattr(run_all, "GRACE_S", 1.0)
-    deaf = "import signal, time; signal.signal(signal.SIGINT, signal.SIG_IGN); time.sleep(600)"
+    deaf = f"""
+import pathlib, signal, time
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+pathlib.Path({str(ready)!r}).touch()
+time.sleep(600)
+"""
     status, lines = _main(monkeypatch, capfd, Part("deaf", _program(deaf)))
     assert status == 1
     assert [line.rpartition(" ")[2] for line in lines if "did nothing" in line] == [
@@ -133,12 +149,22 @@ def test_a_part_that_ignores_the_interrupt_is_killed(
     ]
 
 
+@pytest.mark.usefixtures("ready")
 def test_a_part_that_works_for_longer_than_the_limit_is_left_alone(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(run_all, "IDLE_S", 2.0)
-    monkeypatch.setattr(run_all, "BUSY_S", 0.01)
-    works = "import time\nend = time.process_time() + 4\nwhile time.process_time() < end: pass\n"
-    child = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {works!r}], check=True)"
-    status, lines = _main(monkeypatch, capfd, Part("works", _program(child)))
+    status, lines = _main(monkeypatch, capfd, Part("works", _program("import time; time.sleep(2)")))
     assert status == 0, lines
+
+
+def test_cpu_time_is_that_of_a_process_and_its_children() -> None:
+    works = "import time\nwhile time.process_time() < 0.3: pass\n"
+    child = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {works!r}], check=True)"
+    waits = f"{works}{child}\nprint('done', flush=True); sys.stdin.read()"
+    with subprocess.Popen(
+        _program(waits), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "done\n"
+        assert run_all._cpu_time(process.pid) > 0.5  # it counts in steps of 10 ms
+        process.communicate("")
