@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 from emulated_process import shell
-from planted_mistakes import MISTAKES, Mistake
+from planted_mistake import Mistake
+from planted_mistakes import MISTAKES
 
 from op_builder.toolchain.torch_install import find_torch_npu
 
