@@ -1,6 +1,8 @@
 #include "emulator/aclnn/schema_operation.h"
 
 #include <algorithm>
+#include <functional>
+#include <future>
 #include <memory>
 
 namespace ascend_emulator {
@@ -87,12 +89,8 @@ bool needs_a_cast(const Operation& operation, const Arguments& arguments) {
                        [&](const Captured& value) { return category_of(value) > own; });
 }
 
-}  // namespace
-
-std::string why_dtypes_do_not_fit(const Operation& operation, const Arguments& arguments) {
-    if (!needs_a_cast(operation, arguments)) {
-        return "";
-    }
+/// Run a row on tensors without elements; return ATen's message if it refuses their dtypes.
+std::string why_refused_without_elements(const Operation& operation, const Arguments& arguments) {
     Operands operands = operands_of(operation, arguments);
     for (Value& value : operands.inputs) {
         if (auto* tensor = std::get_if<Tensor>(&value); tensor != nullptr && tensor->defined()) {
@@ -107,6 +105,18 @@ std::string why_dtypes_do_not_fit(const Operation& operation, const Arguments& a
         return message.substr(0, message.find('\n'));  // without ATen's stack
     }
     return "";
+}
+
+}  // namespace
+
+std::string why_dtypes_do_not_fit(const Operation& operation, const Arguments& arguments) {
+    if (!needs_a_cast(operation, arguments)) {
+        return "";
+    }
+    // ATen is called without autograd, which stays off in the thread: the caller's needs it.
+    return std::async(std::launch::async, why_refused_without_elements, std::cref(operation),
+                      std::cref(arguments))
+        .get();
 }
 
 MatchedSchema::MatchedSchema(const Operation& operation, const std::vector<Value>& inputs)
