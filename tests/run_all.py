@@ -26,9 +26,10 @@ ROOT = Path(__file__).resolve().parents[1]
 PYTHON = sys.executable
 CXX_FOLDERS = ("csrc", "benchmarks", "tests", "examples")
 MARKDOWN = ("csrc", "docs", "examples", *sorted(file.name for file in ROOT.glob("*.md")))
-#: A part is taken to hang if it uses less than BUSY_S of CPU time in IDLE_S. Its whole time has no
+#: A part is taken to hang if it uses less than BUSY_S of CPU time in IDLE_S, in which polls of POLL_S
+#: are counted: a clock would run on while this process waits for a CPU. Its whole time has no
 #: limit, since that depends on what else the machine does.
-IDLE_S, BUSY_S, GRACE_S = 900.0, 2.0, 60.0
+IDLE_S, BUSY_S, GRACE_S, POLL_S = 900.0, 2.0, 60.0, 10.0
 EMULATED = ("tests/acl", "tests/emulator", "tests/npu_ops", "tests/integration")
 
 
@@ -128,14 +129,15 @@ def _status(command: Sequence[str]) -> int:
     For example, pytest-xdist may wait for ever after a test that ended its worker.
     """
     with subprocess.Popen(command, cwd=ROOT) as child:
-        used, since = 0.0, time.monotonic()
-        while time.monotonic() - since < IDLE_S:
+        used, idle = 0.0, 0.0
+        while idle < IDLE_S:
             try:
-                return child.wait(min(10.0, IDLE_S))
+                return child.wait(POLL_S)
             except subprocess.TimeoutExpired:
                 now = _cpu_time(child.pid)
+            idle += POLL_S
             if abs(now - used) >= BUSY_S:
-                used, since = now, time.monotonic()
+                used, idle = now, 0.0
         for number in (signal.SIGINT, signal.SIGKILL):
             sys.stdout.write(f"did nothing for {IDLE_S:g} s: {number.name}\n")
             sys.stdout.flush()

@@ -102,6 +102,7 @@ def ready(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     file = tmp_path / "ready"
     busy = itertools.count(1)
     monkeypatch.setattr(run_all, "IDLE_S", 0.3)
+    monkeypatch.setattr(run_all, "POLL_S", 0.1)
     monkeypatch.setattr(run_all, "BUSY_S", 0.5)
     monkeypatch.setattr(run_all, "_cpu_time", lambda _: 0.0 if file.exists() else next(busy))
     return file
