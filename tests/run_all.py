@@ -26,9 +26,9 @@ ROOT = Path(__file__).resolve().parents[1]
 PYTHON = sys.executable
 CXX_FOLDERS = ("csrc", "benchmarks", "tests", "examples")
 MARKDOWN = ("csrc", "docs", "examples", *sorted(file.name for file in ROOT.glob("*.md")))
-#: A part is taken to hang if it uses less than BUSY_S of CPU time in IDLE_S, in which polls of POLL_S
-#: are counted: a clock would run on while this process waits for a CPU. Its whole time has no
-#: limit, since that depends on what else the machine does.
+#: A part is taken to hang if it uses less than BUSY_S of CPU time in IDLE_S, in which polls of
+#: POLL_S are counted: a clock would run on while this process waits for a CPU. Its whole time has
+#: no limit, since that depends on what else the machine does.
 IDLE_S, BUSY_S, GRACE_S, POLL_S = 900.0, 2.0, 60.0, 10.0
 EMULATED = ("tests/acl", "tests/emulator", "tests/npu_ops", "tests/integration")
 
