@@ -64,13 +64,16 @@ def until_queued(call: Call, count: int) -> Sampler:
     return sample
 
 
+def _half(*shape: int) -> torch.Tensor:
+    return torch.randn(shape, dtype=torch.float16).to("npu")
+
+
 def _rms_norm() -> dict[str, Call]:
     import torch_npu  # type: ignore[import-not-found,import-untyped,unused-ignore]
 
     from ascend_ops import rms_norm
 
-    x = torch.randn(4, 64, dtype=torch.float16).npu()  # type: ignore[attr-defined]
-    weight = torch.randn(64, dtype=torch.float16).npu()  # type: ignore[attr-defined]
+    x, weight = _half(4, 64), _half(64)
 
     def ours() -> Any:
         return rms_norm(x, weight, 1e-6)
@@ -83,10 +86,6 @@ def _rms_norm() -> dict[str, Call]:
         return torch_npu.npu_rms_norm(x, weight, 1e-6)[0]
 
     return _agreeing({OURS: ours, _DRAINING: draining, _TORCH_NPU: theirs})
-
-
-def _half(*shape: int) -> torch.Tensor:
-    return torch.randn(shape, dtype=torch.float16).to("npu")
 
 
 def _add_rms_norm() -> dict[str, Call]:
@@ -154,8 +153,7 @@ def _flash_attention() -> dict[str, Call]:
 
     from ascend_ops import flash_attention
 
-    shape = (1, 2, 16, 64)
-    query, key, value = (torch.randn(shape).half().npu() for _ in range(3))  # type: ignore[attr-defined]
+    query, key, value = (_half(1, 2, 16, 64) for _ in range(3))
     mask = torch.ones(2048, 2048, dtype=torch.bool).triu(1).npu()  # type: ignore[attr-defined]
 
     def ours() -> Any:

@@ -25,21 +25,19 @@ class DirectCall:
 
     Args:
         overload: the op.
-        outputs: how many of the kernel's outputs :attr:`call` returns.
+        outputs: how many of the kernel's outputs :attr:`call` returns; 0 if it always returns None.
 
     Attributes:
         call: takes the op's arguments. Returns the first output, or a tuple of several; None if
             the dispatcher has to see the call, or if no call with arguments of the same dtypes,
             shapes, strides, devices and numbers is remembered.
         call_checked: takes arguments that have passed the op's checks. Returns what the op returns,
-            or None if the dispatcher has to see the call.
-        remember: takes arguments that have passed the checks, for :attr:`call`.
+            or None if the dispatcher has to see the call. Remembers them for :attr:`call`.
     """
 
     def __init__(self, overload: torch._ops.OpOverload, outputs: int) -> None:
         self.call: Callable[..., Any] = _nothing
         self.call_checked: Callable[..., Any] = _nothing
-        self.remember: Callable[..., None] = _nothing
         self._schema = overload._schema
         self._outputs = outputs
 
@@ -57,5 +55,5 @@ class DirectCall:
             logger.info("%s goes through torch's dispatcher: %s", self._schema.name, error)
             return
         types = tuple(str(argument.type) for argument in self._schema.arguments)
-        functions = library.bind(address, types, len(self._schema.returns), self._outputs)
-        self.call, self.call_checked, self.remember = functions
+        returns = len(self._schema.returns)
+        self.call, self.call_checked = library.bind(address, types, returns, self._outputs)

@@ -128,19 +128,17 @@ class Family:
         self.builder = builder
         self._lock = threading.RLock()
         self._stubs: torch.library.Library | None = None
-        self._names: list[str] = []
         self.direct_calls: dict[str, DirectCall] = {}
         self._kernels: _Kernels | None = None
 
     @property
     def ops(self) -> tuple[str, ...]:
         """The names of its ops."""
-        return tuple(self._names)
+        return tuple(self.direct_calls)
 
     def add(self, name: str, direct_call: DirectCall) -> None:
         """Make the first NPU call of the op ``name`` load the family."""
         with self._lock:
-            self._names.append(name)
             self.direct_calls[name] = direct_call
             if self._kernels is not None:  # an op of another module has loaded them
                 self._announce(name, self._kernels)
@@ -161,7 +159,7 @@ class Family:
         Warns once about every op that falls back to its reference implementation.
         """
         kernels = self._loaded_kernels()
-        return [kernels.implementation(name) for name in self._names]
+        return [kernels.implementation(name) for name in self.direct_calls]
 
     def is_ascend950(self) -> bool:
         """Return whether the kernels run on an Ascend 950; False if they cannot be used."""
@@ -176,7 +174,7 @@ class Family:
                     self._stubs._destroy()  # torch would warn about each kernel that replaces one
                     self._stubs = None
                 self._kernels = _Kernels.of(self.builder)
-                for name in self._names:
+                for name in self.direct_calls:
                     self._announce(name, self._kernels)
             return self._kernels
 
@@ -287,7 +285,6 @@ class NPUOp:
         add_rule(self.overload, sharding or replicated_only(self.name))
         self.reference = reference
         self._direct_call = DirectCall(self.overload, direct_outputs)
-        self._remembers = direct_outputs > 0
         if builder is not None:
             self.family = family_of(builder)
             self.family.add(self.name, self._direct_call)
@@ -306,8 +303,6 @@ class NPUOp:
             return self.overload(*arguments)
         result = self._direct_call.call_checked(*arguments)
         if result is not None:
-            if self._remembers:
-                self._direct_call.remember(*arguments)
             return result
         # torch's Python autograd kernel costs as much as the rest of the call: skip it if no
         # gradient is needed and no functorch transform is active.

@@ -36,7 +36,7 @@ class CommandLine:
         inputs: Other inputs, in their order: host sources, objects, libraries.
         output: The file of ``-o``, or None.
         stops: ``-c``, ``-E`` or ``-S``; "" links.
-        language: That of the last ``-x``, such as ``asc``; "" if there is none.
+        language: The value of the last ``-x`` flag, such as ``asc``; empty without that flag.
         arch: ``__NPU_ARCH__``.
         auto_sync: Whether the compiler inserts synchronisation (``--cce-auto-sync``).
         device_only: Whether only kernels are compiled, for a binary that a program loads

@@ -111,6 +111,14 @@ bool append_integers(PyObject* argument, Signature& signature) {
     return true;
 }
 
+/// Append whether there is a value, and the value by `append_value`.
+bool append_optional(bool (*append_value)(PyObject*, Signature&), PyObject* argument,
+                     Signature& signature) {
+    const bool has_value = argument != Py_None;
+    signature.push_back(static_cast<std::uint64_t>(has_value));
+    return !has_value || append_value(argument, signature);
+}
+
 /// Append the length and the bytes of a str, eight to a word.
 bool append_text(PyObject* argument, Signature& signature) {
     Py_ssize_t size = 0;
@@ -185,8 +193,7 @@ bool append_signature(Kind kind, PyObject* argument, Signature& signature) {
         case Kind::tensor:
             return append_tensor(argument, signature);
         case Kind::optional_tensor:
-            signature.push_back(static_cast<std::uint64_t>(argument != Py_None));
-            return argument == Py_None || append_tensor(argument, signature);
+            return append_optional(append_tensor, argument, signature);
         case Kind::number:
             if (!PyFloat_CheckExact(argument)) {
                 return false;
@@ -205,8 +212,7 @@ bool append_signature(Kind kind, PyObject* argument, Signature& signature) {
         case Kind::integers:
             return append_integers(argument, signature);
         case Kind::optional_integers:
-            signature.push_back(static_cast<std::uint64_t>(argument != Py_None));
-            return argument == Py_None || append_integers(argument, signature);
+            return append_optional(append_integers, argument, signature);
         case Kind::text:
             return append_text(argument, signature);
     }

@@ -117,6 +117,14 @@ PyObject* call_kernel(const Op& op, PyObject* const* arguments, std::uint64_t wa
     }
 }
 
+/// Let `call` know that the arguments of the current call passed the checks.
+void remember(Op& op) {
+    if (op.checked.size() >= most_signatures) {
+        op.checked.clear();
+    }
+    op.checked.insert(op.signature);
+}
+
 PyObject* call(PyObject* capsule, PyObject* const* arguments, Py_ssize_t count) {
     Op& op = op_of(capsule);
     if (!describe(op, arguments, count) || op.checked.count(op.signature) == 0) {
@@ -130,18 +138,10 @@ PyObject* call_checked(PyObject* capsule, PyObject* const* arguments, Py_ssize_t
     if (!describe(op, arguments, count)) {
         Py_RETURN_NONE;
     }
-    return call_kernel(op, arguments, op.outputs);
-}
-
-PyObject* remember(PyObject* capsule, PyObject* const* arguments, Py_ssize_t count) {
-    Op& op = op_of(capsule);
-    if (describe(op, arguments, count)) {
-        if (op.checked.size() >= most_signatures) {
-            op.checked.clear();
-        }
-        op.checked.insert(op.signature);
+    if (op.wanted > 0) {
+        remember(op);
     }
-    Py_RETURN_NONE;
+    return call_kernel(op, arguments, op.outputs);
 }
 
 using FastCall = PyObject* (*)(PyObject*, PyObject* const*, Py_ssize_t);
@@ -156,8 +156,8 @@ PyMethodDef methods[] = {
            "Return the kernel's first outputs; None if the dispatcher has to see the call, or if "
            "no call with this signature is remembered."),
     method("call_checked", call_checked,
-           "Return all of the kernel's outputs; None if the dispatcher has to see the call."),
-    method("remember", remember, "Remember that these arguments passed the checks."),
+           "Return all of the kernel's outputs, for arguments that passed the checks, and remember "
+           "them for call; None if the dispatcher has to see the call."),
 };
 
 void destroy(PyObject* capsule) { delete &op_of(capsule); }
@@ -200,17 +200,16 @@ PyObject* bind(PyObject* /*module*/, PyObject* arguments) {
         delete op;
         return nullptr;
     }
-    PyObject* const functions =
-        Py_BuildValue("(NNN)", PyCFunction_New(&methods[0], capsule),
-                      PyCFunction_New(&methods[1], capsule), PyCFunction_New(&methods[2], capsule));
+    PyObject* const functions = Py_BuildValue("(NN)", PyCFunction_New(&methods[0], capsule),
+                                              PyCFunction_New(&methods[1], capsule));
     Py_DECREF(capsule);
     return functions;
 }
 
 PyMethodDef module_methods[] = {
     {"bind", bind, METH_VARARGS,
-     "bind(address, types, outputs, wanted) -> (call, call_checked, remember): the functions of "
-     "one op, whose boxed kernel has this address."},
+     "bind(address, types, outputs, wanted) -> (call, call_checked): the functions of one op, "
+     "whose boxed kernel has this address. Calls are remembered if wanted is not 0."},
     {nullptr, nullptr, 0, nullptr},
 };
 
