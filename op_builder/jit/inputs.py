@@ -18,7 +18,10 @@ from ..recipe.spec import HEADER, BuildSpec
 from ..system import thin_archive
 from .depfile import parse_depfile, parse_linker_list, unescaped
 
-_INCLUDED_BY_ASSEMBLER = re.compile(rb"\.incbin\b|\"\s*\.include\b")
+# Directives may have capitals. ``.include(`` is the call of a function of that name.
+_INCLUDED_BY_ASSEMBLER = re.compile(
+    rb"\.incbin\b|\"\s*\.include\b|\\[nt]\s*\.include\b|\.include\s*\\?[\"']", re.IGNORECASE
+)
 # GNU ld prints members of archives as (archive)member, the others as archive(member). GNU ld
 # before 2.35 prints a library as -lname (path).
 _FORMS = (r"^\((.+)\)[^()]+$", r"^-l\S+ \((.+)\)$", r"^(.+)\([^()]+\)$")

@@ -19,7 +19,11 @@ from ..system.failures import kind_of
 from ..toolchain.identity import Compiler
 from .inputs import Inputs
 
-_CONDITION = re.compile(rb"__has_(?:include|include_next|embed)\s*\(\s*([<\"][^>\"\n]+|\w)")
+# The second form is a macro that stands for the operator: its names are computed, too.
+_CONDITION = re.compile(
+    rb"__has_(?:include|include_next|embed)\s*\(\s*([<\"][^>\"\n]+|\w)"
+    rb"|define[ \t]+\w+[ \t]+(_)_has_(?:include|include_next|embed)\b(?!\s*\()"
+)
 # A macro's argument, and a macro that stands for a header.
 _HEADER = re.compile(rb"(?:\(|define\s+\w+|-D\w+=)\s*[<\"]([\w./+-]+)[>\"]")
 _SEARCHED = re.compile(r"^ (\S.*?)(?: \(framework directory\))?$", re.MULTILINE)
@@ -85,7 +89,7 @@ def _conditions(spec: BuildSpec, read: Iterable[str]) -> Iterator[str]:
     computed = False
     for content in contents:
         if b"__has_" in content:
-            for name in _CONDITION.findall(content):
+            for name in map(b"".join, _CONDITION.findall(content)):
                 if name[:1] in b'<"':
                     yield os.fsdecode(name[1:])
                 else:

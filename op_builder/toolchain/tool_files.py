@@ -100,6 +100,8 @@ def find_tools(command: Sequence[str], environ: Mapping[str, str], family: str) 
     else:
         _add_program("as", command, environ, folders, found)
         _add_clang_linker(command, environ, folders, found)
+        found.absent += _of_target(command, environ, folders)
+    found.absent += _behind_prefixes(command, family)
     _add_behind_scripts(environ, found)
     _add_libraries(environ, found)
     found.files = list(dict.fromkeys(found.files))
@@ -211,6 +213,34 @@ def _add_clang_linker(
     plugin = f"{os.path.dirname(found.programs['driver'])}/{_CLANG_PLUGIN}"  # noqa: PTH120
     if os.path.isfile(plugin):  # noqa: PTH113
         found.add("lto plugin", os.path.normpath(plugin))
+
+
+def _of_target(
+    command: Sequence[str], environ: Mapping[str, str], folders: Sequence[str]
+) -> list[str]:
+    """Return the missing paths of programs that Clang prefers: ``x86_64-pc-linux-gnu-ld``.
+
+    One in the last folder of PATH is preferred to ``ld`` in the first.
+    """
+    target = _print(command, environ, "-dumpmachine")
+    names = [f"{target}-{name}" for name in ("as", _linker_name(command))]
+    places = [*folders, *search_path(environ)]
+    return [path for path in _paths(places, names) if not os.path.lexists(path)]
+
+
+def _paths(folders: Sequence[str], names: Sequence[str]) -> list[str]:
+    return [f"{folder}/{name}" for folder in dict.fromkeys(folders) for name in names]
+
+
+def _behind_prefixes(command: Sequence[str], family: str) -> list[str]:
+    """Return the missing programs behind ``-B``, whose value may be the beginning of a name."""
+    programs = _GCC_PROGRAMS if family == "gcc" else ("as", "ld")
+    names = dict.fromkeys([*programs, _linker_name(command)])
+    following = [*command[1:], ""]
+    pairs = zip(command, following, strict=True)
+    prefixes = [word[2:] or after for word, after in pairs if word.startswith("-B")]
+    paths = [f"{prefix}{name}" for prefix in prefixes for name in names]
+    return [path for path in paths if not os.path.lexists(path)]
 
 
 def _add_behind_scripts(environ: Mapping[str, str], found: ToolFiles) -> None:

@@ -58,6 +58,16 @@ def test_a_changed_assembler_behind_the_prefix_in_cxx_is_seen(
     assert found[3].entry == found[0].entry
 
 
+def test_an_assembler_whose_name_begins_with_the_prefix_in_cxx_is_seen(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    environ = {"CXX": f"g++ -B{tmp_path}/cross-"}
+    before = sandbox.load(**environ)
+    altered(real("as"), tmp_path / "cross-as", b"\0")
+
+    assert sandbox.load(**environ).entry != before.entry
+
+
 @pytest.mark.parametrize("flag", ["-MMD", "-wrapper", "-B/opt", "-specs=nosys.specs"])
 def test_a_flag_whose_files_cannot_be_known_is_refused_by_name(sandbox: Sandbox, flag: str) -> None:
     sandbox.edit("answer.py", '"-DADDEND=0"', f'"-DADDEND=0", {flag!r}, "env"')

@@ -76,10 +76,13 @@ def test_a_header_that_appears_in_a_folder_of_cpath(sandbox: Sandbox, tmp_path: 
 
 
 @pytest.mark.parametrize(
-    "condition", ["__has_include(<extra.h>)", '__has_include("extra.h")', "HAS(<extra.h>)"]
+    "condition",
+    ["__has_include(<extra.h>)", '__has_include("extra.h")', "HAS(<extra.h>)", "ALIAS(<extra.h>)"],
 )
 def test_a_file_that_has_include_looks_for(sandbox: Sandbox, condition: str) -> None:
-    text = f"#define HAS(x) __has_include(x)\n#if {condition}\n{ANSWER} {{ return 2; }}\n"
+    macros = {"HAS": "#define HAS(x) __has_include(x)", "ALIAS": "#define ALIAS __has_include"}
+    macro = macros.get(condition.partition("(")[0], "")
+    text = f"{macro}\n#if {condition}\n{ANSWER} {{ return 2; }}\n"
     write(sandbox.project / "answer.cpp", f"{text}#else\n{ANSWER} {{ return 1; }}\n#endif\n")
     header = sandbox.project / "include/extra.h"
 

@@ -158,6 +158,26 @@ def test_a_program_that_appears_earlier_on_path_is_used_and_keyed(
     assert sandbox.load(**place).entry == before.entry
 
 
+@pytest.mark.skipif(shutil.which("clang++") is None, reason="clang++ is not installed")
+def test_a_linker_named_after_the_target_of_clang_that_appears_is_used_and_keyed(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    """Clang prefers ``x86_64-pc-linux-gnu-ld``, even in the last folder of PATH, to ``ld``."""
+    command = ["clang++", "-dumpmachine"]
+    target = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    (tmp_path / "bin").mkdir()
+    place = {"CXX": "clang++", "PATH": f"{os.environ['PATH']}:{tmp_path / 'bin'}"}
+    before = sandbox.load(**place)
+    make_program(
+        tmp_path / f"bin/{target}-ld", f'#!/bin/sh\n: >{tmp_path}/ran\nexec {real("ld")} "$@"\n'
+    )
+    after = sandbox.load(**place)
+
+    assert (before.value, after.value) == (42, 42)
+    assert (tmp_path / "ran").exists()
+    assert after.entry != before.entry
+
+
 def test_a_link_that_is_switched_to_another_compiler_is_seen(
     sandbox: Sandbox, tmp_path: Path
 ) -> None:

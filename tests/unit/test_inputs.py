@@ -97,10 +97,22 @@ def test_a_missing_or_foreign_list_is_refused(
         read_inputs(spec, work(tmp_path / "work", **lists))
 
 
-def test_incbin_is_refused_if_the_assembler_lists_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "text",
+    [
+        r'asm(".incbin \"blob\"");',
+        r'asm(".INCBIN \"blob\"");',
+        r'asm(".include \"blob.s\"");',
+        r'asm("nop\n.include \"blob.s\"");',
+        r'asm("nop\n\t.include\t" NAME);',
+        'asm(R"(\n  .include "blob.s"\n)");',
+    ],
+)
+def test_incbin_is_refused_if_the_assembler_lists_nothing(tmp_path: Path, text: str) -> None:
     spec = cache_entries.spec(tmp_path / "source")
     folder = work(tmp_path / "work", compiled=COMPILED, linked=LINKED)
+    (tmp_path / "source/a.h").write_text('options.include("blob.s");', encoding="utf-8")
     read_inputs(spec, folder)
-    (tmp_path / "source/a.h").write_text('asm(".incbin \\"blob\\"");', encoding="utf-8")
+    (tmp_path / "source/a.h").write_text(text, encoding="utf-8")
     with pytest.raises(UnknownInputsError, match=r"source/a.h: error: \.incbin"):
         read_inputs(spec, folder)
