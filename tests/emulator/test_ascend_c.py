@@ -212,6 +212,7 @@ def test_a_builder_compiles_a_kernel_that_runs_between_the_ops_of_torch() -> Non
     assert done.stdout.split() == ["True", "True"], done.stderr
 
 
+@pytest.mark.long
 def test_a_kernel_for_another_architecture_is_refused() -> None:
     done = run(project(arch="dav-3510"))
     assert done.stdout.split() != ["True", "True"]

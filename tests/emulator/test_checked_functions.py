@@ -84,6 +84,7 @@ def test_the_opinfo_entries_are_right_and_call_what_they_check(mode, tmp_path):
     assert not_called == {}
 
 
+@pytest.mark.long
 def test_the_tests_pass_and_call_what_they_check(tmp_path):
     """Processes that a test starts count as part of it, so that each writes its own trace."""
     done = outside(

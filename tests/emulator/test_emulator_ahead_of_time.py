@@ -33,6 +33,7 @@ def run(*command: str, cwd: Path, **variables: str) -> str:
     return done.stdout
 
 
+@pytest.mark.long
 def test_the_wheel_emulates_without_a_compiler_and_with_jit_forbidden(tmp_path: Path) -> None:
     source, site = tmp_path / "source", tmp_path / "site"
     ignore = shutil.ignore_patterns(".git", ".venv", "build", "prebuilt", "*.egg-info", ".*_cache")

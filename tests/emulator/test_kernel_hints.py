@@ -46,6 +46,7 @@ def test_a_kernel_without_such_places_has_no_hint() -> None:
     assert hints(GOOD) == []
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("change", "count", "expected"),
     [

@@ -6,6 +6,7 @@ import importlib.metadata
 import re
 from pathlib import Path
 
+import pytest
 from emulated_process import outside
 from tutorials import TUTORIALS, write_files
 
@@ -36,6 +37,7 @@ def test_the_op_of_the_tutorial_passes_its_test(tmp_path: Path) -> None:
     assert "1 passed" in output
 
 
+@pytest.mark.long
 def test_the_mistake_of_the_tutorial_is_reported(tmp_path: Path) -> None:
     write_files(PAGE, tmp_path)
     kernel = tmp_path / "squared_relu.asc"

@@ -31,6 +31,7 @@ pytestmark = [
 ]
 
 
+@pytest.mark.long
 @pytest.mark.skipif(shutil.which("valgrind") is None, reason="needs valgrind")
 @pytest.mark.parametrize("case", THOUSANDS)
 def test_a_thousand_cycles_lose_nothing_that_valgrind_sees(programs, case):

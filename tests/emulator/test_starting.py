@@ -141,6 +141,7 @@ def test_the_report_points_to_it_if_cann_is_missing():
     assert "ascend-ops emulate -- python ..." in " ".join(done.stdout.split())
 
 
+@pytest.mark.long
 def test_what_a_failed_call_leaves_is_not_blamed_on_the_program():
     done = run("import torch; print(torch.zeros(4).npu()[torch.tensor([7]).npu()])")
     assert "aclnnIndex: index 7 is out of bounds" in done.stderr

@@ -51,6 +51,7 @@ def test_losses_equal_those_without_deepspeed(name: str, one_rank_results: dict[
     check(name, one_rank_results[name], reference(name))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("rank", [0, 1])
 @pytest.mark.parametrize("name", TWO_RANKS)
 def test_losses_of_two_ranks(

@@ -15,6 +15,7 @@ PROGRAM = str(Path(__file__).with_name("deepspeed_quantized_program.py"))
 NAMES = ["3,fp16,AdamW", "3,bf16,AdamW"]
 
 
+@pytest.mark.long
 def test_losses_with_quantized_weights_are_close_to_those_without(tmp_path: Path) -> None:
     launcher = str(Path(sys.executable).with_name("deepspeed"))
     port = one_rank()["MASTER_PORT"]

@@ -64,6 +64,7 @@ def check(name: str, function: str, found: dict[str, Any], wanted: list[float]) 
         assert found["client_steps"] == [STEPS]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ONE_RANK)
 def test_losses_equal_those_without_deepspeed(name: str, one_rank_results: dict[str, Any]) -> None:
     check(name, ONE_RANK[name], one_rank_results[name], reference(name))

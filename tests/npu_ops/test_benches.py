@@ -14,6 +14,7 @@ pytestmark = pytest.mark.skipif(find_torch_npu() is None, reason="torch_npu is n
 RUN = "from ascend_ops.cli.main import run; run()"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("command", "cases", "peers"),
     [

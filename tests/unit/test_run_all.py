@@ -169,3 +169,18 @@ def test_cpu_time_is_that_of_a_process_and_its_children() -> None:
         assert process.stdout.readline() == "done\n"
         assert run_all._cpu_time(process.pid) > 0.5  # it counts in steps of 10 ms
         process.communicate("")
+
+
+def test_files_with_a_long_test_come_first_and_stay_whole(tmp_path: Path) -> None:
+    """Run a copy of tests/conftest.py: files a, b, c, of which b has a test that is marked."""
+    here = Path(run_all.__file__).parent
+    for name in ("conftest.py", "user_folders.py"):
+        (tmp_path / name).write_text((here / name).read_text("utf-8"), encoding="utf-8")
+    (tmp_path / "pytest.ini").write_text("[pytest]\nmarkers = long\n", encoding="utf-8")
+    two = "import pytest\n\ndef test_one(): pass\n\n{mark}def test_two(): pass\n"
+    for name, mark in (("a", ""), ("b", "@pytest.mark.long\n"), ("c", "")):
+        (tmp_path / f"test_{name}.py").write_text(two.format(mark=mark), encoding="utf-8")
+    command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    files = [line[: len("test_b.py")] for line in done.stdout.splitlines() if "::" in line]
+    assert files == ["test_b.py"] * 2 + ["test_a.py"] * 2 + ["test_c.py"] * 2
