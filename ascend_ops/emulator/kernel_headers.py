@@ -22,6 +22,7 @@ _FORWARDED: tuple[tuple[str, str], ...] = (
         kernel_log.h kernel_macros.h kernel_operator_atomic_intf.h kernel_operator_intf.h
         kernel_operator_block_sync_intf.h kernel_operator_data_copy_intf.h
         kernel_operator_dump_tensor_intf.h kernel_operator_fixpipe_intf.h
+        kernel_operator_coord.h kernel_operator_layout.h
         kernel_operator_list_tensor_intf.h kernel_operator_mm_intf.h kernel_struct_data_copy.h
         kernel_tensor.h kernel_tpipe.h kernel_type.h kernel_utils.h kernel_vec_intf.h
         basic_api/kernel_basic_intf.h basic_api/kernel_cube_intf.h basic_api/kernel_vec_intf.h
@@ -44,6 +45,8 @@ _FORWARDED: tuple[tuple[str, str], ...] = (
         adv_api/quantization/quantize.h
         adv_api/reduce/reduce.h adv_api/reduce/sum.h adv_api/sort/sort.h adv_api/sort/topk.h
         adv_api/activation/sigmoid.h adv_api/normalization/layernorm.h
+        lib/normalization/welfordupdate.h lib/normalization/welfordfinalize.h
+        adv_api/normalization/welfordupdate.h adv_api/normalization/welfordfinalize.h
         platform/platform_infos_def.h toolchain/slog.h
         ascendc/host_api/tiling/template_argument.h tiling/template_argument.h
         utils/tiling/template_argument.h

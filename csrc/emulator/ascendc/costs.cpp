@@ -113,7 +113,7 @@ constexpr Passes library_functions[] = {
      "CumSum "},
     {8,
      " Tanh Sinh Cosh Asinh Acosh Atanh Erf Erfc Gelu GeGLU Power SoftMax SimpleSoftMax "
-     "SoftmaxGrad LayerNorm RmsNorm "},
+     "SoftmaxGrad LayerNorm RmsNorm WelfordUpdate WelfordFinalize "},
     {16, " Sin Cos Tan Asin Acos Atan Lgamma SoftmaxFlashV2 LayerNormGrad TopK "},
 };
 

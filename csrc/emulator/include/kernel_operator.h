@@ -16,6 +16,7 @@
 #include "ascendc/hccl.h"
 #include "ascendc/launch.h"
 #include "ascendc/launch_function.h"
+#include "ascendc/layout.h"
 #include "ascendc/library.h"
 #include "ascendc/list_tensor.h"
 #include "ascendc/move.h"
@@ -40,3 +41,4 @@
 #include "ascendc/vector_data.h"
 #include "ascendc/vector_order.h"
 #include "ascendc/vector_reduce.h"
+#include "ascendc/welford.h"

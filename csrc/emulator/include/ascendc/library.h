@@ -229,6 +229,12 @@ void TopK(const LocalTensor<T>& dstValue, const LocalTensor<std::int32_t>& dstIn
     src.use(instruction, 0, std::uint64_t{rows} * inner * sizeof(T), false);
     dstValue.use(instruction, 0, std::uint64_t{rows} * padded(sizeof(T)) * sizeof(T), true);
     dstIndex.use(instruction, 0, std::uint64_t{rows} * padded(4) * 4, true);
+    if constexpr (isInitIndex) {
+        srcIndex.use(instruction, 0, inner * sizeof(std::int32_t), false);
+    }
+    if constexpr (isHasfinish) {
+        finish.use(instruction, 0, rows * sizeof(bool), false);
+    }
     for (std::uint32_t row = 0; row < rows; ++row) {
         const T* const values = src.data() + std::size_t{row} * inner;
         std::vector<std::int32_t> order(static_cast<std::size_t>(info.n));

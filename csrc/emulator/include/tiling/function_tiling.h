@@ -238,7 +238,22 @@ AICORE_TMP_SIZES(WelfordUpdate)
 AICORE_TMP_SIZES(Where)
 AICORE_TMP_SIZES(Xor)
 
-/// The temporary buffer of TopK for `outter` rows of `inner` elements.
+/// The temporary buffer of TopK: a value and an index per element, and room to merge them.
+template <class Mode>
+bool GetTopKMaxMinTmpSize(const platform_ascendc::PlatformAscendC& /*platform*/, std::int32_t inner,
+                          std::int32_t outter, bool /*isReuseSource*/, bool /*isInitIndex*/,
+                          Mode /*mode*/, bool /*isLargest*/, std::uint32_t dataTypeSize,
+                          std::uint32_t& maxValue, std::uint32_t& minValue) {
+    if (inner <= 0 || inner % 32 != 0 || outter <= 0 || (dataTypeSize != 2 && dataTypeSize != 4)) {
+        return false;
+    }
+    const auto elements = static_cast<std::uint32_t>(inner) * static_cast<std::uint32_t>(outter);
+    minValue = static_cast<std::uint32_t>(inner) * 16 + aicore::smallest_scratch;
+    maxValue = elements * 16 + aicore::smallest_scratch;
+    return true;
+}
+
+/// The tiling of TopK, from which the emulated function reads nothing.
 template <class... Arguments>
 bool TopKTilingFunc(Arguments&&... arguments) {
     auto all = std::forward_as_tuple(arguments...);
