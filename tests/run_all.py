@@ -178,6 +178,8 @@ def main() -> int:
     os.environ.setdefault("NO_MKDOCS_2_WARNING", "1")
     # Hundreds of processes import this project; without compiled modules each takes 0.9 s more.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    # A shell starts background jobs with SIGINT ignored, and so would each part be.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     parts = [part for name in sys.argv[1:] or GROUPS for part in GROUPS[name]()]
     outcomes = [run(part, f"{n}/{len(parts)}") for n, part in enumerate(parts, 1)]
     sys.stdout.write("\n=== summary\n" + "".join(f"{outcome}\n" for outcome in outcomes))

@@ -115,6 +115,7 @@ def test_a_file_of_another_kind_is_refused_before_anything_is_measured(tmp_path:
     )
 
 
+@pytest.mark.long
 def test_the_optimizers_are_measured_on_each_instruction_set_and_drawn(tmp_path: Path) -> None:
     file, folder = tmp_path / "optimizers.json", tmp_path / "plots"
     options = ["--case", "offload", "--json", str(file), "--plot", str(folder)]

@@ -151,6 +151,7 @@ def test_the_wheel_runs_in_a_fresh_environment_without_a_compiler(
     assert states["cpu_adam"] == "prebuilt"
 
 
+@pytest.mark.long
 def test_the_sdist_and_the_examples_are_installed_and_compile_in_a_fresh_environment(
     distributions: tuple[Path, Path], tmp_path: Path
 ) -> None:

@@ -244,6 +244,7 @@ def test_the_header_of_clang_is_that_of_one_place(project: Project) -> None:
     assert answer(other.build("third")) == 42
 
 
+@pytest.mark.long
 def test_with_the_real_torch(sandbox: Sandbox) -> None:
     """The second op refuses torch._C's classes if it has another pybind11 than torch."""
     at_once = "import torch, op_builder.jit.publish as p; p._SOURCES_THAT_PAY = 1"

@@ -68,6 +68,7 @@ ALL = [""]
 BITS = ["digest", "square_sums", "splits", "special"]
 
 
+@pytest.mark.long
 @needs_aarch64
 @pytest.mark.parametrize(
     ("cpu", "isas", "filters"),

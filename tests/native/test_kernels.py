@@ -55,6 +55,7 @@ def test_kernels_are_right_and_agree_bitwise(plain: str) -> None:
     assert all(len(each) == 1 for each in found.values()), plain
 
 
+@pytest.mark.long
 def test_no_error_that_sanitizers_see(plain: str, tmp_path: Path) -> None:
     target = Target(["g++"], kernel_flags=("-O1", *SANITIZE), test_flags=("-O0", *SANITIZE))
     assert digests(build_and_run(target, tmp_path)) == digests(plain)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -108,6 +110,15 @@ def ready(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     return file
 
 
+@pytest.fixture(params=[signal.default_int_handler, signal.SIG_IGN], ids=["caught", "ignored"])
+def interrupts(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Start with SIGINT as a terminal does, and ignored, as a shell starts background jobs."""
+    before = signal.signal(signal.SIGINT, request.param)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interrupts")
 def test_a_part_that_hangs_is_interrupted_and_the_next_one_runs(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], ready: Path
 ) -> None:
