@@ -17,6 +17,11 @@ _SPECS = ("-specs", "--specs")
 _PROFILES = ("-fprofile-use", "-fprofile-instr-use", "-fprofile-sample-use", "-fauto-profile")
 _LINKERS = ("-fuse-ld", "--ld-path")
 _PREFIXES = ("-B", "--prefix")
+_SETTINGS = ("--config", "--config-user-dir", "--config-system-dir")
+_OTHER_GCC = ("--gcc-toolchain", "-gcc-toolchain", "--gcc-install-dir", "--gcc-triple")
+_PLUGINS = ("-fplugin", "-fpass-plugin")
+# Compiled modules are made and found by the compiler; the lists of read files omit them.
+_MODULES = ("-fmodule", "-fcxx-modules", "-fimplicit-module", "-fprebuilt-", "-fbuiltin-module-map")
 # The linker lists objects and archives itself; they may be large.
 _LISTED = (b"\x7fELF", b"!<arch>", b"!<thin>")
 
@@ -71,8 +76,10 @@ def _candidates(word: str) -> Iterator[str]:
             yield part[1:]
         elif not part.startswith("-"):
             yield part
-        elif "=" in part:
-            yield part.partition("=")[2].removeprefix("@")
+        elif "=" in part:  # -fbasic-block-sections=list=/a/list, too
+            for index, sign in enumerate(part):
+                if sign == "=":
+                    yield part[index + 1 :].removeprefix("@")
         elif os.sep in part:  # -T/a/script
             yield part[part.index(os.sep) :]
 
@@ -107,6 +114,12 @@ def _refuse(word: str, following: str, resolve: Callable[[str], str], where: str
         reason = "the program that it names may run any other; set CXX to a wrapper script instead"
     elif word.startswith(_PREFIXES) and where != "CXX":
         reason = "it replaces the compiler's programs; add it to CXX instead"
+    elif (name in _SETTINGS or name in _OTHER_GCC) and where != "CXX":
+        reason = "it decides which programs and files the compiler uses; add it to CXX instead"
+    elif name in _PLUGINS and os.sep not in (value or following):
+        reason = "the plugin must be a path, since the folder of a name is the compiler's"
+    elif word.startswith(_MODULES):
+        reason = "compiled modules are not listed among the files that are read; include headers"
     elif name in _LINKERS and os.sep in value and not value.startswith(os.sep):
         reason = "the linker must be a name or an absolute path"
     elif name in _SPECS:

@@ -28,6 +28,7 @@ from op_builder.toolchain.flag_files import named_files
         "-Wl,@{file}",
         "-Xlinker --dynamic-list={file}",
         "-fsanitize-ignorelist={file}",
+        "-fbasic-block-sections=list={file}",
         "{file}",
     ],
 )
@@ -78,6 +79,16 @@ def test_what_the_linker_lists_is_not_hashed_twice(tmp_path: Path, magic: bytes)
         (["-specs", "nosys.specs"], "CXX", "absolute"),
         (["-fprofile-use={tmp}"], "cxx_args", "must be a file"),
         (["-specs={tmp}/specs"], "cxx_args", "%include"),
+        (["--config={tmp}/clang.cfg"], "cxx_args", "add it to CXX"),
+        (["--config", "{tmp}/clang.cfg"], "extra_ldflags", "add it to CXX"),
+        (["--config-user-dir={tmp}"], "cxx_args", "add it to CXX"),
+        (["--gcc-toolchain={tmp}"], "extra_ldflags", "add it to CXX"),
+        (["--gcc-install-dir={tmp}"], "cxx_args", "add it to CXX"),
+        (["-fplugin=annobin"], "cxx_args", "must be a path"),
+        (["-fplugin", "annobin"], "CXX", "must be a path"),
+        (["-fmodules"], "cxx_args", "include headers"),
+        (["-fmodules-ts"], "CXX", "include headers"),
+        (["-fprebuilt-module-path={tmp}"], "cxx_args", "include headers"),
     ],
 )
 def test_other_flags_are_refused_by_name(
@@ -92,5 +103,11 @@ def test_other_flags_are_refused_by_name(
 
 def test_usual_flags_name_no_files(tmp_path: Path) -> None:
     flags = ["-O3", f"-I{tmp_path}", "-DX=/etc/passwd", "-isystem", str(tmp_path), "-Wl,-z,defs"]
-    flags += [f"-ffile-prefix-map={tmp_path}=.", "-B"]
+    flags += [
+        f"-ffile-prefix-map={tmp_path}=.",
+        "-B",
+        "-fno-modules",
+        "-fplugin-arg-name-key=value",
+    ]
+    flags += ["--config", f"{tmp_path}/absent.cfg", f"--gcc-toolchain={tmp_path}"]
     assert named_files(flags, str, "CXX") == {}
