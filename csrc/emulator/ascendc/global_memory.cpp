@@ -1,6 +1,7 @@
 // Accesses of a launch to global memory: whether they stay inside live memory, and whether two
 // cores meet in the same bytes.
 #include <algorithm>
+#include <cstring>
 
 #include "ascendc/types.h"
 #include "emulator/ascendc/launch.h"
@@ -64,7 +65,7 @@ const LiveRange* Launch::find_live(const void* host) {
 }
 
 void* Launch::global(Core& core, const Instruction& instruction, const void* address,
-                     std::uint64_t bytes, bool writes) {
+                     std::uint64_t bytes, bool writes, const void* values) {
     void* const host = bytes_of(address);
     if (bytes == 0) {
         return host;
@@ -98,7 +99,9 @@ void* Launch::global(Core& core, const Instruction& instruction, const void* add
                     remember(instruction),
                     writes,
                     atomic,
-                    instruction.pipe == Pipe::s && !instruction.bypasses_cache};
+                    instruction.pipe == Pipe::s && !instruction.bypasses_cache,
+                    values != nullptr && !atomic && std::memcmp(host, values, bytes) == 0,
+                    static_cast<std::uint32_t>(spans_.size())};
     add_span(span);
     check_caches(core, span);
     return host;
@@ -114,7 +117,7 @@ void Launch::add_span(const Span& span) {
         Span& last = spans_[index];
         if (last.end == span.begin && last.core == span.core && last.tick == span.tick &&
             last.known == span.known && last.writes == span.writes && last.atomic == span.atomic &&
-            last.cached == span.cached) {
+            last.cached == span.cached && last.repeats == span.repeats) {
             last.end = span.end;
             return;
         }
@@ -131,6 +134,17 @@ bool Launch::are_ordered(const Span& first, const Span& second) const {
     return is_before(first, second) || is_before(second, first);
 }
 
+/// Whether the cube core of a block wrote the same for both vector cores. It does one after the
+/// other, so the bytes are right whichever was first: mixed samples of CANN rely on it.
+bool Launch::is_repeated(const Span& first, const Span& second) const {
+    const Span& later = first.number < second.number ? second : first;
+    const auto by_cube_core = [this](const Span& span) {
+        return span.writes && instruction(span.instruction).pipe == Pipe::fix;
+    };
+    return later.repeats && by_cube_core(first) && by_cube_core(second) &&
+           fibers_[first.core]->core->block == fibers_[second.core]->core->block;
+}
+
 void Launch::check_spans() {
     std::sort(spans_.begin(), spans_.end(),
               [](const Span& first, const Span& second) { return first.begin < second.begin; });
@@ -141,7 +155,8 @@ void Launch::check_spans() {
                    open.end());
         for (const Span* other : open) {
             if (other->core == span.core || (!other->writes && !span.writes) ||
-                (other->atomic && span.atomic) || are_ordered(*other, span)) {
+                (other->atomic && span.atomic) || are_ordered(*other, span) ||
+                is_repeated(*other, span)) {
                 continue;
             }
             const Span& writer = span.writes ? span : *other;
@@ -159,7 +174,8 @@ void Launch::check_spans() {
         }
         const bool repeats = !open.empty() && open.back()->core == span.core &&
                              open.back()->end >= span.end && open.back()->writes == span.writes &&
-                             open.back()->tick == span.tick && open.back()->atomic == span.atomic;
+                             open.back()->tick == span.tick && open.back()->atomic == span.atomic &&
+                             open.back()->repeats == span.repeats;
         if (!repeats) {
             open.push_back(&span);
         }

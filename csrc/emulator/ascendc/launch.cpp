@@ -241,8 +241,8 @@ void Core::end(const char* kind, const std::string& what, Site site) {
 }
 
 void* Core::global(const Instruction& instruction, const void* address, std::uint64_t bytes,
-                   bool writes) {
-    return launch->global(*this, instruction, address, bytes, writes);
+                   bool writes, const void* values) {
+    return launch->global(*this, instruction, address, bytes, writes, values);
 }
 
 void Core::clean_cache(const void* address) { launch->clean_cache(*this, address); }

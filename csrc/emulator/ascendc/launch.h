@@ -34,7 +34,9 @@ struct Span {
     std::uint32_t instruction;
     bool writes;
     bool atomic;
-    bool cached;  // by scalar code, through the data cache of the core
+    bool cached;           // by scalar code, through the data cache of the core
+    bool repeats;          // a cube core wrote, for a vector core, what was already there
+    std::uint32_t number;  // in the order in which they began
 };
 
 /// What a core tells others, and when, in the timeline.
@@ -87,7 +89,7 @@ class Launch {
     std::uint32_t remember(const Instruction& instruction);
     const Instruction& instruction(std::uint32_t id) const { return instructions_[id]; }
     void* global(Core& core, const Instruction& instruction, const void* address,
-                 std::uint64_t bytes, bool writes);
+                 std::uint64_t bytes, bool writes, const void* values);
     void clean_cache(const Core& core, const void* address);
     void report(const Core& core, const char* kind, const std::string& what, Site site);
     /// Whether this process has not hinted at this place of the kernel yet.
@@ -113,6 +115,7 @@ class Launch {
     void check_lines();
     void check_line(const Span& first, const Span& second);
     bool are_ordered(const Span& first, const Span& second) const;
+    bool is_repeated(const Span& first, const Span& second) const;
     void check_caches(const Core& core, const Span& span);
     void give_way(Fiber& fiber);
     void wait_in_block(Fiber& fiber, Site site);

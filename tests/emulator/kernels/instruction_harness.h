@@ -37,8 +37,8 @@ class Instructions {
     }
 
     template <class T>
-    __aicore__ LocalTensor<T> work(uint32_t begin = 0) {
-        return work_.GetWithOffset<T>(count, begin * count * sizeof(float));
+    __aicore__ LocalTensor<T> work(uint32_t begin = 0, uint32_t elements = count) {
+        return work_.GetWithOffset<T>(elements, begin * count * sizeof(float));
     }
 
     LocalTensor<float> x_;

@@ -137,9 +137,10 @@ class Core {
     /// Check an access to on-chip memory, and remember it. Ends the kernel if it leaves the space.
     void access(const Instruction& instruction, std::uint32_t address, std::uint64_t bytes,
                 bool writes, const Buffer* buffer, std::uint32_t generation);
-    /// Check an access to global memory and return the host address of its bytes.
+    /// Check an access to global memory and return the host address of its bytes. `values` are
+    /// what a cube core writes for a vector core, and otherwise null.
     void* global(const Instruction& instruction, const void* address, std::uint64_t bytes,
-                 bool writes);
+                 bool writes, const void* values = nullptr);
     /// DataCacheCleanAndInvalid: of the line at `address`, or of all lines if it is null.
     void clean_cache(const void* address);
     /// Write to global memory as the atomic mode wants.

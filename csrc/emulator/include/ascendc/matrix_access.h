@@ -99,11 +99,12 @@ template <class T>
 void write_block(const Instruction& instruction, const Matrix<T>& to, const Stored& stored,
                  Block block, const T* values) {
     const auto store = [&](std::uint64_t index, const T* from, std::uint64_t count) {
-        T* const target = to.span(instruction, index, count, true);
         if (to.place == Matrix<T>::Place::global) {
-            core->store_global(target, from, count * sizeof(T), element_of<T>());
+            const std::uint64_t bytes = count * sizeof(T);
+            void* const target = to.global.use(instruction, index, bytes, true, from);
+            core->store_global(target, from, bytes, element_of<T>());
         } else {
-            std::copy_n(from, count, target);
+            std::copy_n(from, count, to.span(instruction, index, count, true));
         }
     };
     if (stored.format != CubeFormat::NZ) {

@@ -257,10 +257,10 @@ class GlobalTensor {
     template <CacheRwMode mode = CacheRwMode::RW>
     void SetL2CacheHint(CacheMode /*mode*/) {}  // only the speed of a device depends on it
 
-    /// Note an access and return the host address of its first byte.
+    /// Note an access and return the host address of its first byte; `values` as in Core::global.
     void* use(const aicore::Instruction& instruction, std::uint64_t index, std::uint64_t bytes,
-              bool writes) const {
-        return aicore::core->global(instruction, address_ + index, bytes, writes);
+              bool writes, const void* values = nullptr) const {
+        return aicore::core->global(instruction, address_ + index, bytes, writes, values);
     }
 
   private:

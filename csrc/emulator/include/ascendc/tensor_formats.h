@@ -3,6 +3,7 @@
 
 #include <vector>
 
+#include "ascendc/vector_data.h"
 #include "ascendc/vector_engine.h"
 #include "kernel_tiling/kernel_tiling.h"
 
@@ -20,6 +21,40 @@ void rearrange(const Instruction& instruction, const LocalTensor<T>& to, const L
     for (std::uint64_t index = 0; index < count; ++index) {
         to.data()[place(index)] = source[index];
     }
+}
+
+/// Images [n, c, h * w] become [n, h * w, c], or the other way round.
+template <class T, class Params>
+void transpose_images(const LocalTensor<T>& dst, const LocalTensor<T>& src,
+                      const LocalTensor<std::uint8_t>& buffer, const Params& params, bool to_last,
+                      Site site) {
+    const std::uint64_t channels = params.cSize;
+    const std::uint64_t places = std::uint64_t{params.hSize} * params.wSize;
+    const std::uint64_t count = params.nSize * channels * places;
+    core->require(channels <= 4095 && places <= 4095, "range",
+                  "Transpose: cSize and hSize * wSize must be at most 4095", site);
+    core->require(places * sizeof(T) % 32 == 0, "alignment",
+                  "Transpose: hSize * wSize elements must be a multiple of 32 bytes", site);
+    if (count == 0) {
+        return;
+    }
+    const std::uint64_t parts = to_last ? channels + 2 : channels * 2 + 1;
+    const std::uint64_t needed = parts * (sizeof(T) == 1 ? 32 : 16) * 32;
+    if (buffer.GetSize() < needed) {
+        core->end("bounds",
+                  "Transpose: sharedTmpBuffer must have " + std::to_string(needed) +
+                      " bytes, got " + std::to_string(buffer.GetSize()),
+                  site);
+    }
+    const Instruction instruction{"Transpose", Pipe::v, site};
+    require_apart(instruction, dst, static_cast<std::uint32_t>(count), src,
+                  static_cast<std::uint32_t>(count));
+    const std::uint64_t rows = to_last ? channels : places;
+    const std::uint64_t columns = to_last ? places : channels;
+    rearrange(instruction, dst, src, count, [&](std::uint64_t index) {
+        const std::uint64_t image = index / (rows * columns), within = index % (rows * columns);
+        return image * rows * columns + within % columns * rows + within / columns;
+    });
 }
 
 template <class T>
@@ -173,6 +208,46 @@ void ConfusionTranspose(const LocalTensor<T>& dst, const LocalTensor<T>& src, Tr
                         const ConfusionTransposeTiling& tiling,
                         aicore::Site site = aicore::Site::here()) {
     Transpose<T>(dst, src, LocalTensor<std::uint8_t>(), type, tiling, site);
+}
+
+struct TransposeParamsExt {
+    constexpr TransposeParamsExt() = default;
+    constexpr TransposeParamsExt(std::uint16_t n, std::uint16_t c, std::uint16_t h, std::uint16_t w,
+                                 TransposeType type)
+        : nSize(n), cSize(c), hSize(h), wSize(w), transposeType(type) {}
+
+    std::uint16_t nSize = 0;
+    std::uint16_t cSize = 0;
+    std::uint16_t hSize = 0;
+    std::uint16_t wSize = 0;
+    TransposeType transposeType = TransposeType::TRANSPOSE_ND2ND_B16;
+};
+
+/// Transpose 16 x 16 elements of 16 bits, or n images between channels first and channels last.
+template <class T>
+void Transpose(const LocalTensor<T>& dst, const LocalTensor<T>& src,
+               const LocalTensor<std::uint8_t>& sharedTmpBuffer, const TransposeParamsExt& params,
+               aicore::Site site = aicore::Site::here()) {
+    static_assert(std::is_same_v<T, half> || std::is_same_v<T, float> ||
+                      (std::is_integral_v<T> && sizeof(T) <= 4),
+                  "Transpose of images has no instruction for this type");
+    const bool to_last = params.transposeType == TransposeType::TRANSPOSE_NCHW2NHWC;
+    if (params.transposeType == TransposeType::TRANSPOSE_ND2ND_B16) {
+        aicore::core->require(std::is_same_v<T, std::uint16_t>, "dtype",
+                              "Transpose: TRANSPOSE_ND2ND_B16 takes uint16_t only", site);
+        aicore::core->require(params.hSize == 16 && params.wSize == 16, "range",
+                              "Transpose: hSize and wSize of TRANSPOSE_ND2ND_B16 must be 16", site);
+        if constexpr (sizeof(T) == 2) {
+            Transpose<T>(dst, src, site);
+        }
+    } else if (to_last || params.transposeType == TransposeType::TRANSPOSE_NHWC2NCHW) {
+        aicore::transpose_images(dst, src, sharedTmpBuffer, params, to_last, site);
+    } else if (params.transposeType != TransposeType::TRANSPOSE_TYPE_NONE) {  // which does nothing
+        aicore::core->end("unsupported",
+                          "Transpose: TransposeParamsExt must have TRANSPOSE_ND2ND_B16, "
+                          "TRANSPOSE_NCHW2NHWC or TRANSPOSE_NHWC2NCHW",
+                          site);
+    }
 }
 
 }  // namespace AscendC

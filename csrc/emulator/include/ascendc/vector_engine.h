@@ -207,6 +207,21 @@ void require_vector_operand(const Instruction& instruction, const LocalTensor<T>
     tensor.require_aligned(instruction, block_bytes);
 }
 
+/// Report a result that lies in the same bytes of UB as something that the function reads.
+template <class To, class From>
+void require_apart(const Instruction& instruction, const LocalTensor<To>& to,
+                   std::uint32_t to_count, const LocalTensor<From>& from,
+                   std::uint32_t from_count) {
+    const std::uint64_t to_end = to.address() + std::uint64_t{to_count} * sizeof(To);
+    const std::uint64_t from_end = from.address() + std::uint64_t{from_count} * sizeof(From);
+    if (to.address() < from_end && from.address() < to_end) {
+        core->report("overlap",
+                     std::string(instruction.name) +
+                         ": the results must not lie in the bytes of the sources",
+                     instruction.site);
+    }
+}
+
 /// Note the blocks of an operand in which a lane is on.
 template <class T>
 void use_operand(const Instruction& instruction, const LocalTensor<T>& tensor, Operand operand,

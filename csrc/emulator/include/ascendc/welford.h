@@ -6,21 +6,6 @@
 
 namespace aicore {
 
-/// Report a result that lies in the same bytes of UB as something that the function reads.
-template <class To, class From>
-void require_apart(const Instruction& instruction, const AscendC::LocalTensor<To>& to,
-                   std::uint32_t to_count, const AscendC::LocalTensor<From>& from,
-                   std::uint32_t from_count) {
-    const std::uint64_t to_end = to.address() + std::uint64_t{to_count} * sizeof(To);
-    const std::uint64_t from_end = from.address() + std::uint64_t{from_count} * sizeof(From);
-    if (to.address() < from_end && from.address() < to_end) {
-        core->report("overlap",
-                     std::string(instruction.name) +
-                         ": the results must not lie in the bytes of the sources",
-                     instruction.site);
-    }
-}
-
 /// The length of the axis that Welford's functions take, which is whole blocks of 32 bytes.
 inline void require_welford_length(const Instruction& instruction, std::uint32_t length,
                                    std::uint32_t bytes) {
