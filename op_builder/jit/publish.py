@@ -6,6 +6,7 @@ import errno
 import logging
 import os
 import re
+import shutil
 import time
 from collections.abc import Mapping
 from datetime import datetime, timezone
@@ -147,6 +148,8 @@ def _build_in_first(plan: Plan, key: BuildKey, on_progress: ProgressListener | N
 def build_into(plan: Plan, layer: Layer, on_progress: ProgressListener | None = None) -> Entry:
     """Compile an op and publish it in ``layer``, for an ahead-of-time build.
 
+    If this user's cache has a build of the same content, that is copied.
+
     Args:
         plan: What to build.
         layer: The layer, which is created if it does not exist.
@@ -161,7 +164,27 @@ def build_into(plan: Plan, layer: Layer, on_progress: ProgressListener | None = 
         OSError: The layer cannot be written to.
     """
     layer.prepare()
-    return _build_in(layer, plan, plan.build_key(), on_progress)
+    key = plan.build_key()
+    return _copy_into(layer, plan, key) or _build_in(layer, plan, key, on_progress)
+
+
+def _copy_into(layer: Layer, plan: Plan, key: BuildKey) -> Entry | None:
+    """Publish a copy of what this user built earlier, but not of what was downloaded."""
+    found = plan.find().entry
+    if found is None or found.layer != "user" or found.is_downloaded:
+        return None
+    manifest = found.manifest
+    with store.staging(layer, plan.spec.name) as work:
+        try:
+            for name in store.files_of(manifest):
+                shutil.copyfile(found.path / name, work / name)
+        except FileNotFoundError:  # pruned in between
+            return None
+        if file_identity.digest_file(work / manifest.payload) != manifest.payload_digest:
+            return None
+        copy = store.publish(layer, key, work, manifest)
+    logger.info("copied %s from %s: %s", plan.spec.name, found.path, copy.path)
+    return copy
 
 
 def _build_in(

@@ -108,6 +108,33 @@ def test_prebuilt_op_works_without_a_compiler_wherever_the_package_is(
     assert sandbox.compiles == 1
 
 
+def test_an_ahead_of_time_build_copies_what_this_user_has_built(
+    sandbox: Sandbox, bare: dict[str, str]
+) -> None:
+    sandbox.load()
+    sandbox.load(first=BUILD_AHEAD)
+    assert sandbox.compiles == 1
+    loaded = sandbox.load(**bare)
+    assert loaded.value == 42
+    assert loaded.entry.is_relative_to(sandbox.project / "prebuilt")
+
+
+@pytest.mark.parametrize("change", ["source", "library"])
+def test_an_ahead_of_time_build_compiles_what_is_other_or_damaged(
+    sandbox: Sandbox, bare: dict[str, str], change: str
+) -> None:
+    cached = sandbox.load()
+    if change == "source":
+        file = sandbox.project / "answer.cpp"
+        file.write_text(file.read_text("utf-8") + "// edited\n", encoding="utf-8")
+    else:
+        library = cached.entry / "answer.so"
+        library.write_bytes(library.read_bytes() + b"more")
+    sandbox.load(first=BUILD_AHEAD)
+    assert sandbox.compiles == 2
+    assert sandbox.load(**bare).value == 42
+
+
 def test_a_truncated_prebuilt_library_is_rebuilt_if_there_is_a_compiler(
     sandbox: Sandbox, bare: dict[str, str]
 ) -> None:
