@@ -25,7 +25,6 @@ from .key import BuildKey
 from .layers import Layer
 from .store import entry_folders
 
-_PACKED = (MANIFEST, "build.ninja", "build.log")
 #: Limits of an archive; a library of this project has about 1 MB.
 MOST_MEMBERS = 100_000
 LARGEST_MEMBER = 1 << 30
@@ -62,7 +61,7 @@ def _add(tar: tarfile.TarFile, entry: Entry) -> Entry:
     if damage:
         raise CacheError(f"damaged entry cannot be packed: {damage}")
     place = PurePosixPath(*entry.path.parts[-(_DEPTH - 1) :])
-    for name in (entry.manifest.payload, *_PACKED):
+    for name in (*entry.manifest.files, MANIFEST):
         tar.add(entry.path / name, str(place / name), recursive=False)
     return entry
 
@@ -185,7 +184,7 @@ def _arrived(path: Path, staging: Path, archive: Path) -> Entry:
     )
     if path.relative_to(staging).parts != place.parts:
         damage = f"{path.relative_to(staging)} contains an entry that belongs in {place}"
-    unexpected = {file.name for file in path.iterdir()} ^ {manifest.payload, *_PACKED}
+    unexpected = {file.name for file in path.iterdir()} ^ {*manifest.files, MANIFEST}
     if unexpected:
         damage = f"{place}: missing or unexpected files: {', '.join(sorted(unexpected))}"
     if damage:

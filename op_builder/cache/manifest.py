@@ -61,6 +61,11 @@ class Manifest:
     linked: Mapping[str, str] = field(default_factory=dict)
     lookups: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def files(self) -> tuple[str, str, str]:
+        """The names of the entry's files beside the manifest, the library first."""
+        return (self.payload, "build.ninja", "build.log")
+
     def text(self) -> str:
         """Return the text of the manifest's file."""
         return json.dumps(asdict(self), indent=1, sort_keys=True)

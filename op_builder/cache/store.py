@@ -266,16 +266,11 @@ def move_into_place(
     raise CacheError(f"{target} cannot be published: other processes keep changing it")
 
 
-def files_of(manifest: Manifest) -> tuple[str, ...]:
-    """Return the names of an entry's files beside its manifest."""
-    return (manifest.payload, "build.ninja", "build.log")
-
-
 def _parcel(work: Path, manifest: Manifest, mode: int) -> Path:
     """Assemble the entry, and sync all of it to disk."""
     parcel = work / "entry"
     make_below(work, parcel, mode)
-    for name in files_of(manifest):
+    for name in manifest.files:
         (work / name).rename(parcel / name)
     write_file(parcel / MANIFEST, manifest.text().encode(), mode)
     for file in parcel.iterdir():

@@ -176,7 +176,7 @@ def _copy_into(layer: Layer, plan: Plan, key: BuildKey) -> Entry | None:
     manifest = found.manifest
     with store.staging(layer, plan.spec.name) as work:
         try:
-            for name in store.files_of(manifest):
+            for name in manifest.files:
                 shutil.copyfile(found.path / name, work / name)
         except FileNotFoundError:  # pruned in between
             return None

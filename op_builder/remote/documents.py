@@ -35,7 +35,6 @@ LARGEST_INDEX = 1 << 20
 LARGEST_DOCUMENT = 2 * LARGEST_MANIFEST
 LARGEST_FILE = 1 << 30
 _MOST_SIGNATURES = 64
-FILES_BESIDE_THE_LIBRARY = ("build.ninja", "build.log")
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _KEY = re.compile(r"[0-9a-f]{40}")
@@ -194,7 +193,7 @@ def parse_document(content: bytes) -> Document:
         raise ValueError("manifest must be a text")
     manifest = Manifest.parse(text.encode())
     files = _files(found["files"])
-    if files.keys() != {manifest.payload, *FILES_BESIDE_THE_LIBRARY} or len(files) != 3:
+    if files.keys() != {*manifest.files} or len(files) != 3:
         raise ValueError(f"files must be {manifest.payload}, build.ninja and build.log")
     library = files[manifest.payload]
     if (library.bytes, library.digest) != (manifest.payload_bytes, manifest.payload_digest):

@@ -205,7 +205,7 @@ def document_of(entry: Entry) -> Document:
     try:
         text = read_regular(entry.path / MANIFEST, LARGEST).decode("utf-8")
         manifest = Manifest.parse(text.encode())
-        names = (manifest.payload, *documents.FILES_BESIDE_THE_LIBRARY)
+        names = manifest.files
         files = {
             name: File((entry.path / name).stat().st_size, digest_file(entry.path / name))
             for name in names

@@ -17,8 +17,11 @@ _SPECS = ("-specs", "--specs")
 _PROFILES = ("-fprofile-use", "-fprofile-instr-use", "-fprofile-sample-use", "-fauto-profile")
 _LINKERS = ("-fuse-ld", "--ld-path")
 _PREFIXES = ("-B", "--prefix")
-_SETTINGS = ("--config", "--config-user-dir", "--config-system-dir")
-_OTHER_GCC = ("--gcc-toolchain", "-gcc-toolchain", "--gcc-install-dir", "--gcc-triple")
+# Clang's settings, and the GCC installation that it takes programs and libraries from.
+_CHOICES = (
+    *("--config", "--config-user-dir", "--config-system-dir"),
+    *("--gcc-toolchain", "-gcc-toolchain", "--gcc-install-dir", "--gcc-triple"),
+)
 _PLUGINS = ("-fplugin", "-fpass-plugin")
 # Compiled modules are made and found by the compiler; the lists of read files omit them.
 _MODULES = ("-fmodule", "-fcxx-modules", "-fimplicit-module", "-fprebuilt-", "-fbuiltin-module-map")
@@ -114,7 +117,7 @@ def _refuse(word: str, following: str, resolve: Callable[[str], str], where: str
         reason = "the program that it names may run any other; set CXX to a wrapper script instead"
     elif word.startswith(_PREFIXES) and where != "CXX":
         reason = "it replaces the compiler's programs; add it to CXX instead"
-    elif (name in _SETTINGS or name in _OTHER_GCC) and where != "CXX":
+    elif name in _CHOICES and where != "CXX":
         reason = "it decides which programs and files the compiler uses; add it to CXX instead"
     elif name in _PLUGINS and os.sep not in (value or following):
         reason = "the plugin must be a path, since the folder of a name is the compiler's"

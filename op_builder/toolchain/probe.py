@@ -94,7 +94,7 @@ def _probe_in(
         raise ValueError(f"is {family} {version}, but must be {wanted} or newer")
     lists = _try_link(command, environ, family)
     target = process.run([*command, "-dumpmachine"], env=environ, stdout_only=True).strip()
-    found = find_tools(command, environ, family)
+    found = find_tools(command, environ, family, target)
     for path, digest in files.items():
         found.content[f"file {path}"] = digest
         found.files.append(path)
@@ -122,7 +122,7 @@ def probe_linker(compiler: Compiler, choice: tuple[str, ...]) -> tuple[Compiler,
     """
     command, environ = (*compiler.command, *choice), compiler.environ
     lists = _try_link(command, environ, compiler.family)
-    found = find_tools(command, environ, compiler.family)
+    found = find_tools(command, environ, compiler.family, compiler.target)
     chosen = replace(
         compiler,
         tools=_version_lines(found, environ),

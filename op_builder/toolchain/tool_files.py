@@ -72,13 +72,16 @@ class ToolFiles:
         self.files.append(path)
 
 
-def find_tools(command: Sequence[str], environ: Mapping[str, str], family: str) -> ToolFiles:
+def find_tools(
+    command: Sequence[str], environ: Mapping[str, str], family: str, target: str
+) -> ToolFiles:
     """Return the programs that ``command`` runs.
 
     Args:
         command: The compiler's command.
         environ: The environment that compilers run in.
         family: ``gcc`` or ``clang``.
+        target: The machine triple that it compiles for.
 
     Raises:
         CommandError: The compiler cannot be run.
@@ -100,7 +103,7 @@ def find_tools(command: Sequence[str], environ: Mapping[str, str], family: str) 
     else:
         _add_program("as", command, environ, folders, found)
         _add_clang_linker(command, environ, folders, found)
-        found.absent += _of_target(command, environ, folders)
+        found.absent += _of_target(target, command, [*folders, *search_path(environ)])
     found.absent += _behind_prefixes(command, family)
     _add_behind_scripts(environ, found)
     _add_libraries(environ, found)
@@ -215,21 +218,14 @@ def _add_clang_linker(
         found.add("lto plugin", os.path.normpath(plugin))
 
 
-def _of_target(
-    command: Sequence[str], environ: Mapping[str, str], folders: Sequence[str]
-) -> list[str]:
+def _of_target(target: str, command: Sequence[str], folders: Sequence[str]) -> list[str]:
     """Return the missing paths of programs that Clang prefers: ``x86_64-pc-linux-gnu-ld``.
 
     One in the last folder of PATH is preferred to ``ld`` in the first.
     """
-    target = _print(command, environ, "-dumpmachine")
     names = [f"{target}-{name}" for name in ("as", _linker_name(command))]
-    places = [*folders, *search_path(environ)]
-    return [path for path in _paths(places, names) if not os.path.lexists(path)]
-
-
-def _paths(folders: Sequence[str], names: Sequence[str]) -> list[str]:
-    return [f"{folder}/{name}" for folder in dict.fromkeys(folders) for name in names]
+    paths = [f"{folder}/{name}" for folder in dict.fromkeys(folders) for name in names]
+    return [path for path in paths if not os.path.lexists(path)]
 
 
 def _behind_prefixes(command: Sequence[str], family: str) -> list[str]:

@@ -117,7 +117,7 @@ void Launch::add_span(const Span& span) {
         Span& last = spans_[index];
         if (last.end == span.begin && last.core == span.core && last.tick == span.tick &&
             last.known == span.known && last.writes == span.writes && last.atomic == span.atomic &&
-            last.cached == span.cached && last.repeats == span.repeats) {
+            last.cached == span.cached && last.unchanged == span.unchanged) {
             last.end = span.end;
             return;
         }
@@ -136,12 +136,12 @@ bool Launch::are_ordered(const Span& first, const Span& second) const {
 
 /// Whether the cube core of a block wrote the same for both vector cores. It does one after the
 /// other, so the bytes are right whichever was first: mixed samples of CANN rely on it.
-bool Launch::is_repeated(const Span& first, const Span& second) const {
+bool Launch::wrote_the_same(const Span& first, const Span& second) const {
     const Span& later = first.number < second.number ? second : first;
     const auto by_cube_core = [this](const Span& span) {
         return span.writes && instruction(span.instruction).pipe == Pipe::fix;
     };
-    return later.repeats && by_cube_core(first) && by_cube_core(second) &&
+    return later.unchanged && by_cube_core(first) && by_cube_core(second) &&
            fibers_[first.core]->core->block == fibers_[second.core]->core->block;
 }
 
@@ -156,7 +156,7 @@ void Launch::check_spans() {
         for (const Span* other : open) {
             if (other->core == span.core || (!other->writes && !span.writes) ||
                 (other->atomic && span.atomic) || are_ordered(*other, span) ||
-                is_repeated(*other, span)) {
+                wrote_the_same(*other, span)) {
                 continue;
             }
             const Span& writer = span.writes ? span : *other;
@@ -175,7 +175,7 @@ void Launch::check_spans() {
         const bool repeats = !open.empty() && open.back()->core == span.core &&
                              open.back()->end >= span.end && open.back()->writes == span.writes &&
                              open.back()->tick == span.tick && open.back()->atomic == span.atomic &&
-                             open.back()->repeats == span.repeats;
+                             open.back()->unchanged == span.unchanged;
         if (!repeats) {
             open.push_back(&span);
         }

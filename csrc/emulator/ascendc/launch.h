@@ -35,7 +35,7 @@ struct Span {
     bool writes;
     bool atomic;
     bool cached;           // by scalar code, through the data cache of the core
-    bool repeats;          // a cube core wrote, for a vector core, what was already there
+    bool unchanged;        // a cube core wrote, for a vector core, what was already there
     std::uint32_t number;  // in the order in which they began
 };
 
@@ -115,7 +115,7 @@ class Launch {
     void check_lines();
     void check_line(const Span& first, const Span& second);
     bool are_ordered(const Span& first, const Span& second) const;
-    bool is_repeated(const Span& first, const Span& second) const;
+    bool wrote_the_same(const Span& first, const Span& second) const;
     void check_caches(const Core& core, const Span& span);
     void give_way(Fiber& fiber);
     void wait_in_block(Fiber& fiber, Site site);
