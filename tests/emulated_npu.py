@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+from called_functions import TESTS
 from limits import HANG_SECONDS
 
 pytest_plugins: list[str] = []
 os.environ["TORCH_DEVICE_BACKEND_AUTOLOAD"] = "0"
-# The emulator reads its options once, when torch_npu is imported, which is before the tests fork.
+# torch_npu reads these when it is imported, which is before the tests fork.
 os.environ.setdefault("ASCEND_EMULATOR_DEVICES", "8")
 os.environ.setdefault("ASCEND_EMULATOR_HCCL_TIMEOUT_S", str(round(HANG_SECONDS)))
 
@@ -28,3 +32,27 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 @pytest.fixture(autouse=True)
 def user_folders() -> None:
     """Share one cache among all tests, since the emulator is built only once."""
+
+
+@pytest.fixture(autouse=True)
+def calls_its_functions(
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[None]:
+    """Fail a test that does not call the functions that ``called_functions.TESTS`` names.
+
+    Processes that the test starts count as part of it, so that each writes its own trace.
+    """
+    names = TESTS.get(request.node.nodeid.removeprefix("tests/"))
+    if names is None or request.config.getoption("npu") != "emulated":
+        yield
+        return
+    folder = tmp_path_factory.mktemp("traces")
+    monkeypatch.setenv("ASCEND_EMULATOR_TRACE_FILE", str(folder / "%p.json"))
+    yield
+    called = set()
+    for trace in Path(folder).glob("*.json"):
+        called |= set(re.findall(r'"name":"aclnn(\w+)"', trace.read_text(errors="replace")))
+    missing = sorted(set(names.split()) - called)
+    assert not missing, f"the test must call {missing}: see called_functions.py"

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import functools
+import json
 import os
 import re
+import select
 import subprocess
 import sys
+import tempfile
 import textwrap
 from pathlib import Path
 
@@ -13,6 +17,12 @@ from limits import HANG_SECONDS
 
 #: Text to put before a program of ``run``: the class HeldStream.
 HELD_STREAM = Path(__file__).with_name("held_stream.py").read_text(encoding="utf-8")
+_SERVER = Path(__file__).with_name("program_server.py")
+_MAIN = "from ascend_ops.cli.main import run; run()"
+_EMULATE = (sys.executable, "-c", _MAIN, "emulate")
+_READ_BY_IMPORTS = re.compile(
+    r"ASCEND_(HOME|TOOLKIT|OPP|EMULATOR_(SOC|HOME|\w+_VERSION))|(LD_LIBRARY|PYTHON)?PATH|(PY)?TORCH"
+)
 _OURS = re.compile(r"ASCEND_(HOME|TOOLKIT|OPP|EMULATOR)|LD_LIBRARY_PATH|PYTEST_")
 
 
@@ -22,20 +32,90 @@ def outside_environment(**variables: str) -> dict[str, str]:
     return {**kept, **variables}
 
 
-def run(
+def start(
     code: str, *, options: tuple[str, ...] = (), **variables: str
 ) -> subprocess.CompletedProcess[str]:
     """Run a program on the emulated NPU, as a user starts it, with options of ``emulate``."""
-    environ = {**os.environ, "TORCH_DEVICE_BACKEND_AUTOLOAD": "1", **variables}
-    command = [sys.executable, "-c", "from ascend_ops.cli.main import run; run()", "emulate"]
     return subprocess.run(
-        [*command, *options, "--", sys.executable, "-c", textwrap.dedent(code)],
-        env=environ,
+        [*_EMULATE, *options, "--", sys.executable, "-c", textwrap.dedent(code)],
+        env=_environment(variables),
         capture_output=True,
         text=True,
         timeout=HANG_SECONDS,
         check=False,
     )
+
+
+def run(code: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run a program on the emulated NPU in a new process that has imported torch and torch_npu.
+
+    The imports take longer than most programs, so the process is a fork of one that has done them.
+
+    Args:
+        code: The program.
+        variables: Its environment variables; none that the imports read.
+    """
+    read = [name for name in variables if _READ_BY_IMPORTS.match(name)]
+    assert not read, f"torch_npu has read {read} when it was imported: use start"
+    return _server().run(textwrap.dedent(code), _environment(variables))
+
+
+class _ProgramServer:
+    """The process that forks the programs; it ends with this one."""
+
+    def __init__(self, environment: dict[str, str]) -> None:
+        self._given = environment
+        self._process = subprocess.Popen(
+            [*_EMULATE, "--", sys.executable, str(_SERVER)],
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+
+    def run(self, code: str, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+        """Run a program and wait for its end."""
+        with tempfile.TemporaryDirectory() as folder:
+            stdout, stderr = Path(folder, "stdout"), Path(folder, "stderr")
+            stdout.touch()
+            stderr.touch()
+            request = {
+                "code": code,
+                "folder": str(Path.cwd()),
+                "changed": self._changed(environment),
+                "stdout": str(stdout),
+                "stderr": str(stderr),
+            }
+            status = self._answer(request)
+            return subprocess.CompletedProcess(code, status, stdout.read_text(), stderr.read_text())
+
+    def _changed(self, environment: dict[str, str]) -> dict[str, str | None]:
+        """Return the variables that differ from the server's; None stands for an absent one."""
+        names = self._given.keys() | environment.keys()
+        changed = {name: environment.get(name) for name in names}
+        return {name: value for name, value in changed.items() if self._given.get(name) != value}
+
+    def _answer(self, request: dict[str, object]) -> int:
+        requests, answers = self._process.stdin, self._process.stdout
+        assert requests is not None
+        assert answers is not None
+        requests.write(json.dumps(request).encode() + b"\n")
+        requests.flush()
+        if not select.select([answers], [], [], HANG_SECONDS)[0]:
+            _server.cache_clear()
+            self._process.kill()
+            raise subprocess.TimeoutExpired(str(request["code"]), HANG_SECONDS)
+        line = answers.readline()
+        assert line, f"{_SERVER.name} has ended with status {self._process.wait()}"
+        return int(line)
+
+
+@functools.cache
+def _server() -> _ProgramServer:
+    return _ProgramServer(_environment({}))
+
+
+def _environment(variables: dict[str, str]) -> dict[str, str]:
+    return {**os.environ, "TORCH_DEVICE_BACKEND_AUTOLOAD": "1", **variables}
 
 
 def outside(*command: str, **variables: str) -> subprocess.CompletedProcess[str]:
@@ -51,8 +131,7 @@ def outside(*command: str, **variables: str) -> subprocess.CompletedProcess[str]
 
 
 def ascend_ops(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    main = "from ascend_ops.cli.main import run; run()"
-    return outside("-c", main, *arguments, **variables)
+    return outside("-c", _MAIN, *arguments, **variables)
 
 
 def shell(command: str, folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:

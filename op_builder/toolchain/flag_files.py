@@ -25,6 +25,8 @@ _CHOICES = (
 _PLUGINS = ("-fplugin", "-fpass-plugin")
 # Compiled modules are made and found by the compiler; the lists of read files omit them.
 _MODULES = ("-fmodule", "-fcxx-modules", "-fimplicit-module", "-fprebuilt-", "-fbuiltin-module-map")
+# Puts the headers' text into what is written, and reads no module.
+_WRITES = "-fmodules-embed-all-files"
 # The linker lists objects and archives itself; they may be large.
 _LISTED = (b"\x7fELF", b"!<arch>", b"!<thin>")
 
@@ -121,7 +123,7 @@ def _refuse(word: str, following: str, resolve: Callable[[str], str], where: str
         reason = "it decides which programs and files the compiler uses; add it to CXX instead"
     elif name in _PLUGINS and os.sep not in (value or following):
         reason = "the plugin must be a path, since the folder of a name is the compiler's"
-    elif word.startswith(_MODULES):
+    elif word.startswith(_MODULES) and word != _WRITES:
         reason = "compiled modules are not listed among the files that are read; include headers"
     elif name in _LINKERS and os.sep in value and not value.startswith(os.sep):
         reason = "the linker must be a name or an absolute path"

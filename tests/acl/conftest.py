@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from emulated_npu import pytest_collection_modifyitems, user_folders
+from emulated_npu import calls_its_functions, pytest_collection_modifyitems, user_folders
 
-__all__ = ["pytest_collection_modifyitems", "user_folders"]
+__all__ = ["calls_its_functions", "pytest_collection_modifyitems", "user_folders"]

@@ -9,7 +9,7 @@ import functools
 import json
 from pathlib import Path
 
-from emulated_process import run
+from emulated_process import start
 
 _SOC = "Ascend950PR_9599"
 _PROGRAM = """
@@ -34,7 +34,7 @@ def outcomes(module: str) -> dict[str, str]:
     """Return "right" or the error of each case of a test file."""
     here = Path(__file__).resolve().parent
     folders = [str(here), str(here.parent)]
-    done = run(_PROGRAM.format(folders=folders, module=module), ASCEND_EMULATOR_SOC=_SOC)
+    done = start(_PROGRAM.format(folders=folders, module=module), ASCEND_EMULATOR_SOC=_SOC)
     lines = [line for line in done.stdout.splitlines() if line.startswith("OUTCOMES ")]
     assert lines, done.stderr[-3000:]
     found: dict[str, str] = json.loads(lines[0].removeprefix("OUTCOMES "))

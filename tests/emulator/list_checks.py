@@ -1,7 +1,7 @@
 """Print a JSON object: each emulated function that a test checks, with the test.
 
 ``ascend-ops emulate --coverage`` runs this program. The checks of aclnn functions are those that
-test_checked_functions.py proves; for the others, it is the first test file that names the function.
+test_checked_functions.py lists; for the others, it is the first test file that names the function.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent)]
 
 checked_by_opinfo = import_module("checked_by_opinfo")
-checked_by_tests = import_module("checked_by_tests")
+called_functions = import_module("called_functions")
 
 
 def aclnn_checks() -> dict[str, str]:
@@ -25,7 +25,7 @@ def aclnn_checks() -> dict[str, str]:
     for file in sorted(HERE.glob("test_direct_*.py")):
         for name in import_module(file.stem).CHECKED:
             found.setdefault(name, f"`{file.name}`")
-    for test, names in checked_by_tests.TESTS.items():
+    for test, names in called_functions.TESTS.items():
         for name in names.split():
             found.setdefault(f"aclnn{name}", f"`{test.split('/')[-1].partition('[')[0]}`")
     for mode in ("FORWARD", "INPLACE", "GRADIENTS"):

@@ -8,7 +8,7 @@ import textwrap
 from pathlib import Path
 
 import pytest
-from emulated_process import outside, run, shell
+from emulated_process import outside, run, shell, start
 
 from op_builder.toolchain.torch_install import find_torch_npu
 
@@ -220,7 +220,7 @@ def test_a_kernel_for_another_architecture_is_refused() -> None:
 
 
 def test_a_soc_whose_sizes_are_unknown_runs_no_kernel() -> None:
-    done = run(project(), ASCEND_EMULATOR_SOC="Ascend950")
+    done = start(project(), ASCEND_EMULATOR_SOC="Ascend950")
     assert done.stdout.split() != ["True", "True"]
     assert "kernel scale cannot run on Ascend950" in done.stderr
 

@@ -6,7 +6,7 @@ import os
 import re
 
 import pytest
-from emulated_process import run
+from emulated_process import start
 from held_stream import HeldStream
 
 npu = pytest.mark.npu
@@ -189,14 +189,14 @@ def test_emulate_runs_a_program_in_every_queue_mode(mode):
         "expandable": {"PYTORCH_NPU_ALLOC_CONF": "expandable_segments:True"},
         "synchronous": {"ASCEND_EMULATOR_SYNCHRONOUS": "1"},
     }.get(mode, {"TASK_QUEUE_ENABLE": mode})
-    done = run(PROGRAM, **variables)
+    done = start(PROGRAM, **variables)
     assert "value 8.0" in done.stdout, done.stderr[-2000:]
     assert "emulated Ascend910B2" in done.stderr
     assert "left at the end" not in done.stderr
 
 
 def test_an_unknown_option_is_refused_with_the_table():
-    done = run(PROGRAM, ASCEND_EMULATOR_DEVISES="2")
+    done = start(PROGRAM, ASCEND_EMULATOR_DEVISES="2")
     assert done.returncode != 0
     assert "ASCEND_EMULATOR_DEVISES is not one of the emulator's" in done.stderr
     assert "ASCEND_EMULATOR_DEVICES (default '1'): number of devices" in done.stderr
@@ -211,7 +211,7 @@ def test_soc_and_devices_follow_the_options(soc):
     x = torch.nn.functional.layer_norm(x @ x, (2,)).sum()
     print("sum", x.item())
     """
-    done = run(code, ASCEND_EMULATOR_SOC=soc, ASCEND_EMULATOR_DEVICES="2")
+    done = start(code, ASCEND_EMULATOR_SOC=soc, ASCEND_EMULATOR_DEVICES="2")
     assert f"{soc} 2\nsum 0.0" in done.stdout, done.stderr[-2000:]
 
 
@@ -227,10 +227,10 @@ print("sum", (a + b).sum().item())
 def test_memory_of_another_device_is_out_of_an_operators_reach(segments):
     variables = {"ASCEND_EMULATOR_DEVICES": "2", "ASCEND_LAUNCH_BLOCKING": "1"}
     variables["PYTORCH_NPU_ALLOC_CONF"] = f"expandable_segments:{segments}"
-    done = run(TWO_DEVICES.format(before=""), **variables)
+    done = start(TWO_DEVICES.format(before=""), **variables)
     assert done.returncode == 1
     assert re.search(r"argument 1: \S+ is memory of device 1, which device 0 of the", done.stderr)
-    done = run(TWO_DEVICES.format(before="b.to('npu:0')"), **variables)  # allows access
+    done = start(TWO_DEVICES.format(before="b.to('npu:0')"), **variables)  # allows access
     assert "sum 8.0" in done.stdout, done.stderr[-2000:]
 
 
@@ -248,6 +248,6 @@ def test_without_torch_npus_pool_a_use_of_a_freed_tensor_is_reported():
                            ctypes.c_size_t(256), 2)
     print(code, acl.aclGetRecentErrMsg().decode())
     """
-    done = run(code, PYTORCH_NO_NPU_MEMORY_CACHING="1")
+    done = start(code, PYTORCH_NO_NPU_MEMORY_CACHING="1")
     assert "107000 [emulated NPU] aclrtMemcpy: source: 0x" in done.stdout, done.stderr[-2000:]
     assert "The block was freed by:" in done.stdout

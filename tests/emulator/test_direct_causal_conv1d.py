@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from aclnn_call import call, on_npu
 from ascend950 import outcomes
-from emulated_process import run
+from emulated_process import start
 
 DIM, BLOCK = 64, 4
 
@@ -181,7 +181,7 @@ print("AGREES")
 @pytest.mark.npu
 def test_torch_npu_computes_the_same_and_refusals_name_the_argument():
     here = Path(__file__).resolve().parent
-    done = run(
+    done = start(
         PROGRAM.format(folders=[str(here), str(here.parent)]),
         ASCEND_EMULATOR_SOC="Ascend950PR_9599",
     )

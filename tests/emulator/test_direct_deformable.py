@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from aclnn_call import check, on_npu
 from ascend950 import outcomes
-from emulated_process import run
+from emulated_process import start
 
 pytestmark = pytest.mark.npu
 
@@ -127,7 +127,7 @@ CALLED = {
 def test_torch_npu_agrees_on_both_ways(soc):
     here = Path(__file__).resolve().parent
     program = PROGRAM.format(folders=[str(here), str(here.parent)])
-    done = run(program, ASCEND_EMULATOR_SOC=soc, ASCEND_EMULATOR_TRACE="1")
+    done = start(program, ASCEND_EMULATOR_SOC=soc, ASCEND_EMULATOR_TRACE="1")
     assert "AGREES" in done.stdout, done.stderr[-3000:]
     assert [name for name in CALLED[soc] if not re.search(rf"\b{name}\b", done.stderr)] == []
 

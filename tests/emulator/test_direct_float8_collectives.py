@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from aclnn_call import Bytes, check
-from emulated_process import run
+from emulated_process import start
 from test_direct_collectives import communicator
 from test_direct_quantized_collectives import COUNTS, EXPERTS
 
@@ -128,5 +128,5 @@ def test_float8_products_with_a_collective_agree_with_one_process():
     here = Path(__file__).resolve().parent
     program = _PROGRAM.format(folders=[str(here), str(here.parent)])
     options = ("--devices", str(RANKS))
-    done = run(program, options=options, ASCEND_EMULATOR_SOC="Ascend950PR_9599")
+    done = start(program, options=options, ASCEND_EMULATOR_SOC="Ascend950PR_9599")
     assert done.returncode == 0, done.stderr[-3000:]

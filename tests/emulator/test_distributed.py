@@ -10,7 +10,7 @@ from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
 import pytest
-from emulated_process import run
+from emulated_process import start
 from limits import HANG_SECONDS
 from ranks import run_ranks
 
@@ -200,6 +200,6 @@ def test_a_rank_that_does_not_answer_is_a_timeout():
     here = Path(__file__).parent
     folders = [str(here), str(here.parent), *filter(None, [os.environ.get("PYTHONPATH")])]
     variables = {"ASCEND_EMULATOR_HCCL_TIMEOUT_S": "5", "PYTHONPATH": os.pathsep.join(folders)}
-    done = run(ONE_RANK_HANGS, **variables)
+    done = start(ONE_RANK_HANGS, **variables)
     assert "statuses {0: 0, 1: 0}" in done.stdout, done.stdout + done.stderr[-3000:]
     assert re.search("raised .*did not respond within 5 s", done.stdout, re.DOTALL), done.stdout

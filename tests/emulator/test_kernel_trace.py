@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from emulated_process import ascend_ops, run
+from emulated_process import ascend_ops, start
 from test_ascend_c import after_set_env, program
 
 from op_builder.toolchain.torch_install import find_torch_npu
@@ -273,7 +273,7 @@ def test_the_command_writes_a_file_for_each_process(kernels: Path) -> None:
     print("child", done.pid)
     """
     pattern = str(kernels.parent / "kernels-%p.json")
-    done = run(code, options=("--kernel-trace", pattern))
+    done = start(code, options=("--kernel-trace", pattern))
     assert done.returncode == 0, done.stderr
     (child,) = re.findall(r"child (\d+)", done.stdout)
     (written,) = kernels.parent.glob("kernels-*.json")

@@ -6,7 +6,7 @@ import csv
 import json
 
 import pytest
-from emulated_process import run
+from emulated_process import start
 
 from op_builder.toolchain.torch_install import find_torch_npu
 
@@ -40,7 +40,7 @@ for _ in range(5):
 
 
 def test_the_trace_has_a_labelled_span_for_each_task(tmp_path):
-    done = run(PROGRAM.format(folder=str(tmp_path)))
+    done = start(PROGRAM.format(folder=str(tmp_path)))
     assert "done 4096.0" in done.stdout, done.stderr[-3000:]
     (output,) = tmp_path.glob("*_ascend_pt/ASCEND_PROFILER_OUTPUT")
     trace = json.loads((output / "trace_view.json").read_text(encoding="utf-8"))

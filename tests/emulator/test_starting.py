@@ -9,7 +9,7 @@ import sys
 import textwrap
 
 import pytest
-from emulated_process import ascend_ops, outside, run
+from emulated_process import ascend_ops, outside, start
 
 from ascend_ops import emulator
 from ascend_ops.emulator import emulated_cann
@@ -24,8 +24,8 @@ def program(code: str, **variables: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_the_exit_status_is_the_programs():
-    assert run("raise SystemExit(42)").returncode == 42
-    assert run("import os; os.kill(os.getpid(), 15)").returncode == -15
+    assert start("raise SystemExit(42)").returncode == 42
+    assert start("import os; os.kill(os.getpid(), 15)").returncode == -15
 
 
 def test_a_program_that_is_not_there_is_named():
@@ -102,8 +102,32 @@ def test_options_that_come_too_late_are_refused_and_not_ignored():
     """)
     assert done.stdout.startswith("3\n"), done.stderr
     assert "Set ASCEND_EMULATOR_DEVICES=4 in the environment, or call activate first" in done.stderr
-    late = run("import torch; from ascend_ops.emulator import activate; activate(races=True)")
+    late = start("import torch; from ascend_ops.emulator import activate; activate(races=True)")
     assert "Set ASCEND_EMULATOR_RACES=1 in the environment" in late.stderr, late.stderr
+
+
+def test_a_fork_reads_its_own_options_unless_the_npu_was_used_before():
+    done = start(
+        """
+        import os, torch
+
+        def count_in_fork(devices):
+            os.environ["ASCEND_EMULATOR_DEVICES"] = devices
+            child = os.fork()
+            if child == 0:
+                import ctypes
+                count = ctypes.c_uint32()
+                ctypes.CDLL("libascendcl.so").aclrtGetDeviceCount(ctypes.byref(count))
+                os._exit(count.value)
+            return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+        before = count_in_fork("3"), count_in_fork("4")
+        torch.ones(1).npu()
+        print(*before, count_in_fork("5"))
+        """,
+        ASCEND_EMULATOR_DEVICES="2",
+    )
+    assert done.stdout.split() == ["3", "4", "2"], done.stderr
 
 
 @pytest.mark.parametrize("version", ["abc", "../../x"])
@@ -115,7 +139,7 @@ def test_a_malformed_version_is_refused(version):
 
 
 def test_the_version_is_in_the_folder_and_in_the_process():
-    done = run("import torch; torch.ones(1).npu()", ASCEND_EMULATOR_CANN_VERSION="8.3.RC1")
+    done = start("import torch; torch.ones(1).npu()", ASCEND_EMULATOR_CANN_VERSION="8.3.RC1")
     assert "CANN 8.3.RC1; computed on the CPU" in done.stderr
     cann = emulated_cann({**os.environ, "ASCEND_EMULATOR_CANN_VERSION": "8.3.RC1"})
     assert "version=8.3.RC1" in (cann.root / "ascend_toolkit_install.info").read_text()
@@ -143,7 +167,7 @@ def test_the_report_points_to_it_if_cann_is_missing():
 
 @pytest.mark.long
 def test_what_a_failed_call_leaves_is_not_blamed_on_the_program():
-    done = run("import torch; print(torch.zeros(4).npu()[torch.tensor([7]).npu()])")
+    done = start("import torch; print(torch.zeros(4).npu()[torch.tensor([7]).npu()])")
     assert "aclnnIndex: index 7 is out of bounds" in done.stderr
     assert (
         "left at the end of the process (torch_npu does not destroy the handles of" in done.stderr

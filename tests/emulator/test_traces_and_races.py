@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from emulated_process import run
+from emulated_process import run, start
 
 
 def test_the_trace_has_each_call_with_shapes_dtypes_formats_and_stream(tmp_path):
@@ -120,7 +120,7 @@ def test_a_tensor_of_another_process_is_shared():
         print("shared", x.cpu().tolist())
         process.join()
     """
-    done = run(code, TORCH_DEVICE_BACKEND_AUTOLOAD="1")
+    done = start(code, TORCH_DEVICE_BACKEND_AUTOLOAD="1")
     assert "shared [1.0, 2.0, 3.0, 4.0]" in done.stdout, done.stdout + done.stderr[-3000:]
 
 
@@ -138,5 +138,5 @@ def test_gelu_with_erf_is_chosen_by_torch_npus_own_variable():
     print("erf", torch.allclose(grads[0], grads[2], 1e-5, 1e-6),
           torch.allclose(grads[1], grads[3], 1e-5, 1e-6))
     """
-    done = run(code, TORCH_NPU_USE_COMPATIBLE_IMPL="1")
+    done = start(code, TORCH_NPU_USE_COMPATIBLE_IMPL="1")
     assert "erf True True" in done.stdout, done.stdout + done.stderr[-2000:]

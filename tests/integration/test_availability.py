@@ -10,7 +10,7 @@ import sys
 
 import pytest
 import torch
-from emulated_process import outside, outside_environment, run
+from emulated_process import outside, outside_environment, start
 from limits import HANG_SECONDS
 
 from ascend_ops import npu
@@ -66,7 +66,7 @@ def test_a_cann_that_is_installed_and_not_sourced_is_named(
 
 @needs_torch_npu
 def test_an_emulated_npu_is_available_before_torch_is_imported() -> None:
-    done = run(_REPORT, ASCEND_EMULATOR_DEVICES="3", TORCH_DEVICE_BACKEND_AUTOLOAD="0")
+    done = start(_REPORT, ASCEND_EMULATOR_DEVICES="3", TORCH_DEVICE_BACKEND_AUTOLOAD="0")
     assert done.returncode == 0, done.stderr
     answers = [True, True, True, True, "", "available"]
     assert json.loads(done.stdout) == [answers, 3, []]

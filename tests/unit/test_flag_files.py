@@ -107,6 +107,7 @@ def test_usual_flags_name_no_files(tmp_path: Path) -> None:
         f"-ffile-prefix-map={tmp_path}=.",
         "-B",
         "-fno-modules",
+        "-fmodules-embed-all-files",
         "-fplugin-arg-name-key=value",
     ]
     flags += ["--config", f"{tmp_path}/absent.cfg", f"--gcc-toolchain={tmp_path}"]

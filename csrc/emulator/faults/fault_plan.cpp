@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <atomic>
 #include <cstdio>
 #include <cstdlib>
 #include <map>
@@ -65,12 +66,21 @@ bool queues_work(const std::string& function) {
            function == "aclrtMemsetAsync" || function == "aclmdlRIExecuteAsync";
 }
 
+struct Plan {
+    const Options* options;  // that it was read from; a fork may read others
+    std::vector<Fault> faults;
+};
+
 const std::vector<Fault>& plan() {
-    static const auto* const faults = [] {
+    static std::atomic<const Plan*> current{nullptr};  // never freed: other threads may use it
+    const Options& now = options();
+    const Plan* found = current.load(std::memory_order_acquire);
+    if (found == nullptr || found->options != &now) {
         std::string problem;
-        return new std::vector<Fault>(parse_faults(options().fault, &problem));
-    }();
-    return *faults;
+        found = new Plan{&now, parse_faults(now.fault, &problem)};
+        current = found;
+    }
+    return found->faults;
 }
 
 /// Add to the number of calls of a function and return it.

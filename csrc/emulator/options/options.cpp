@@ -1,10 +1,13 @@
 #include "emulator/options/options.h"
 
+#include <pthread.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cstdlib>
 #include <cstring>
+#include <mutex>
 #include <string_view>
 #include <variant>
 
@@ -133,6 +136,26 @@ std::vector<int> select_devices(const char* text, long devices) {
     return selected;
 }
 
+std::atomic<const Options*> current{nullptr};  // never freed: other threads may use it
+std::atomic<bool> kept{false};
+
+void forget_in_fork() {
+    if (!kept) {
+        current = nullptr;
+    }
+}
+
+const Options* read_once() {
+    static std::mutex mutex;
+    static const bool watching = pthread_atfork(nullptr, nullptr, forget_in_fork) == 0;
+    (void)watching;
+    const std::lock_guard<std::mutex> lock(mutex);
+    if (current == nullptr) {
+        current = new Options(read_options(environ));
+    }
+    return current;
+}
+
 }  // namespace
 
 Options read_options(const char* const* environment) {
@@ -164,8 +187,13 @@ std::string describe_options() {
 }
 
 const Options& options() {
-    static const Options* const read = new Options(read_options(environ));
-    return *read;
+    const Options* found = current.load(std::memory_order_acquire);
+    if (found == nullptr) {
+        found = read_once();
+    }
+    return *found;
 }
+
+void keep_options_in_forks() { kept = true; }
 
 }  // namespace ascend_emulator

@@ -75,6 +75,7 @@ int initialise(const char* function) {
     }
     if (state() == State::fresh) {
         std::atexit(report_at_exit);
+        keep_options_in_forks();
         print_banner();
     }
     set_state(State::initialised);

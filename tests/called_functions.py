@@ -1,20 +1,10 @@
-"""Which test checks which function of the emulator's libopapi, without ``aclnn``.
+"""Which tests call which functions of the emulator's libopapi, without ``aclnn``.
 
-These are the functions that no OpInfo entry reaches (checked_by_opinfo.py).
-test_checked_functions.py runs the tests once more, and they must call the functions beside them.
+These are the functions that neither an OpInfo entry (checked_by_opinfo.py) nor a test_direct_*.py
+calls. The fixture ``calls_its_functions`` fails a test that does not call those beside it.
 """
 
 from __future__ import annotations
-
-from importlib import import_module
-from pathlib import Path
-
-#: The functions that the files test_direct_*.py call by name.
-DIRECT = " ".join(
-    name.removeprefix("aclnn")
-    for file in sorted(Path(__file__).parent.glob("test_direct_*.py"))
-    for name in import_module(file.stem).CHECKED
-)
 
 #: Functions per test; the tests' paths are relative to ``tests``.
 TESTS = {
