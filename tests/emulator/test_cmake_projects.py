@@ -122,6 +122,28 @@ def test_an_edit_of_a_header_rebuilds_a_shared_library_of_kernels(tmp_path: Path
     assert "add_custom: code 0, wrong 8192" in done.stdout, done.stdout + done.stderr
 
 
+@pytest.mark.skipif(shutil.which("ninja") is None, reason="ninja is not installed")
+def test_a_caller_of_other_parameters_does_not_link_until_it_is_compiled_again(
+    tmp_path: Path,
+) -> None:
+    """Ninja knows of the changed header only in the next build."""
+    options = f"-G Ninja -DCMAKE_INSTALL_PREFIX={tmp_path / 'out'}"
+    project = built("library", tmp_path, options)
+    kernel = project / "with_workspace.cpp"
+    text = kernel.read_text()
+    assert "add_with_workspace(" in text
+    kernel.write_text(text.replace("add_with_workspace(", "add_with_workspace(float unused, "))
+
+    done = after_set_env("cmake --build build", project)
+    assert done.returncode != 0
+    assert re.search(
+        "undefined reference to .aclrtlaunch_add_with_workspace__parameters_changed_build_again__",
+        done.stdout,
+    ), done.stdout
+    done = after_set_env("cmake --build build", project)
+    assert re.search(r"main\.cpp:\d+:\d+: error: cannot convert", done.stdout), done.stdout
+
+
 @pytest.mark.parametrize("name", ["language", "library"])
 def test_an_error_in_a_kernel_is_shown_with_file_and_line(name: str, tmp_path: Path) -> None:
     project = copied(name, tmp_path)

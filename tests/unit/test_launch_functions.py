@@ -66,8 +66,20 @@ def test_the_definition_stands_in_the_namespace_of_the_kernel() -> None:
         'namespace a::b { extern "C" __attribute__((visibility("default"))) std::uint32_t '
         "aclrtlaunch_k(uint32_t blockDim, void* stream, void* x, Size size, void* space) "
         '{ return ::aicore::launch_function(&k, "k", ::aicore::KernelType::cube, blockDim, stream, '
-        "x, size, ::aicore::behind_system_workspace(space)); } }\n"
+        "x, size, ::aicore::behind_system_workspace(space)); } "
+        'extern "C" __attribute__((visibility("default"))) __attribute__((alias("aclrtlaunch_k"))) '
+        "std::uint32_t aclrtlaunch_k__of_header(uint32_t blockDim, void* stream, void* x, "
+        f'Size size, void* space) __asm__("{function.symbol}"); }}\n'
     )
+
+
+def test_other_parameters_have_another_symbol_whose_name_says_what_to_do() -> None:
+    kinds = [(), (("void*", "x"),), (("float", "x"),)]
+    symbols = {LaunchFunction("k", parameters).symbol for parameters in kinds}
+    assert len(symbols) == len(kinds)
+    assert LaunchFunction("k", (("float", "y"),)).symbol in symbols
+    start = "aclrtlaunch_k__parameters_changed_build_again__"
+    assert all(symbol.startswith(start) for symbol in symbols)
 
 
 def test_a_header_that_has_not_changed_is_left_alone(tmp_path: Path) -> None:
@@ -75,7 +87,8 @@ def test_a_header_that_has_not_changed_is_left_alone(tmp_path: Path) -> None:
     write_headers([function], tmp_path / "include")
     header = tmp_path / "include" / "aclrtlaunch_k.h"
     text = header.read_text()
-    assert "uint32_t aclrtlaunch_k(uint32_t blockDim, aclrtStream stream, void* x);" in text
+    assert "uint32_t aclrtlaunch_k(uint32_t blockDim, aclrtStream stream, void* x)\n" in text
+    assert f'__asm__("{function.symbol}");' in text
     os.utime(header, ns=(1, 1))
     write_headers([function], tmp_path / "include")
     assert header.stat().st_mtime_ns == 1

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from op_builder.system import file_identity
+
 from .kernels import kernel_definitions
 
 # By how much a token changes the depth of brackets. `>>>` is one token, for launches.
@@ -29,7 +31,8 @@ _HEADER = """// How a host program launches the kernel {kernel}; written by the 
 #ifdef __cplusplus
 extern "C"
 #endif
-uint32_t aclrtlaunch_{kernel}({parameters});
+uint32_t aclrtlaunch_{kernel}({parameters})
+    __asm__("{symbol}");
 """
 
 
@@ -50,9 +53,22 @@ class LaunchFunction:
         """The name of the kernel without its namespaces."""
         return self.kernel.rpartition("::")[2]
 
+    @property
+    def symbol(self) -> str:
+        """The symbol that callers use. Its end depends on the parameters' types.
+
+        Ninja looks at headers before it compiles kernels, so it does not compile a caller again in
+        the build that changes a header. The old caller then does not link, and the linker's message
+        says what to do.
+        """
+        kinds = ", ".join(kind for kind, _ in self.parameters)
+        digest = file_identity.digest_bytes(kinds.encode())[:8]
+        return f"aclrtlaunch_{self.name}__parameters_changed_build_again__{digest}"
+
     def header(self) -> str:
         """Return the text of ``aclrtlaunch_<kernel>.h``."""
-        return _HEADER.format(kernel=self.name, parameters=self._parameters("aclrtStream"))
+        parameters = self._parameters("aclrtStream")
+        return _HEADER.format(kernel=self.name, parameters=parameters, symbol=self.symbol)
 
     def definition(self, kind: str, workspace: str | None = None) -> str:
         """Return the definition, to be compiled behind the kernel.
@@ -68,10 +84,14 @@ class LaunchFunction:
         kernel = f'&{self.name}, "{self.name}", ::aicore::KernelType::{kind}'
         call = ", ".join([kernel, "blockDim", "stream", *arguments])
         namespace = self.kernel.rpartition("::")[0]
+        name, parameters = f"aclrtlaunch_{self.name}", self._parameters("void*")
+        exported = 'extern "C" __attribute__((visibility("default")))'
+        alias = f'__attribute__((alias("{name}")))'
         function = (
-            f'extern "C" __attribute__((visibility("default"))) std::uint32_t '
-            f"aclrtlaunch_{self.name}({self._parameters('void*')}) "
-            f"{{ return ::aicore::launch_function({call}); }}"
+            f"{exported} std::uint32_t {name}({parameters}) "
+            f"{{ return ::aicore::launch_function({call}); }} "
+            f"{exported} {alias} std::uint32_t {name}__of_header({parameters}) "
+            f'__asm__("{self.symbol}");'
         )
         return f"namespace {namespace} {{ {function} }}\n" if namespace else f"{function}\n"
 
