@@ -1,7 +1,8 @@
 """Runs each program that it is sent in a fork of itself, which has imported torch and torch_npu.
 
-The imports take longer than most programs of the tests. A line on standard input asks for a run; a
-line on standard output answers it when the program has ended. ``emulated_process`` is the client.
+The imports take longer than most programs of the tests. A line on standard input requests a run;
+when the program has ended, its status is written to standard output. ``emulated_process`` is the
+client.
 """
 
 from __future__ import annotations

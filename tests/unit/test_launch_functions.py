@@ -73,7 +73,7 @@ def test_the_definition_stands_in_the_namespace_of_the_kernel() -> None:
     )
 
 
-def test_other_parameters_have_another_symbol_whose_name_says_what_to_do() -> None:
+def test_other_parameters_have_another_symbol() -> None:
     kinds = [(), (("void*", "x"),), (("float", "x"),)]
     symbols = {LaunchFunction("k", parameters).symbol for parameters in kinds}
     assert len(symbols) == len(kinds)

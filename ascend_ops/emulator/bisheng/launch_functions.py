@@ -58,8 +58,8 @@ class LaunchFunction:
         """The symbol that callers use. Its end depends on the parameters' types.
 
         Ninja looks at headers before it compiles kernels, so it does not compile a caller again in
-        the build that changes a header. The old caller then does not link, and the linker's message
-        says what to do.
+        the build that changes a header. The old caller then does not link, and the linker prints the
+        symbol.
         """
         kinds = ", ".join(kind for kind, _ in self.parameters)
         digest = file_identity.digest_bytes(kinds.encode())[:8]
