@@ -1,7 +1,7 @@
 """Which OpInfo entry checks which function of the emulator's libopapi, without ``aclnn``.
 
 test_checked_functions.py runs these entries. An entry must be right and must call the functions
-beside it. A function that is not listed here is in checked_by_tests.py, or is not exported.
+beside it. A function that is not listed here is in called_functions.py, or is not exported.
 """
 
 from __future__ import annotations

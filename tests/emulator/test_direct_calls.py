@@ -1,7 +1,7 @@
 """Calls aclnn functions that no torch function reaches, by name, and compares with the CPU.
 
 They belong to other CANN versions than the emulated one, to other SoCs, or to callers other than
-torch_npu. ``checked_by_tests.py`` takes the names from ``CHECKED`` here and in every other
+torch_npu. ``test_checked_functions.py`` takes the names from ``CHECKED`` here and in every other
 ``test_direct_*.py``.
 """
 
