@@ -25,8 +25,8 @@ def advice(text: str) -> str | None:
     return (
         f"ascend_ops: {name} is not emulated. To add it, write a row ATEN({name}, ...) or a body "
         f"ACLNN({name}, ...) in the file of its family in csrc/emulator/ops/ and add its line to "
-        "tests/emulator/checked_by_opinfo.py or tests/called_functions.py; see 'Adding an operator' in "
-        "docs/emulator.md."
+        "tests/emulator/checked_by_opinfo.py or tests/called_functions.py; see 'Adding an "
+        "operator' in docs/emulator.md."
     )
 
 

@@ -58,7 +58,7 @@ class LaunchFunction:
         """The symbol that callers use. Its end depends on the parameters' types.
 
         Ninja looks at headers before it compiles kernels, so it does not compile a caller again in
-        the build that changes a header. The old caller then does not link, and the linker prints the
+        the build that changes a header. The old caller then does not link; the linker prints the
         symbol.
         """
         kinds = ", ".join(kind for kind, _ in self.parameters)
