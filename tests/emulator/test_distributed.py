@@ -122,6 +122,24 @@ def test_sends_and_receives_larger_than_a_channel(size, capfd):
 
 
 @pytest.mark.npu
+def test_data_parallel_on_two_devices_of_a_process_computes_what_one_does():
+    import torch
+
+    torch.manual_seed(0)
+    model = torch.nn.Sequential(torch.nn.Linear(8, 16), torch.nn.GELU(), torch.nn.Linear(16, 4))
+    model.npu()
+    x = torch.randn(6, 8).npu()
+    found = []
+    for module in (model, torch.nn.DataParallel(model, device_ids=[0, 1])):
+        model.zero_grad()
+        output = module(x)
+        output.square().sum().backward()
+        found.append([output.detach(), *(p.grad.clone() for p in model.parameters())])
+    for wanted, got in zip(*found, strict=True):
+        torch.testing.assert_close(got.cpu(), wanted.cpu())
+
+
+@pytest.mark.npu
 def test_ddp_computes_what_one_process_does(capfd):
     assert run_ranks(2, ddp_step) == {0: 0, 1: 0}, capfd.readouterr().err[-3000:]
 

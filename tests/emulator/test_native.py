@@ -90,6 +90,8 @@ OPTIONS: dict[str, dict[str, object]] = {
     "a_fault_that_did_not_happen_is_reported": {"FAULT": "aclrtMaloc:1:1;aclrtCreateEvent:3:1"},
     "the_synchronous_mode_runs_each_task_at_once": {"SYNCHRONOUS": 1},
     **{case: {"DEVICES": 4} for case, file in CASES.items() if file == "device_test.cpp"},
+    "one_process_is_all_ranks_of_a_group": {"DEVICES": 4},
+    "a_group_of_one_process_needs_devices_that_differ": {"DEVICES": 4},
     **{case: {"RACES": 1} for case, file in CASES.items() if file == "race_test.cpp"},
     "options_that_cannot_be_read_fail_aclInit": {"DEVICES": "many"},
 }

@@ -1,6 +1,10 @@
 // HCCL's functions that make, describe and destroy communicators.
+#include <algorithm>
 #include <cstdio>
 #include <cstring>
+#include <set>
+#include <string>
+#include <vector>
 
 #include "emulator/hccl/objects/communicator.h"
 #include "emulator/hccl/objects/queue.h"
@@ -31,7 +35,55 @@ HcclResult join(const char* function, std::uint32_t size, const HcclRootInfo* in
     });
 }
 
+/// A message if the devices are not ones of this process, each once, or "".
+std::string why_not_devices(const std::int32_t* devices, std::uint32_t count) {
+    const auto visible = static_cast<std::int32_t>(services().options().visible_devices.size());
+    std::set<std::int32_t> seen;
+    for (std::uint32_t index = 0; index < count; ++index) {
+        const std::int32_t device = devices[index];
+        if (device < 0 || device >= visible || !seen.insert(device).second) {
+            return "devices[" + std::to_string(index) + "] must be 0 to " +
+                   std::to_string(visible - 1) + " and not be given before, got " +
+                   std::to_string(device);
+        }
+    }
+    return {};
+}
+
+HcclResult join_all(std::uint32_t count, const std::int32_t* devices, HcclComm* comms) {
+    const HcclResult refused =
+        devices == nullptr ? check_given(nullptr, "devices") : check_given(comms, "comms");
+    if (refused != HCCL_SUCCESS) {
+        return refused;
+    }
+    if (count == 0 || count > max_ranks) {
+        return static_cast<HcclResult>(services().fail(
+            HCCL_E_PARA,
+            "ndev must be 1 to " + std::to_string(max_ranks) + ", got " + std::to_string(count)));
+    }
+    std::string problem = why_not_devices(devices, count);
+    if (!problem.empty()) {
+        return static_cast<HcclResult>(services().fail(HCCL_E_PARA, problem));
+    }
+    const std::vector<Communicator*> groups = Communicator::join_all(count, &problem);
+    if (!problem.empty()) {
+        services().fail(collective_failed, problem);
+        return HCCL_E_RUNTIME;
+    }
+    std::copy(groups.begin(), groups.end(), comms);
+    return HCCL_SUCCESS;
+}
+
 }  // namespace
+
+EMULATOR_EXPORT HcclResult HcclCommInitAll(std::uint32_t ndev, std::int32_t* devices,
+                                           HcclComm* comms) {
+    const char* const function = __func__;
+    return entry([&] {
+        const int refused = services().enter(function);
+        return refused != 0 ? static_cast<HcclResult>(refused) : join_all(ndev, devices, comms);
+    });
+}
 
 EMULATOR_EXPORT HcclResult HcclGetRootInfo(HcclRootInfo* info) {
     const char* const function = __func__;

@@ -17,6 +17,8 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
+constexpr const char* root_format = "emulated-%d-%d";
+
 constexpr std::size_t header_bytes = 4096;
 static_assert(sizeof(SharedHeader) <= header_bytes);
 
@@ -73,6 +75,8 @@ std::string make_root_info() {
     return "emulated-" + std::to_string(getpid()) + "-" + std::to_string(descriptor);
 }
 
+void Communicator::Destroy::operator()(const Communicator* group) const { destroy_handle(group); }
+
 Communicator::Communicator(std::string name, std::uint32_t size, std::uint32_t rank)
     : name_(std::move(name)), size_(size), rank_(rank) {
     bytes_ = header_bytes + sizeof(Channel) * size_ * size_;
@@ -120,45 +124,76 @@ std::string Communicator::wait_for_all() const {
     return {};
 }
 
+Communicator::Owned Communicator::attach(std::string name, std::uint32_t size, std::uint32_t rank,
+                                         const RootInfo& root, std::string* problem) {
+    const std::string path =
+        "/proc/" + std::to_string(root.pid) + "/fd/" + std::to_string(root.descriptor);
+    const int file = open(path.c_str(), O_RDWR | O_CLOEXEC);
+    Owned group(make_handle<Communicator>(std::move(name), size, rank));
+    if (file < 0 || !group->map(file)) {
+        *problem = "the group of process " + std::to_string(root.pid) +
+                   " cannot be joined: " + std::strerror(errno) +
+                   ". All ranks must run on one machine, as one user";
+        group = nullptr;
+    } else {
+        group->header_->pids[rank] = getpid();
+        ++group->header_->joined;
+    }
+    if (file >= 0) {
+        close(file);
+    }
+    return group;
+}
+
+Communicator* Communicator::publish(Owned group) {
+    services().count_handle(HandleKind::communicator, 1);
+    const std::lock_guard lock(joined().mutex);
+    joined().groups.push_back(group.get());
+    return group.release();
+}
+
 Communicator* Communicator::join(std::uint32_t size, std::uint32_t rank,
                                  const std::string& root_info, std::string* problem) {
-    int pid = 0;
-    int descriptor = 0;
+    RootInfo root;
     if (size == 0 || size > max_ranks || rank >= size ||
-        std::sscanf(root_info.c_str(), "emulated-%d-%d", &pid, &descriptor) != 2) {
+        std::sscanf(root_info.c_str(), root_format, &root.pid, &root.descriptor) != 2) {
         *problem = "rank, size and root info must be those of an emulated group of at most " +
                    std::to_string(max_ranks) + ", got " + of_rank(rank, size) + " and '" +
                    root_info + "'";
         return nullptr;
     }
-    const std::string path = "/proc/" + std::to_string(pid) + "/fd/" + std::to_string(descriptor);
-    const int file = open(path.c_str(), O_RDWR | O_CLOEXEC);
-    const auto destroy = [](const Communicator* unfinished) { destroy_handle(unfinished); };
-    std::unique_ptr<Communicator, decltype(destroy)> group(
-        make_handle<Communicator>(root_info, size, rank), destroy);
-    if (file < 0 || !group->map(file)) {
-        *problem = "the group of process " + std::to_string(pid) +
-                   " cannot be joined: " + std::strerror(errno) +
-                   ". All ranks must run on one machine, as one user";
-        if (file >= 0) {
-            close(file);
-        }
+    Owned group = attach(root_info, size, rank, root, problem);
+    if (group == nullptr) {
         return nullptr;
     }
-    close(file);
-    group->header_->pids[rank] = getpid();
-    ++group->header_->joined;
     *problem = group->wait_for_all();
     if (!problem->empty()) {
         return nullptr;
     }
-    if (pid == getpid()) {
-        close(descriptor);  // all ranks have it mapped
+    if (root.pid == getpid()) {
+        close(root.descriptor);  // all ranks have it mapped
     }
-    services().count_handle(HandleKind::communicator, 1);
-    const std::lock_guard lock(joined().mutex);
-    joined().groups.push_back(group.get());
-    return group.release();
+    return publish(std::move(group));
+}
+
+std::vector<Communicator*> Communicator::join_all(std::uint32_t size, std::string* problem) {
+    const std::string root_info = make_root_info();
+    RootInfo root;
+    std::sscanf(root_info.c_str(), root_format, &root.pid, &root.descriptor);
+    std::vector<Owned> groups;
+    for (std::uint32_t rank = 0; rank < size && problem->empty(); ++rank) {
+        // Operators find their communicator by its name.
+        const std::string name = root_info + "-rank-" + std::to_string(rank);
+        groups.push_back(attach(name, size, rank, root, problem));
+    }
+    close(root.descriptor);
+    std::vector<Communicator*> published;
+    for (Owned& group : groups) {
+        if (problem->empty()) {
+            published.push_back(publish(std::move(group)));
+        }
+    }
+    return published;
 }
 
 std::string Communicator::why_broken() const {

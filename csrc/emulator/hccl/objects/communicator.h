@@ -38,6 +38,8 @@ class Communicator {
     /// Join as `rank` of `size` and wait for the others. Null, with `problem` set, if that fails.
     static Communicator* join(std::uint32_t size, std::uint32_t rank, const std::string& root_info,
                               std::string* problem);
+    /// Join as all ranks of a group of this process. Empty, with `problem` set, if that fails.
+    static std::vector<Communicator*> join_all(std::uint32_t size, std::string* problem);
     /// This process's live communicator of that name, or null.
     static Communicator* named(const std::string& name);
     /// Tell the others and unmap the memory.
@@ -61,6 +63,19 @@ class Communicator {
 
   private:
     friend class HandlePool<Communicator>;
+    struct Destroy {
+        void operator()(const Communicator* group) const;
+    };
+    using Owned = std::unique_ptr<Communicator, Destroy>;
+    struct RootInfo {
+        int pid = 0;
+        int descriptor = -1;
+    };
+
+    /// Map the memory of a group and be counted among its ranks.
+    static Owned attach(std::string name, std::uint32_t size, std::uint32_t rank,
+                        const RootInfo& root, std::string* problem);
+    static Communicator* publish(Owned group);
     Communicator(std::string name, std::uint32_t size, std::uint32_t rank);
     bool map(int descriptor);
     std::string wait_for_all() const;
