@@ -65,8 +65,9 @@ def test_the_definition_stands_in_the_namespace_of_the_kernel() -> None:
     assert function.definition("cube", "space") == (
         'namespace a::b { extern "C" __attribute__((visibility("default"))) std::uint32_t '
         "aclrtlaunch_k(uint32_t blockDim, void* stream, void* x, Size size, void* space) "
-        '{ return ::aicore::launch_function(&k, "k", ::aicore::KernelType::cube, blockDim, stream, '
-        "x, size, ::aicore::behind_system_workspace(space)); } "
+        '{ return ::aicore::launch_function([](auto... values) { k(values...); }, &k, "k", '
+        "::aicore::KernelType::cube, blockDim, stream, x, size, "
+        "::aicore::behind_system_workspace(space)); } "
         'extern "C" __attribute__((visibility("default"))) __attribute__((alias("aclrtlaunch_k"))) '
         "std::uint32_t aclrtlaunch_k__of_header(uint32_t blockDim, void* stream, void* x, "
         f'Size size, void* space) __asm__("{function.symbol}"); }}\n'

@@ -18,6 +18,7 @@ from .kernels import Kernels, entry_points, find_kernels
 from .launch_functions import launch_functions, workspace_of, write_headers
 from .launches import AICORE_ATTRIBUTE, LaunchSyntaxError, rewrite
 from .missing import advice
+from .passes import differ, link_passes, without_lists
 from .precompiled import precompiled_header
 from .preprocessed import KEEP_KERNELS, own_text
 
@@ -67,28 +68,42 @@ class Driver:
         texts, includes = _texts(kernel, line, self._cann / HEADERS)
         kernels = find_kernels(texts.values())
         _write_rewritten(kernel, texts, includes, kernels, rewritten)
-        flags = self._flags(line, kernels)
-        header = precompiled_header(self._cann / HEADERS, self._compiler, flags)
-        first = [] if header is None else [f"-I{header.parent}", "-Winvalid-pch"]
-        command = [self._compiler, *first, "-include", "kernel_operator.h", *flags]
-        command += [f"-iquote{kernel.resolve().parent}"]
+        in_passes = kernels.cores == 2 and line.stops in ("", "-c") and differ(texts.values())
+        command = self._command(line, kernels, kernel, 0 if in_passes else kernels.cores)
         if line.device_only or line.launch_headers is not None:
             preprocessed = self._preprocessed(command, rewritten)
             if preprocessed is None:
                 return 1
             with rewritten.open("a", encoding="utf-8") as source:
                 source.write(_appended(line, kernels, preprocessed))
-        command += [line.stops or "-c", str(rewritten)]
         to_stdout = line.stops == "-E" and line.output is None
         messages: list[str] = []
-        target = str(rewritten.with_suffix(".i") if to_stdout else built)
-        code = _run([*command, "-o", target], messages)
+        target = rewritten.with_suffix(".i") if to_stdout else built
+        output = [line.stops or "-c", str(rewritten), "-o"]
+        if in_passes:
+            vector, cube = rewritten.with_suffix(".vector.o"), rewritten.with_suffix(".cube.o")
+            for_cube = without_lists(self._command(line, kernels, kernel, 1))
+            code = (
+                _run([*command, *_depfile_of(line, built), *output, str(vector)], messages)
+                or _run([*for_cube, *output, str(cube)], messages)
+                or link_passes(without_lists(command), vector, cube, built)
+            )
+        else:
+            code = _run([*command, *output, str(target)], messages)
         if code != 0:
             sys.stderr.write(advice("\n".join(messages)))
         if to_stdout and code == 0:
-            sys.stdout.write(rewritten.with_suffix(".i").read_text(encoding="utf-8"))
+            sys.stdout.write(target.read_text(encoding="utf-8"))
         _name_sources_in_depfile(line, built, rewritten, [kernel, *texts])
         return code
+
+    def _command(self, line: CommandLine, kernels: Kernels, kernel: Path, cores: int) -> list[str]:
+        """Return the compiler with the flags for the pass over the code of ``cores``."""
+        flags = self._flags(line, kernels, cores)
+        header = precompiled_header(self._cann / HEADERS, self._compiler, flags)
+        first = [] if header is None else [f"-I{header.parent}", "-Winvalid-pch"]
+        around = f"-iquote{kernel.resolve().parent}"
+        return [self._compiler, *first, "-include", "kernel_operator.h", *flags, around]
 
     def _preprocessed(self, command: Sequence[str], source: Path) -> str | None:
         """Return the project's own lines after the preprocessor, or None if it fails."""
@@ -99,7 +114,7 @@ class Driver:
             return None
         return own_text(output.read_text(encoding="utf-8"), self._cann)
 
-    def _flags(self, line: CommandLine, kernels: Kernels) -> list[str]:
+    def _flags(self, line: CommandLine, kernels: Kernels, cores: int) -> list[str]:
         return [
             *[flag for flag in line.compile_flags if not flag.startswith("-std=")],
             _standard(line.compile_flags),
@@ -109,7 +124,8 @@ class Driver:
             f"-DAICORE_AUTO_SYNC={int(line.auto_sync)}",
             f"-DAICORE_CORES={kernels.cores}",
             *(["-DAICORE_CCE"] if line.language == "cce" else []),  # see dtype_numbers.h
-            *_pass_macros(line.arch, kernels.cores),
+            f"-DAICORE_PASSES={1 if cores == kernels.cores else 2}",
+            *_pass_macros(line.arch, cores),
         ]
 
     def _compile_others(self, line: CommandLine, inputs: Sequence[str]) -> int:
@@ -269,6 +285,15 @@ def _standard(flags: Sequence[str]) -> str:
     name = names[-1] if names else "c++17"
     dialect, _, year = name.partition("++")
     return f"-std={dialect}++{year if year in _NEW_STANDARDS else 20}"
+
+
+def _depfile_of(line: CommandLine, built: Path) -> list[str]:
+    """Return the flags that name the list of headers after ``built``, as without passes."""
+    flags = set(line.compile_flags)
+    if flags.isdisjoint(["-MD", "-MMD"]):
+        return []
+    target = ["-MT", str(built)] if flags.isdisjoint(["-MT", "-MQ"]) else []
+    return [*target, *([] if "-MF" in flags else ["-MF", str(built.with_suffix(".d"))])]
 
 
 def _pass_macros(arch: int, cores: int) -> list[str]:

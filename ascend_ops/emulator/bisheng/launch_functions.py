@@ -81,7 +81,8 @@ class LaunchFunction:
             f"::aicore::behind_system_workspace({name})" if name == workspace else name
             for _, name in self.parameters
         ]
-        kernel = f'&{self.name}, "{self.name}", ::aicore::KernelType::{kind}'
+        caller = f"[](auto... values) {{ {self.name}(values...); }}"
+        kernel = f'{caller}, &{self.name}, "{self.name}", ::aicore::KernelType::{kind}'
         call = ", ".join([kernel, "blockDim", "stream", *arguments])
         namespace = self.kernel.rpartition("::")[0]
         name, parameters = f"aclrtlaunch_{self.name}", self._parameters("void*")

@@ -5,6 +5,7 @@
 #include <cstring>
 #include <exception>
 
+#include "emulator/ascendc/passes.h"
 #include "emulator/ascendc/shadow.h"
 #include "emulator/ascendc/soc.h"
 #include "emulator/interface/services.h"
@@ -94,11 +95,18 @@ void Launch::make_cores() {
     }
 }
 
+Runner Launch::runner_of(const Core& of) const {
+    if (!kernel_.has_cube_pass || !of.is_cube()) {
+        return kernel_.runner;
+    }
+    return cube_pass_of(kernel_.runner);
+}
+
 void Launch::enter_fiber() {
     Launch& launch = *launching;
     Fiber& fiber = *launch.running_;
     try {
-        launch.kernel_.run();
+        launch.runner_of (*core)(launch.kernel_);
         core->check_end();
         core->hint_second_buffers();
     } catch (const KernelEnded&) {

@@ -107,6 +107,7 @@ class Launch {
   private:
     static void enter_fiber();
     void make_cores();
+    Runner runner_of(const Core& of) const;
     bool run_ready();
     bool release_sync();
     void report_deadlock();

@@ -42,10 +42,10 @@ std::vector<KernelParameter> parameters_of(void (*)(Parameters...)) {
     return {next_parameter<std::decay_t<Parameters>>(offset)...};
 }
 
-template <class... Parameters>
-std::unique_ptr<KernelLaunch> bound(void (*kernel)(Parameters...), const char* name,
-                                    KernelType type, const unsigned char* arguments,
-                                    std::size_t bytes) {
+template <class Call, class... Parameters>
+std::unique_ptr<KernelLaunch> bound(Call call, void (* /*parameters*/)(Parameters...),
+                                    const char* name, KernelType type,
+                                    const unsigned char* arguments, std::size_t bytes) {
     std::size_t offset = 0;
     std::tuple<std::decay_t<Parameters>...> values{
         next_argument<std::decay_t<Parameters>>(arguments, bytes, offset)...};
@@ -53,8 +53,7 @@ std::unique_ptr<KernelLaunch> bound(void (*kernel)(Parameters...), const char* n
         return nullptr;
     }
     auto launch =
-        std::make_unique<BoundKernel<void (*)(Parameters...), std::decay_t<Parameters>...>>(
-            kernel, std::move(values));
+        std::make_unique<BoundKernel<Call, std::decay_t<Parameters>...>>(call, std::move(values));
     launch->name = name;
     launch->type = type;
     launch->auto_sync = AICORE_AUTO_SYNC != 0;
@@ -64,11 +63,11 @@ std::unique_ptr<KernelLaunch> bound(void (*kernel)(Parameters...), const char* n
 
 }  // namespace aicore
 
-#define AICORE_ENTRY(IDENTIFIER, NAME, TYPE, ...)                                             \
-    [[maybe_unused]] static const bool aicore_entry_##IDENTIFIER = ::aicore::add_entry(       \
-        NAME,                                                                                 \
-        [](const unsigned char* arguments, std::size_t bytes) {                               \
-            return ::aicore::bound(&__VA_ARGS__, NAME, ::aicore::KernelType::TYPE, arguments, \
-                                   bytes);                                                    \
-        },                                                                                    \
+#define AICORE_ENTRY(IDENTIFIER, NAME, TYPE, ...)                                                \
+    [[maybe_unused]] static const bool aicore_entry_##IDENTIFIER = ::aicore::add_entry(          \
+        NAME,                                                                                    \
+        [](const unsigned char* arguments, std::size_t bytes) {                                  \
+            return ::aicore::bound([](auto... values) { __VA_ARGS__(values...); }, &__VA_ARGS__, \
+                                   NAME, ::aicore::KernelType::TYPE, arguments, bytes);          \
+        },                                                                                       \
         ::aicore::parameters_of(&__VA_ARGS__));

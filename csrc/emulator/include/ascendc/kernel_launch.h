@@ -3,7 +3,9 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <initializer_list>
 #include <memory>
+#include <utility>
 #include <vector>
 
 namespace aicore {
@@ -11,12 +13,17 @@ namespace aicore {
 /// Which cores run a kernel.
 enum class KernelType : std::uint8_t { vector, cube, mix_1_1, mix_1_2 };
 
+class KernelLaunch;
+using Runner = void (*)(const KernelLaunch&);
+
 /// A kernel with its arguments, ready to run on each core.
 class KernelLaunch {
   public:
     virtual ~KernelLaunch() = default;
-    virtual void run() const = 0;
 
+    /// Runs the kernel on the current core.
+    Runner runner = nullptr;
+    bool has_cube_pass = false;  // cube cores run other code: see add_cube_passes
     const char* name = "";
     KernelType type = KernelType::vector;
     std::uint32_t blocks = 1;
@@ -41,6 +48,10 @@ struct KernelParameter {
 
 /// Name a kernel of the binary that is being loaded.
 bool add_entry(const char* name, MakeLaunch make, std::vector<KernelParameter> parameters);
+
+/// Functions of the compiler's pass over vector cores' code, and those of its pass over cube cores'
+/// code that run the same launches.
+bool add_cube_passes(std::initializer_list<std::pair<Runner, Runner>> passes);
 
 /// The host address of the byte at a device address; other addresses are returned unchanged.
 void* bytes_of(const void* address);

@@ -28,13 +28,15 @@ Parameter as_parameter(Argument argument) {
 }
 
 /// Launch the kernel. Returns 0 or a code, as aclrtLaunchKernel does.
-template <class... Parameters, class... Arguments>
-std::uint32_t launch_function(void (*kernel)(Parameters...), const char* name, KernelType type,
-                              std::uint32_t blocks, void* stream, Arguments... arguments) {
+///
+/// `call` calls the kernel `parameters`, which only tells the types.
+template <class Call, class... Parameters, class... Arguments>
+std::uint32_t launch_function(Call call, void (* /*parameters*/)(Parameters...), const char* name,
+                              KernelType type, std::uint32_t blocks, void* stream,
+                              Arguments... arguments) {
     using Values = std::tuple<std::decay_t<Parameters>...>;
-    auto launch =
-        std::make_unique<BoundKernel<void (*)(Parameters...), std::decay_t<Parameters>...>>(
-            kernel, Values(as_parameter<std::decay_t<Parameters>>(arguments)...));
+    auto launch = std::make_unique<BoundKernel<Call, std::decay_t<Parameters>...>>(
+        call, Values(as_parameter<std::decay_t<Parameters>>(arguments)...));
     launch->name = name;
     launch->type = type;
     launch->blocks = blocks;

@@ -1,0 +1,12 @@
+// The functions that run a launch on cube cores, if the compiler made a pass of its own over their
+// code.
+#pragma once
+
+#include "ascendc/kernel_launch.h"
+
+namespace aicore {
+
+/// What add_cube_passes gave for `runner`; throws if there is none.
+Runner cube_pass_of(Runner runner);
+
+}  // namespace aicore
