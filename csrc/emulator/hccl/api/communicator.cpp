@@ -51,10 +51,8 @@ std::string why_not_devices(const std::int32_t* devices, std::uint32_t count) {
 }
 
 HcclResult join_all(std::uint32_t count, const std::int32_t* devices, HcclComm* comms) {
-    const HcclResult refused =
-        devices == nullptr ? check_given(nullptr, "devices") : check_given(comms, "comms");
-    if (refused != HCCL_SUCCESS) {
-        return refused;
+    if (devices == nullptr || comms == nullptr) {
+        return check_given(nullptr, devices == nullptr ? "devices" : "comms");
     }
     if (count == 0 || count > max_ranks) {
         return static_cast<HcclResult>(services().fail(
