@@ -3,7 +3,7 @@
 The device's compiler makes a pass over the code of each kind of core and keeps the results apart.
 Here the object of the cube cores' pass gets other symbols, is never called at the start of a
 program, and is linked with that of the vector cores' pass, which also has the host's code. A table
-says which function of the one runs a launch of the other.
+names the functions of both that run the same launch.
 """
 
 from __future__ import annotations
