@@ -7,6 +7,7 @@ import json
 import os
 import re
 import select
+import signal
 import subprocess
 import sys
 import tempfile
@@ -20,8 +21,8 @@ HELD_STREAM = Path(__file__).with_name("held_stream.py").read_text(encoding="utf
 _SERVER = Path(__file__).with_name("program_server.py")
 _MAIN = "from ascend_ops.cli.main import run; run()"
 _EMULATE = (sys.executable, "-c", _MAIN, "emulate")
-_READ_BY_IMPORTS = re.compile(
-    r"ASCEND_(HOME|TOOLKIT|OPP|EMULATOR_(SOC|HOME|\w+_VERSION))|(LD_LIBRARY|PYTHON)?PATH|(PY)?TORCH"
+_READ_BEFORE = re.compile(
+    r"ASCEND_(HOME|TOOLKIT|OPP|EMULATOR_(SOC|HOME|\w+_VERSION))|(LD_LIBRARY_|PYTHON)?PATH$|(PY)?TORCH"
 )
 _OURS = re.compile(r"ASCEND_(HOME|TOOLKIT|OPP|EMULATOR)|LD_LIBRARY_PATH|PYTEST_")
 
@@ -53,10 +54,8 @@ def run(code: str, **variables: str) -> subprocess.CompletedProcess[str]:
 
     Args:
         code: The program.
-        variables: Its environment variables; none that the imports read.
+        variables: Its environment variables; none that ``emulate`` or the imports read.
     """
-    read = [name for name in variables if _READ_BY_IMPORTS.match(name)]
-    assert not read, f"torch_npu has read {read} when it was imported: use start"
     return _server().run(textwrap.dedent(code), _environment(variables))
 
 
@@ -70,6 +69,7 @@ class _ProgramServer:
             env=environment,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
+            start_new_session=True,  # a program that hangs is killed with it
         )
 
     def run(self, code: str, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
@@ -91,8 +91,11 @@ class _ProgramServer:
     def _changed(self, environment: dict[str, str]) -> dict[str, str | None]:
         """Return the variables that differ from the server's; None stands for an absent one."""
         names = self._given.keys() | environment.keys()
-        changed = {name: environment.get(name) for name in names}
-        return {name: value for name, value in changed.items() if self._given.get(name) != value}
+        found = {name: environment.get(name) for name in names}
+        changed = {name: value for name, value in found.items() if self._given.get(name) != value}
+        read = [name for name in changed if _READ_BEFORE.match(name)]
+        assert not read, f"{read} have been read before a program of `run` starts: use `start`"
+        return changed
 
     def _answer(self, request: dict[str, object]) -> int:
         requests, answers = self._process.stdin, self._process.stdout
@@ -102,7 +105,7 @@ class _ProgramServer:
         requests.flush()
         if not select.select([answers], [], [], HANG_SECONDS)[0]:
             _server.cache_clear()
-            self._process.kill()
+            os.killpg(self._process.pid, signal.SIGKILL)
             raise subprocess.TimeoutExpired(str(request["code"]), HANG_SECONDS)
         line = answers.readline()
         assert line, f"{_SERVER.name} has ended with status {self._process.wait()}"

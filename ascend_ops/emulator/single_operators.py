@@ -12,22 +12,23 @@ _EMULATED = """
     Abs Add AnchorResponseFlags ApplyAdamD ApplyAdamW ArgMaxGrad ArgMaxWithValue
     ArgMinWithValue AsStrided AxpyV2 AxpyWithSoftmaxAndDropOutDoMask BNTrainingReduce
     BatchMatMul BatchMatMulV2 BoundingBoxDecode BoundingBoxEncode BroadcastTo CIoU CIoUGrad
-    Cast Ceil ConfusionTransposeD Conv2D Conv2DBackpropFilter Conv2DBackpropInput
-    Conv2DTranspose Conv3D Conv3DBackpropFilter Conv3DBackpropInput Conv3DTranspose Cos DIoU
-    DIoUGrad DeepNorm DeepNormGrad DeformableOffsets DeformableOffsetsGrad
-    DepthwiseConv2DBackpropFilter DepthwiseConv2DBackpropInput DropOutDoMask DropOutDoMaskV3
-    DropOutGenMaskV3 DropoutWithMulsAndSoftmaxGrad DynamicGRUV2 DynamicGRUV2Grad DynamicRNN
-    DynamicRNNGrad DynamicRNNV2 DynamicRNNV2Grad Equal Erf Exp Expm1 Fill Floor GIoU
-    GIoUGrad Greater GreaterEqual Identity Iou LayerNormV3 Less LessEqual Log1p LogSoftmaxV2
-    LogicalAnd LogicalNot LogicalOr MaskedFillRange MatMul MatMulV2 Maximum Minimum Mish
-    MishGrad Mul NPUAllocFloatStatus Neg NonMaxSuppressionV4 NotEqual OneHotD OnesLike Pad
-    Pow ROIAlign ROIAlignGrad RandomChoiceWithMask RealDiv Reciprocal ReduceMean
-    ReduceMeanWithCount ReduceStdWithMean ReduceSum Relu RotatedBoxDecode RotatedBoxEncode
-    RotatedIou RotatedOverlaps Rsqrt Select Sigmoid Sign SignBitsPack SignBitsUnpack Sin
-    Slice SoftmaxCrossEntropyWithLogits SoftmaxV2 Sort SortV2 Sqrt Square
-    StatelessDropOutGenMask StrideAdd Sub Swish SwishGrad SyncBNTrainingUpdate
-    SyncBatchNormBackwardElemt SyncBatchNormBackwardReduce
-    SyncBatchNormGatherStatsWithCounts Tanh TransData Transpose YoloBoxesEncode ZerosLike
+    CTCLossV2 CTCLossV2Grad Cast Cdist CdistGrad Ceil ConfusionTransposeD Conv2D
+    Conv2DBackpropFilter Conv2DBackpropInput Conv2DTranspose Conv3D Conv3DBackpropFilter
+    Conv3DBackpropInput Conv3DTranspose Cos DIoU DIoUGrad DeepNorm DeepNormGrad
+    DeformableOffsets DeformableOffsetsGrad DepthwiseConv2DBackpropFilter
+    DepthwiseConv2DBackpropInput DropOutDoMask DropOutDoMaskV3 DropOutGenMaskV3
+    DropoutWithMulsAndSoftmaxGrad DynamicGRUV2 DynamicGRUV2Grad DynamicRNN DynamicRNNGrad
+    DynamicRNNV2 DynamicRNNV2Grad Equal Erf Exp Expm1 Fill Floor GIoU GIoUGrad Greater
+    GreaterEqual Identity Iou LayerNormV3 Less LessEqual Log1p LogSoftmaxV2 LogicalAnd
+    LogicalNot LogicalOr MaskedFillRange MatMul MatMulV2 Maximum Minimum Mish MishGrad Mul
+    NPUAllocFloatStatus Neg NonMaxSuppressionV4 NotEqual OneHotD OnesLike Pad Pow ROIAlign
+    ROIAlignGrad RandomChoiceWithMask RealDiv Reciprocal ReduceMean ReduceMeanWithCount
+    ReduceStdWithMean ReduceSum Relu RotatedBoxDecode RotatedBoxEncode RotatedIou
+    RotatedOverlaps Rsqrt Select Sigmoid Sign SignBitsPack SignBitsUnpack Sin Slice
+    SoftmaxCrossEntropyWithLogits SoftmaxV2 Sort SortV2 Sqrt Square StatelessDropOutGenMask
+    StrideAdd Sub Swish SwishGrad SyncBNTrainingUpdate SyncBatchNormBackwardElemt
+    SyncBatchNormBackwardReduce SyncBatchNormGatherStatsWithCounts Tanh TransData Transpose
+    YoloBoxesEncode ZerosLike
 """
 
 _BY_ACLNN = (
@@ -43,7 +44,7 @@ _REASONS = {
     BN3DTrainingReduceGrad BN3DTrainingUpdate BN3DTrainingUpdateGrad BNInfer BNInferGrad
     BNTrainingReduceGrad BNTrainingUpdate BNTrainingUpdateGrad BiasAddGrad
     BinaryCrossEntropy BinaryCrossEntropyGrad Bincount BitwiseAnd BitwiseOr BitwiseXor
-    CTCLossV2 CTCLossV2Grad Cdist CdistGrad CeluV2 ClipByValue ClipByValueV2 Col2im ConcatD
+    CeluV2 ClipByValue ClipByValueV2 Col2im ConcatD
     Cosh CropAndResizeV2 Cross Cummax Cummin Cumprod Cumsum DecodeJpeg DepthwiseConv2D Diag
     DiagPart Dot Elu EluGradV2 EmbeddingBag EmbeddingDenseGrad Erfc Erfinv Eye FastGelu
     FastGeluGrad FillDiagonal FloorDiv FloorMod GLU GLUGrad Gather GatherElements GatherV2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -73,6 +74,18 @@ def bisheng(arguments: str, folder: Path, then: str = "true") -> None:
 def test_each_core_runs_the_code_of_its_own_pass() -> None:
     found = results(BUILDER.format(root=str(KERNELS)))
     assert found == [MARKS, "[[1.0, 0.5, 0.5], [1.0, 0.5, 0.5]]"]
+
+
+@pytest.mark.parametrize(("arch", "mark"), [("vec", 111.0), ("cube", 222.0)])
+def test_the_pass_over_one_kind_of_core_alone_runs_on_these_cores(
+    arch: str, mark: float, tmp_path: Path
+) -> None:
+    bisheng(f"--cce-aicore-arch=dav-c220-{arch} -shared {SOURCE} -o libpasses.so", tmp_path)
+    library = f"library = ctypes.CDLL({str(tmp_path / 'libpasses.so')!r})\n"
+    call = "library.run.restype = None\nshow(lambda out: library.run(0, 1, stream, out))\n"
+    (found,) = results(library + call)
+    place = 1 if arch == "vec" else 0
+    assert json.loads(found)[0] == [mark if index == place else 0.0 for index in range(3)]
 
 
 def test_a_binary_has_both_passes(tmp_path: Path) -> None:

@@ -271,6 +271,57 @@ def test_functions_that_torch_npu_calls_if_it_compiles():
         torch.testing.assert_close(function(x.npu(), 1).cpu(), function(x, 1))
 
 
+def ctc_loss(log_probs):
+    import torch
+
+    targets = torch.tensor([[1, 2, 2, 3], [4, 1, 0, 0]]).to(log_probs.device)
+    lengths = (torch.tensor([9, 7]), torch.tensor([4, 2]))
+    return torch.nn.functional.ctc_loss(log_probs, targets, *lengths, reduction="none")
+
+
+@npu
+@pytest.mark.parametrize("p", [0.0, 0.5, 1.0, 2.0, 3.0, math.inf])
+def test_distances_that_torch_npu_computes_if_it_compiles(p, tmp_path, monkeypatch):
+    import torch
+
+    torch.manual_seed(0)
+    rows = torch.randn(2, 4, 5), torch.randn(2, 3, 5)
+    rows[1][0, 1] = rows[0][0, 2]  # a distance of 0 has no gradient
+    assert_agrees_if_torch_npu_compiles(
+        lambda a, b: torch.cdist(a, b, p), rows, {"Cdist", "CdistGrad"}, tmp_path, monkeypatch
+    )
+
+
+@npu
+def test_a_loss_that_torch_npu_computes_if_it_compiles(tmp_path, monkeypatch):
+    import torch
+
+    torch.manual_seed(0)
+    inputs = (torch.randn(9, 2, 5).log_softmax(2),)
+    names = {"CTCLossV2", "CTCLossV2Grad"}
+    assert_agrees_if_torch_npu_compiles(ctc_loss, inputs, names, tmp_path, monkeypatch)
+
+
+def assert_agrees_if_torch_npu_compiles(function, inputs, names, folder, monkeypatch):
+    """Compare values and gradients with the CPU's, and find ``names`` among the tasks."""
+    import torch
+    import torch_npu
+
+    monkeypatch.setenv("ASCEND_EMULATOR_TRACE_FILE", str(folder / "trace.json"))
+    torch_npu.npu.set_compile_mode(jit_compile=True)
+    found = []
+    for device in ("npu", "cpu"):
+        leaves = [tensor.requires_grad_() for tensor in on(device, *inputs)]
+        result = function(*leaves)
+        torch.manual_seed(1)
+        result.backward(torch.randn(result.shape).to(device))
+        found.append([each.detach().cpu() for each in (result, *(leaf.grad for leaf in leaves))])
+    for ours, theirs in zip(*found, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
+    traced = (folder / "trace.json").read_text(encoding="utf-8")
+    assert {name for name in names if f'"name":"{name}"' in traced} == names
+
+
 @npu
 def test_indices_become_rows_with_one_value():
     import torch

@@ -130,6 +130,20 @@ def test_a_fork_reads_its_own_options_unless_the_npu_was_used_before():
     assert done.stdout.split() == ["3", "4", "2"], done.stderr
 
 
+def test_a_fork_cannot_have_another_soc_than_torch_npu_was_imported_with():
+    done = start(
+        """
+        import os, torch
+        if os.fork() == 0:
+            os.environ["ASCEND_EMULATOR_SOC"] = "Ascend950PR_9599"
+            torch.ones(1).npu()
+        os.wait()
+        """
+    )
+    message = "ASCEND_EMULATOR_SOC must be 'Ascend910B2', which was read before the process was"
+    assert f"{message} forked, got 'Ascend950PR_9599'" in done.stderr
+
+
 @pytest.mark.parametrize("version", ["abc", "../../x"])
 def test_a_malformed_version_is_refused(version):
     done = ascend_ops("emulate", ASCEND_EMULATOR_CANN_VERSION=version)

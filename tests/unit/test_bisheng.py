@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from ascend_ops.emulator.bisheng.command_line import UsageError, parse
 from ascend_ops.emulator.bisheng.kernels import entry_points, find_kernels
 from ascend_ops.emulator.bisheng.launches import LaunchSyntaxError, rewrite, tokens_of
 from ascend_ops.emulator.bisheng.missing import advice, missing_names
+from ascend_ops.emulator.bisheng.passes import link_passes
 
 CALL = "::aicore::launcher([=](auto... arguments) { %s(arguments...); }, "
 
@@ -31,6 +34,19 @@ def test_a_command_line_is_understood(line: str, arch: int, kernels: list[str]) 
     assert (parsed.arch, [str(path) for path in parsed.kernels]) == (arch, kernels)
     device_flags = ("--cce", "--npu", "-Xaicore", "-Xhost")
     assert not [flag for flag in parsed.compile_flags if flag.startswith(device_flags)]
+
+
+@pytest.mark.parametrize(
+    ("arch", "cores"),
+    [
+        ("--cce-aicore-arch=dav-c220-vec", 0),
+        ("--cce-aicore-arch=dav-c220-cube", 1),
+        ("--cce-aicore-arch=dav-c220", None),
+        ("--npu-arch=dav-2201", None),
+    ],
+)
+def test_an_architecture_may_name_one_kind_of_core(arch: str, cores: int | None) -> None:
+    assert parse(["-xcce", arch, "k.cpp"]).cores == cores
 
 
 @pytest.mark.parametrize(("line", "language"), [("-x cce a", "cce"), ("-xasc a", "asc"), ("a", "")])
@@ -180,3 +196,10 @@ def test_the_attribute_that_aicore_stands_for_is_dropped() -> None:
 def test_a_binary_can_name_a_template_of_kernels() -> None:
     line = ["--cce-aicore-only", "--aicore-name-expression=ops::add<half, 2>", "k.asc"]
     assert parse(line).name_expressions == ["ops::add<half, 2>"]
+
+
+def test_passes_need_binutils(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("shutil.which", lambda name: None if name == "objcopy" else f"/bin/{name}")
+    objects = [tmp_path / name for name in ("vector.o", "cube.o", "out.o")]
+    with pytest.raises(UsageError, match=r"objcopy must be on PATH.*apt-get install binutils"):
+        link_passes(["g++"], *objects)

@@ -38,6 +38,8 @@ class CommandLine:
         stops: ``-c``, ``-E`` or ``-S``; "" links.
         language: The value of the last ``-x`` flag, such as ``asc``; empty without that flag.
         arch: ``__NPU_ARCH__``.
+        cores: 0 for vector cores or 1 for cube cores if the architecture names one kind, as
+            ``dav-c220-vec`` does; else None.
         auto_sync: Whether the compiler inserts synchronisation (``--cce-auto-sync``).
         device_only: Whether only kernels are compiled, for a binary that a program loads
             (``--cce-aicore-only``, or ``--aicore-only``).
@@ -55,6 +57,7 @@ class CommandLine:
     stops: str = ""
     language: str = ""
     arch: int = 2201
+    cores: int | None = None
     auto_sync: bool = True
     device_only: bool = False
     name_expressions: list[str] = field(default_factory=list)
@@ -89,6 +92,7 @@ def parse(arguments: Sequence[str]) -> CommandLine:
             _value(argument, iterator)
         elif argument.startswith(_ARCH_OPTIONS):
             line.arch = _arch(argument)
+            line.cores = {"vec": 0, "cube": 1}.get(argument.rpartition("-")[2])
         elif argument.startswith("--cce-auto-sync"):
             line.auto_sync = argument != "--cce-auto-sync=off"
         elif argument.startswith(_NAME_EXPRESSION):

@@ -67,6 +67,8 @@ class Driver:
     def _compile(self, line: CommandLine, kernel: Path, built: Path, rewritten: Path) -> int:
         texts, includes = _texts(kernel, line, self._cann / HEADERS)
         kernels = find_kernels(texts.values())
+        if line.cores is not None and not line.device_only:  # a binary is linked from both passes
+            kernels = kernels.only_on(line.cores)
         _write_rewritten(kernel, texts, includes, kernels, rewritten)
         in_passes = kernels.cores == 2 and line.stops in ("", "-c") and differ(texts.values())
         command = self._command(line, kernels, kernel, 0 if in_passes else kernels.cores)

@@ -62,6 +62,17 @@ class Kernels:
     default: str
     cores: int
 
+    def only_on(self, cores: int) -> Kernels:
+        """Return these kernels as the pass over the code of one kind of core compiles them.
+
+        Example:
+            >>> from ascend_ops.emulator.bisheng.kernels import Kernels
+            >>> Kernels({"add": "mix_1_2"}, "mix_1_2", 2).only_on(1)
+            Kernels(types={'add': 'cube'}, default='cube', cores=1)
+        """
+        kind = "cube" if cores else "vector"
+        return Kernels(dict.fromkeys(self.types, kind), kind, cores)
+
 
 def find_kernels(texts: Iterable[str]) -> Kernels:
     """Return the kernels of a source and of the headers that it includes.

@@ -7,8 +7,9 @@
 #include <atomic>
 #include <cstdlib>
 #include <cstring>
-#include <mutex>
+#include <memory>
 #include <string_view>
+#include <utility>
 #include <variant>
 
 namespace ascend_emulator {
@@ -137,23 +138,47 @@ std::vector<int> select_devices(const char* text, long devices) {
 }
 
 std::atomic<const Options*> current{nullptr};  // never freed: other threads may use it
+std::atomic<const Options*> before_fork{nullptr};
 std::atomic<bool> kept{false};
 
 void forget_in_fork() {
-    if (!kept) {
-        current = nullptr;
+    if (!kept && current != nullptr) {
+        before_fork = current.exchange(nullptr);
     }
 }
 
+/// A message if an option differs that torch_npu may have asked for before the fork, or "".
+std::string why_too_late(const Options& before, const Options& now) {
+    for (const auto& [name, field] :
+         {std::pair("SOC", &Options::soc), std::pair("CANN_VERSION", &Options::cann_version),
+          std::pair("DRIVER_VERSION", &Options::driver_version)}) {
+        if (before.*field != now.*field) {
+            return "environment variable " + std::string(prefix) + name + " must be '" +
+                   before.*field + "', which was read before the process was forked, got '" +
+                   now.*field + "'";
+        }
+    }
+    return {};
+}
+
+Options read_own() {
+    Options options = read_options(environ);
+    const Options* const before = before_fork;
+    if (before != nullptr && options.problem.empty()) {
+        options.problem = why_too_late(*before, options);
+    }
+    return options;
+}
+
 const Options* read_once() {
-    static std::mutex mutex;
     static const bool watching = pthread_atfork(nullptr, nullptr, forget_in_fork) == 0;
     (void)watching;
-    const std::lock_guard<std::mutex> lock(mutex);
-    if (current == nullptr) {
-        current = new Options(read_options(environ));
+    auto own = std::make_unique<const Options>(read_own());
+    const Options* found = nullptr;
+    if (current.compare_exchange_strong(found, own.get())) {  // no other thread was faster
+        found = own.release();
     }
-    return current;
+    return found;
 }
 
 }  // namespace
