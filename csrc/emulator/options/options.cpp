@@ -147,7 +147,7 @@ void forget_in_fork() {
     }
 }
 
-/// A message if an option differs that torch_npu may have asked for before the fork, or "".
+/// A message if an option differs that torch_npu may have read before the fork, or "".
 std::string why_too_late(const Options& before, const Options& now) {
     for (const auto& [name, field] :
          {std::pair("SOC", &Options::soc), std::pair("CANN_VERSION", &Options::cann_version),
