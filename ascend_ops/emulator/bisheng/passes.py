@@ -81,7 +81,7 @@ def link_passes(compile_table: Sequence[str], vector: Path, cube: Path, output: 
         CommandError: One of them fails.
     """
     nm, objcopy = _tools()
-    own = file_identity.digest_bytes(str(output.absolute()).encode())[:16]
+    own = file_identity.digest_file(str(vector))[:16]
     in_vector, in_cube = _defined(nm, vector), _defined(nm, cube)
     runners = [name for name in in_vector if name in in_cube and _RUNNER.fullmatch(name)]
     of_vector = {name: f"{_PREFIX}{own}_of_{name}" for name in runners if in_vector[name]}
