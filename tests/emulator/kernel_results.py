@@ -4,34 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from pathlib import Path
 
 from emulated_process import run
-
-KERNELS = Path(__file__).resolve().parent / "kernels"
+from kernel_library import library_of
 
 PROGRAM = """
-import ctypes, json, sys
-import torch, torch_npu
-from pathlib import Path
-from op_builder import AscendCOpBuilder
-
-class KernelsBuilder(AscendCOpBuilder):
-    NAME = {name!r}
-    BUILD_VAR = "DS_BUILD_KERNELS"
-    BINDING = "ctypes"
-
-    def sources(self):
-        return [{name!r} + ".asc"]
-
-    def source_root(self):
-        return Path({root!r})
-
-library = KernelsBuilder().load()
 torch.manual_seed(3)
 x = (torch.randn(256) * 8).div(0.25).round() * 0.25   # sums are exact, and there are ties
 y = (torch.randn(256) * 8).div(0.25).round() * 0.25 + 0.125
-stream = ctypes.c_void_p(torch.npu.current_stream().npu_stream)
 results = {{}}
 for name, code in json.loads({expected!r}).items():
     device = [tensor.npu() for tensor in (x, y, torch.zeros(256))]
@@ -62,8 +42,8 @@ def results_of(name: str, expected: Mapping[str, str], rtol: float = 0.0) -> dic
     Returns:
         Per kernel: the values that are wrong as (index, found, expected), or the error.
     """
-    program = PROGRAM.format(root=str(KERNELS), name=name, expected=json.dumps(expected), rtol=rtol)
-    done = run(program)
+    program = PROGRAM.format(expected=json.dumps(expected), rtol=rtol)
+    done = run(library_of(name) + program)
     assert done.returncode == 0, done.stderr
     found: dict[str, object] = json.loads(done.stdout.splitlines()[-1])
     return found

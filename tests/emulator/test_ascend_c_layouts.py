@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 from emulated_process import shell
-from kernel_results import KERNELS, results_of
+from kernel_library import KERNELS
+from kernel_results import results_of
 
 from op_builder.toolchain.torch_install import find_torch_npu
 

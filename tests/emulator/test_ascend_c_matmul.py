@@ -3,37 +3,19 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
 from emulated_process import run
+from kernel_library import library_of
 
 from op_builder.toolchain.torch_install import find_torch_npu
 
 pytestmark = pytest.mark.skipif(find_torch_npu() is None, reason="torch_npu is not installed")
 
 PROGRAM = """
-import ctypes, json
-import torch, torch_npu
-from pathlib import Path
-from op_builder import AscendCOpBuilder
-
-class MatmulObjectBuilder(AscendCOpBuilder):
-    NAME = "matmul_object"
-    BUILD_VAR = "DS_BUILD_MATMUL_OBJECT"
-    BINDING = "ctypes"
-
-    def sources(self):
-        return ["matmul_object.asc"]
-
-    def source_root(self):
-        return Path({root!r})
-
-library = MatmulObjectBuilder().load()
-stream = ctypes.c_void_p(torch.npu.current_stream().npu_stream)
 torch.manual_seed(5)
-results = {{}}
+results = {}
 
 def launch(name, a, b, bias, c):
     device = [tensor.npu() for tensor in (a, b, bias, c)]
@@ -65,8 +47,7 @@ print(json.dumps(results))
 
 @pytest.fixture(scope="module")
 def errors() -> dict[str, Any]:
-    kernels = Path(__file__).resolve().parent / "kernels"
-    done = run(PROGRAM.format(root=str(kernels)))
+    done = run(library_of("matmul_object") + PROGRAM)
     assert done.returncode == 0, done.stderr
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return found

@@ -8,39 +8,22 @@ from typing import Any
 
 import pytest
 from emulated_process import run, shell
+from kernel_library import library_of
 
 from op_builder.toolchain.torch_install import find_torch_npu
 
 pytestmark = pytest.mark.skipif(find_torch_npu() is None, reason="torch_npu is not installed")
 
 PROGRAM = """
-import ctypes, json
-import torch, torch_npu
-from pathlib import Path
-from op_builder import AscendCOpBuilder
-
-class MatmulBlocksBuilder(AscendCOpBuilder):
-    NAME = "matmul_blocks"
-    BUILD_VAR = "DS_BUILD_MATMUL_BLOCKS"
-    BINDING = "ctypes"
-
-    def sources(self):
-        return ["matmul_blocks.asc"]
-
-    def source_root(self):
-        return Path({root!r})
-
 FIELDS = ("usedCoreNum M N Ka Kb singleCoreM singleCoreN singleCoreK baseM baseN baseK depthA1 "
           "depthB1 stepM stepN isBias transLength iterateOrder").split()
 SETTINGS = ("m n k org_m org_n org_k cores base_m base_n align_m align_n max_m max_n min_m min_n "
             "in_ub").split()
 
-library = MatmulBlocksBuilder().load()
-stream = ctypes.c_void_p(torch.npu.current_stream().npu_stream)
 torch.manual_seed(5)
 
 def tiling_of(**settings):
-    given = dict.fromkeys(SETTINGS, -1) | {{"in_ub": 0}} | settings
+    given = dict.fromkeys(SETTINGS, -1) | {"in_ub": 0} | settings
     tiling = (ctypes.c_int32 * 64)()
     code = library.make_tiling((ctypes.c_int * len(SETTINGS))(*given.values()), tiling)
     return code, tiling
@@ -81,17 +64,17 @@ def worst_of_blocks(name, order, step_m, step_n, rows=56):
     code, tiling = tiling_of(m=rows, n=96, k=32, org_m=rows, org_n=96, org_k=32, cores=2,
                              base_m=16, base_n=16, min_m=rows, max_n=48, in_ub=1)
     assert code == 0
-    for field, value in {{"iterateOrder": order, "stepM": step_m, "stepN": step_n}}.items():
+    for field, value in {"iterateOrder": order, "stepM": step_m, "stepN": step_n}.items():
         tiling[FIELDS.index(field)] = value
     places = in_order(product, dict(zip(FIELDS, tiling)))
     found = launch(name, a, b, len(places) * 256, tiling).view(-1, 256)
     return max((place[:block.numel()] - block).abs().max().item()
                for place, block in zip(found, places))
 
-results = {{}}
+results = {}
 for name in ("one_by_one", "later", "in_workspace"):
     for order, step_m, step_n in ((0, 1, 1), (0, 4, 2), (0, 1, 5), (1, 1, 1), (1, 3, 2)):
-        results[f"{{name}} {{order}} {{step_m}} {{step_n}}"] = worst_of_blocks(
+        results[f"{name} {order} {step_m} {step_n}"] = worst_of_blocks(
             name, order, step_m, step_n)
 a, b = torch.randn(24, 20).half(), torch.randn(20, 32).half()
 code, tiling = tiling_of(m=24, n=32, k=20, org_m=24, org_n=32, org_k=20, cores=1)
@@ -108,10 +91,10 @@ code, tiling = tiling_of(m=48, n=32, k=16, org_m=48, org_n=32, org_k=16, cores=1
 found = launch("in_groups", a, b, 48 * 32, tiling).view(4, 48, 8).transpose(0, 1).reshape(48, 32)
 results["in_groups"] = (found - a.float() @ b.float()).abs().max().item()
 
-tilings = {{}}
+tilings = {}
 shape = dict(m=512, n=128, k=128, org_m=512, org_n=128, org_k=128, cores=2)
 square = shape | dict(n=512, org_n=512)
-for name, settings in {{
+for name, settings in {
     "n_has_the_smaller_block": shape | dict(base_m=128, base_n=64, in_ub=1),
     "m_has_the_smaller_block": square,
     "fewer_loads": square | dict(n=256, org_n=256, base_m=64, base_n=256),
@@ -122,7 +105,7 @@ for name, settings in {{
     "block_beyond_l0c": square | dict(base_m=256, base_n=256),
     "block_beyond_the_part": square | dict(m=12, base_m=32, base_n=64),
     "no_shape": shape | dict(m=-1, org_m=-1),
-}}.items():
+}.items():
     code, tiling = tiling_of(**settings)
     t = dict(zip(FIELDS, tiling))
     tilings[name] = [t[f] for f in FIELDS if "Core" in f or f in ("baseM", "baseN")]
@@ -145,8 +128,8 @@ launch("later" if {mistake} < 3 else "for_both", a, b, 1024, tiling, {mistake})
 
 
 def program(calls: str | None = None) -> str:
-    text = PROGRAM if calls is None else PROGRAM[: PROGRAM.index("results = {{}}")]
-    return text.format(root=str(Path(__file__).resolve().parent / "kernels")) + (calls or "")
+    text = PROGRAM if calls is None else PROGRAM[: PROGRAM.index("results = {}")]
+    return library_of("matmul_blocks") + text + (calls or "")
 
 
 @pytest.fixture(scope="module")

@@ -7,38 +7,24 @@ from pathlib import Path
 
 import pytest
 from emulated_process import run, shell
+from kernel_library import KERNELS, library_of
 
 from op_builder.toolchain.torch_install import find_torch_npu
 
 pytestmark = pytest.mark.skipif(find_torch_npu() is None, reason="torch_npu is not installed")
-KERNELS = Path(__file__).resolve().parent / "kernels"
 SOURCE = KERNELS / "passes.asc"
-FOUND = """
+IMPORTS = """
 import ctypes, struct, torch, torch_npu
-from pathlib import Path
 
 stream = ctypes.c_void_p(torch.npu.current_stream().npu_stream)
-
+"""
+SHOW = """
 def show(launch):
     out = torch.zeros(2 * 3 * 16).npu()
     assert not launch(ctypes.c_void_p(out.data_ptr()))
     print(out.cpu().view(2, 3, 16)[:, :, 0].tolist())
 """
-BUILDER = """
-from op_builder import AscendCOpBuilder
-
-class PassesBuilder(AscendCOpBuilder):
-    NAME = "passes"
-    BUILD_VAR = "DS_BUILD_PASSES"
-    BINDING = "ctypes"
-
-    def sources(self):
-        return ["passes.asc"]
-
-    def source_root(self):
-        return Path({root!r})
-
-library = PassesBuilder().load()
+CALLS = """
 library.run.restype = None
 show(lambda out: library.run(0, 2, stream, out))
 show(lambda out: library.run(1, 2, stream, out))
@@ -59,8 +45,8 @@ show(launch)
 MARKS = "[[222.0, 111.0, 111.0], [222.0, 111.0, 111.0]]"
 
 
-def results(program: str) -> list[str]:
-    done = run(FOUND + program)
+def results(program: str, begin: str = IMPORTS) -> list[str]:
+    done = run(begin + SHOW + program)
     assert done.returncode == 0, done.stderr
     return done.stdout.splitlines()
 
@@ -72,7 +58,7 @@ def bisheng(arguments: str, folder: Path, then: str = "true") -> None:
 
 
 def test_each_core_runs_the_code_of_its_own_pass() -> None:
-    found = results(BUILDER.format(root=str(KERNELS)))
+    found = results(CALLS, library_of("passes"))
     assert found == [MARKS, "[[1.0, 0.5, 0.5], [1.0, 0.5, 0.5]]"]
 
 
