@@ -46,5 +46,6 @@ def _become_rank(rank: int, size: int, store: Path, function: Callable[[int, int
     except BaseException:  # noqa: BLE001 - printed, and reported by the status
         traceback.print_exc()
     finally:
+        sys.stdout.flush()
         sys.stderr.flush()
         os._exit(status)
