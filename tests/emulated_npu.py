@@ -6,7 +6,6 @@ import importlib.util
 import os
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from called_functions import TESTS
@@ -52,7 +51,7 @@ def calls_its_functions(
     monkeypatch.setenv("ASCEND_EMULATOR_TRACE_FILE", str(folder / "%p.json"))
     yield
     called = set()
-    for trace in Path(folder).glob("*.json"):
+    for trace in folder.glob("*.json"):
         called |= set(re.findall(r'"name":"aclnn(\w+)"', trace.read_text(errors="replace")))
     missing = sorted(set(names.split()) - called)
     assert not missing, f"the test must call {missing}: see called_functions.py"

@@ -88,7 +88,7 @@ class Driver:
             code = (
                 _run([*command, *_depfile_of(line, built), *output, str(vector)], messages)
                 or _run([*for_cube, *output, str(cube)], messages)
-                or link_passes(without_lists(command), vector, cube, built)
+                or link_passes(_run, without_lists(command), vector, cube, built)
             )
         else:
             code = _run([*command, *output, str(target)], messages)

@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import re
 import shutil
-import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from op_builder.system import file_identity, process
@@ -67,10 +66,17 @@ def without_lists(flags: Sequence[str]) -> list[str]:
     return kept
 
 
-def link_passes(compile_table: Sequence[str], vector: Path, cube: Path, output: Path) -> int:
+def link_passes(
+    run: Callable[[Sequence[str]], int],
+    compile_table: Sequence[str],
+    vector: Path,
+    cube: Path,
+    output: Path,
+) -> int:
     """Link the objects of the passes into ``output``. Returns the compiler's exit code.
 
     Args:
+        run: Runs the compiler and returns its exit code.
         compile_table: The compiler with the flags for a source that includes CANN's headers.
         vector: The object of the vector cores' pass, with the host's code.
         cube: That of the cube cores' pass.
@@ -97,15 +103,10 @@ def link_passes(compile_table: Sequence[str], vector: Path, cube: Path, output: 
     table = cube.with_suffix(".table.cpp")
     table.write_text(_table(pairs), encoding="utf-8")
     compiled = str(table.with_suffix(".o"))
-    code = process.stream([*compile_table, "-c", str(table), "-o", compiled], _show)[0]
-    if code != 0:
-        return code
     together = [compile_table[0], "-r", "-nostdlib", str(vector), str(cube), compiled]
-    return process.stream([*together, "-o", str(output)], _show)[0]
-
-
-def _show(text: str) -> None:
-    print(text, file=sys.stderr)  # noqa: T201
+    return run([*compile_table, "-c", str(table), "-o", compiled]) or run(
+        [*together, "-o", str(output)]
+    )
 
 
 def _tools() -> list[str]:

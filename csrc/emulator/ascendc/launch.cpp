@@ -106,7 +106,8 @@ void Launch::enter_fiber() {
     Launch& launch = *launching;
     Fiber& fiber = *launch.running_;
     try {
-        launch.runner_of (*core)(launch.kernel_);
+        const Runner run = launch.runner_of(*core);
+        run(launch.kernel_);
         core->check_end();
         core->hint_second_buffers();
     } catch (const KernelEnded&) {

@@ -6,7 +6,7 @@
 
 namespace aicore {
 
-/// What add_cube_passes gave for `runner`; throws if there is none.
+/// The function that add_cube_passes paired with `runner`; throws if there is none.
 Runner cube_pass_of(Runner runner);
 
 }  // namespace aicore
