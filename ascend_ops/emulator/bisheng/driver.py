@@ -79,19 +79,15 @@ class Driver:
             with rewritten.open("a", encoding="utf-8") as source:
                 source.write(_appended(line, kernels, preprocessed))
         to_stdout = line.stops == "-E" and line.output is None
-        messages: list[str] = []
         target = rewritten.with_suffix(".i") if to_stdout else built
-        output = [line.stops or "-c", str(rewritten), "-o"]
+        messages: list[str] = []
         if in_passes:
-            vector, cube = rewritten.with_suffix(".vector.o"), rewritten.with_suffix(".cube.o")
-            for_cube = without_lists(self._command(line, kernels, kernel, 1))
-            code = (
-                _run([*command, *_depfile_of(line, built), *output, str(vector)], messages)
-                or _run([*for_cube, *output, str(cube)], messages)
-                or link_passes(_run, without_lists(command), vector, cube, built)
-            )
+            for_vector = [*command, *_depfile_of(line, built)]
+            for_cube = self._command(line, kernels, kernel, 1)
+            code = _compile_passes(for_vector, for_cube, rewritten, built, messages)
         else:
-            code = _run([*command, *output, str(target)], messages)
+            stop = line.stops or "-c"
+            code = _run([*command, stop, str(rewritten), "-o", str(target)], messages)
         if code != 0:
             sys.stderr.write(advice("\n".join(messages)))
         if to_stdout and code == 0:
@@ -158,6 +154,22 @@ def _run(command: Sequence[str], messages: list[str] | None = None) -> int:
             messages.append(text)
 
     return process.stream(command, show)[0]
+
+
+def _compile_passes(
+    for_vector: Sequence[str],
+    for_cube: Sequence[str],
+    source: Path,
+    built: Path,
+    messages: list[str],
+) -> int:
+    """Compile a source once for each kind of core. Returns the compiler's exit code."""
+    vector, cube = source.with_suffix(".vector.o"), source.with_suffix(".cube.o")
+    return (
+        _run([*for_vector, "-c", str(source), "-o", str(vector)], messages)
+        or _run([*without_lists(for_cube), "-c", str(source), "-o", str(cube)], messages)
+        or link_passes(_run, without_lists(for_vector), vector, cube, built)
+    )
 
 
 def _texts(

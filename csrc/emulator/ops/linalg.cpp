@@ -1,8 +1,7 @@
 // Matrix products, factorisations and distances.
-#include <limits>
-
 #include "emulator/aclnn/operation.h"
 #include "emulator/ops/checks.h"
+#include "emulator/ops/distance.h"
 
 using namespace ascend_emulator;
 
@@ -82,11 +81,9 @@ ACLNN(aclnnLinalgQr, Tensor self, Int mode, Out q, Out r) {
     r = found[1];
 }
 
-// CANN writes infinity as -1.
 ACLNN(aclnnCdistBackward, Tensor grad, Tensor x1, Tensor x2, Tensor cdist, float p, Out out) {
-    const double norm = p == -1 ? std::numeric_limits<double>::infinity() : static_cast<double>(p);
     out = aten("_cdist_backward", grad.to_float().contiguous(), x1.to_float().contiguous(),
-               x2.to_float().contiguous(), norm, cdist.to_float().contiguous());
+               x2.to_float().contiguous(), norm_exponent(p), cdist.to_float().contiguous());
 }
 
 namespace {

@@ -1,5 +1,6 @@
 // Losses and their gradients. reduction: 0 none, 1 mean, 2 sum.
 #include "emulator/aclnn/operation.h"
+#include "emulator/ops/ctc_loss.h"
 #include "emulator/ops/indices.h"
 
 using namespace ascend_emulator;
@@ -64,32 +65,18 @@ ACLNN(aclnnMultilabelMarginLoss, Tensor self, Tensor target, Int reduction, Out 
     is_target = found[1];
 }
 
-namespace {
-
-/// The part of log_alpha's last dimension that holds values; a device rounds it up to a multiple
-/// of 8.
-Int alpha_width(const Ints& target_lengths) {
-    Int longest = 0;
-    for (const Int length : target_lengths) {
-        longest = length > longest ? length : longest;
-    }
-    return 2 * longest + 1;
-}
-
-}  // namespace
-
 ACLNN(aclnnCtcLoss, Tensor log_probs, Tensor targets, Ints input_lengths, Ints target_lengths,
       Int blank, bool zero_infinity, Out loss, Out log_alpha) {
     const TensorList found =
         aten_all("_ctc_loss", log_probs, checked_indices("targets", targets, log_probs.size(2)),
                  input_lengths, target_lengths, blank, zero_infinity);
     loss = found[0];
-    assign(log_alpha.tensor.narrow(2, alpha_width(target_lengths)), found[1]);
+    assign(used_alpha(log_alpha.tensor, target_lengths), found[1]);
 }
 ACLNN(aclnnCtcLossBackward, Tensor grad, Tensor log_probs, Tensor targets, Ints input_lengths,
       Ints target_lengths, Tensor loss, Tensor log_alpha, Int blank, bool zero_infinity, Out out) {
     out = aten("_ctc_loss_backward", grad, log_probs, targets, input_lengths, target_lengths, loss,
-               log_alpha.narrow(2, alpha_width(target_lengths)), blank, zero_infinity);
+               used_alpha(log_alpha, target_lengths), blank, zero_infinity);
 }
 
 ACLNN(aclnnL1LossBackward, Tensor grad, Tensor self, Tensor target, Int reduction, Out out) {

@@ -38,6 +38,12 @@ std::string of_rank(std::uint32_t rank, std::uint32_t size) {
     return "rank " + std::to_string(rank) + " of " + std::to_string(size);
 }
 
+RootInfo make_root() { return {getpid(), memfd_create("emulated HCCL group", MFD_CLOEXEC)}; }
+
+std::string name_of(const RootInfo& root) {
+    return "emulated-" + std::to_string(root.pid) + "-" + std::to_string(root.descriptor);
+}
+
 /// The communicators that this process has joined. Workers outlive main, so it is not destroyed.
 struct Joined {
     std::mutex mutex;
@@ -70,10 +76,7 @@ Communicator* group_of(void* handle) {
     return group;
 }
 
-std::string make_root_info() {
-    const int descriptor = memfd_create("emulated HCCL group", MFD_CLOEXEC);
-    return "emulated-" + std::to_string(getpid()) + "-" + std::to_string(descriptor);
-}
+std::string make_root_info() { return name_of(make_root()); }
 
 void Communicator::Destroy::operator()(const Communicator* group) const { destroy_handle(group); }
 
@@ -177,13 +180,11 @@ Communicator* Communicator::join(std::uint32_t size, std::uint32_t rank,
 }
 
 std::vector<Communicator*> Communicator::join_all(std::uint32_t size, std::string* problem) {
-    const std::string root_info = make_root_info();
-    RootInfo root;
-    std::sscanf(root_info.c_str(), root_format, &root.pid, &root.descriptor);
+    const RootInfo root = make_root();
     std::vector<Owned> groups;
     for (std::uint32_t rank = 0; rank < size && problem->empty(); ++rank) {
         // Operators find their communicator by its name.
-        const std::string name = root_info + "-rank-" + std::to_string(rank);
+        const std::string name = name_of(root) + "-rank-" + std::to_string(rank);
         groups.push_back(attach(name, size, rank, root, problem));
     }
     close(root.descriptor);

@@ -31,6 +31,12 @@ struct SharedHeader {
     std::atomic<int> pids[max_ranks];   // 0: not joined yet; -1: has left
 };
 
+/// The process that made a group, and its descriptor of the memory that the ranks share.
+struct RootInfo {
+    int pid = 0;
+    int descriptor = -1;
+};
+
 class Communicator {
   public:
     static constexpr auto handle_kind = HandleKind::communicator;
@@ -67,10 +73,6 @@ class Communicator {
         void operator()(const Communicator* group) const;
     };
     using Owned = std::unique_ptr<Communicator, Destroy>;
-    struct RootInfo {
-        int pid = 0;
-        int descriptor = -1;
-    };
 
     /// Map the memory of a group and be counted among its ranks.
     static Owned attach(std::string name, std::uint32_t size, std::uint32_t rank,

@@ -2,6 +2,8 @@
 // row after another, WelfordFinalize combines the columns of the parts. Both compute in fp32.
 #pragma once
 
+#include <optional>
+
 #include "ascendc/vector_engine.h"
 
 namespace aicore {
@@ -132,7 +134,7 @@ inline void finalize_welford(const AscendC::LocalTensor<float>& outputMean,
                              const AscendC::LocalTensor<float>& outputVariance,
                              const AscendC::LocalTensor<float>& inputMean,
                              const AscendC::LocalTensor<float>& inputVariance,
-                             const WelfordCounts& counts, bool has_counts,
+                             const std::optional<WelfordCounts>& counts,
                              const AscendC::WelfordFinalizePara& para,
                              const Instruction& instruction) {
     require_welford_length(instruction, para.abLength, sizeof(float));
@@ -153,12 +155,12 @@ inline void finalize_welford(const AscendC::LocalTensor<float>& outputMean,
     float mean = 0;
     for (std::uint32_t column = 0; column < para.abLength; ++column) {
         const float value = inputMean.data()[column];
-        mean += has_counts ? value * counts[column] * para.rRec : value * para.abRec;
+        mean += counts ? value * (*counts)[column] * para.rRec : value * para.abRec;
     }
     float variance = 0;
     for (std::uint32_t column = 0; column < para.abLength; ++column) {
         const float difference = inputMean.data()[column] - mean;
-        const float weight = has_counts ? counts[column] : static_cast<float>(para.rnLength);
+        const float weight = counts ? (*counts)[column] : static_cast<float>(para.rnLength);
         variance += (inputVariance.data()[column] + weight * difference * difference) * para.rRec;
     }
     store_in_block(outputMean, mean);
@@ -183,8 +185,8 @@ void WelfordFinalize(const LocalTensor<float>& outputMean, const LocalTensor<flo
     for (const LocalTensor<float>* to : {&outputMean, &outputVariance}) {
         aicore::require_apart(instruction, *to, 8, counts, para.abLength);
     }
-    aicore::finalize_welford(outputMean, outputVariance, inputMean, inputVariance, {counts.data()},
-                             true, para, instruction);
+    aicore::finalize_welford(outputMean, outputVariance, inputMean, inputVariance,
+                             aicore::WelfordCounts{counts.data()}, para, instruction);
 }
 /// Columns in front have headCount elements, those behind headCountLength tailCount; if there are
 /// none of these, each has rnLength.
@@ -196,9 +198,12 @@ void WelfordFinalize(const LocalTensor<float>& outputMean, const LocalTensor<flo
     static_assert(!config.isCorrection,
                   "WelfordFinalize: isCorrection is only supported on Ascend 950");
     const aicore::Instruction instruction{"WelfordFinalize", aicore::Pipe::v, site};
-    aicore::finalize_welford(outputMean, outputVariance, inputMean, inputVariance,
-                             {nullptr, para.headCount, para.headCountLength, para.tailCount},
-                             para.tailCount != 0 && para.tailCountLength != 0, para, instruction);
+    std::optional<aicore::WelfordCounts> counts;
+    if (para.tailCount != 0 && para.tailCountLength != 0) {
+        counts = {nullptr, para.headCount, para.headCountLength, para.tailCount};
+    }
+    aicore::finalize_welford(outputMean, outputVariance, inputMean, inputVariance, counts, para,
+                             instruction);
 }
 template <bool isReuseSource = false, const WelfordFinalizeConfig& config = WFFINALIZE_DEFAULT_CFG>
 void WelfordFinalize(const LocalTensor<float>& outputMean, const LocalTensor<float>& outputVariance,

@@ -1,17 +1,16 @@
 // Distances between rows, of the single-operator interface. The caller has broadcast the rows.
 #include <limits>
 
+#include "emulator/ops/distance.h"
 #include "emulator/ops/single_op.h"
 
 using namespace ascend_emulator;
 
 namespace {
 
-/// The exponent of the norm; CANN writes infinity as -1.
 double exponent(const SingleOpOperands& operands) {
     operands.accept_attributes({"p"});
-    const double p = operands.number("p", 2);
-    return p == -1 ? std::numeric_limits<double>::infinity() : p;
+    return norm_exponent(operands.number("p", 2));
 }
 
 /// The derivative of the norm with respect to the difference, where the norm is not 0.

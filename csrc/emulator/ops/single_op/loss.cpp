@@ -1,6 +1,5 @@
 // Losses of the single-operator interface.
-#include <algorithm>
-
+#include "emulator/ops/ctc_loss.h"
 #include "emulator/ops/single_op.h"
 
 using namespace ascend_emulator;
@@ -13,18 +12,6 @@ SINGLE_OP(SoftmaxCrossEntropyWithLogits) {
     operands.output(0) = -(labels * aten("log_softmax.int", features, Int{1})).sum({1});
     operands.output(1) = aten("softmax.int", features, Int{1}) - labels;
 }
-
-namespace {
-
-/// log_alpha without what a device adds to its last dimension for alignment.
-Tensor used_alpha(const Tensor& log_alpha, const IntList& target_lengths) {
-    const Int longest = target_lengths.empty()
-                            ? 0
-                            : *std::max_element(target_lengths.begin(), target_lengths.end());
-    return log_alpha.narrow(2, 2 * longest + 1);
-}
-
-}  // namespace
 
 // log_probs [T, N, C], targets, input_lengths, target_lengths -> loss [N], log_alpha. torch_npu
 // adds a multiple of C to the attribute `blank`, to pass the longest target.
