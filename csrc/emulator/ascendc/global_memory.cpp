@@ -80,6 +80,7 @@ void* Launch::global(Core& core, const Instruction& instruction, const void* add
                                                         " lie behind the end of the allocation");
         core.end("bounds", what, instruction.site);
     }
+    check_time(core, instruction);
     if (core.timeline != nullptr) {
         core.timeline->access_global(instruction, host, bytes, writes);
     }
@@ -107,7 +108,8 @@ void* Launch::global(Core& core, const Instruction& instruction, const void* add
     return host;
 }
 
-/// Lengthen the instruction's last span, as a loop over tiles does, or begin a new one.
+/// Lengthen the instruction's last span, as a loop over tiles does, keep it if the instruction
+/// accesses the same bytes again, as a loop that waits does, or begin a new one.
 void Launch::add_span(const Span& span) {
     if (last_spans_.size() < instructions_.size()) {
         last_spans_.resize(instructions_.size(), none);
@@ -115,10 +117,11 @@ void Launch::add_span(const Span& span) {
     std::uint32_t& index = last_spans_[span.instruction];
     if (index != none) {
         Span& last = spans_[index];
-        if (last.end == span.begin && last.core == span.core && last.tick == span.tick &&
+        const bool again = last.begin <= span.begin && span.end <= last.end;
+        if ((again || last.end == span.begin) && last.core == span.core && last.tick == span.tick &&
             last.known == span.known && last.writes == span.writes && last.atomic == span.atomic &&
             last.cached == span.cached && last.unchanged == span.unchanged) {
-            last.end = span.end;
+            last.end = std::max(last.end, span.end);
             return;
         }
     }

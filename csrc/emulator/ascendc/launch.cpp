@@ -54,7 +54,8 @@ Launch::Launch(const KernelLaunch& kernel, void* stream)
       checks(ascend_emulator::services().options().kernel_checks),
       kernel_(kernel),
       trace_(KernelTrace::begin(kernel.name, kernel.blocks, kernel.auto_sync)),
-      stream_(stream) {
+      stream_(stream),
+      time_limit_(ascend_emulator::services().options().kernel_timeout_s) {
     instructions_.push_back({"", Pipe::s, {"", 0}});
 }
 
@@ -125,7 +126,7 @@ void Launch::give_way(Fiber& fiber) { swapcontext(&fiber.context, &scheduler_); 
 bool Launch::run_ready() {
     ran_ = false;
     for (const std::unique_ptr<Fiber>& fiber : fibers_) {
-        if (fiber->state != Fiber::State::ready) {
+        if (fiber->state != Fiber::State::ready || out_of_time_) {
             continue;
         }
         ran_ = true;
@@ -155,7 +156,9 @@ std::string Launch::run() {
     make_cores();
     while (run_ready() || release_sync()) {
     }
-    report_deadlock();
+    if (!out_of_time_) {
+        report_deadlock();
+    }
     if (trace_ != nullptr) {
         trace_->write();
     }
@@ -183,6 +186,18 @@ void Launch::report(const Core& core, const char* kind, const std::string& what,
     if (known_findings_.insert(text).second) {
         findings_.push_back(text + " (block " + std::to_string(core.block) + ")");
     }
+}
+
+void Launch::end_out_of_time(const Core& core, const Instruction& instruction) {
+    out_of_time_ = true;
+    const long seconds = ascend_emulator::services().options().kernel_timeout_s;
+    report(core, "timeout",
+           std::string(instruction.name) + " runs after the kernel has used " +
+               std::to_string(seconds) +
+               " s of CPU time (ASCEND_EMULATOR_KERNEL_TIMEOUT_S); a loop around it may never end, "
+               "and a device stops such a kernel too",
+           instruction.site);
+    throw KernelEnded{};
 }
 
 std::uint32_t Launch::remember(const Instruction& instruction) {
@@ -274,12 +289,16 @@ class KernelTask final : public ascend_emulator::Task {
         : kernel_(std::move(kernel)), stream_(stream) {}
 
     int run() override {
-        const std::string problem = Launch(*kernel_, stream_).run();
-        return problem.empty() ? 0 : ascend_emulator::services().fail(kernel_failure, problem);
+        Launch launch(*kernel_, stream_);
+        const std::string problem = launch.run();
+        return problem.empty() ? 0
+                               : ascend_emulator::services().fail(
+                                     launch.is_out_of_time() ? timeout : kernel_failure, problem);
     }
     const char* name() const override { return kernel_->name; }
 
   private:
+    static constexpr int timeout = 507014;         // ACL_ERROR_RT_AICORE_TIMEOUT
     static constexpr int kernel_failure = 507015;  // ACL_ERROR_RT_AICORE_EXCEPTION
 
     std::unique_ptr<KernelLaunch> kernel_;

@@ -18,6 +18,7 @@
 #include "ascendc/kernel_launch.h"
 #include "emulator/ascendc/data_cache.h"
 #include "emulator/ascendc/kernel_trace.h"
+#include "emulator/ascendc/time_limit.h"
 
 namespace aicore {
 
@@ -85,6 +86,14 @@ class Launch {
 
     /// Run all cores. Returns what was wrong, or "".
     std::string run();
+    /// Whether the kernel was ended since it ran too long.
+    bool is_out_of_time() const { return out_of_time_; }
+    /// Called at each access: ends the kernel if it runs too long.
+    void check_time(const Core& core, const Instruction& instruction) {
+        if (time_limit_.is_over()) {
+            end_out_of_time(core, instruction);
+        }
+    }
 
     std::uint32_t remember(const Instruction& instruction);
     const Instruction& instruction(std::uint32_t id) const { return instructions_[id]; }
@@ -106,6 +115,7 @@ class Launch {
 
   private:
     static void enter_fiber();
+    [[noreturn]] void end_out_of_time(const Core& core, const Instruction& instruction);
     void make_cores();
     Runner runner_of(const Core& of) const;
     bool run_ready();
@@ -132,6 +142,8 @@ class Launch {
     const KernelLaunch& kernel_;
     const std::unique_ptr<KernelTrace> trace_;  // or null
     void* const stream_;
+    TimeLimit time_limit_;
+    bool out_of_time_ = false;
     std::vector<std::unique_ptr<Fiber>> fibers_;
     ucontext_t scheduler_{};
     Fiber* running_ = nullptr;

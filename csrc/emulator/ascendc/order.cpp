@@ -218,6 +218,7 @@ void Core::access(const Instruction& instruction, std::uint32_t address, std::ui
                 " bytes behind the end of " + name_of(space),
             instruction.site);
     }
+    launch->check_time(*this, instruction);
     if (timeline != nullptr) {
         timeline->access(instruction, space, address, bytes, writes);
     }

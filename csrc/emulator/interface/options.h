@@ -25,6 +25,7 @@ struct Options {
     bool races = false;
     bool kernel_checks = true;
     bool kernel_hints = true;
+    long kernel_timeout_s = 900;  // of CPU time
     std::string fault;
 
     bool banner = true;

@@ -45,6 +45,8 @@ const Row table[] = {
      "0: do not look for mistakes in kernels written in Ascend C"},
     {"KERNEL_HINTS", &Options::kernel_hints,
      "0: do not print what would be slow on a device in kernels written in Ascend C"},
+    {"KERNEL_TIMEOUT_S", &Options::kernel_timeout_s,
+     "seconds of CPU time after which a launch of such a kernel is ended; 0: none"},
     {"FAULT", &Options::fault, "function:n:code|hang|delay=ms, several joined by ';'"},
     {"BANNER", &Options::banner, "0: do not print at aclInit that the NPU is emulated"},
     {"TRACE", &Options::trace, "1: print each call and task on standard error"},
