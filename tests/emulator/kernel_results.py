@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
-from emulated_process import run
+from emulated_process import run, start
 from kernel_library import library_of
 
 PROGRAM = """
@@ -31,19 +31,23 @@ print(json.dumps(results))
 """
 
 
-def results_of(name: str, expected: Mapping[str, str], rtol: float = 0.0) -> dict[str, object]:
+def results_of(
+    name: str, expected: Mapping[str, str], rtol: float = 0.0, soc: str = ""
+) -> dict[str, object]:
     """Run the kernels of the source ``name`` on x and y.
 
     Args:
         name: The source, without its suffix.
         expected: Code that fills z, which begins as zeros, per kernel.
         rtol: How far a value may be off.
+        soc: The SoC to emulate; by default the one of the other tests.
 
     Returns:
         Per kernel: the values that are wrong as (index, found, expected), or the error.
     """
     program = PROGRAM.format(expected=json.dumps(expected), rtol=rtol)
-    done = run(library_of(name) + program)
+    code = library_of(name) + program
+    done = start(code, ASCEND_EMULATOR_SOC=soc) if soc else run(code)
     assert done.returncode == 0, done.stderr
     found: dict[str, object] = json.loads(done.stdout.splitlines()[-1])
     return found

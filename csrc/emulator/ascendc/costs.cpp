@@ -76,6 +76,7 @@ struct Table {
 };
 constexpr Table tables[] = {
     {2201, moves_2201, std::size(moves_2201)},
+    {3510, moves_2201, std::size(moves_2201)},  // ?: the costs of Ascend 950 are not known
     {2002, moves_2002, std::size(moves_2002)},
     {3002, moves_3002, std::size(moves_3002)},
 };

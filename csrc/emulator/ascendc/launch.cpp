@@ -314,13 +314,19 @@ std::string why_refused(const KernelLaunch& launch) {
     }
     if (soc().arch == unknown_arch) {
         return "kernel " + name + " cannot run on " + soc().name +
-               ": the emulated AI core has the sizes of Ascend910B, Ascend910_93, Ascend310P and "
-               "Ascend310B only";
+               ": the emulated AI core has the sizes of Ascend910B, Ascend910_93, Ascend310P, "
+               "Ascend310B and Ascend950 only";
     }
     if (launch.arch != soc().arch) {
         return "kernel " + name + " is compiled for dav-" + std::to_string(launch.arch) + ", and " +
                soc().name + " is dav-" + std::to_string(soc().arch) +
                "; compile it with --npu-arch=dav-" + std::to_string(soc().arch);
+    }
+    if (soc().arch == arch_of_ascend950 && launch.type != KernelType::vector) {
+        return "kernel " + name + " runs on cube cores, and the emulated " + soc().name +
+               " has the vector cores only: L0A of Ascend 950 has another format, and its cores "
+               "exchange data in another way than those of dav-2201; mark a kernel that needs no "
+               "cube core with __vector__ or KERNEL_TYPE_AIV_ONLY";
     }
     return {};
 }

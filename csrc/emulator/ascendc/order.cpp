@@ -4,6 +4,7 @@
 #include "ascendc/core.h"
 #include "emulator/ascendc/launch.h"
 #include "emulator/ascendc/shadow.h"
+#include "emulator/ascendc/soc.h"
 #include "emulator/ascendc/timeline.h"
 
 namespace aicore {
@@ -157,11 +158,14 @@ bool Core::is_ordered(Pipe pipe, int before, std::uint32_t number) {
     if (known_[own].ended[before] >= number || (before == own && pipe != Pipe::v)) {
         return true;  // a pipe other than V runs its instructions one after another
     }
+    const bool vector_to_vector = pipe == Pipe::v && before == index_of(Pipe::v);
+    if (vector_to_vector && soc().arch == arch_of_ascend950) {
+        return true;  // the hardware of Ascend 950 keeps this order
+    }
     if (!launch->auto_sync) {
         return false;
     }
     // What --cce-auto-sync inserts where the compiler sees the dependency.
-    const bool vector_to_vector = pipe == Pipe::v && before == index_of(Pipe::v);
     const bool scalar = pipe == Pipe::s || before == index_of(Pipe::s);
     const bool on_cube = pipe == Pipe::m || pipe == Pipe::mte1 || pipe == Pipe::fix ||
                          before == index_of(Pipe::m) || before == index_of(Pipe::mte1) ||

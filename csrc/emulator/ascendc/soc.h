@@ -1,4 +1,5 @@
-// What differs between the SoCs: sizes of on-chip memory, from the platform_config of CANN 8.1.
+// What differs between the SoCs: sizes of on-chip memory, from the platform_config of CANN 8.1;
+// those of Ascend 950 from the programming guide of CANN (NPU architecture 3510).
 #pragma once
 
 #include <cstdint>
@@ -10,6 +11,8 @@ namespace aicore {
 
 /// Of a SoC whose sizes are not known; no kernel can be launched on it.
 constexpr std::uint32_t unknown_arch = 0;
+
+constexpr std::uint32_t arch_of_ascend950 = 3510;
 
 struct Soc {
     const char* prefix;  // of the name that aclrtGetSocName returns

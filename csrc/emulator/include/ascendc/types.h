@@ -253,12 +253,18 @@ constexpr std::uint8_t DEFAULT_REPEAT_STRIDE = 8;
 constexpr std::uint8_t DEFAULT_BLK_NUM = 8;
 constexpr std::int32_t MASK_PLACEHOLDER = 0;
 constexpr std::uint64_t MASK_PLACEHOLDER_LIST[2] = {0, 0};
+#if __NPU_ARCH__ == 3510
+constexpr std::uint32_t TOTAL_UB_SIZE = 248 * 1024;
+constexpr std::uint32_t TOTAL_VEC_LOCAL_SIZE = TOTAL_UB_SIZE;
+constexpr std::uint32_t TOTAL_L0C_SIZE = 256 * 1024;
+#else
 constexpr std::uint32_t TOTAL_UB_SIZE = 192 * 1024;
 constexpr std::uint32_t TOTAL_VEC_LOCAL_SIZE = 184 * 1024;
+constexpr std::uint32_t TOTAL_L0C_SIZE = 128 * 1024;
+#endif
 constexpr std::uint32_t TOTAL_L1_SIZE = 512 * 1024;
 constexpr std::uint32_t TOTAL_L0A_SIZE = 64 * 1024;
 constexpr std::uint32_t TOTAL_L0B_SIZE = 64 * 1024;
-constexpr std::uint32_t TOTAL_L0C_SIZE = 128 * 1024;
 constexpr std::uint32_t K_MAX_DIM = 8;
 constexpr std::uint32_t K_MAX_SHAPE_DIM = 8;
 constexpr std::int32_t CUBE_MAX_SIZE = 256;

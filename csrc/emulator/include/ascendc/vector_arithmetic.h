@@ -2,6 +2,7 @@
 #pragma once
 
 #include "ascendc/vector_engine.h"
+#include "ascendc/vector_types.h"
 
 namespace aicore {
 
@@ -9,6 +10,7 @@ template <class To, class First, class Second, class Mask, class Body>
 void binary(const Instruction& instruction, bool set, bool reads_to, const LocalTensor<To>& to,
             const LocalTensor<First>& first, const LocalTensor<Second>& second, Mask mask,
             std::int32_t repeats, const AscendC::BinaryRepeatParams& strides, Body body) {
+    static_assert(has_repeats<First>, "this type has the form with a count of elements only");
     const Lanes lanes =
         lanes_of(instruction, set, mask, std::max(sizeof(To), sizeof(First)), repeats);
     with_repeats(instruction, lanes, reads_to, to, {strides.dstBlkStride, strides.dstRepStride},
@@ -20,6 +22,7 @@ template <class To, class From, class Mask, class Body>
 void unary(const Instruction& instruction, bool set, bool reads_to, const LocalTensor<To>& to,
            const LocalTensor<From>& from, Mask mask, std::int32_t repeats,
            const AscendC::UnaryRepeatParams& strides, Body body) {
+    static_assert(has_repeats<From>, "this type has the form with a count of elements only");
     const Lanes lanes =
         lanes_of(instruction, set, mask, std::max(sizeof(To), sizeof(From)), repeats);
     with_repeats(instruction, lanes, reads_to, to, {strides.dstBlkStride, strides.dstRepStride},
@@ -29,11 +32,6 @@ void unary(const Instruction& instruction, bool set, bool reads_to, const LocalT
 }  // namespace aicore
 
 // Masks are a number of lanes or two words of bits: `lanes_of` takes either.
-
-// Types that an instruction has on dav-2201, from the platform configuration of CANN.
-#define AICORE_NUMBERS half, float, std::int16_t, std::int32_t
-#define AICORE_FLOATS half, float
-#define AICORE_BITS std::int16_t, std::uint16_t
 
 // In the expressions, x and y are the sources and z is what the destination held.
 #define AICORE_BINARY(NAME, READS_TO, TYPES, EXPRESSION)                                           \
@@ -153,32 +151,32 @@ void unary(const Instruction& instruction, bool set, bool reads_to, const LocalT
     }                                                                                            \
     }
 
-AICORE_BINARY(Add, false, AICORE_NUMBERS, x + y)
-AICORE_BINARY(Sub, false, AICORE_NUMBERS, x - y)
-AICORE_BINARY(Mul, false, AICORE_NUMBERS, x* y)
-AICORE_BINARY(Div, false, AICORE_FLOATS, x / y)
-AICORE_BINARY(Max, false, AICORE_NUMBERS, x > y || x != x ? x : y)
-AICORE_BINARY(Min, false, AICORE_NUMBERS, x < y || x != x ? x : y)
-AICORE_BINARY(FusedMulAdd, true, AICORE_FLOATS, x* z + y)
+AICORE_BINARY(Add, false, AICORE_ADDED, x + y)
+AICORE_BINARY(Sub, false, AICORE_ADDED, x - y)
+AICORE_BINARY(Mul, false, AICORE_MULTIPLIED, x* y)
+AICORE_BINARY(Div, false, AICORE_DIVIDED, quotient<T>(x, y))
+AICORE_BINARY(Max, false, AICORE_COMPARED, x > y || x != x ? x : y)
+AICORE_BINARY(Min, false, AICORE_COMPARED, x < y || x != x ? x : y)
+AICORE_BINARY(FusedMulAdd, true, AICORE_FUSED, x* z + y)
 AICORE_BINARY(FusedMulAddRelu, true, AICORE_FLOATS, std::max(x* z + y, decltype(x)(0)))
-AICORE_BINARY(AddRelu, false, AICORE_NUMBERS, std::max<decltype(x + y)>(x + y, 0))
-AICORE_BINARY(SubRelu, false, AICORE_NUMBERS, std::max<decltype(x - y)>(x - y, 0))
+AICORE_BINARY(AddRelu, false, AICORE_ADDED_RELU, std::max<decltype(x + y)>(x + y, 0))
+AICORE_BINARY(SubRelu, false, AICORE_ADDED_RELU, std::max<decltype(x - y)>(x - y, 0))
 AICORE_BINARY(And, false, AICORE_BITS, x& y)
 AICORE_BINARY(Or, false, AICORE_BITS, x | y)
 
-AICORE_UNARY(Exp, AICORE_FLOATS, std::exp(x))
-AICORE_UNARY(Ln, AICORE_FLOATS, std::log(x))
+AICORE_UNARY(Exp, AICORE_FLOATS, normal<T>(std::exp(normal<T>(x))))
+AICORE_UNARY(Ln, AICORE_FLOATS, normal<T>(std::log(normal<T>(x))))
 AICORE_UNARY(Abs, AICORE_FLOATS, std::fabs(x))
-AICORE_UNARY(Sqrt, AICORE_FLOATS, std::sqrt(x))
-AICORE_UNARY(Rsqrt, AICORE_FLOATS, 1 / std::sqrt(x))
-AICORE_UNARY(Reciprocal, AICORE_FLOATS, 1 / x)
-AICORE_UNARY(Relu, AICORE_NUMBERS, x > 0 ? x : 0)
+AICORE_UNARY(Sqrt, AICORE_FLOATS, normal<T>(std::sqrt(normal<T>(x))))
+AICORE_UNARY(Rsqrt, AICORE_FLOATS, normal<T>(1 / std::sqrt(normal<T>(x))))
+AICORE_UNARY(Reciprocal, AICORE_RECIPROCAL, normal<T>(1 / normal<T>(x)))
+AICORE_UNARY(Relu, AICORE_RELU, x > 0 ? x : 0)
 AICORE_UNARY(Not, AICORE_BITS, ~x)
 
-AICORE_SCALAR(Adds, false, AICORE_NUMBERS, x + y)
-AICORE_SCALAR(Muls, false, AICORE_NUMBERS, x* y)
-AICORE_SCALAR(Maxs, false, AICORE_NUMBERS, x > y || x != x ? x : y)
-AICORE_SCALAR(Mins, false, AICORE_NUMBERS, x < y || x != x ? x : y)
+AICORE_SCALAR(Adds, false, AICORE_SCALAR_ADDED, x + y)
+AICORE_SCALAR(Muls, false, AICORE_SCALAR_MULTIPLIED, x* y)
+AICORE_SCALAR(Maxs, false, AICORE_SCALAR_ADDED, x > y || x != x ? x : y)
+AICORE_SCALAR(Mins, false, AICORE_SCALAR_ADDED, x < y || x != x ? x : y)
 AICORE_SCALAR(LeakyRelu, false, AICORE_FLOATS, x >= 0 ? x : x * y)
 
 namespace aicore {

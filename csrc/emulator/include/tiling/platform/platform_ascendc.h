@@ -62,6 +62,7 @@ class PlatformAscendC {
         const std::string name = aclrtGetSocName() == nullptr ? "" : aclrtGetSocName();
         return name.rfind("Ascend310P", 0) == 0   ? SocVersion::ASCEND310P
                : name.rfind("Ascend310B", 0) == 0 ? SocVersion::ASCEND310B
+               : name.rfind("Ascend950", 0) == 0  ? SocVersion::ASCEND950
                                                   : SocVersion::ASCEND910B;
     }
 
