@@ -19,6 +19,7 @@ from limits import HANG_SECONDS
 #: Text to put before a program of ``run``: the class HeldStream.
 HELD_STREAM = Path(__file__).with_name("held_stream.py").read_text(encoding="utf-8")
 _SERVER = Path(__file__).with_name("program_server.py")
+_SOC = "ASCEND_EMULATOR_SOC"
 _MAIN = "from ascend_ops.cli.main import run; run()"
 _EMULATE = (sys.executable, "-c", _MAIN, "emulate")
 _READ_BEFORE = re.compile(
@@ -50,13 +51,17 @@ def start(
 def run(code: str, **variables: str) -> subprocess.CompletedProcess[str]:
     """Run a program on the emulated NPU in a new process that has imported torch and torch_npu.
 
-    The imports take longer than most programs, so the process is a fork of one that has done them.
+    The imports take longer than most programs, so the process is a fork of one that has done them,
+    with the SoC of the program.
 
     Args:
         code: The program.
-        variables: Its environment variables; none that ``emulate`` or the imports read.
+        variables: Its environment variables; besides ASCEND_EMULATOR_SOC, none that ``emulate`` or
+            the imports read.
     """
-    return _server().run(textwrap.dedent(code), _environment(variables))
+    environment = _environment(variables)
+    server = _server(environment.get(_SOC, ""))
+    return server.run(textwrap.dedent(code), environment)
 
 
 class _ProgramServer:
@@ -113,8 +118,9 @@ class _ProgramServer:
 
 
 @functools.cache
-def _server() -> _ProgramServer:
-    return _ProgramServer(_environment({}))
+def _server(soc: str) -> _ProgramServer:
+    """Start a server for a SoC; ``""`` is the emulator's own."""
+    return _ProgramServer(_environment({_SOC: soc} if soc else {}))
 
 
 def _environment(variables: dict[str, str]) -> dict[str, str]:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 from aclnn_call import call, on_npu
-from ascend950 import outcomes
-from emulated_process import start
+from ascend950 import needs_torch_npu, outcomes
+from emulated_process import run
 
 DIM, BLOCK = 64, 4
 
@@ -124,7 +124,6 @@ CASES = {
 CHECKED = tuple(dict.fromkeys(name.partition(":")[0] for name in CASES))
 
 
-@pytest.mark.npu
 @pytest.mark.parametrize("name", CASES)
 def test_a_convolution_agrees_with_its_loops(name):
     assert outcomes("test_direct_causal_conv1d")[name] == "right"
@@ -178,10 +177,10 @@ print("AGREES")
 """
 
 
-@pytest.mark.npu
+@needs_torch_npu
 def test_torch_npu_computes_the_same_and_refusals_name_the_argument():
     here = Path(__file__).resolve().parent
-    done = start(
+    done = run(
         PROGRAM.format(folders=[str(here), str(here.parent)]),
         ASCEND_EMULATOR_SOC="Ascend950PR_9599",
     )

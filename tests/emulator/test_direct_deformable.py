@@ -7,10 +7,8 @@ from pathlib import Path
 
 import pytest
 from aclnn_call import check, on_npu
-from ascend950 import outcomes
-from emulated_process import start
-
-pytestmark = pytest.mark.npu
+from ascend950 import needs_torch_npu, outcomes
+from emulated_process import run
 
 KERNEL, STRIDE, PADDING, DILATION, GROUPS, DEFORMABLE = (3, 2), (2, 1), (1, 0, 2, 1), (1, 2), 2, 2
 ATTRIBUTES = [list(KERNEL), [1, 1, *STRIDE], list(PADDING), [1, 1, *DILATION], GROUPS, DEFORMABLE]
@@ -88,6 +86,7 @@ def test_a_convolution_agrees_with_grid_sample_on_an_ascend_950(name):
     assert outcomes("test_direct_deformable")[name] == "right"
 
 
+@pytest.mark.npu
 def test_a_910b_has_the_forward_pass_only():
     check("aclnnDeformableConv2d", *forward(Operands()))
     with pytest.raises(RuntimeError, match="the SoC must be an Ascend 950, got Ascend910B"):
@@ -123,15 +122,17 @@ CALLED = {
 }
 
 
+@needs_torch_npu
 @pytest.mark.parametrize("soc", CALLED)
 def test_torch_npu_agrees_on_both_ways(soc):
     here = Path(__file__).resolve().parent
     program = PROGRAM.format(folders=[str(here), str(here.parent)])
-    done = start(program, ASCEND_EMULATOR_SOC=soc, ASCEND_EMULATOR_TRACE="1")
+    done = run(program, ASCEND_EMULATOR_SOC=soc, ASCEND_EMULATOR_TRACE="1")
     assert "AGREES" in done.stdout, done.stderr[-3000:]
     assert [name for name in CALLED[soc] if not re.search(rf"\b{name}\b", done.stderr)] == []
 
 
+@pytest.mark.npu
 @pytest.mark.parametrize(
     ("place", "value", "message"),
     [

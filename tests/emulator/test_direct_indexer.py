@@ -6,8 +6,6 @@ import pytest
 from aclnn_call import check, on_npu
 from ascend950 import outcomes
 
-pytestmark = pytest.mark.npu
-
 FAR = 2**63 - 1
 
 
@@ -115,6 +113,7 @@ GRADIENTS = {
 CHECKED = ("aclnnQuantLightningIndexer", "aclnnLightningIndexerGrad")
 
 
+@pytest.mark.npu
 @pytest.mark.parametrize("name", CASES)
 def test_an_indexer_agrees_with_its_formula(name):
     check(name.partition(":")[0], *CASES[name](Operands()))
@@ -125,6 +124,7 @@ def test_an_ascend_950_indexes_float8(name):
     assert outcomes("test_direct_indexer")[name] == "right"
 
 
+@pytest.mark.npu
 @pytest.mark.parametrize("name", GRADIENTS)
 def test_the_gradients_are_autograds(name):
     import torch
@@ -137,6 +137,7 @@ def test_the_gradients_are_autograds(name):
         torch.testing.assert_close(got.cpu(), wanted, rtol=2e-3, atol=2e-2)
 
 
+@pytest.mark.npu
 def test_torch_npu_calls_both():
     import torch
     import torch_npu
@@ -157,6 +158,7 @@ def test_torch_npu_calls_both():
         torch.testing.assert_close(got.cpu(), wanted, rtol=2e-3, atol=2e-2)
 
 
+@pytest.mark.npu
 @pytest.mark.parametrize(
     ("place", "value", "message"),
     [

@@ -6,8 +6,6 @@ import pytest
 from aclnn_call import call, check, on_npu
 from ascend950 import outcomes
 
-pytestmark = pytest.mark.npu
-
 FAR = 2**63 - 1
 SCALE = 0.05
 
@@ -202,11 +200,13 @@ CASES = {
 }
 
 
+@pytest.mark.npu
 @pytest.mark.parametrize("name", LSE)
 def test_the_softmax_agrees_with_its_formula(name):
     check(name.partition(":")[0], *LSE[name]())
 
 
+@pytest.mark.npu
 @pytest.mark.parametrize("name", LOSSES)
 def test_a_loss_and_its_gradients_are_autograds(name):
     import torch
@@ -225,6 +225,7 @@ def test_an_ascend_950_has_the_losses_only():
     assert "must be an Ascend 910B or 910_93" in found["aclnnDenseLightningIndexerSoftmaxLse"]
 
 
+@pytest.mark.npu
 def test_torch_npu_calls_all():
     import torch
     import torch_npu
@@ -245,6 +246,7 @@ def test_torch_npu_calls_all():
             torch.testing.assert_close(got.cpu(), expected, rtol=2e-3, atol=1e-4)
 
 
+@pytest.mark.npu
 @pytest.mark.parametrize(
     ("name", "place", "value", "message"),
     [
@@ -268,6 +270,7 @@ def test_what_a_device_does_not_take_is_refused(name, place, value, message):
         check(name, inputs, outputs)
 
 
+@pytest.mark.npu
 def test_a_query_without_keys_is_refused():
     inputs, outputs = softmax_lse(Operands(), "BSND")
     inputs[1] = inputs[1][:, :2].contiguous()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -203,3 +206,21 @@ def test_passes_need_binutils(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
     objects = [tmp_path / name for name in ("vector.o", "cube.o", "out.o")]
     with pytest.raises(UsageError, match=r"objcopy must be on PATH.*apt-get install binutils"):
         link_passes(len, ["g++"], *objects)
+
+
+@pytest.mark.parametrize("stop", ["-c", "-S", "-E"])
+def test_a_source_without_kernels_leaves_no_folder(stop: str, tmp_path: Path) -> None:
+    source, temporary = tmp_path / "host.cpp", tmp_path / "temporary"
+    source.write_text("int answer() { return 42; }\n")
+    temporary.mkdir()
+    call = "import sys; from pathlib import Path; from ascend_ops.emulator.bisheng import driver; "
+    call += "sys.exit(driver.main(Path(sys.argv[1]), sys.argv[2:]))"
+    output = tmp_path / "output"
+    done = subprocess.run(
+        [sys.executable, "-c", call, str(tmp_path), stop, str(source), "-o", str(output)],
+        env={**os.environ, "TMPDIR": str(temporary)},
+        check=False,
+    )
+    assert done.returncode == 0
+    assert output.stat().st_size > 0
+    assert list(temporary.iterdir()) == []

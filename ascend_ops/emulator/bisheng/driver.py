@@ -47,7 +47,6 @@ class Driver:
     def run(self, line: CommandLine) -> int:
         """Compile, and link unless the command line stops before. Returns the exit code."""
         with tempfile.TemporaryDirectory(prefix="bisheng-") as folder:
-            inputs = list(line.inputs)
             objects: list[str] = []
             for number, kernel in enumerate(line.kernels):
                 built = self._object(line, kernel, Path(folder), number)
@@ -55,9 +54,9 @@ class Driver:
                 if code != 0 or line.stops in ("-E", "-S"):
                     return code
                 objects.append(str(built))
-            if line.stops:
-                return self._compile_others(line, inputs)
-            return self._link(line, [*objects, *inputs])
+            if not line.stops:
+                return self._link(line, [*objects, *line.inputs])
+        return self._compile_others(line)  # may become the compiler, so the folder goes before
 
     def _object(self, line: CommandLine, kernel: Path, folder: Path, number: int) -> Path:
         if line.stops:
@@ -101,7 +100,8 @@ class Driver:
         header = precompiled_header(self._cann / HEADERS, self._compiler, flags)
         first = [] if header is None else [f"-I{header.parent}", "-Winvalid-pch"]
         around = f"-iquote{kernel.resolve().parent}"
-        return [self._compiler, *first, "-include", "kernel_operator.h", *flags, around]
+        included = ["-include", "kernel_operator.h", "-include", "ascendc/compiled_for.h"]
+        return [self._compiler, *first, *included, *flags, around]
 
     def _preprocessed(self, command: Sequence[str], source: Path) -> str | None:
         """Return the project's own lines after the preprocessor, or None if it fails."""
@@ -126,9 +126,9 @@ class Driver:
             *_pass_macros(line.arch, cores),
         ]
 
-    def _compile_others(self, line: CommandLine, inputs: Sequence[str]) -> int:
-        """Let the host compiler answer, whose output is this program's."""
-        sources = [name for name in inputs if not name.startswith("-")]
+    def _compile_others(self, line: CommandLine) -> int:
+        """Become the host's compiler if there are sources without kernels."""
+        sources = [name for name in line.inputs if not name.startswith("-")]
         if not sources:
             return 0
         output = [] if line.output is None else ["-o", str(line.output)]

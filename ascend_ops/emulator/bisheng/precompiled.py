@@ -10,8 +10,8 @@ from op_builder.errors import CommandError
 from op_builder.system import file_identity, process
 
 _HEADER = "kernel_operator.h"
-# Flags that name files or outputs, or macros of the kernel's own, which the header does not see. It
-# sees NDEBUG and macros of the standard library: GCC ignores a precompiled header without them.
+# Flags that name files or outputs. The header sees no macros but those of the architecture, NDEBUG
+# and the standard library's: GCC ignores a precompiled header that was compiled without them.
 _WITH_VALUE = ("-MF", "-MT", "-MQ", "-include", "-isystem", "-iquote", "-idirafter", "-I", "-D")
 
 
@@ -52,8 +52,11 @@ def _flags_that_matter(flags: Sequence[str]) -> list[str]:
     for flag in iterator:
         if flag in _WITH_VALUE:
             next(iterator, None)
-        elif flag.startswith(("-DAICORE_", "-D_", "-DNDEBUG")) or not flag.startswith(
-            ("-I", "-D", "-U", "-M", "-W")
-        ):
+        elif _is_seen(flag) or not flag.startswith(("-I", "-D", "-U", "-M", "-W")):
             kept.append(flag)
     return kept
+
+
+def _is_seen(flag: str) -> bool:
+    """Return whether the header may depend on the macro that a flag defines."""
+    return flag.startswith(("-D_", "-DNDEBUG")) and not flag.startswith("-D__DAV_")

@@ -8,7 +8,6 @@
 #include "ascendc/by_address.h"
 #include "ascendc/cube.h"
 #include "ascendc/debug.h"
-#include "ascendc/dtype_numbers.h"
 #include "ascendc/entry.h"
 #include "ascendc/fixpipe.h"
 #include "ascendc/functions.h"

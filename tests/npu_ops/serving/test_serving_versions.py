@@ -6,7 +6,7 @@ import re
 import textwrap
 
 import pytest
-from emulated_process import run, start
+from emulated_process import run
 from op_checks import assert_close
 from serving_reference import Paged, operands, reference
 
@@ -174,7 +174,7 @@ def test_on_ascend_950_there_is_v5_and_neither_prompt_nor_incre():
     kv_cache_scatter(key, key, wide, wide.clone(), torch.tensor([0, 17, 18]).npu())
     print("fp32", torch.equal(wide[1, 1:3], key[1:]))
     """
-    done = start(CALLS + textwrap.dedent(code), ASCEND_EMULATOR_SOC="Ascend950PR_9579")
+    done = run(CALLS + textwrap.dedent(code), ASCEND_EMULATOR_SOC="Ascend950PR_9599")
     found = dict(line.split(" ", 1) for line in done.stdout.splitlines() if " " in line)
     refused = "raised query must be on an Atlas A2 or A3"
     assert {

@@ -56,8 +56,6 @@ std::unique_ptr<KernelLaunch> bound(Call call, void (* /*parameters*/)(Parameter
         std::make_unique<BoundKernel<Call, std::decay_t<Parameters>...>>(call, std::move(values));
     launch->name = name;
     launch->type = type;
-    launch->auto_sync = AICORE_AUTO_SYNC != 0;
-    launch->arch = __NPU_ARCH__;
     return launch;
 }
 

@@ -10,6 +10,15 @@
 
 namespace aicore {
 
+/// How the source was compiled.
+struct CompiledFor {
+    std::uint32_t arch;  // __NPU_ARCH__
+    bool auto_sync;
+    bool has_cube_pass;  // the code for cube cores is compiled apart
+};
+/// Of this source: each has its own (ascendc/compiled_for.h).
+static CompiledFor compiled_for();
+
 template <class Value>
 Value on_host(Value value) {
     if constexpr (std::is_pointer_v<Value>) {
@@ -26,7 +35,10 @@ class BoundKernel final : public KernelLaunch {
     BoundKernel(Kernel kernel, std::tuple<Arguments...> arguments)
         : kernel_(std::move(kernel)), arguments_(std::move(arguments)) {
         runner = &call;
-        has_cube_pass = AICORE_PASSES == 2;
+        const CompiledFor how = compiled_for();
+        arch = how.arch;
+        auto_sync = how.auto_sync;
+        has_cube_pass = how.has_cube_pass;
     }
     // The emulated bisheng finds it by its name: see passes.py.
     static void call(const KernelLaunch& launch) {
@@ -54,8 +66,6 @@ class Launcher {
         launch->name = name_;
         launch->type = type_;
         launch->blocks = blocks_;
-        launch->auto_sync = AICORE_AUTO_SYNC != 0;
-        launch->arch = __NPU_ARCH__;
         submit(std::move(launch), stream_);
     }
 

@@ -40,8 +40,6 @@ std::uint32_t launch_function(Call call, void (* /*parameters*/)(Parameters...),
     launch->name = name;
     launch->type = type;
     launch->blocks = blocks;
-    launch->auto_sync = AICORE_AUTO_SYNC != 0;
-    launch->arch = __NPU_ARCH__;
     return static_cast<std::uint32_t>(submit(std::move(launch), stream));
 }
 

@@ -170,16 +170,3 @@ inline constexpr BlockIndex block_idx;
 inline std::int64_t get_block_num() { return aicore::core->blocks; }
 inline std::int64_t get_subblockid() { return aicore::core->sub_block; }
 inline std::int64_t get_subblockdim() { return aicore::core->sub_blocks; }
-
-// How a kernel distinguishes the cores. In a mixed kernel the answer is known at run time.
-#if AICORE_CORES == 0
-constexpr std::int32_t g_coreType = AscendC::AIV;
-#elif AICORE_CORES == 1
-constexpr std::int32_t g_coreType = AscendC::AIC;
-#else
-#define g_coreType (::aicore::core->is_cube() ? ::AscendC::AIC : ::AscendC::AIV)
-#endif
-#define ASCEND_IS_AIV (g_coreType == ::AscendC::AIV)
-#define ASCEND_IS_AIC (g_coreType == ::AscendC::AIC)
-#define ASCEND_IS_NOT_AIV (g_coreType != ::AscendC::AIV)
-#define ASCEND_IS_NOT_AIC (g_coreType != ::AscendC::AIC)
