@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 CXX_FILES := $(shell find csrc benchmarks tests examples -name '*.h' -o -name '*.cpp' 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo finetune test test-environment lint unit-test cross-tools bench docs format pictures clean
+.PHONY: help demo finetune test test-socs test-environment lint unit-test cross-tools bench docs format pictures clean
 
 help:  ## Show this list.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -43,6 +43,9 @@ finetune: $(VENV)/.test  ## Install, and train a small Llama with DeepSpeed's Ze
 
 test: $(VENV)/.test  ## Install, check the sources, run all tests; a summary of all parts comes last.
 	@$(BIN)/python tests/run_all.py
+
+test-socs: $(VENV)/.test  ## Run the tests of the NPU ops on each emulated SoC: 910B, 910_93 and 950.
+	@$(BIN)/python tests/run_all.py socs
 
 test-environment: $(VENV)/.test  ## Install everything that the tests need, and run nothing.
 

@@ -11,6 +11,8 @@ import pytest
 from called_functions import TESTS
 from limits import HANG_SECONDS
 
+from op_builder import envs
+
 pytest_plugins: list[str] = []
 os.environ["TORCH_DEVICE_BACKEND_AUTOLOAD"] = "0"
 # torch_npu reads these when it is imported, which is before the tests fork.
@@ -33,8 +35,28 @@ def user_folders() -> None:
     """Share one cache among all tests, since the emulator is built only once."""
 
 
+@pytest.fixture
+def on_its_socs(request: pytest.FixtureRequest) -> None:
+    """Skip a test marked ``socs`` on other SoCs.
+
+    The marker is for what CANN does not have on the others. A test of its own shows how it is
+    refused there.
+    """
+    marker = request.node.get_closest_marker("socs")
+    if marker is None:
+        return
+    soc = envs.EMULATOR_SOC.get()  # programs that a test starts are always emulated
+    if request.config.getoption("npu") == "real" and request.node.get_closest_marker("npu"):
+        from ascend_ops import acl
+
+        soc = acl.soc_name()
+    if not soc.startswith(marker.args):
+        pytest.skip(f"is about {' and '.join(marker.args)}, this is {soc}")
+
+
 @pytest.fixture(autouse=True)
 def calls_its_functions(
+    on_its_socs: None,
     request: pytest.FixtureRequest,
     tmp_path_factory: pytest.TempPathFactory,
     monkeypatch: pytest.MonkeyPatch,

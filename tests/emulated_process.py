@@ -20,6 +20,7 @@ from limits import HANG_SECONDS
 HELD_STREAM = Path(__file__).with_name("held_stream.py").read_text(encoding="utf-8")
 _SERVER = Path(__file__).with_name("program_server.py")
 _SOC = "ASCEND_EMULATOR_SOC"
+_SET_BY_TORCH = "TORCHINDUCTOR_CACHE_DIR"
 _MAIN = "from ascend_ops.cli.main import run; run()"
 _EMULATE = (sys.executable, "-c", _MAIN, "emulate")
 _READ_BEFORE = re.compile(
@@ -124,7 +125,13 @@ def _server(soc: str) -> _ProgramServer:
 
 
 def _environment(variables: dict[str, str]) -> dict[str, str]:
-    return {**os.environ, "TORCH_DEVICE_BACKEND_AUTOLOAD": "1", **variables}
+    """Return this process's environment with ``variables``.
+
+    torch sets TORCHINDUCTOR_CACHE_DIR when a test in this process compiles, to a folder of that
+    test. A program must not depend on which tests ran before it.
+    """
+    kept = {name: value for name, value in os.environ.items() if name != _SET_BY_TORCH}
+    return {**kept, "TORCH_DEVICE_BACKEND_AUTOLOAD": "1", **variables}
 
 
 def outside(*command: str, **variables: str) -> subprocess.CompletedProcess[str]:

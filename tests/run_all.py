@@ -1,8 +1,8 @@
 """Run the checks of the sources and all tests, every part even if one before it failed.
 
-``python tests/run_all.py`` runs everything, ``... lint`` or ``... tests`` one group. At the end it
-prints each part with its outcome and time, then one line with the totals. It exits with 1 if any
-part failed.
+``python tests/run_all.py`` runs everything but ``socs``, and ``... lint``, ``... tests`` or
+``... socs`` one group. At the end it prints each part with its outcome and time, then one line with
+the totals. It exits with 1 if any part failed.
 """
 
 from __future__ import annotations
@@ -31,6 +31,9 @@ MARKDOWN = ("csrc", "docs", "examples", *sorted(file.name for file in ROOT.glob(
 #: no limit, since that depends on what else the machine does.
 IDLE_S, BUSY_S, GRACE_S, POLL_S = 900.0, 2.0, 60.0, 10.0
 EMULATED = ("tests/acl", "tests/emulator", "tests/npu_ops", "tests/integration")
+#: One SoC per generation; the first is the emulator's default. All of them run ON_EACH_SOC.
+SOCS = ("Ascend910B2", "Ascend910_9382", "Ascend950PR_9599")
+ON_EACH_SOC = ("tests/acl", "tests/npu_ops")
 
 
 @dataclass(frozen=True)
@@ -88,13 +91,9 @@ def tests() -> list[Part]:
     they share is built before. Both runs have a worker more than CPUs, since tests often wait, and
     begin with the files marked ``long``.
     """
-    workers = f"--numprocesses={len(os.sched_getaffinity(0)) + 1}"
-    pytest = [PYTHON, "-m", "pytest", workers, "--dist=loadfile", "--no-loadscope-reorder"]
-    program = [PYTHON, "-m", "ascend_ops"]
+    pytest = _pytest()
     return [
-        Part(
-            "build for the emulated NPU", [*program, "emulate", "--", *program, "report", "--npu"]
-        ),
+        _build(),
         Part(
             "tests on the emulated NPU",
             [*pytest, *EMULATED, "--npu=emulated"],
@@ -104,7 +103,36 @@ def tests() -> list[Part]:
     ]
 
 
-GROUPS = {"lint": lint, "tests": tests}
+def socs() -> list[Part]:
+    """Return the runs of the tests of the NPU ops, one per emulated SoC."""
+    return [
+        _build(),
+        *(
+            Part(
+                f"tests on {soc}",
+                ["env", f"ASCEND_EMULATOR_SOC={soc}", *_pytest(), *ON_EACH_SOC, "--npu=emulated"],
+                pytest=True,
+            )
+            for soc in SOCS
+        ),
+    ]
+
+
+def _pytest() -> list[str]:
+    workers = f"--numprocesses={len(os.sched_getaffinity(0)) + 1}"
+    return [PYTHON, "-m", "pytest", workers, "--dist=loadfile", "--no-loadscope-reorder"]
+
+
+def _build() -> Part:
+    program = [PYTHON, "-m", "ascend_ops"]
+    return Part(
+        "build for the emulated NPU", [*program, "emulate", "--", *program, "report", "--npu"]
+    )
+
+
+GROUPS = {"lint": lint, "tests": tests, "socs": socs}
+#: It takes minutes per SoC; `tests` has a short test of each SoC, tests/npu_ops/test_socs.py.
+ONLY_BY_NAME = "socs"
 
 
 def run(part: Part, title: str) -> Outcome:
@@ -173,14 +201,15 @@ def _count(report: Path) -> Counter[str]:
 
 
 def main() -> int:
-    """Run the parts of the groups named on the command line, or of all groups."""
+    """Run the parts of the groups named on the command line, by default all but ONLY_BY_NAME."""
     os.environ.setdefault("TORCH_DEVICE_BACKEND_AUTOLOAD", "0")  # torch_npu without CANN
     os.environ.setdefault("NO_MKDOCS_2_WARNING", "1")
     # Hundreds of processes import this project; without compiled modules each takes 0.9 s more.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     # A shell starts background jobs with SIGINT ignored, and so would each part be.
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    parts = [part for name in sys.argv[1:] or GROUPS for part in GROUPS[name]()]
+    names = sys.argv[1:] or [name for name in GROUPS if name != ONLY_BY_NAME]
+    parts = [part for name in names for part in GROUPS[name]()]
     outcomes = [run(part, f"{n}/{len(parts)}") for n, part in enumerate(parts, 1)]
     sys.stdout.write("\n=== summary\n" + "".join(f"{outcome}\n" for outcome in outcomes))
     total = Counter(passed=0, failed=0, skipped=0)

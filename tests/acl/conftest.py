@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
-from emulated_npu import calls_its_functions, pytest_collection_modifyitems, user_folders
+from emulated_npu import (
+    calls_its_functions,
+    on_its_socs,
+    pytest_collection_modifyitems,
+    user_folders,
+)
 
-__all__ = ["calls_its_functions", "pytest_collection_modifyitems", "user_folders"]
+__all__ = ["calls_its_functions", "on_its_socs", "pytest_collection_modifyitems", "user_folders"]

@@ -6,6 +6,7 @@ import itertools
 import signal
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -91,6 +92,24 @@ def test_failures_are_counted(
     passing_tests.write_text(text, encoding="utf-8")
     status, lines = _main(monkeypatch, capfd, _pytest(passing_tests))
     assert (status, lines[-1]) == (1, total)
+
+
+@pytest.mark.parametrize(("names", "socs"), [([], ()), (["socs"], run_all.SOCS)])
+def test_other_socs_run_only_if_they_are_named(
+    monkeypatch: pytest.MonkeyPatch, names: list[str], socs: tuple[str, ...]
+) -> None:
+    parts: list[Part] = []
+
+    def run(part: Part, _: str) -> run_all.Outcome:
+        parts.append(part)
+        return run_all.Outcome(part.name, 0, 0.0, Counter())
+
+    monkeypatch.setattr(run_all, "run", run)
+    monkeypatch.setattr(sys, "argv", ["run_all.py", *names])
+    assert run_all.main() == 0
+    given = [word for part in parts for word in part.command if "_SOC=" in word]
+    assert given == [f"ASCEND_EMULATOR_SOC={soc}" for soc in socs]
+    assert len(parts) == (1 + len(socs) if socs else len(run_all.lint()) + len(run_all.tests()))
 
 
 def test_the_parts_name_folders_that_exist() -> None:

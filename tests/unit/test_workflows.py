@@ -10,6 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import run_all
+
+from op_builder import envs
 
 yaml = pytest.importorskip("yaml")
 
@@ -105,6 +108,16 @@ def test_the_matrix_is_that_of_nox_and_of_the_package() -> None:
     assert str(tuple(matrix["torch"])).replace("'", '"') in nox
     assert re.findall(r"Python :: (3\.\d+)", package) == matrix["python"]
     assert f'"torch>={matrix["torch"][0].removesuffix(".0")}"' in package
+
+
+def test_the_tests_of_the_npu_ops_run_on_each_soc() -> None:
+    jobs = load(GITHUB / "workflows" / "tests.yml")["jobs"]
+    others = jobs["socs"]
+    assert [run_all.SOCS[0], *others["strategy"]["matrix"]["soc"]] == list(run_all.SOCS)
+    assert run_all.SOCS[0] == envs.EMULATOR_SOC.default
+    assert others["env"] == {"ASCEND_EMULATOR_SOC": "${{ matrix.soc }}"}
+    assert others["steps"][-1]["run"].endswith(" ".join(run_all.ON_EACH_SOC))
+    assert jobs["emulated-npu"]["steps"][-1]["run"].endswith(" ".join(run_all.EMULATED))
 
 
 @pytest.mark.parametrize("schema", SCHEMAS)

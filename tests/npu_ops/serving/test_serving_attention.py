@@ -21,6 +21,8 @@ from serving_reference import (
 )
 
 npu = pytest.mark.npu
+# An Ascend 950 refuses prompt_flash_attention and incre_flash_attention: test_socs.py.
+pytestmark = pytest.mark.socs("Ascend910B", "Ascend910_93")
 
 
 def causal(queries, keys, shift):

@@ -11,6 +11,7 @@ from op_checks import assert_close
 from serving_reference import Paged, operands, reference
 
 npu = pytest.mark.npu
+atlas_a2_or_a3 = pytest.mark.socs("Ascend910B", "Ascend910_93")
 
 FUSED = [f"aclnnFusedInferAttentionScore{version}" for version in ("V4", "V3", "V2", "")]
 PROMPT = [f"aclnnPromptFlashAttention{version}" for version in ("V3", "V2", "")]
@@ -29,6 +30,7 @@ def functions():
     return {i.function for i in _paged_op.family.load()}
 
 
+@atlas_a2_or_a3
 @npu
 @pytest.mark.parametrize("age", [1, 2, 3])
 def test_older_functions_compute_the_same_or_report_what_they_lack(age, monkeypatch):
@@ -70,6 +72,7 @@ def test_older_functions_compute_the_same_or_report_what_they_lack(age, monkeypa
             assert call().cpu().isfinite().all()
 
 
+@atlas_a2_or_a3
 @npu
 def test_missing_functions_fall_back_with_one_warning_each(monkeypatch):
     from ascend_ops import incre_flash_attention, paged_attention, prompt_flash_attention
@@ -126,6 +129,7 @@ def attempt(name):
 """
 
 
+@atlas_a2_or_a3
 @pytest.mark.parametrize("queue", ["0", "2"])  # all other tests use 1
 def test_a_failure_is_an_exception_nothing_leaks_and_the_next_call_works(queue):
     functions = {
