@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <string_view>
 
 #include "ascendc/core.h"
 #include "emulator/ascendc/shadow.h"
@@ -88,6 +89,34 @@ std::uint32_t Core::reserve(Space space, std::uint32_t bytes, const char* what, 
     return address;
 }
 
+std::uint32_t Core::place_array(const char* name, std::uint32_t bytes, Site site) {
+    for (const Array& array : arrays_) {
+        if (array.name == name && array.site.line == site.line && array.bytes == bytes &&
+            std::string_view(array.site.file) == site.file) {
+            return array.address;
+        }
+    }
+    const std::uint32_t address = reserve(Space::ub, bytes, name, site);
+    arrays_.push_back({name, site, bytes, address});
+    // Scalar code may write to the array without a call, so reading it is never a finding.
+    for (std::uint32_t index = address / granule; index * granule < address + bytes; ++index) {
+        shadow_[index] = {};
+        shadow_[index].run = run_;
+        shadow_[index].written = true;
+    }
+    return address;
+}
+
+std::uint8_t* ub_array(const char* name, std::uint32_t bytes, Site site) {
+    if (core == nullptr) {
+        std::fprintf(stderr,
+                     "[emulated NPU] %s:%u: the array %s of UB must be declared in a function\n",
+                     site.file, site.line, name);
+        std::abort();
+    }
+    return core->at(core->place_array(name, bytes, site));
+}
+
 void Core::release_all() {
     reserved_ = {};
     events_ = {};
@@ -125,6 +154,7 @@ void Core::begin(std::uint32_t block_index, std::uint32_t block_count,
     reserved_ = {};
     most_reserved_ = {};
     single_buffers_.clear();
+    arrays_.clear();
     issued_ = {};
     known_ = {};
     flags_ = {};

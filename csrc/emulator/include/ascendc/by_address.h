@@ -17,6 +17,22 @@ LocalTensor<T> tensor_at(const T* address) {
             nullptr};
 }
 
+/// What an array of UB refers to: `__ubuf__ float x[64];` is rewritten to `float (&x)[64] = ...`.
+class UbArray {
+  public:
+    explicit UbArray(const char* name, Site site = Site::here()) : name_(name), site_(site) {}
+
+    template <class Array>
+    operator Array&() const {  // NOLINT(google-explicit-constructor): it initializes a reference
+        return *reinterpret_cast<Array*>(
+            ub_array(name_, static_cast<std::uint32_t>(sizeof(Array)), site_));
+    }
+
+  private:
+    const char* name_;
+    Site site_;
+};
+
 template <class T>
 GlobalTensor<T> global_at(T* address) {
     GlobalTensor<T> tensor;

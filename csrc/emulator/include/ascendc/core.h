@@ -121,6 +121,8 @@ class Core {
     /// Forget what was reserved (TPipe::Reset and Destroy).
     void release_all();
     std::uint32_t reserved(Space space) const { return reserved_[static_cast<int>(space)]; }
+    /// Return where an array that a function declares in UB lies: the same place each time.
+    std::uint32_t place_array(const char* name, std::uint32_t bytes, Site site);
 
     // Order of the pipes.
     Clock snapshot(Pipe pipe) const;
@@ -215,6 +217,13 @@ class Core {
         Space space;
         Site site;
     };
+    /// An array of UB, known by its declaration.
+    struct Array {
+        std::string name;
+        Site site;
+        std::uint32_t bytes;
+        std::uint32_t address;
+    };
     struct Flag {
         bool set = false;
         Clock clock{};
@@ -246,6 +255,7 @@ class Core {
     std::array<std::uint32_t, space_count> reserved_{};
     std::array<std::uint32_t, space_count> most_reserved_{};
     std::vector<SingleBuffer> single_buffers_;
+    std::vector<Array> arrays_;
     Clock issued_{};
     std::array<Clock, pipe_count> known_{};
     std::array<std::array<std::array<Flag, 8>, pipe_count>, pipe_count> flags_{};
@@ -255,6 +265,10 @@ class Core {
 
 /// The core that the calling kernel runs on.
 extern thread_local Core* core;
+
+/// Return the memory of an array that a function declares in UB. Ends a program that declares it
+/// outside of a function, where no core runs.
+std::uint8_t* ub_array(const char* name, std::uint32_t bytes, Site site);
 
 /// Print a kernel's text, each line with its block.
 void print(const char* format, ...) __attribute__((format(printf, 1, 2)));
