@@ -6,6 +6,8 @@ calls. The fixture ``calls_its_functions`` fails a test that does not call those
 
 from __future__ import annotations
 
+#: What Ascend 950 has instead of a function in ``TESTS``.
+ON_ASCEND_950 = {"FusedInferAttentionScoreV4": "FusedInferAttentionScoreV5"}
 #: Functions per test; the tests' paths are relative to ``tests``.
 TESTS = {
     "npu_ops/activation/test_activation.py::test_the_kernels_agree_with_fp64[float16]": "GeluBackwardV2 GeluV2",
