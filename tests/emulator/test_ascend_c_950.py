@@ -73,6 +73,40 @@ def test_vector_instructions_of_ascend_950_need_no_barrier(findings: dict[str, s
     assert findings["whole_ub"].strip() == "0 4"
 
 
+MISTAKES = {
+    "no_wait_for_load": "StoreAlign uses what LoadAlign at line {load} loaded from bytes of UB "
+    "that DataCopy at line {copy} writes, on PIPE_MTE2, without an order; SetFlag and "
+    "WaitFlag<HardEvent::MTE2_V>",
+    "no_barrier": "in the same vector function; LocalMemBar<MemType::VEC_STORE, "
+    "MemType::VEC_LOAD>()",
+    "tail_selected": "loaded from bytes of UB that nothing has written; the mask must not select",
+    "never_loaded": "StoreAlign uses elements of a register that have no value",
+    "no_mask": "Add: the MaskReg has no value",
+    "unaligned_address": "LoadAlign: the address must be a multiple of 32 bytes, got offset 4",
+    "behind_ub": "LoadAlign reads 256 bytes from offset 253824 on, and UB has 253952",
+    "no_post": "StoreUnAlign without StoreUnAlignPost behind it",
+    "no_pre": "LoadUnAlignPre must come before LoadUnAlign",
+    "same_index": "Scatter: the indices must differ from each other",
+    "squeezed_twice": "StoreUnAlign must come between two of them",
+    "negative_shift": "a shift by a negative number of bits is not defined",
+    "divided_by_zero": "Div divides an integer by zero",
+    "saturating_half": "results of half that saturate (bit 48 is 0) are not emulated",
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistake_with_registers_is_found(findings: dict[str, str], mistake: str) -> None:
+    lines = (KERNELS / "mistakes_950.asc").read_text(encoding="utf-8").splitlines()
+    places = {"load": "    LoadAlign(value, x);", "copy": "    DataCopy(tensor, source, loaded);"}
+    numbers = {name: lines.index(line) + 1 for name, line in places.items()}
+    assert findings[mistake].startswith("507015 "), findings[mistake]
+    assert MISTAKES[mistake].format(**numbers) in findings[mistake]
+
+
+def test_registers_without_a_mistake_have_no_finding(findings: dict[str, str]) -> None:
+    assert findings["no_mistake"].startswith("0 ")
+
+
 INT64 = """
 #include "kernel_operator.h"
 extern "C" __global__ __vector__ void kernel() {
@@ -80,6 +114,47 @@ extern "C" __global__ __vector__ void kernel() {
     AscendC::Add(x, x, x, 32, 1, AscendC::BinaryRepeatParams(1, 1, 1, 8, 8, 8));
 }
 """
+
+
+REGISTERS = """
+#include "kernel_operator.h"
+__simd_vf__ inline void add(__ubuf__ float* x) {
+    AscendC::MicroAPI::RegTensor<float> value;
+    AscendC::MicroAPI::LoadAlign(value, x);
+}
+"""
+STORE = """
+#include "kernel_operator.h"
+__simd_vf__ inline void store(__ubuf__ float* x) {
+    AscendC::Reg::RegTensor<half> value;
+    AscendC::Reg::MaskReg mask;
+    AscendC::Reg::StoreAlign(x, value, mask);
+}
+"""
+SIMT = """
+#include "kernel_operator.h"
+template <class T>
+__simt_vf__ __aicore__ inline void add(__gm__ T* x) { x[threadIdx.x] += 1; }
+"""
+
+
+@pytest.mark.parametrize(
+    ("arch", "text", "message"),
+    [
+        (
+            "dav-2201",
+            REGISTERS,
+            "__simd_vf__ is of the register API, which Ascend 950 alone has: compile with "
+            "--npu-arch=dav-3510, got dav-2201",
+        ),
+        ("dav-3510", SIMT, "__simt_vf__ is of the SIMT API of Ascend 950, which is not emulated"),
+        ("dav-3510", STORE, "the register's elements must have the size of T"),
+    ],
+)
+def test_an_api_that_is_not_there_is_a_compile_error_that_names_it(
+    tmp_path: Path, arch: str, text: str, message: str
+) -> None:
+    assert message in compiled(tmp_path, f"--npu-arch={arch}", text=text)
 
 
 @pytest.mark.parametrize(

@@ -73,7 +73,7 @@ class Driver:
         in_passes = kernels.cores == 2 and line.stops in ("", "-c") and differ(texts.values())
         command = self._command(line, kernels, kernel, 0 if in_passes else kernels.cores)
         if line.device_only or line.launch_headers is not None:
-            preprocessed = self._preprocessed(command, rewritten)
+            preprocessed = self._preprocessed(line, command, rewritten)
             if preprocessed is None:
                 return 1
             with rewritten.open("a", encoding="utf-8") as source:
@@ -89,7 +89,7 @@ class Driver:
             stop = line.stops or "-c"
             code = _run([*command, stop, str(rewritten), "-o", str(target)], messages)
         if code != 0:
-            sys.stderr.write(advice("\n".join(messages)))
+            sys.stderr.write(advice("\n".join(messages), line.arch))
         if to_stdout and code == 0:
             sys.stdout.write(target.read_text(encoding="utf-8"))
         _name_sources_in_depfile(line, built, rewritten, [kernel, *texts])
@@ -104,12 +104,12 @@ class Driver:
         included = ["-include", "kernel_operator.h", "-include", "ascendc/compiled_for.h"]
         return [self._compiler, *first, *included, *flags, around]
 
-    def _preprocessed(self, command: Sequence[str], source: Path) -> str | None:
+    def _preprocessed(self, line: CommandLine, command: Sequence[str], source: Path) -> str | None:
         """Return the project's own lines after the preprocessor, or None if it fails."""
         output = source.with_suffix(".ii")
         messages: list[str] = []
         if _run([*command, KEEP_KERNELS, "-E", str(source), "-o", str(output)], messages) != 0:
-            sys.stderr.write(advice("\n".join(messages)))
+            sys.stderr.write(advice("\n".join(messages), line.arch))
             return None
         return own_text(output.read_text(encoding="utf-8"), self._cann)
 

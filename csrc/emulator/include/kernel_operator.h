@@ -24,6 +24,7 @@
 #include "ascendc/pipe.h"
 #include "ascendc/quantization.h"
 #include "ascendc/reduce_axes.h"
+#include "ascendc/registers.h"
 #include "ascendc/scalar.h"
 #include "ascendc/slice.h"
 #include "ascendc/softmax.h"

@@ -10,6 +10,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 namespace aicore {
@@ -100,7 +101,10 @@ class Core {
     std::uint64_t reduced = 0;              // the bits of the last ReduceSum
     std::array<std::uint16_t, 4> merged{};  // elements of each list that the last MrgSort took
     std::uint64_t control = 0;              // SetCtrlSpr
-    std::uint64_t padding = 0;              // SetPadValue
+    static constexpr std::uint32_t nothing_squeezed = ~0U;
+    std::uint32_t squeezed = nothing_squeezed;  // bytes that the last Squeeze of registers kept
+    std::uint32_t squeezed_before = 0;          // those that StoreUnAlign stored since ClearSpr
+    std::uint64_t padding = 0;                  // SetPadValue
     bool has_padding = false;
     std::uint64_t image_padding = 0;            // SetLoadDataPaddingValue
     std::array<std::uint16_t, 2> image_size{};  // SetFmatrix: height and width
@@ -147,6 +151,22 @@ class Core {
     void clean_cache(const void* address);
     /// Write to global memory as the atomic mode wants.
     void store_global(void* to, const void* values, std::uint64_t bytes, Element element) const;
+
+    // Registers of Ascend 950, see register_types.h. A flaw of a byte is 0 if its value is known.
+    void begin_vector_function();
+    void end_vector_function();
+    /// LocalMemBar: let loads behind it wait for the stores before it.
+    void order_vector_function();
+    /// Load bytes of UB for a register at `to`, with their flaws.
+    void load_register(const Instruction& instruction, const void* from, std::uint32_t count,
+                       std::uint32_t alignment, std::uint8_t* values, std::uint16_t* flaws,
+                       const void* to);
+    /// Store the bytes that are on, from a register at `from`.
+    void store_register(const Instruction& instruction, void* to, std::uint32_t count,
+                        std::uint32_t alignment, const std::uint8_t* values, const bool* on,
+                        const void* from);
+    /// Report the use of a byte with a flaw.
+    void report_flaw(const Instruction& instruction, std::uint16_t number);
 
     // The timeline, if there is one. The accesses above are noted in it as well.
     /// Note how often the vector unit repeats an instruction.
@@ -244,6 +264,21 @@ class Core {
         std::uint32_t site;
         bool writes;
     };
+    /// Why the value of a loaded byte is not known.
+    struct Flaw {
+        enum class Kind : std::uint8_t { unwritten, unordered, no_barrier };
+        Kind kind;
+        std::uint32_t load;   // the load, as the launch remembers it
+        std::uint32_t other;  // the store
+    };
+    struct RegisterStore {
+        const void* from;
+        std::uint32_t site;
+    };
+    std::uint32_t register_operand(const Instruction& instruction, const void* pointer,
+                                   std::uint32_t count, std::uint32_t alignment, bool writes);
+    std::uint16_t flaw_of(const Flaw& flaw);
+    std::uint16_t load_granule(std::uint32_t index, const Access& access, const void* to);
     bool touch(Shadow& shadow, const Instruction& instruction, const Access& access);
     bool is_ordered(Pipe pipe, int before, std::uint32_t number);
     void check_order(Shadow& shadow, const Instruction& instruction, bool writes);
@@ -261,6 +296,9 @@ class Core {
     std::array<std::array<std::array<Flag, 8>, pipe_count>, pipe_count> flags_{};
     std::array<std::array<std::uint8_t, pipe_count>, pipe_count> events_{};
     bool cube_ = false;
+    std::vector<Flaw> flaws_;
+    std::uint32_t vector_functions_ = 0;  // that have begun and not ended
+    std::unordered_map<std::uint32_t, RegisterStore> unordered_stores_;  // by the granule
 };
 
 /// The core that the calling kernel runs on.

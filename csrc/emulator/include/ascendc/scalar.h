@@ -112,11 +112,16 @@ inline float Cast(bfloat16_t value) { return value; }
 
 /// Bits of the control register, which the emulated instructions do not depend on.
 template <std::int8_t startBit, std::int8_t endBit>
-void SetCtrlSpr(std::int64_t value) {
+void SetCtrlSpr(std::int64_t value, aicore::Site site = aicore::Site::here()) {
     constexpr int width = endBit - startBit + 1;
     constexpr std::uint64_t ones = width >= 64 ? ~0ULL : (1ULL << width) - 1;
     aicore::core->control = (aicore::core->control & ~(ones << startBit)) |
                             (static_cast<std::uint64_t>(value) & ones) << startBit;
+    if constexpr (__NPU_ARCH__ == 3510 && startBit <= 48 && endBit >= 48) {
+        aicore::core->require(
+            (aicore::core->control >> 48 & 1) != 0, "unsupported",
+            "SetCtrlSpr: results of half that saturate (bit 48 is 0) are not emulated", site);
+    }
 }
 template <std::int8_t startBit, std::int8_t endBit>
 std::int64_t GetCtrlSpr() {

@@ -203,7 +203,9 @@ enum class RoundMode : std::uint8_t {
     CAST_CEIL,
     CAST_ROUND,
     CAST_TRUNC,
-    CAST_ODD
+    CAST_ODD,
+    CAST_HYBRID,
+    UNKNOWN = 255
 };
 
 enum class CMPMODE : std::uint8_t { LT, GT, EQ, LE, GE, NE };
