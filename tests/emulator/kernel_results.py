@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
-from emulated_process import run, start
+from emulated_process import run
 from kernel_library import library_of
 
 PROGRAM = """
@@ -46,8 +46,8 @@ def results_of(
         Per kernel: the values that are wrong as (index, found, expected), or the error.
     """
     program = PROGRAM.format(expected=json.dumps(expected), rtol=rtol)
-    code = library_of(name) + program
-    done = start(code, ASCEND_EMULATOR_SOC=soc) if soc else run(code)
+    variables = {"ASCEND_EMULATOR_SOC": soc} if soc else {}
+    done = run(library_of(name) + program, **variables)
     assert done.returncode == 0, done.stderr
     found: dict[str, object] = json.loads(done.stdout.splitlines()[-1])
     return found

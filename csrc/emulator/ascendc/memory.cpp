@@ -140,14 +140,7 @@ void Core::begin(std::uint32_t block_index, std::uint32_t block_count,
     kept = 0;
     reduced = 0;
     merged = {};
-    // Ascend 950 begins with the mode of infinities and NaN (bit 48), for all instructions (bit
-    // 60).
-    control = soc().arch == arch_of_ascend950 ? 1ULL << 60 | 1ULL << 48 : 0;
-    squeezed = nothing_squeezed;
-    squeezed_before = 0;
-    flaws_.clear();
-    vector_functions_ = 0;
-    unordered_stores_.clear();
+    begin_registers();
     padding = 0;
     has_padding = false;
     image_padding = 0;

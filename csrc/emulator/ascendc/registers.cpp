@@ -7,6 +7,7 @@
 #include "ascendc/core.h"
 #include "emulator/ascendc/launch.h"
 #include "emulator/ascendc/shadow.h"
+#include "emulator/ascendc/soc.h"
 #include "emulator/ascendc/timeline.h"
 
 namespace aicore {
@@ -17,6 +18,17 @@ std::string place_of_flaw(const Instruction& load) {
 }
 
 }  // namespace
+
+void Core::begin_registers() {
+    // Ascend 950 begins with the mode of infinities and NaN (bit 48), for all instructions (bit
+    // 60).
+    control = soc().arch == arch_of_ascend950 ? 1ULL << 60 | 1ULL << 48 : 0;
+    squeezed = nothing_squeezed;
+    squeezed_before = 0;
+    flaws_.clear();
+    vector_functions_ = 0;
+    unordered_stores_.clear();
+}
 
 void Core::begin_vector_function() {
     ++vector_functions_;

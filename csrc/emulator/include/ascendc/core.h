@@ -277,6 +277,7 @@ class Core {
     };
     std::uint32_t register_operand(const Instruction& instruction, const void* pointer,
                                    std::uint32_t count, std::uint32_t alignment, bool writes);
+    void begin_registers();
     std::uint16_t flaw_of(const Flaw& flaw);
     std::uint16_t load_granule(std::uint32_t index, const Access& access, const void* to);
     bool touch(Shadow& shadow, const Instruction& instruction, const Access& access);

@@ -188,29 +188,48 @@ namespace aicore {
 
 using AscendC::ReduceType;
 
+/// The sum of elements that a mask selects, made in pairs, as on a device.
+template <class To, Register R>
+To sum_of(const Instruction& instruction, const R& from, const MaskReg& mask, std::uint32_t begin,
+          std::uint32_t count) {
+    Wrapping<To> sums[256] = {};
+    for (std::uint32_t lane = 0; lane < count; ++lane) {
+        if (selects<R>(mask, begin + lane) && require_known(instruction, from.flaw(begin + lane))) {
+            sums[lane] = wide(static_cast<To>(from.get(begin + lane)));
+        }
+    }
+    for (std::uint32_t step = 1; step < count; step *= 2) {
+        for (std::uint32_t lane = 0; lane + step < count; lane += 2 * step) {
+            sums[lane] += sums[lane + step];
+        }
+    }
+    return static_cast<To>(sums[0]);
+}
+
+/// What a maximum or a minimum of no elements is.
+template <ReduceType type, class T>
+T extreme_of_none(const Instruction& instruction) {
+    if constexpr (std::is_integral_v<T>) {
+        using Limits = std::numeric_limits<T>;
+        return type == ReduceType::MAX ? Limits::min() : Limits::max();
+    } else {
+        core->end("unsupported",
+                  std::string(instruction.name) +
+                      ": CANN does not name the result if the mask selects no element",
+                  instruction.site);
+    }
+}
+
 /// The sum, the maximum or the minimum of elements that a mask selects, with the place of the
-/// latter. Sums are made in pairs, as on a device.
+/// latter.
 template <ReduceType type, class To, Register R>
 std::pair<To, std::uint32_t> reduced(const Instruction& instruction, const R& from,
                                      const MaskReg& mask, std::uint32_t begin,
                                      std::uint32_t count) {
     using From = ElementOfRegister<R>;
     if constexpr (type == ReduceType::SUM) {
-        Wrapping<To> sums[256] = {};
-        for (std::uint32_t lane = 0; lane < count; ++lane) {
-            if (selects<R>(mask, begin + lane) &&
-                require_known(instruction, from.flaw(begin + lane))) {
-                sums[lane] = wide(static_cast<To>(from.get(begin + lane)));
-            }
-        }
-        for (std::uint32_t step = 1; step < count; step *= 2) {
-            for (std::uint32_t lane = 0; lane + step < count; lane += 2 * step) {
-                sums[lane] += sums[lane + step];
-            }
-        }
-        return {static_cast<To>(sums[0]), 0};
+        return {sum_of<To>(instruction, from, mask, begin, count), 0};
     } else {
-        using Limits = std::numeric_limits<From>;
         From best{};
         std::uint32_t place = 0;
         bool any = false;
@@ -227,17 +246,7 @@ std::pair<To, std::uint32_t> reduced(const Instruction& instruction, const R& fr
             }
             any = true;
         }
-        if (!any) {
-            if constexpr (std::is_integral_v<From>) {
-                best = type == ReduceType::MAX ? Limits::min() : Limits::max();
-            } else {
-                core->end("unsupported",
-                          std::string(instruction.name) +
-                              ": CANN does not name the result if the mask selects no element",
-                          instruction.site);
-            }
-        }
-        return {best, place};
+        return {any ? best : extreme_of_none<type, From>(instruction), place};
     }
 }
 
