@@ -21,6 +21,7 @@ from .missing import advice
 from .passes import differ, link_passes, without_lists
 from .precompiled import precompiled_header
 from .preprocessed import KEEP_KERNELS, own_text
+from .specializations import constrain_specializations
 from .ub_arrays import declares_ub_arrays, place_ub_arrays
 
 #: Where the emulated CANN keeps what kernels include.
@@ -222,7 +223,8 @@ def _write_rewritten(
 
     def of(path: Path) -> str:
         try:
-            text = place_ub_arrays(rewrite(texts[path], kernels.types, kernels.default))
+            text = constrain_specializations(texts[path])
+            text = place_ub_arrays(rewrite(text, kernels.types, kernels.default))
         except LaunchSyntaxError as error:
             raise UsageError(f"{path}:{error.line}: error: {error}") from error
 
@@ -249,7 +251,12 @@ def _placed(texts: dict[Path, str], includes: dict[tuple[Path, str], Path]) -> s
 
 def _is_rewritten(text: str) -> bool:
     """Return whether a text has what only the device's compiler takes."""
-    return "<<<" in text or AICORE_ATTRIBUTE.search(text) is not None or declares_ub_arrays(text)
+    return (
+        "<<<" in text
+        or AICORE_ATTRIBUTE.search(text) is not None
+        or declares_ub_arrays(text)
+        or constrain_specializations(text) != text
+    )
 
 
 def _appended(line: CommandLine, kernels: Kernels, preprocessed: str) -> str:
