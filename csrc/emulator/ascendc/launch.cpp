@@ -224,7 +224,7 @@ std::string Launch::describe(const Fiber& fiber) const {
     }
     text += fiber.state == Fiber::State::in_sync_all ? " waits in SyncAll"
             : fiber.state == Fiber::State::waits_for_block
-                ? " waits in IBWait or IBSet"
+                ? std::string(" waits in ") + fiber.waits_in
                 : " waits for flag " + std::to_string(fiber.flag);
     return text + " at " + place(fiber.site);
 }

@@ -46,8 +46,9 @@ struct Told {
     std::uint64_t time = 0;
 };
 
-/// A flag of IBSet, by the block and the event that it names.
+/// A flag of IBSet or GroupBarrier.
 struct BlockFlag {
+    using Key = std::tuple<const void*, int, int>;  // the barrier or null, the block, the event
     bool set = false;
     Told told;
     std::uint64_t taken = 0;  // when the last wait took it, in the timeline
@@ -65,7 +66,8 @@ struct Fiber {
     State state = State::ready;
     bool sync_vector_only = false;
     int flag = 0;
-    Site site{"", 0};  // where it waits
+    const char* waits_in = "";  // a wait for a block
+    Site site{"", 0};           // where it waits
     ucontext_t context{};
     std::unique_ptr<char[]> stack;
     std::unique_ptr<Core> core;
@@ -107,8 +109,8 @@ class Launch {
     void sync_all(Core& core, bool vector_only, Site site);
     void set_flag(Core& core, int mode, Pipe pipe, int id, Site site);
     void wait_flag(Core& core, int id, Site site);
-    void set_block_flag(Core& core, int block, int event, Site site);
-    void wait_block_flag(Core& core, int block, int event, Site site);
+    void set_block_flag(Core& core, const BlockFlag::Key& key, Site site);
+    void wait_block_flag(Core& core, const BlockFlag::Key& key, Site site);
 
     const bool auto_sync;
     const bool checks;
@@ -129,7 +131,7 @@ class Launch {
     bool wrote_the_same(const Span& first, const Span& second) const;
     void check_caches(const Core& core, const Span& span);
     void give_way(Fiber& fiber);
-    void wait_in_block(Fiber& fiber, Site site);
+    void wait_in_block(Fiber& fiber, const BlockFlag::Key& key, Site site);
     void wake_blocks();
     void deliver(int id, const std::vector<Fiber*>& from, const std::vector<Fiber*>& to, Site site);
     std::vector<Fiber*> cores_of_block(std::uint32_t block, bool cube);
@@ -148,7 +150,7 @@ class Launch {
     ucontext_t scheduler_{};
     Fiber* running_ = nullptr;
     bool ran_ = false;  // whether a core could go on in this round
-    std::map<std::pair<int, int>, BlockFlag> block_flags_;
+    std::map<BlockFlag::Key, BlockFlag> block_flags_;
     std::vector<LiveRange> live_;
     DataCaches caches_;
     std::vector<Span> spans_;

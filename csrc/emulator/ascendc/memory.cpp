@@ -142,6 +142,7 @@ void Core::begin(std::uint32_t block_index, std::uint32_t block_count,
     merged = {};
     begin_registers();
     padding = 0;
+    sparse_indices.clear();
     has_padding = false;
     image_padding = 0;
     image_size = {};

@@ -4,14 +4,17 @@
 // in ascendc/, as docs/how-to/add-an-ascend-c-function.md shows.
 #pragma once
 
+#include "ascendc/buffer.h"
 #include "ascendc/buffer_pool.h"
 #include "ascendc/by_address.h"
 #include "ascendc/cube.h"
+#include "ascendc/cube_sparse.h"
 #include "ascendc/debug.h"
 #include "ascendc/entry.h"
 #include "ascendc/fixpipe.h"
 #include "ascendc/functions.h"
 #include "ascendc/functions_of_numbers.h"
+#include "ascendc/group_barrier.h"
 #include "ascendc/hccl.h"
 #include "ascendc/launch.h"
 #include "ascendc/launch_function.h"
@@ -34,6 +37,7 @@
 #include "ascendc/tensor.h"
 #include "ascendc/tensor_formats.h"
 #include "ascendc/tiling.h"
+#include "ascendc/transdata.h"
 #include "ascendc/types.h"
 #include "ascendc/vector_arithmetic.h"
 #include "ascendc/vector_cast.h"

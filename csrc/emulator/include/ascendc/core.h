@@ -114,6 +114,7 @@ class Core {
     std::uint16_t fixpipe_matrices = 1;  // SetFixpipeNz2ndFlag
     std::uint16_t fixpipe_src_stride = 0;
     std::uint16_t fixpipe_dst_stride = 0;
+    std::vector<std::uint8_t> sparse_indices;  // LoadDataWithSparse, one for 4 bytes of L0B
 
     // On-chip memory. An address counts from the begin of UB, which the other spaces follow.
     std::uint8_t* at(std::uint32_t address) { return memory_ + address; }
@@ -193,8 +194,9 @@ class Core {
     void sync_all(bool vector_only, Site site);
     void set_cross_core_flag(int mode, Pipe pipe, int id, Site site);
     void wait_cross_core_flag(int id, Site site);
-    void set_block_flag(int of_block, int event, Site site);
-    void wait_block_flag(int of_block, int event, Site site);
+    /// IBSet and IBWait; with a barrier, whose workspace it is, Arrive and Wait of GroupBarrier.
+    void set_block_flag(int of_block, int event, Site site, const void* barrier = nullptr);
+    void wait_block_flag(int of_block, int event, Site site, const void* barrier = nullptr);
 
     /// Note what is wrong, and what to write instead if that is known.
     void report(const char* kind, const std::string& what, Site site);

@@ -3,7 +3,7 @@
 
 #include <exception>
 
-#include "ascendc/tensor.h"
+#include "ascendc/buffer.h"
 
 namespace aicore {
 
@@ -192,6 +192,26 @@ class TQueBind {
     }
     int buffer_count() const { return count_; }
 
+    /// Assign memory to the buffers one by one, for pools that a kernel writes itself.
+    void InitStartBufHandle(TBufHandle /*startBufhandle*/, std::uint8_t num, std::uint32_t /*len*/,
+                            aicore::Site site = aicore::Site::here()) {
+        assign(num, 0, site, [] { return 0U; });
+    }
+    template <class Pool>
+    void InitBufHandle(Pool* bufPool, std::uint32_t index, TBufHandle /*bufhandle*/,
+                       std::uint32_t curPoolAddr, std::uint32_t len,
+                       aicore::Site site = aicore::Site::here()) {
+        if (index >= static_cast<std::uint32_t>(count_)) {
+            aicore::core->end("range",
+                              "InitBufHandle: index must be less than num of InitStartBufHandle, " +
+                                  std::to_string(count_) + ", got " + std::to_string(index),
+                              site);
+        }
+        bufPool->pool_of_handles().require_inside(curPoolAddr, len, site);
+        buffers_[index].address = curPoolAddr;
+        buffers_[index].bytes = len;
+    }
+
   private:
     using State = aicore::Buffer::State;
     static constexpr aicore::Pipe filler = source == TPosition::GM || source == TPosition::VECIN
@@ -262,46 +282,6 @@ class TQueBind {
 template <TPosition position, std::int32_t depth, auto mask = 0>
 class TQue : public TQueBind<position == TPosition::VECIN ? TPosition::GM : position, position,
                              depth, mask> {};
-
-/// Memory without a queue, for results that stay on the core.
-template <TPosition position = TPosition::VECCALC>
-class TBuf {
-  public:
-    template <class T>
-    LocalTensor<T> Get() {
-        return Get<T>(aicore::elements_in<T>(buffer_.bytes));
-    }
-    template <class T>
-    LocalTensor<T> Get(std::uint32_t elements) {
-        return {buffer_.address, elements, position, &buffer_};
-    }
-    template <class T>
-    LocalTensor<T> GetWithOffset(std::uint32_t elements, std::uint32_t offset) {
-        return {buffer_.address + offset, elements, position, &buffer_};
-    }
-    template <class T>
-    LocalTensor<T> AllocTensor() {
-        return Get<T>();
-    }
-    template <class T>
-    void FreeTensor(LocalTensor<T>& /*tensor*/) {}
-
-    static constexpr aicore::Space memory = aicore::space_of(position);
-    /// Assign the memory; TPipe::InitBuffer calls it.
-    void assign(std::uint32_t bytes, aicore::Site site) {
-        assign_at(aicore::core->reserve(memory, bytes, "InitBuffer", site), bytes, site);
-    }
-    void assign_at(std::uint32_t address, std::uint32_t bytes, aicore::Site site) {
-        buffer_ = {};
-        buffer_.address = address;
-        buffer_.bytes = bytes;
-        buffer_.state = aicore::Buffer::State::allocated;
-        buffer_.site = site;
-    }
-
-  private:
-    aicore::Buffer buffer_{};
-};
 
 class TPipe {
   public:
