@@ -56,7 +56,13 @@ class OpenLibrary:
 
 
 def open_verified(
-    path: Path, layer: str, digest: str, published_bytes: int, *, to_load: bool = True
+    path: Path,
+    layer: str,
+    digest: str,
+    published_bytes: int,
+    *,
+    to_load: bool = True,
+    verified: file_identity.Status | None = None,
 ) -> OpenLibrary | str:
     """Open a library and verify all of it.
 
@@ -66,21 +72,25 @@ def open_verified(
         digest: The digest of the library that was published.
         published_bytes: Its size, for the reason.
         to_load: Refuse a library that other users could change.
+        verified: The settled status of a file with this digest: if the open file has it, it is the
+            same file, unchanged, and is not read again.
 
     Returns:
         The open library, or how it differs from what was published.
     """
     try:
         opened = OpenLibrary(path, open_in_layer(path, layer, file_identity.LARGEST, to_load))
+        status = file_identity.status_of_descriptor(opened.descriptor)
+        if status == verified:
+            return opened
         found = file_identity.digest_descriptor(opened.descriptor)
-        size = os.fstat(opened.descriptor).st_size
     except OSError as error:
         return f"{path}: {error.strerror or error}"
     if found != digest:
         opened.close()
         return (
             f"{path}: content differs from its manifest "
-            f"({size} bytes, {published_bytes} when published)"
+            f"({status[2]} bytes, {published_bytes} when published)"
         )
     return opened
 

@@ -15,7 +15,7 @@ from ..cache.freshness import known_inputs
 from ..cache.layers import Layer, can_be_written
 from ..system import memo
 from ..system.file_clock import TEMPORARY, Clocks, LocalClock
-from ..system.file_identity import joint_status
+from ..system.file_identity import Status, joint_status
 from ..toolchain.compiler import known_search
 from ..toolchain.environment import keyed
 from ..toolchain.flag_files import looked_up
@@ -61,7 +61,7 @@ def memoize_hit(
         return
     if _depends_on(second, again) != found:
         return
-    hit = _hit(second, again, functions_of(module))
+    hit = _hit(second, again, state.status_of(files.index(str(again.library))), module)
     fact = {name: getattr(hit, name) for name in Hit.__annotations__}
     # The machine is part of the key, and a second fact of this size would take 0.3 ms to read.
     memo.store(place.folder, place.key, fact, files, absent, state, variants=1)
@@ -76,7 +76,7 @@ def _forget_oldest(folder: Path) -> None:
             Path(memo.path).unlink(missing_ok=True)
 
 
-def _hit(plan: Plan, entry: Entry, functions: tuple[str, ...]) -> Hit:
+def _hit(plan: Plan, entry: Entry, status: Status, module: Any) -> Hit:
     spec, manifest = plan.spec, entry.manifest
     return Hit(
         name=spec.name,
@@ -88,7 +88,8 @@ def _hit(plan: Plan, entry: Entry, functions: tuple[str, ...]) -> Hit:
         payload=manifest.payload,
         digest=manifest.payload_digest,
         size=manifest.payload_bytes,
-        functions=functions,
+        status=status,
+        functions=functions_of(module),
     )
 
 
@@ -113,6 +114,7 @@ def _depends_on(plan: Plan, entry: Entry) -> list[str] | None:
     found = [
         *(spec.resolve(f"source/{source.path}") for source in spec.sources),
         str(entry.path / MANIFEST),
+        str(entry.library),
         *_own_modules(),
         *named,
         *inputs,

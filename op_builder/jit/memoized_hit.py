@@ -4,7 +4,8 @@ To derive a plan from a declaration, a key from the plan and an entry from the k
 imports 25 modules. So the entry is memoized with the status of every file on which all of that
 depends: sources, headers, link inputs, the folders that were searched, the compiler's programs.
 Whatever else it depends on is part of the memo's key. If anything is in doubt, the entry is
-searched for. Layers, owners and the library's digest are checked as in any search.
+searched for. Layers and owners are checked as in any search. So is the library's digest, unless the
+file that was opened has the status with which it was verified.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from ..cache.layers import HIT_MEMOS, Layer, layers, memo_folder
 from ..cache.open_library import OpenLibrary, open_verified, record_use
 from ..errors import AscendOpsError
 from ..lazy_dataclass import dataclass
-from ..system import memo
+from ..system import file_identity, memo
 from ..system.trust import unsafe_below
 from .library import load_library
 
@@ -43,6 +44,7 @@ class Hit:
         payload: The file name of the library.
         digest: The digest of the library.
         size: The size of the library.
+        status: The status of the library when it had that digest.
         functions: The names of its functions that torch dispatches.
     """
 
@@ -55,13 +57,14 @@ class Hit:
     payload: str
     digest: str
     size: int
+    status: file_identity.Status
     functions: tuple[str, ...]
 
 
 # What JSON makes of a hit.
 _KINDS = {
     **dict.fromkeys(Hit.__annotations__, str),
-    **dict.fromkeys(("bound_to", "functions"), list),
+    **dict.fromkeys(("bound_to", "status", "functions"), list),
     "size": int,
 }
 
@@ -83,8 +86,8 @@ class HitMemo:
         fact = memo.recall(self.folder, self.key)
         if not isinstance(fact, dict) or {name: type(fact[name]) for name in fact} != _KINDS:
             return None
-        bound_to, functions = tuple(fact["bound_to"]), tuple(fact["functions"])
-        return Hit(**{**fact, "bound_to": bound_to, "functions": functions})
+        lists = {name: tuple(fact[name]) for name in ("bound_to", "status", "functions")}
+        return Hit(**{**fact, **lists})
 
 
 def hit_memo(declaration: object, needs_torch: bool, environ: Mapping[str, str]) -> HitMemo | None:
@@ -167,7 +170,8 @@ def _open(hit: Hit, candidates: Sequence[Layer]) -> OpenLibrary | None:
     entry = layer.root / hit.entry
     if layer.name != "prebuilt" and unsafe_below(layer.root, entry):
         return None
-    opened = open_verified(entry / hit.payload, layer.name, hit.digest, hit.size)
+    library = entry / hit.payload
+    opened = open_verified(library, layer.name, hit.digest, hit.size, verified=hit.status)
     if not isinstance(opened, OpenLibrary):
         return None
     record_use(entry)

@@ -98,6 +98,11 @@ def _stat(path: str | Path) -> Status:
     return _fields_of(os.stat(path))  # noqa: PTH116 - Path.stat takes twice as long
 
 
+def status_of_descriptor(descriptor: int) -> Status:
+    """Return the status of an open file."""
+    return _fields_of(os.fstat(descriptor))
+
+
 _fields_of: Callable[[os.stat_result], Status] = operator.attrgetter(
     "st_dev", "st_ino", "st_size", "st_mtime_ns", "st_ctime_ns"
 )
@@ -136,6 +141,11 @@ class JointStatus:
 
     digest: str
     states: list[int]
+
+    def status_of(self, index: int) -> Status:
+        """Return the status of the file with this index."""
+        device, inode, size, modified, changed = self.states[5 * index : 5 * index + 5]
+        return device, inode, size, modified, changed
 
     def is_settled(self, clocks: Clocks) -> bool:
         """Return whether any later change of a file is certain to change the digest.

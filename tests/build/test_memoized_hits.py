@@ -200,13 +200,49 @@ def test_an_odd_memo_is_ignored(sandbox: Sandbox, damage: Callable[[Path], None]
     assert not is_memoized(searched)
 
 
-def test_a_damaged_library_is_not_loaded_by_a_memo(sandbox: Sandbox) -> None:
+def appended(library: Path) -> None:
+    library.write_bytes(library.read_bytes() + b"\0")
+
+
+def with_another_byte_and_the_old_times(library: Path) -> None:
+    before = library.stat()
+    content = library.read_bytes()
+    library.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    os.utime(library, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+def replaced_by_another_file(library: Path) -> None:
+    before = library.stat()
+    changed = library.with_name("changed")
+    changed.write_bytes(bytes(before.st_size))
+    changed.chmod(before.st_mode)
+    os.utime(changed, ns=(before.st_atime_ns, before.st_mtime_ns))
+    changed.rename(library)
+
+
+@pytest.mark.parametrize(
+    "damage", [appended, with_another_byte_and_the_old_times, replaced_by_another_file]
+)
+def test_a_damaged_library_is_not_loaded_by_a_memo(
+    sandbox: Sandbox, damage: Callable[[Path], None]
+) -> None:
     found = memoize(sandbox)
     assert found.library is not None
-    found.library.write_bytes(found.library.read_bytes() + b"\0")
+    damage(found.library)
 
     assert load(sandbox).value == 42
     assert sandbox.compiles == 2
+
+
+def test_an_unchanged_library_is_hashed_by_a_search_only(sandbox: Sandbox) -> None:
+    memoize(sandbox)
+    hashed = "from op_builder.system import file_identity; file_identity.digest_descriptor = None"
+
+    assert load(sandbox, before=hashed).value == 42
+    (memo,) = (sandbox.cache / "hits").iterdir()
+    memo.unlink()
+    with pytest.raises(AssertionError, match="NoneType"):  # a search hashes
+        load(sandbox, before=hashed)
 
 
 def test_an_entry_in_an_earlier_layer_is_preferred(sandbox: Sandbox, tmp_path: Path) -> None:
