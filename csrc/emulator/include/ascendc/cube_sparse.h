@@ -79,7 +79,8 @@ void LoadDataWithSparse(const LocalTensor<T>& dst, const LocalTensor<T>& src,
                         aicore::Site site = aicore::Site::here()) {
     static_assert(std::is_same_v<T, std::int8_t> && std::is_same_v<U, std::uint8_t>,
                   "LoadDataWithSparse: dst and src must be int8_t, and idx uint8_t");
-    static_assert(__NPU_ARCH__ == 2201, "LoadDataWithSparse exists on dav-2201 only");
+    static_assert(__NPU_ARCH__ == 2201 || sizeof(T) == 0,
+                  "LoadDataWithSparse exists on dav-2201 only");
     const aicore::Instruction instruction{"LoadDataWithSparse", aicore::Pipe::mte1, site};
     aicore::core->require(aicore::space_of(dst.position()) == aicore::Space::l0b &&
                               aicore::space_of(src.position()) == aicore::Space::l1 &&
@@ -105,7 +106,7 @@ void MmadWithSparse(const LocalTensor<C>& dst, const LocalTensor<A>& fm,
                     aicore::Site site = aicore::Site::here()) {
     static_assert(std::is_same_v<C, std::int32_t> && std::is_same_v<A, std::int8_t>,
                   "MmadWithSparse: dst must be int32_t, fm and filter int8_t");
-    static_assert(__NPU_ARCH__ == 2201, "MmadWithSparse exists on dav-2201 only");
+    static_assert(__NPU_ARCH__ == 2201 || sizeof(A) == 0, "MmadWithSparse exists on dav-2201 only");
     const aicore::Instruction instruction{"MmadWithSparse", aicore::Pipe::m, site};
     const MmadParams& shape = mmadParams;
     aicore::require_sparse_shape(shape, site);
