@@ -100,7 +100,8 @@ def block_sparse_attention(
     The softmax is computed in fp32, and a query that sees no block gets 0. The op applies no causal
     mask: a query sees every key of a block on the diagonal. The op is differentiable in query, key
     and value. Under autocast the inputs are cast to its dtype. NPU tensors are computed by
-    aclnnBlockSparseAttention, which requires D 64 or 128 and y a multiple of 128.
+    aclnnBlockSparseAttention, which requires D 64 or 128 and y a multiple of 128. On an Ascend 950
+    it computes the softmax of a block in the inputs' dtype, and combines blocks in fp32.
 
     Args:
         query: ``[B, N, Sq, D]``; fp16 or bf16, on the CPU also fp32 and fp64.

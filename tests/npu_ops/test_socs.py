@@ -20,7 +20,6 @@ heads = torch.randn(3, 1, 2, 4, 64)
 cos, sin = torch.randn(2, 1, 1, 4, 64)
 cache, table = torch.randn(2, 4, 16, 2, 64), torch.tensor([[0, 1], [2, 3]], dtype=torch.int32)
 scattered, slots = torch.randn(2, 4, 16, 2, 64), torch.tensor([1, 40, 17])
-lists = [torch.rand(3, 2) for _ in range(4)]
 calls = {
     "rms_norm": (ops.rms_norm, x, weight),
     "layer_norm": (lambda x, w: ops.layer_norm(x, (64,), w, w), x, weight),
@@ -31,6 +30,8 @@ calls = {
     "flash_attention": (lambda *h: ops.flash_attention(*h, is_causal=True), *heads),
     "paged_attention": (lambda q, k, v, t: ops.paged_attention(q, k, v, t, [20, 30]),
                         torch.randn(2, 2, 64), *cache, table),
+    "block_sparse_attention": (ops.block_sparse_attention, *heads,
+                               torch.ones(1, 2, 1, 1, dtype=torch.bool)),
     "kv_cache_gather": (lambda k, v, t: ops.kv_cache_gather(k, v, t, [3, 20])[1], *cache, table),
     "kv_cache_scatter": (lambda k, a, b, s: ops.kv_cache_scatter(k, k, a, b, s)[0],
                          torch.randn(3, 2, 64), *scattered, slots),
@@ -66,7 +67,7 @@ def test_the_ops_compute_on_each_soc_or_name_the_one_that_lacks_them(soc):
                 "refused: query must be on an Atlas A2 or A3, got a tensor on an Ascend 950, whose "
                 f"CANN has no function for {name}: use paged_attention"
             )
-    assert len(found) == (10 if is_950 else 12), done.stdout + done.stderr[-2000:]
+    assert len(found) == (11 if is_950 else 13), done.stdout + done.stderr[-2000:]
     assert set(found.values()) == {"agrees"}, done.stdout
 
 

@@ -3,11 +3,13 @@
 #include "npu/call/call.h"
 #include "npu/call/outputs.h"
 #include "npu/call/registration.h"
+#include "npu/call/soc.h"
 
 namespace ascend_ops {
 namespace {
 
 using aclnn::call;
+using aclnn::is_ascend950;
 using aclnn::make_empty;
 using aclnn::make_empty_like;
 using torch::headeronly::ScalarType;
@@ -19,7 +21,8 @@ ACLNN_FUNCTION(backward_function, "aclnnBlockSparseAttentionGrad")
 
 constexpr const char* layout = "BNSD";
 constexpr std::int64_t no_mask = 0;
-constexpr std::int64_t high_precision = 0;
+constexpr std::int64_t all_fp32 = 0;
+constexpr std::int64_t rescaling_in_fp32 = 4;  // the only "innerPrecise" of Ascend 950
 constexpr std::int64_t no_pages = 0;
 constexpr std::int64_t unlimited = 2147483647;
 constexpr std::int64_t with_lse = 1;
@@ -32,8 +35,9 @@ std::tuple<Tensor, Tensor> block_sparse_attention(const Tensor& query, const Ten
     const Tensor out = make_empty_like(query);
     const Tensor lse =
         make_empty(query, {query.size(0), query.size(1), query.size(2), 1}, ScalarType::Float);
+    const std::int64_t inner_precise = is_ascend950() ? rescaling_in_fp32 : all_fp32;
     call(forward_function(), query, query, key, value, blocks, none, block_shape, no_lengths,
-         no_lengths, none, layout, layout, key.size(1), no_mask, scale, high_precision, no_pages,
+         no_lengths, none, layout, layout, key.size(1), no_mask, scale, inner_precise, no_pages,
          unlimited, unlimited, with_lse, out, lse);
     return {out, lse};
 }

@@ -122,16 +122,31 @@ struct BlockSparseAttention {
 
 }  // namespace
 
-// What is unused cannot change the result: innerPrecise is a hint, blockSize belongs to blockTable,
-// and the gradient computes the results of the forward pass again.
+namespace {
+
+/// innerPrecise chooses the dtypes that a device computes in, 0 fp32; here it is always fp32.
+void check_precision(Int inner_precise, DType dtype) {
+    const bool is_known =
+        is_ascend950() ? inner_precise == 4
+                       : inner_precise == 0 || (inner_precise == 1 && dtype == DType::float16);
+    require(is_known, "innerPrecise must be " +
+                          std::string(is_ascend950() ? "4 on an Ascend 950" : "0, or 1 for half") +
+                          ", got " + std::to_string(inner_precise));
+}
+
+}  // namespace
+
+// What is unused cannot change the result: blockSize belongs to blockTable, and the gradient
+// computes the results of the forward pass again.
 // Results beyond a given length are not written.
 ACLNN_CHECKED(aclnnBlockSparseAttention, Tensor query, Tensor key, Tensor value, Tensor blocks,
               REFUSED(Tensor, attenMask), OptionalInts block_shape, OptionalInts actualSeqLengths,
               OptionalInts actualSeqLengthsKv, REFUSED(Tensor, blockTable), String query_layout,
               String key_layout, Int shared_heads, REFUSED(Int, maskType), double scale,
-              Unused<Int>, Unused<Int>, REFUSED_UNLESS(2147483647, Int, preTokens),
+              Int inner_precise, Unused<Int>, REFUSED_UNLESS(2147483647, Int, preTokens),
               REFUSED_UNLESS(2147483647, Int, nextTokens), Int lse_flag, Out out,
               Optional<Out> lse) {
+    check_precision(inner_precise, query.dtype());
     const BlockSparseAttention operands(query, key, value, blocks, block_shape, actualSeqLengths,
                                         actualSeqLengthsKv, query_layout, key_layout, shared_heads,
                                         scale);
