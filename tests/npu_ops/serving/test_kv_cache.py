@@ -225,7 +225,7 @@ def test_caches_in_fp32_are_refused():
     from ascend_ops import kv_cache_scatter
 
     key, cache = torch.zeros(3, 2, 8).npu(), torch.zeros(4, 16, 2, 8).npu()
-    words = "key_cache must have dtype float16, bfloat16 or int8, got float32"
+    words = "key_cache must have dtype float16, bfloat16 or int8 on an NPU, got float32"
     with pytest.raises(TypeError, match=words):
         kv_cache_scatter(key, key, cache, cache, torch.tensor([1, 2, 3]).npu())
 
