@@ -1,4 +1,4 @@
-"""What differs between the SoCs, on each of them: ``make test-socs`` runs the whole suite there."""
+"""What differs between the SoCs, on each of them: ``make test-socs`` runs all tests of the ops."""
 
 from __future__ import annotations
 

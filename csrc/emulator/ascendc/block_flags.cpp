@@ -4,12 +4,27 @@
 #include "emulator/ascendc/launch.h"
 
 namespace aicore {
+namespace {
+
+/// The functions that set a flag and wait for it.
+struct Functions {
+    const char* set;
+    const char* wait;
+    const char* both;
+};
+
+const Functions& functions_of(const BlockFlag::Key& key) {
+    static constexpr Functions of_blocks{"IBSet", "IBWait", "IBWait or IBSet"};
+    static constexpr Functions of_barrier{"Arrive", "Wait", "Wait or Arrive of GroupBarrier"};
+    return std::get<0>(key) == nullptr ? of_blocks : of_barrier;
+}
+
+}  // namespace
 
 void Launch::wait_in_block(Fiber& fiber, const BlockFlag::Key& key, Site site) {
     fiber.state = Fiber::State::waits_for_block;
     fiber.site = site;
-    fiber.waits_in =
-        std::get<0>(key) == nullptr ? "IBWait or IBSet" : "Wait or Arrive of GroupBarrier";
+    fiber.waits_in = functions_of(key).both;
     give_way(fiber);
 }
 
@@ -28,7 +43,7 @@ void Launch::set_block_flag(Core& core, const BlockFlag::Key& key, Site site) {
     while (flag.set) {  // until the wait before has taken it
         wait_in_block(fiber, key, site);
     }
-    core.stall(std::get<0>(key) == nullptr ? "IBSet" : "Arrive", site, flag.taken);
+    core.stall(functions_of(key).set, site, flag.taken);
     flag.set = true;
     flag.told = tell(fiber, Pipe::all);
     wake_blocks();
@@ -41,7 +56,7 @@ void Launch::wait_block_flag(Core& core, const BlockFlag::Key& key, Site site) {
         wait_in_block(fiber, key, site);
     }
     learn(fiber, flag.told);
-    core.stall(std::get<0>(key) == nullptr ? "IBWait" : "Wait", site, flag.told.time);
+    core.stall(functions_of(key).wait, site, flag.told.time);
     flag.set = false;
     core.barrier(Pipe::all);
     flag.taken = core.time(Pipe::all);
